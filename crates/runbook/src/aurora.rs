@@ -1,0 +1,192 @@
+//! Aurora global clusters and clusters as the steps see them: plain data, read through one narrow trait.
+//!
+//! Facts: `FailoverState` is absent or empty when nothing runs, its status `switching-over` is documented but not in
+//! the SDK's enum; `GlobalCluster.Status` is a free string (AWS API reference and the SDK's service model).
+
+use aws_sdk_rds::Client;
+use aws_sdk_rds::error::SdkError;
+use aws_sdk_rds::types::{DbCluster, GlobalCluster as SdkGlobalCluster};
+
+use crate::error::{Kind, StepError};
+
+/// A global cluster.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GlobalCluster {
+    /// Its identifier.
+    pub id: String,
+    /// Its status, such as `available`.
+    pub status: String,
+    /// The member clusters.
+    pub members: Vec<GlobalMember>,
+    /// The operation that runs, if any.
+    pub operation: Option<Operation>,
+}
+
+/// A member of a global cluster.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GlobalMember {
+    /// ARN of the cluster.
+    pub cluster_arn: String,
+    /// Whether it is the primary.
+    pub is_writer: bool,
+    /// `connected`, `pending-resync`, or absent.
+    pub synchronization: Option<String>,
+}
+
+/// A switchover or failover that runs.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Operation {
+    /// `pending`, `failing-over`, `switching-over`, `cancelling`.
+    pub status: String,
+    /// ARN of the cluster that is demoted.
+    pub from: String,
+    /// ARN of the cluster that is promoted.
+    pub to: String,
+    /// Failover (true) or switchover (false).
+    pub data_loss_allowed: bool,
+}
+
+/// A cluster in one Region.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cluster {
+    /// Its identifier.
+    pub id: String,
+    /// Its ARN.
+    pub arn: String,
+    /// Its status, such as `available`.
+    pub status: String,
+    /// `aurora-mysql` or `aurora-postgresql`.
+    pub engine: String,
+    /// Engine version, such as `8.0.mysql_aurora.3.08.0`.
+    pub engine_version: String,
+    /// Writer endpoint.
+    pub endpoint: Option<String>,
+    /// Port of the endpoint.
+    pub port: Option<i32>,
+    /// Identifiers of its instances.
+    pub instances: Vec<String>,
+    /// Its tags.
+    pub tags: Vec<(String, String)>,
+}
+
+/// The Region in an ARN; empty when there is none.
+pub fn region_of(arn: &str) -> &str {
+    arn.split(':').nth(3).unwrap_or_default()
+}
+
+impl GlobalCluster {
+    /// The member in `region`.
+    pub fn member_in(&self, region: &str) -> Option<&GlobalMember> {
+        self.members.iter().find(|member| region_of(&member.cluster_arn) == region)
+    }
+
+    /// The members that are primary. Exactly one, but for moments of a failover.
+    pub fn writers(&self) -> impl Iterator<Item = &GlobalMember> {
+        self.members.iter().filter(|member| member.is_writer)
+    }
+}
+
+/// Reads a global cluster; `None` when there is none of this name.
+pub trait DescribeGlobalCluster {
+    /// The global cluster as the Region of this client sees it.
+    fn describe_global_cluster(
+        &self,
+        id: &str,
+    ) -> impl Future<Output = Result<Option<GlobalCluster>, StepError>> + Send;
+}
+
+/// Reads a cluster; `None` when there is none of this name.
+pub trait DescribeCluster {
+    /// The cluster in the Region of this client.
+    fn describe_cluster(&self, id: &str) -> impl Future<Output = Result<Option<Cluster>, StepError>> + Send;
+}
+
+fn region(client: &Client) -> String {
+    client.config().region().map(ToString::to_string).unwrap_or_default()
+}
+
+impl DescribeGlobalCluster for Client {
+    async fn describe_global_cluster(&self, id: &str) -> Result<Option<GlobalCluster>, StepError> {
+        match self.describe_global_clusters().global_cluster_identifier(id).send().await {
+            Ok(answer) => Ok(answer.global_clusters().first().map(GlobalCluster::from)),
+            Err(SdkError::ServiceError(error)) if error.err().is_global_cluster_not_found_fault() => Ok(None),
+            Err(error) => {
+                Err(StepError::aws(format!("describing global cluster {id} in {}", region(self)), error))
+            }
+        }
+    }
+}
+
+impl DescribeCluster for Client {
+    async fn describe_cluster(&self, id: &str) -> Result<Option<Cluster>, StepError> {
+        match self.describe_db_clusters().db_cluster_identifier(id).send().await {
+            Ok(answer) => Ok(answer.db_clusters().first().map(Cluster::from)),
+            Err(SdkError::ServiceError(error)) if error.err().is_db_cluster_not_found_fault() => Ok(None),
+            Err(error) => Err(StepError::aws(format!("describing cluster {id} in {}", region(self)), error)),
+        }
+    }
+}
+
+/// The error for something the plan names that does not exist.
+pub fn missing(kind_of_thing: &str, id: &str, region: &str) -> StepError {
+    StepError::new(
+        Kind::BadPlan,
+        format!("there is no {kind_of_thing} {id} in {region}"),
+        "correct the plan, or create it",
+    )
+}
+
+impl From<&SdkGlobalCluster> for GlobalCluster {
+    fn from(cluster: &SdkGlobalCluster) -> Self {
+        let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+        let operation = cluster.failover_state().and_then(|state| {
+            // An idle global cluster may carry an empty structure.
+            let status = state.status()?.as_str().to_owned();
+            Some(Operation {
+                status,
+                from: text(state.from_db_cluster_arn()),
+                to: text(state.to_db_cluster_arn()),
+                data_loss_allowed: state.is_data_loss_allowed().unwrap_or_default(),
+            })
+        });
+        Self {
+            id: text(cluster.global_cluster_identifier()),
+            status: text(cluster.status()),
+            members: cluster
+                .global_cluster_members()
+                .iter()
+                .map(|member| GlobalMember {
+                    cluster_arn: text(member.db_cluster_arn()),
+                    is_writer: member.is_writer().unwrap_or_default(),
+                    synchronization: member.synchronization_status().map(|status| status.as_str().to_owned()),
+                })
+                .collect(),
+            operation,
+        }
+    }
+}
+
+impl From<&DbCluster> for Cluster {
+    fn from(cluster: &DbCluster) -> Self {
+        let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+        Self {
+            id: text(cluster.db_cluster_identifier()),
+            arn: text(cluster.db_cluster_arn()),
+            status: text(cluster.status()),
+            engine: text(cluster.engine()),
+            engine_version: text(cluster.engine_version()),
+            endpoint: cluster.endpoint().map(str::to_owned),
+            port: cluster.port(),
+            instances: cluster
+                .db_cluster_members()
+                .iter()
+                .map(|member| text(member.db_instance_identifier()))
+                .collect(),
+            tags: cluster.tag_list().iter().map(|tag| (text(tag.key()), text(tag.value()))).collect(),
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! What the steps of a runbook share.
+//!
+//! A step is one Lambda function. It reads in one order: **observe** the world through narrow traits over the
+//! AWS SDK, **plan** with a pure function what to do next, **execute** just that. It is level-triggered: it
+//! looks at the world, not at what an earlier call claimed, so calling it again at any moment is safe.
+//!
+//! - [`plan`]: the recovery plan, the one configuration of an application's failover
+//! - [`step`]: how a step is called, what it answers, how it is served as a Lambda function
+//! - [`error`]: the one error type: names the thing, keeps the cause, says what to do
+//! - [`aws`]: the SDK configuration, by Region
+//! - [`aurora`]: global clusters and clusters as the steps see them
+//! - [`secret`]: database credentials that can't be printed
+//! - [`record`]: what the report step leaves for later runbooks: the last failover
+//! - [`names`]: names and tags derived from an execution, object keys in the report bucket
+
+pub mod aurora;
+pub mod aws;
+pub mod error;
+pub mod names;
+pub mod plan;
+pub mod record;
+pub mod secret;
+pub mod step;
+
+pub use error::StepError;
+pub use plan::RecoveryPlan;
+pub use step::{Context, Outcome, Status};

@@ -1,0 +1,79 @@
+//! Names derived from an execution, so that every step finds what another made without being told.
+
+/// Tag that every resource restored by an execution carries; its value is the execution's id.
+pub const EXECUTION_TAG: &str = "causeway:execution";
+/// Tag that names the recovery plan.
+pub const PLAN_TAG: &str = "causeway:plan";
+
+/// The first characters of an execution's id that make a name unique enough and still readable.
+fn short(execution: &str) -> String {
+    execution.chars().filter(char::is_ascii_alphanumeric).take(12).collect::<String>().to_lowercase()
+}
+
+/// Name of the cluster restored from the old primary's snapshot of one database.
+///
+/// RDS allows 63 characters, letters, digits and single hyphens, first a letter, last no hyphen; it stores names
+/// in lower case.
+pub fn restored_cluster(execution: &str, database: &str) -> String {
+    format!("causeway-{}-{}", short(execution), identifier(database, 36))
+}
+
+/// Name of the one instance of a restored cluster.
+pub fn restored_instance(execution: &str, database: &str) -> String {
+    format!("{}-1", restored_cluster(execution, database))
+}
+
+/// Name of the manual snapshot that keeps a system snapshot of the old primary. It derives from the snapshot, not
+/// from the execution: a second run finds the first one's copy.
+pub fn kept_snapshot(snapshot: &str) -> String {
+    let plain = snapshot.rsplit(':').next().unwrap_or(snapshot);
+    format!("causeway-{}", identifier(plain, 200))
+}
+
+/// `text` as a part of an RDS identifier of at most `limit` characters.
+fn identifier(text: &str, limit: usize) -> String {
+    let mut name = String::new();
+    for c in text.to_lowercase().chars() {
+        let c = if c.is_ascii_alphanumeric() { c } else { '-' };
+        if !(c == '-' && (name.is_empty() || name.ends_with('-'))) && name.len() < limit {
+            name.push(c);
+        }
+    }
+    name.trim_end_matches('-').to_owned()
+}
+
+/// Object keys in the report bucket.
+pub mod keys {
+    /// Folder of an execution's reports, with a slash at the end.
+    pub fn reports(plan: &str, execution: &str) -> String {
+        format!("reports/{plan}/{execution}/")
+    }
+
+    /// The last failover of a plan that this Region took part in, a [`crate::record::FailoverRecord`].
+    pub fn last_failover(plan: &str) -> String {
+        format!("records/{plan}/last-failover.json")
+    }
+
+    /// Folder of what a reconcile execution keeps between its calls: its cursor and the differences found.
+    pub fn reconcile(plan: &str, execution: &str) -> String {
+        format!("reconcile/{plan}/{execution}/")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_fit_what_rds_allows() {
+        let execution = "4105a4fc-f944-11e6-9d32-0123456789ab";
+        assert_eq!(restored_cluster(execution, "orders"), "causeway-4105a4fcf944-orders");
+        assert_eq!(restored_cluster(execution, "__Orders  DB__"), "causeway-4105a4fcf944-orders-db");
+        let long = restored_instance(execution, &"x".repeat(99));
+        assert!(long.len() <= 63, "{long}");
+        assert_eq!(
+            kept_snapshot("rds:unplanned-global-failover-a--b-2026"),
+            "causeway-unplanned-global-failover-a-b-2026"
+        );
+    }
+}

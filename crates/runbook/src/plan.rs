@@ -1,0 +1,434 @@
+//! The recovery plan: the one configuration of an application's failover.
+//!
+//! It lives as an SSM parameter in **each** of the two Regions, so that a failover reads nothing from the impaired
+//! one. A parameter holds at most 4 KB (standard) or 8 KB (advanced). Its JSON Schema is
+//! `docs/recovery-plan.schema.json`, made from these types.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Kind, StepError};
+use crate::step::Context;
+
+/// The recovery plan of one application.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RecoveryPlan {
+    /// Where this file's schema is, for editors; not read.
+    #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// Name of the application: letters, digits, hyphens. Part of object keys and names.
+    pub name: String,
+    /// The two Regions, in no order.
+    pub regions: [String; 2],
+    /// Route 53 ARC routing controls.
+    pub routing: Routing,
+    /// The Aurora global databases, by a short name of yours.
+    pub databases: BTreeMap<String, Database>,
+    /// Budgets and limits.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Bucket for records and reports in each Region, by Region.
+    pub report_buckets: BTreeMap<String, String>,
+}
+
+/// Route 53 ARC routing controls of the plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Routing {
+    /// ARN of the ARC cluster; used only by `fill-endpoints`, ahead of time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_arn: Option<String>,
+    /// The cluster's five Regional endpoints. Kept here, because the control plane that lists them lives in one
+    /// Region.
+    pub endpoints: Vec<ArcEndpoint>,
+    /// ARN of the routing control that lets traffic into each Region, by Region.
+    pub controls: BTreeMap<String, String>,
+}
+
+/// One Regional endpoint of an ARC cluster.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ArcEndpoint {
+    /// The Region the endpoint is in; requests to it are signed for this Region.
+    pub region: String,
+    /// Its URL.
+    pub url: String,
+}
+
+/// Database engine of a global database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Engine {
+    /// Aurora MySQL.
+    #[serde(rename = "aurora-mysql")]
+    AuroraMysql,
+    /// Aurora PostgreSQL.
+    #[serde(rename = "aurora-postgresql")]
+    AuroraPostgresql,
+}
+
+/// One Aurora global database.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Database {
+    /// Its engine.
+    pub engine: Engine,
+    /// Identifier of the global cluster.
+    pub global_cluster: String,
+    /// Name of the database (the schema, in MySQL's words) inside it.
+    pub database: String,
+    /// Its member clusters, by Region.
+    pub members: BTreeMap<String, Member>,
+    /// How steps connect to it.
+    #[serde(default)]
+    pub tls: Tls,
+    /// What the reconcile compares.
+    #[serde(default)]
+    pub reconcile: Reconcile,
+}
+
+/// A global database's cluster in one Region.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Member {
+    /// ARN of the cluster.
+    pub cluster_arn: String,
+    /// Name or ARN of the secret with user and password, in the same Region.
+    pub secret: String,
+    /// How a snapshot is restored in this Region.
+    #[serde(default)]
+    pub restore: Restore,
+}
+
+impl Member {
+    /// The cluster's identifier, the last part of its ARN.
+    pub fn cluster(&self) -> &str {
+        self.cluster_arn.rsplit(':').next().unwrap_or(&self.cluster_arn)
+    }
+}
+
+/// How a snapshot is restored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Restore {
+    /// Class of the one instance, `db.serverless` included.
+    pub instance_class: String,
+    /// DB subnet group; the default one when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subnet_group: Option<String>,
+    /// VPC security groups; the VPC's default one when empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub security_groups: Vec<String>,
+    /// KMS key in this Region for a snapshot copied here from the other; needed when snapshots are encrypted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kms_key: Option<String>,
+}
+
+impl Default for Restore {
+    fn default() -> Self {
+        Self {
+            instance_class: "db.r6g.large".into(),
+            subnet_group: None,
+            security_groups: Vec::new(),
+            kms_key: None,
+        }
+    }
+}
+
+/// How a connection to a database is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tls {
+    /// Encrypted or no connection at all.
+    #[default]
+    Require,
+    /// Not encrypted: for the sandbox, whose servers listen on loopback only.
+    Disable,
+}
+
+/// What the reconcile compares.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Reconcile {
+    /// Tables to compare; every base table when empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<String>,
+    /// Tables to leave out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
+}
+
+/// Budgets and limits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Limits {
+    /// Seconds of writes that may be lost: a larger replication lag before a failover needs approval.
+    pub rpo_seconds: u32,
+    /// Seconds the application may be down; reports compare with it.
+    pub rto_seconds: u32,
+    /// Minutes after a failover in which no other is started.
+    pub cooldown_minutes: u32,
+    /// Minutes after which a promotion that is not finished counts as failed.
+    pub promotion_minutes: u32,
+    /// Minutes after which a restore that is not finished counts as failed.
+    pub restore_minutes: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            rpo_seconds: 60,
+            rto_seconds: 900,
+            cooldown_minutes: 60,
+            promotion_minutes: 60,
+            restore_minutes: 360,
+        }
+    }
+}
+
+impl RecoveryPlan {
+    /// Reads and validates the plan in `text`; `origin` names where it came from, for errors.
+    ///
+    /// # Errors
+    /// [`Kind::BadPlan`] with every problem found, in one line.
+    pub fn parse(text: &str, origin: &str) -> Result<Self, StepError> {
+        let bad = |what: String| {
+            StepError::new(
+                Kind::BadPlan,
+                what,
+                "correct the plan; `causeway plan check FILE` tells whether it is valid",
+            )
+        };
+        let mut json = serde_json::Deserializer::from_str(text);
+        let plan: Self = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let path = error.path().to_string();
+            let place = if path == "." { String::new() } else { format!(" at `{path}`") };
+            bad(format!("the plan in {origin} is not valid{place}: {}", error.inner()))
+        })?;
+        json.end().map_err(|error| bad(format!("the plan in {origin} is not valid: {error}")))?;
+        let problems = plan.problems();
+        if problems.is_empty() {
+            Ok(plan)
+        } else {
+            Err(bad(format!("the plan in {origin} is not valid: {}", problems.join("; "))))
+        }
+    }
+
+    /// Fetches the plan from the SSM parameter `parameter` in the function's own Region, and checks that this
+    /// Region is one of the plan's.
+    ///
+    /// # Errors
+    /// When the parameter can't be read, is no valid plan, or is another Region's.
+    pub async fn load(context: &Context, parameter: &str) -> Result<Self, StepError> {
+        let answer = aws_sdk_ssm::Client::new(&context.config)
+            .get_parameter()
+            .name(parameter)
+            .with_decryption(true)
+            .send()
+            .await
+            .map_err(|error| {
+                let missing = error.as_service_error().is_some_and(
+                    aws_sdk_ssm::operation::get_parameter::GetParameterError::is_parameter_not_found,
+                );
+                if missing {
+                    StepError::new(
+                        Kind::BadPlan,
+                        format!("there is no SSM parameter {parameter} in {}", context.region),
+                        "name the parameter that holds the plan in this Region; it must exist in both Regions",
+                    )
+                } else {
+                    StepError::aws(format!("reading the plan from SSM parameter {parameter} in {}", context.region), error)
+                }
+            })?;
+        let text = answer.parameter().and_then(aws_sdk_ssm::types::Parameter::value).unwrap_or_default();
+        let plan = Self::parse(text, &format!("SSM parameter {parameter}"))?;
+        plan.require_region(&context.region, "the function's Region")?;
+        Ok(plan)
+    }
+
+    /// Checks that `region` is one of the plan's two; `role` says what it is, for the error.
+    ///
+    /// # Errors
+    /// [`Kind::BadEvent`] when it is not.
+    pub fn require_region(&self, region: &str, role: &str) -> Result<(), StepError> {
+        if self.regions.iter().any(|known| known == region) {
+            return Ok(());
+        }
+        Err(StepError::new(
+            Kind::BadEvent,
+            format!("{role} {region:?} is not a Region of plan {}", self.name),
+            format!("use {} or {}", self.regions[0], self.regions[1]),
+        ))
+    }
+
+    /// The plan's other Region. `region` must be one of the two, see [`Self::require_region`].
+    pub fn other_region(&self, region: &str) -> &str {
+        if self.regions[0] == region { &self.regions[1] } else { &self.regions[0] }
+    }
+
+    /// The report bucket of a Region of the plan; validation guarantees there is one.
+    pub fn report_bucket(&self, region: &str) -> &str {
+        self.report_buckets.get(region).map(String::as_str).unwrap_or_default()
+    }
+
+    /// Everything that is wrong with the plan beyond its shape.
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut need = |good: bool, problem: String| {
+            if !good {
+                problems.push(problem);
+            }
+        };
+        let plain = |name: &str| {
+            !name.is_empty()
+                && name.len() <= 64
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+        };
+        need(
+            plain(&self.name),
+            format!("`name` is {:?}: use letters, digits, hyphens, at most 64", self.name),
+        );
+        need(self.regions[0] != self.regions[1], "`regions` names the same Region twice".into());
+        need(
+            self.routing.endpoints.len() == 5,
+            format!("`routing.endpoints` has {} entries: an ARC cluster has 5", self.routing.endpoints.len()),
+        );
+        need(!self.databases.is_empty(), "`databases` is empty".into());
+        let keys = |field: &str, keys: Vec<&String>| {
+            let mut expected = self.regions.iter().collect::<Vec<_>>();
+            expected.sort();
+            (keys != expected)
+                .then(|| format!("`{field}` must have an entry for each of the two Regions and no other"))
+        };
+        problems.extend(keys("routing.controls", self.routing.controls.keys().collect()));
+        problems.extend(keys("reportBuckets", self.report_buckets.keys().collect()));
+        for (name, database) in &self.databases {
+            if !plain(name) {
+                problems.push(format!("`databases` has the name {name:?}: use letters, digits, hyphens"));
+            }
+            problems.extend(keys(&format!("databases.{name}.members"), database.members.keys().collect()));
+            for (region, member) in &database.members {
+                let parts: Vec<&str> = member.cluster_arn.split(':').collect();
+                let fits = parts.len() == 7
+                    && parts[0] == "arn"
+                    && parts[2] == "rds"
+                    && parts[3] == region
+                    && parts[5] == "cluster";
+                if !fits {
+                    problems.push(format!(
+                        "`databases.{name}.members.{region}.clusterArn` is {:?}: need the ARN of an RDS cluster in {region}",
+                        member.cluster_arn
+                    ));
+                }
+            }
+        }
+        problems
+    }
+
+    /// The JSON Schema of a plan.
+    pub fn json_schema() -> serde_json::Value {
+        schemars::schema_for!(Self).to_value()
+    }
+}
+
+/// A valid plan for tests: the shop in `sandbox-east` and `sandbox-west`.
+pub fn sample() -> RecoveryPlan {
+    let regions = ["sandbox-east".to_owned(), "sandbox-west".to_owned()];
+    let by_region =
+        |value: &dyn Fn(&String) -> String| regions.iter().map(|r| (r.clone(), value(r))).collect();
+    let database = |name: &str| Database {
+        engine: Engine::AuroraMysql,
+        global_cluster: format!("shop-{name}"),
+        database: name.to_owned(),
+        members: regions
+            .iter()
+            .map(|region| {
+                let side = region.trim_start_matches("sandbox-");
+                let member = Member {
+                    cluster_arn: format!("arn:aws:rds:{region}:000000000000:cluster:shop-{name}-{side}"),
+                    secret: format!("shop/{name}"),
+                    restore: Restore::default(),
+                };
+                (region.clone(), member)
+            })
+            .collect(),
+        tls: Tls::Disable,
+        reconcile: Reconcile::default(),
+    };
+    RecoveryPlan {
+        schema: None,
+        name: "shop".into(),
+        routing: Routing {
+            cluster_arn: Some("arn:aws:route53-recovery-control::000000000000:cluster/sandbox".into()),
+            endpoints: ["us-east-1", "us-west-2", "eu-west-1", "ap-northeast-1", "ap-southeast-2"]
+                .iter()
+                .enumerate()
+                .map(|(i, region)| ArcEndpoint {
+                    region: (*region).into(),
+                    url: format!("http://arc-{}.sandbox", i + 1),
+                })
+                .collect(),
+            controls: by_region(&|region| {
+                format!(
+                    "arn:aws:route53-recovery-control::000000000000:controlpanel/sandbox/routingcontrol/{region}"
+                )
+            }),
+        },
+        databases: BTreeMap::from([
+            ("catalog".into(), database("catalog")),
+            ("orders".into(), database("orders")),
+        ]),
+        limits: Limits::default(),
+        report_buckets: by_region(&|region| format!("causeway-reports-{region}")),
+        regions,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn parse(plan: &Value) -> Result<RecoveryPlan, String> {
+        RecoveryPlan::parse(&plan.to_string(), "test").map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_plan_survives_writing_and_reading_and_fits_the_schema() {
+        let plan = serde_json::to_value(sample()).unwrap();
+        assert_eq!(parse(&plan).unwrap(), sample());
+        assert!(jsonschema::is_valid(&RecoveryPlan::json_schema(), &plan));
+    }
+
+    #[test]
+    fn every_problem_of_a_plan_is_named_at_once() {
+        let mut plan = serde_json::to_value(sample()).unwrap();
+        plan["regions"] = json!(["sandbox-east", "sandbox-north"]);
+        plan["routing"]["endpoints"].as_array_mut().unwrap().pop();
+        let error = parse(&plan).unwrap_err();
+        for part in [
+            "routing.endpoints",
+            "routing.controls",
+            "reportBuckets",
+            "databases.orders.members",
+            "To mend it",
+        ] {
+            assert!(error.contains(part), "{part} is missing in: {error}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_or_missing_field_is_named_with_its_place() {
+        let mut plan = serde_json::to_value(sample()).unwrap();
+        plan["limits"]["rpoSecond"] = json!(1);
+        assert!(!jsonschema::is_valid(&RecoveryPlan::json_schema(), &plan));
+        let error = parse(&plan).unwrap_err();
+        assert!(error.contains("`limits.rpoSecond`") || error.contains("at `limits"), "{error}");
+        let mut plan = serde_json::to_value(sample()).unwrap();
+        plan["databases"]["orders"].as_object_mut().unwrap().remove("globalCluster");
+        let error = parse(&plan).unwrap_err();
+        assert!(error.contains("databases.orders") && error.contains("globalCluster"), "{error}");
+    }
+}

@@ -1,0 +1,31 @@
+//! What a failover leaves for later runbooks, kept in the report bucket of the Region that took over.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The last failover of a plan, at [`crate::names::keys::last_failover`]. Written by `report` at the end of
+/// `failover.yaml`, also of one that failed; read by `preflight` (cooldown) and by `snapshot-restore` and
+/// `report` (which snapshot, which window).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailoverRecord {
+    /// Name of the recovery plan.
+    pub plan: String,
+    /// Id of the Automation execution.
+    pub execution: String,
+    /// `Succeeded` or `Failed`.
+    pub outcome: String,
+    /// The Region that was left.
+    pub from_region: String,
+    /// The Region that took over.
+    pub to_region: String,
+    /// When the execution started.
+    pub started_at: Timestamp,
+    /// When the record was written.
+    pub ended_at: Timestamp,
+    /// Replication lag in seconds measured before the failover, by database; absent where it was not known.
+    #[serde(default)]
+    pub lag_seconds: BTreeMap<String, f64>,
+}
