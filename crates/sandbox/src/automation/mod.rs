@@ -1,0 +1,1 @@
+//! Runs Systems Manager Automation documents.

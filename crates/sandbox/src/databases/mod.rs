@@ -1,0 +1,133 @@
+//! Database servers behind the world's Aurora clusters.
+//!
+//! The world decides *when* something happens, a [`Servers`] makes it so: [`mariadb`] with real servers,
+//! [`NoServers`] with none, for tests of the runbooks in paused time.
+//!
+//! A cluster is named by its ARN, a snapshot by its ARN, both as the world knows them.
+
+use futures::future::{BoxFuture, FutureExt};
+
+/// Where a cluster's server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// Host, a loopback address.
+    pub host: String,
+    /// Port, chosen by the system.
+    pub port: u16,
+}
+
+/// A failure of a server, in one line that names it.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct ServerError(pub String);
+
+/// Real or pretended database servers, one per cluster. Every method is safe to call again.
+pub trait Servers: Send + Sync + 'static {
+    /// Starts an empty primary for `cluster`, with the database `database` and a user of these credentials that may
+    /// do everything an RDS master user may.
+    fn create_primary<'a>(
+        &'a self,
+        cluster: &'a str,
+        database: &'a str,
+        user: &'a str,
+        password: &'a str,
+    ) -> BoxFuture<'a, Result<Address, ServerError>>;
+
+    /// Starts `cluster` as a read-only copy of `primary` that follows it. If `cluster` has a server, its data is
+    /// thrown away and built anew from the primary (Aurora's resynchronisation after a failover).
+    fn create_secondary<'a>(
+        &'a self,
+        cluster: &'a str,
+        primary: &'a str,
+    ) -> BoxFuture<'a, Result<Address, ServerError>>;
+
+    /// Stops following and accepts writes.
+    fn promote<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Result<(), ServerError>>;
+
+    /// Makes `new_primary` (a secondary) the primary and `old_primary` its secondary, with nothing lost: writes stop,
+    /// the secondary catches up, the roles change.
+    fn switch_over<'a>(
+        &'a self,
+        old_primary: &'a str,
+        new_primary: &'a str,
+    ) -> BoxFuture<'a, Result<(), ServerError>>;
+
+    /// Cuts the replication link of the secondary `cluster` (true) or mends it (false). Writes on the primary go on.
+    fn cut_link<'a>(&'a self, cluster: &'a str, cut: bool) -> BoxFuture<'a, Result<(), ServerError>>;
+
+    /// How far the secondary `cluster` is behind, in milliseconds; `None` when that can't be known.
+    fn lag_millis<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Option<f64>>;
+
+    /// Keeps the data of `cluster` as it is now under the name `snapshot`. The server stops for it.
+    fn snapshot<'a>(&'a self, cluster: &'a str, snapshot: &'a str) -> BoxFuture<'a, Result<(), ServerError>>;
+
+    /// Keeps a copy of a snapshot under another name.
+    fn copy_snapshot<'a>(
+        &'a self,
+        source: &'a str,
+        target: &'a str,
+    ) -> BoxFuture<'a, Result<(), ServerError>>;
+
+    /// Starts `cluster` as a primary on the data of `snapshot`.
+    fn restore<'a>(
+        &'a self,
+        snapshot: &'a str,
+        cluster: &'a str,
+    ) -> BoxFuture<'a, Result<Address, ServerError>>;
+
+    /// Stops the server of `cluster` and removes its data. Harmless when there is none.
+    fn delete<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Result<(), ServerError>>;
+
+    /// Removes a snapshot. Harmless when there is none.
+    fn delete_snapshot<'a>(&'a self, snapshot: &'a str) -> BoxFuture<'a, Result<(), ServerError>>;
+}
+
+/// No servers at all: everything succeeds at once, every lag is 200 ms, the address is one where nothing listens.
+#[derive(Debug, Default)]
+pub struct NoServers;
+
+fn nowhere() -> Address {
+    Address { host: "127.0.0.1".into(), port: 9 }
+}
+
+impl Servers for NoServers {
+    fn create_primary<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: &'a str,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<Address, ServerError>> {
+        async { Ok(nowhere()) }.boxed()
+    }
+    fn create_secondary<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<Address, ServerError>> {
+        async { Ok(nowhere()) }.boxed()
+    }
+    fn promote<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
+        async { Ok(()) }.boxed()
+    }
+    fn switch_over<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
+        async { Ok(()) }.boxed()
+    }
+    fn cut_link<'a>(&'a self, _: &'a str, _: bool) -> BoxFuture<'a, Result<(), ServerError>> {
+        async { Ok(()) }.boxed()
+    }
+    fn lag_millis<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Option<f64>> {
+        async { Some(200.0) }.boxed()
+    }
+    fn snapshot<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
+        async { Ok(()) }.boxed()
+    }
+    fn copy_snapshot<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
+        async { Ok(()) }.boxed()
+    }
+    fn restore<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<Address, ServerError>> {
+        async { Ok(nowhere()) }.boxed()
+    }
+    fn delete<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
+        async { Ok(()) }.boxed()
+    }
+    fn delete_snapshot<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
+        async { Ok(()) }.boxed()
+    }
+}
