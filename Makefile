@@ -1,0 +1,54 @@
+# Two commands matter: `make drill` rehearses a failover on this machine, `make test` checks everything.
+# `make help` lists the rest. No target calls AWS but deploy and destroy.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# The drill's settings: make drill SEED=7 FACTOR=60 OUT=out/drill
+SEED   ?=
+FACTOR ?= 60
+OUT    ?= out/drill
+FUNCTIONS := preflight routing-control global-failover snapshot-restore reconcile report
+
+.PHONY: help setup build test lint drill sandbox package deploy destroy clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: ## install what the machine lacks (MariaDB, a Python environment for the tests)
+	@tests/setup.sh mariadb python
+
+build: ## build the command and the step functions for this machine
+	@cargo build --workspace --bins
+
+test: setup ## run every test; needs no other command first
+	@cargo build --workspace --bins
+	@cargo test --workspace
+
+lint: setup ## rustfmt, clippy, cfn-lint
+	@cargo fmt --all --check
+	@cargo clippy --workspace --all-targets -- --deny warnings
+	@target/python/bin/cfn-lint template.yaml
+
+drill: ## rehearse a Region failover on this machine, whole
+	@tests/setup.sh mariadb
+	@cargo build --workspace --bins
+	@target/debug/causeway drill --factor $(FACTOR) --output $(OUT) $(if $(SEED),--seed $(SEED))
+
+sandbox: ## keep the two Regions running for your own use
+	@tests/setup.sh mariadb
+	@cargo build --workspace --bins
+	@target/debug/causeway sandbox --factor $(FACTOR)
+
+package: ## build what is deployed, for arm64, with sam and cargo-lambda
+	@sam build
+
+deploy: package ## deploy to the Region and account of your AWS settings (asks before it changes anything)
+	@sam deploy --guided
+
+destroy: ## remove the deployed stack (asks first)
+	@sam delete
+
+clean: ## remove what was built and written here
+	@rm -rf target out
