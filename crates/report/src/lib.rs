@@ -1,1 +1,222 @@
+//! Step `report`: writes what a runbook did, and what a failover lost, where people and machines find it.
+//!
+//! | operation | reads | writes, all in the report bucket of the function's own Region |
+//! |---|---|---|
+//! | `record` | the Automation execution | `record.json`, `record.html`, and the plan's last failover |
+//! | `missing-transactions` | the comparison's summary and differences | `report.json`, `report.html` |
+//!
+//! Both end with `manifest.json`, the SHA-256 of each file.
+//!
+//! **States.** `Done`: every file was written and read back the same. `Refused`: there is nothing to report on yet,
+//! because the comparison is not complete.
+//!
+//! **Run again**, the step writes the same keys again; the bucket keeps versions. The plan's last failover is not
+//! replaced by an execution that promoted nothing, nor by one that began earlier: a reconciliation needs the one
+//! that moved the databases.
+//!
+//! **A failure** leaves some files written and the manifest missing or old. Nothing but the bucket is touched.
+//!
+//! Memory is bounded: differences are streamed, and only the first of each kind and table are listed, see
+//! [`missing`].
 
+use aws_sdk_s3::Client as S3;
+use aws_sdk_ssm::Client as Ssm;
+use runbook::names::keys;
+use runbook::record::FailoverRecord;
+use runbook::{Context, Outcome, RecoveryPlan, Status, StepError};
+use serde::{Deserialize, Serialize};
+
+pub mod execution;
+pub mod missing;
+pub mod record;
+pub mod store;
+pub mod text;
+
+use execution::ReadExecution;
+use store::{Folder, GetObject};
+
+/// What the function is asked to do.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(tag = "operation", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum Event {
+    /// Write the record of the failover that this execution is.
+    Record {
+        /// Name of the SSM parameter that holds the recovery plan.
+        plan: String,
+        /// Id of the Automation execution.
+        execution: String,
+        /// The Region that took over, or was to.
+        target_region: String,
+        /// How it ended.
+        outcome: record::End,
+        /// Lag before the failover, as preflight answers it: `{"orders": 0.8}` as text, seconds, null where
+        /// unknown. Taken from the execution when empty.
+        #[serde(default)]
+        lag: String,
+    },
+    /// Write the missing-transaction report of this execution's comparison.
+    MissingTransactions {
+        /// Name of the SSM parameter that holds the recovery plan.
+        plan: String,
+        /// Id of the Automation execution.
+        execution: String,
+    },
+}
+
+/// What the step answers beside its status.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Observed {
+    /// `s3://bucket/key` of the page; empty when there is none.
+    pub location: String,
+    /// What the page says, in a sentence or two.
+    pub summary: String,
+}
+
+/// Runs the step.
+///
+/// # Errors
+/// When the plan, the execution or the bucket can't be read or written, or `lag` or the comparison's files make no
+/// sense.
+pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>, StepError> {
+    let s3 = S3::new(&context.config);
+    match event {
+        Event::Record { plan, execution, target_region, outcome, lag } => {
+            let plan = RecoveryPlan::load(&context, &plan).await?;
+            plan.require_region(&target_region, "targetRegion")?;
+            let asked = record::Asked { execution, target_region, outcome, lag };
+            write_record(&context, &Ssm::new(&context.config), &s3, &plan, &asked).await
+        }
+        Event::MissingTransactions { plan, execution } => {
+            let plan = RecoveryPlan::load(&context, &plan).await?;
+            write_missing(&context, &s3, &plan, &execution).await
+        }
+    }
+}
+
+/// Writes the record of a failover.
+///
+/// # Errors
+/// See [`handle`].
+pub async fn write_record<E, S>(
+    context: &Context,
+    executions: &E,
+    store: &S,
+    plan: &RecoveryPlan,
+    asked: &record::Asked,
+) -> Result<Outcome<Observed>, StepError>
+where
+    E: ReadExecution,
+    S: GetObject + store::PutObject,
+{
+    let bucket = plan.report_bucket(&context.region);
+    let last_key = keys::last_failover(&plan.name);
+    let execution = executions.read_execution(&asked.execution).await?;
+    let last: Option<FailoverRecord> =
+        store.get_object(bucket, &last_key).await?.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+
+    let record = record::build(plan, asked, &execution, context.clock.now())?;
+    let keep = record::replaces(&record, last.as_ref());
+    let page = record::page(&record)?;
+
+    let mut folder = Folder::new(store, bucket, keys::reports(&plan.name, &asked.execution));
+    folder.write_json("record.json", &record).await?;
+    let location = folder.write("record.html", "text/html; charset=utf-8", page.into_bytes()).await?;
+    folder.write_manifest(&[]).await?;
+    let mut changed = folder.written();
+    if keep {
+        // The last one, so that later runbooks never read of a failover whose record is missing.
+        let text = store::json(&record.failover())?;
+        store::put_and_check(store, bucket, &last_key, "application/json", text).await?;
+        changed.push(format!("wrote s3://{bucket}/{last_key}"));
+    }
+    let summary = record::summary(&record);
+    let reason = format!("the record is written: {location}");
+    Ok(Outcome::new(Status::Done, reason, Observed { location, summary }).with_changed(changed))
+}
+
+/// Writes the missing-transaction report.
+///
+/// # Errors
+/// See [`handle`].
+pub async fn write_missing<S>(
+    context: &Context,
+    store: &S,
+    plan: &RecoveryPlan,
+    execution: &str,
+) -> Result<Outcome<Observed>, StepError>
+where
+    S: GetObject + store::PutObject + store::ReadLines + store::ListKeys,
+{
+    let bucket = plan.report_bucket(&context.region);
+    let compared = keys::reconcile(&plan.name, execution);
+    let summary_key = format!("{compared}summary.json");
+    let Some(summary) = store.get_object(bucket, &summary_key).await? else {
+        let reason = format!(
+            "there is no s3://{bucket}/{summary_key}: the comparison of execution {execution} is not complete; \
+             run the step reconcile until it says Done"
+        );
+        return Ok(Outcome::new(
+            Status::Refused,
+            reason,
+            Observed { location: String::new(), summary: String::new() },
+        ));
+    };
+    let summary = missing::Summary::parse(&summary, &format!("s3://{bucket}/{summary_key}"))?;
+    let last: Option<FailoverRecord> = store
+        .get_object(bucket, &keys::last_failover(&plan.name))
+        .await?
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok());
+
+    let origin = missing::Origin {
+        plan: plan.name.clone(),
+        execution: execution.to_owned(),
+        from_region: plan.other_region(&context.region).to_owned(),
+        to_region: context.region.clone(),
+        written_at: context.clock.now(),
+        failover: last,
+    };
+    let (report, evidence) = missing::read(store, bucket, &compared, summary, origin).await?;
+    let page = missing::page(&report)?;
+
+    let mut folder = Folder::new(store, bucket, keys::reports(&plan.name, execution));
+    folder.write_json("report.json", &report).await?;
+    let location = folder.write("report.html", "text/html; charset=utf-8", page.into_bytes()).await?;
+    folder.write_manifest(&evidence).await?;
+    let changed = folder.written();
+    let observed = Observed { summary: report.summary.clone(), location };
+    let reason = format!("the missing-transaction report is written: {}", observed.location);
+    Ok(Outcome::new(Status::Done, reason, observed).with_changed(changed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn events_are_understood_and_unknown_fields_are_not() {
+        let event = json!({"operation": "record", "plan": "/p", "execution": "e", "targetRegion": "sandbox-west",
+            "outcome": "Succeeded", "lag": ""});
+        assert!(matches!(
+            serde_json::from_value(event.clone()).unwrap(),
+            Event::Record { outcome: record::End::Succeeded, .. }
+        ));
+        let mut unknown = event;
+        unknown["since"] = json!("");
+        assert!(serde_json::from_value::<Event>(unknown).unwrap_err().to_string().contains("since"));
+        let event = json!({"operation": "missing-transactions", "plan": "/p", "execution": "e"});
+        assert!(matches!(serde_json::from_value(event).unwrap(), Event::MissingTransactions { .. }));
+        let event = json!({"operation": "record", "plan": "/p", "execution": "e", "targetRegion": "r", "outcome": "Maybe"});
+        assert!(serde_json::from_value::<Event>(event).is_err());
+    }
+
+    #[test]
+    fn the_sample_events_are_valid() {
+        for sample in
+            [include_str!("../../../events/report.json"), include_str!("../../../events/report-record.json")]
+        {
+            serde_json::from_str::<Event>(sample).unwrap();
+        }
+    }
+}

@@ -1,0 +1,677 @@
+//! The record of a failover: what its execution did, how long the application was without a writer, and how many
+//! seconds of writes were at risk, against the plan's budgets.
+//!
+//! It is made from the Automation execution itself, so that it can also be written for one that failed at any step.
+//! The names of the steps are those of `ssm-documents/failover.yaml`; a test holds the two together.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use jiff::Timestamp;
+use runbook::error::Kind;
+use runbook::record::FailoverRecord;
+use runbook::{RecoveryPlan, StepError};
+use serde::{Deserialize, Serialize};
+
+use crate::execution::{Execution, StepRun};
+use crate::text;
+
+/// The step that measures the lag.
+const PREFLIGHT: &str = "preflight";
+/// The step that takes the traffic off the Region that is left.
+const TRAFFIC_OFF: &str = "trafficOff";
+/// The steps that promote the databases: the first call, and those that wait.
+const PROMOTE: [&str; 2] = ["promote", "awaitPromotion"];
+/// The step that gives the traffic to the Region that takes over. It runs only after the promotion was seen.
+const TRAFFIC_ON: &str = "trafficOn";
+/// The steps that verify. When they are done, the application has its writer back.
+const VERIFY: [&str; 2] = ["verify", "awaitVerify"];
+/// The steps that record: their own run is still under way.
+const RECORD: [&str; 2] = ["record", "recordFailure"];
+
+/// How a failover ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum End {
+    /// Verified.
+    Succeeded,
+    /// Not.
+    Failed,
+}
+
+/// What the record is asked to be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// Id of the Automation execution.
+    pub execution: String,
+    /// The Region that took over, or was to.
+    pub target_region: String,
+    /// How it ended.
+    pub outcome: End,
+    /// Lag as JSON text; empty to take it from the execution.
+    pub lag: String,
+}
+
+/// How far a failover came. It decides what a person has to do when it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Progress {
+    /// Nothing was changed.
+    NothingChanged,
+    /// The traffic may be off in the Region to leave; no database was touched.
+    TrafficMoving,
+    /// The promotion was started, and was not seen to be complete.
+    Promoting,
+    /// Every database has its writer in the Region that takes over.
+    Promoted,
+}
+
+/// The record of a failover, `record.json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// Name of the recovery plan.
+    pub plan: String,
+    /// Id of the Automation execution.
+    pub execution: String,
+    /// Name of the document it ran.
+    pub document: String,
+    /// How it ended.
+    pub outcome: End,
+    /// How far it came.
+    pub progress: Progress,
+    /// The Region that was left.
+    pub from_region: String,
+    /// The Region that took over, or was to.
+    pub to_region: String,
+    /// When the execution started.
+    pub started_at: Timestamp,
+    /// When this record was written.
+    pub ended_at: Timestamp,
+    /// From the start of the execution until every database had accepted a write; absent when that was not seen.
+    /// What clients felt began earlier, with the fault.
+    pub rto_seconds: Option<f64>,
+    /// The plan's budget for it.
+    pub rto_budget_seconds: u32,
+    /// From the start of the promotion until it was seen to be complete.
+    pub promotion_seconds: Option<f64>,
+    /// Seconds of writes at risk: each database's replication lag just before; null where it was not known.
+    pub lag_seconds: BTreeMap<String, Option<f64>>,
+    /// The plan's budget for each.
+    pub rpo_budget_seconds: u32,
+    /// The step that stopped it, when it failed.
+    pub stopped_by: Option<Stop>,
+    /// What was done, in order.
+    pub steps: Vec<Step>,
+}
+
+/// The step that stopped a failover.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Stop {
+    /// Its name in the document.
+    pub step: String,
+    /// Why, in one line.
+    pub reason: String,
+}
+
+/// All runs of one step.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// Its name in the document.
+    pub name: String,
+    /// When it first started.
+    pub started_at: Timestamp,
+    /// When it last ended; absent while it runs.
+    pub ended_at: Option<Timestamp>,
+    /// How often it ran.
+    pub runs: u32,
+    /// How the last run ended, in the service's words.
+    pub status: String,
+    /// What the last run answered.
+    pub answer: Option<String>,
+    /// Its reason.
+    pub reason: Option<String>,
+}
+
+/// Makes the record from what was observed.
+///
+/// # Errors
+/// [`Kind::BadEvent`] when the lag that was handed over is no JSON object of numbers.
+pub fn build(
+    plan: &RecoveryPlan,
+    asked: &Asked,
+    execution: &Execution,
+    now: Timestamp,
+) -> Result<Record, StepError> {
+    let mut runs: Vec<&StepRun> =
+        execution.steps.iter().filter(|run| run.started.is_some() && is_work(run)).collect();
+    runs.sort_by_key(|run| run.started);
+
+    let handed = if asked.lag.trim().is_empty() {
+        // Not there, or not readable, in an execution that stopped before it was measured.
+        let measured = last(&runs, &[PREFLIGHT]).and_then(|run| run.output("lag"));
+        measured.and_then(|lag| serde_json::from_str(lag).ok()).unwrap_or_default()
+    } else {
+        serde_json::from_str(&asked.lag).map_err(|error| {
+            StepError::new(
+                Kind::BadEvent,
+                "`lag` is not JSON text such as {\"orders\": 0.8}",
+                "hand on preflight's observed.lag as it is, or leave it empty",
+            )
+            .with_source(error)
+        })?
+    };
+    let handed: BTreeMap<String, Option<f64>> = handed;
+    let lag_seconds =
+        plan.databases.keys().map(|name| (name.clone(), handed.get(name).copied().flatten())).collect();
+
+    let ran = |names: &[&str]| last(&runs, names).is_some();
+    let progress = if ran(&[TRAFFIC_ON]) || ran(&VERIFY) || asked.outcome == End::Succeeded {
+        Progress::Promoted
+    } else if ran(&PROMOTE) {
+        Progress::Promoting
+    } else if ran(&[TRAFFIC_OFF]) {
+        Progress::TrafficMoving
+    } else {
+        Progress::NothingChanged
+    };
+    let done = |names: &[&str]| {
+        last(&runs, names).and_then(|run| run.ended).filter(|_| progress == Progress::Promoted)
+    };
+    let promotion_started = runs.iter().find(|run| run.name == PROMOTE[0]).and_then(|run| run.started);
+    let promotion_seconds = promotion_started.zip(done(&PROMOTE)).map(|(from, to)| text::seconds(from, to));
+    let verified = done(&VERIFY).filter(|_| asked.outcome == End::Succeeded);
+
+    Ok(Record {
+        plan: plan.name.clone(),
+        execution: asked.execution.clone(),
+        document: execution.document.clone(),
+        outcome: asked.outcome,
+        progress,
+        from_region: plan.other_region(&asked.target_region).to_owned(),
+        to_region: asked.target_region.clone(),
+        started_at: execution.started,
+        ended_at: now,
+        rto_seconds: verified.map(|at| text::seconds(execution.started, at)),
+        rto_budget_seconds: plan.limits.rto_seconds,
+        promotion_seconds,
+        lag_seconds,
+        rpo_budget_seconds: plan.limits.rpo_seconds,
+        stopped_by: (asked.outcome == End::Failed).then(|| stop(&runs)).flatten(),
+        steps: steps(&runs),
+    })
+}
+
+/// Branches are steps too, but say nothing unless they fail; and a record does not tell of its own writing.
+fn is_work(run: &StepRun) -> bool {
+    let silent_branch = run.action == "aws:branch" && run.status == "Success";
+    !silent_branch && !RECORD.contains(&run.name.as_str()) && !run.name.starts_with("notify")
+}
+
+/// The latest run of any of the steps `names`.
+fn last<'a>(runs: &[&'a StepRun], names: &[&str]) -> Option<&'a StepRun> {
+    runs.iter().rev().find(|run| names.contains(&run.name.as_str())).copied()
+}
+
+/// The failure path begins right after the step that stopped the failover: it is the last one.
+fn stop(runs: &[&StepRun]) -> Option<Stop> {
+    let run = runs.last()?;
+    // A function's error may or may not have failed the step; in the second case it stands in the payload.
+    let error = ["OutputPayload", "Payload"].iter().find_map(|name| {
+        let payload: serde_json::Value = serde_json::from_str(run.output(name)?).ok()?;
+        let inner = payload.get("Payload").unwrap_or(&payload);
+        Some(inner.get("errorMessage")?.as_str()?.to_owned())
+    });
+    let reason =
+        run.output("reason").filter(|reason| !reason.is_empty() && !reason.contains("{{")).map(str::to_owned);
+    let reason = reason
+        .or(error)
+        .or_else(|| run.failure.clone())
+        .unwrap_or_else(|| format!("it ended as {} and gave no reason; see the function's log", run.status));
+    Some(Stop { step: run.name.clone(), reason: reason.split_whitespace().collect::<Vec<_>>().join(" ") })
+}
+
+/// The runs, one entry for each step, in the order of their first start.
+fn steps(runs: &[&StepRun]) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    for run in runs {
+        let Some(started_at) = run.started else { continue };
+        let place = steps.iter().position(|step| step.name == run.name).unwrap_or_else(|| {
+            steps.push(Step {
+                name: run.name.clone(),
+                started_at,
+                ended_at: None,
+                runs: 0,
+                status: String::new(),
+                answer: None,
+                reason: None,
+            });
+            steps.len() - 1
+        });
+        let step = &mut steps[place];
+        step.runs += 1;
+        step.ended_at = run.ended;
+        step.status.clone_from(&run.status);
+        step.answer = run.output("status").map(str::to_owned);
+        step.reason = run.output("reason").map(str::to_owned).or_else(|| run.failure.clone());
+    }
+    steps
+}
+
+impl Record {
+    /// What later runbooks need to know of it.
+    pub fn failover(&self) -> FailoverRecord {
+        FailoverRecord {
+            plan: self.plan.clone(),
+            execution: self.execution.clone(),
+            outcome: format!("{:?}", self.outcome),
+            from_region: self.from_region.clone(),
+            to_region: self.to_region.clone(),
+            started_at: self.started_at,
+            ended_at: self.ended_at,
+            lag_seconds: self
+                .lag_seconds
+                .iter()
+                .filter_map(|(name, lag)| Some((name.clone(), (*lag)?)))
+                .collect(),
+        }
+    }
+}
+
+/// Whether this record becomes the plan's last failover. One that promoted nothing does not, lest it hide the one
+/// that moved the databases; nor one that began before the one that stands there.
+pub fn replaces(record: &Record, last: Option<&FailoverRecord>) -> bool {
+    record.progress >= Progress::Promoting && last.is_none_or(|last| last.started_at <= record.started_at)
+}
+
+/// The record in one line of a few sentences, for notifications and outputs.
+pub fn summary(record: &Record) -> String {
+    let (from, to) = (&record.from_region, &record.to_region);
+    match record.outcome {
+        End::Succeeded => {
+            let mut line = format!("{} moved from {from} to {to}", record.plan);
+            if let Some(seconds) = record.rto_seconds {
+                line += &format!(" in {}", text::duration(seconds));
+            }
+            line += &format!(" (budget {})", text::duration(record.rto_budget_seconds.into()));
+            if let Some(seconds) = record.promotion_seconds {
+                line += &format!(", {} of it promoting the databases", text::duration(seconds));
+            }
+            format!("{line}. Writes at risk: {}.", at_risk(record))
+        }
+        End::Failed => {
+            let why = record.stopped_by.as_ref().map_or_else(
+                || "no step ran".to_owned(),
+                |stop| format!("step {}: {}", stop.step, text::cut(&stop.reason, 400)),
+            );
+            format!(
+                "The failover of {} to {to} failed at {} {}",
+                record.plan,
+                text::sentence(&why),
+                next(record)
+            )
+        }
+    }
+}
+
+/// What state a failed failover left, and what to do.
+fn next(record: &Record) -> String {
+    let (from, to) = (&record.from_region, &record.to_region);
+    match record.progress {
+        Progress::NothingChanged => {
+            "Nothing was changed. Mend the cause and start the runbook again.".to_owned()
+        }
+        Progress::TrafficMoving => format!(
+            "No database was touched; the traffic to {from} may be off. Mend the cause and start the runbook again."
+        ),
+        Progress::Promoting => format!(
+            "Databases may be on their way to {to}; the traffic is off. See each global cluster, mend the cause, and \
+             start the runbook again."
+        ),
+        Progress::Promoted => format!(
+            "Every database has its writer in {to}: do not fail over again. Mend the cause, then finish by hand: \
+             routing-control `set` with `on` {to}, preflight `verify`."
+        ),
+    }
+}
+
+/// `orders 0.8 s, catalog unknown (budget 1 min)`.
+fn at_risk(record: &Record) -> String {
+    let each: Vec<String> = record
+        .lag_seconds
+        .iter()
+        .map(|(name, lag)| format!("{name} {}", lag.map_or("unknown".into(), text::duration)))
+        .collect();
+    format!("{} (budget {} each)", each.join(", "), text::duration(record.rpo_budget_seconds.into()))
+}
+
+/// The record as a page for people.
+#[derive(Template)]
+#[template(path = "record.html")]
+struct Page<'a> {
+    record: &'a Record,
+    heading: String,
+    summary: String,
+    succeeded: bool,
+    facts: Vec<Fact>,
+    rows: Vec<Row>,
+    ruler: Vec<(f64, String)>,
+}
+
+/// A number against its budget.
+struct Fact {
+    name: String,
+    value: String,
+    note: String,
+    /// `good`, `bad` or empty.
+    class: &'static str,
+}
+
+/// A step in the timeline; `left` and `width` in percent of the whole.
+struct Row {
+    name: String,
+    offset: String,
+    length: String,
+    runs: u32,
+    left: f64,
+    width: f64,
+    bad: bool,
+    reason: String,
+}
+
+/// The page.
+///
+/// # Errors
+/// When the page can't be written, which a test rules out.
+pub fn page(record: &Record) -> Result<String, StepError> {
+    let end = record.steps.iter().filter_map(|step| step.ended_at).max().unwrap_or(record.ended_at);
+    let total = text::seconds(record.started_at, end).max(0.1);
+    let rows = record
+        .steps
+        .iter()
+        .map(|step| {
+            let offset = text::seconds(record.started_at, step.started_at);
+            let length = text::seconds(step.started_at, step.ended_at.unwrap_or(end));
+            let left = (offset / total * 100.0).clamp(0.0, 99.5);
+            Row {
+                name: step.name.clone(),
+                offset: format!("+ {}", text::duration(offset)),
+                length: text::duration(length),
+                runs: step.runs,
+                left,
+                width: (length / total * 100.0).clamp(0.5, 100.0 - left),
+                bad: record.stopped_by.as_ref().is_some_and(|stop| stop.step == step.name)
+                    || step.status == "Failed",
+                reason: step.reason.clone().unwrap_or_default(),
+            }
+        })
+        .collect();
+    let (heading, succeeded) = match record.outcome {
+        End::Succeeded => (format!("{} runs in {}", record.plan, record.to_region), true),
+        End::Failed => (format!("The failover of {} to {} failed", record.plan, record.to_region), false),
+    };
+    let page = Page {
+        record,
+        heading,
+        summary: summary(record),
+        succeeded,
+        facts: facts(record),
+        rows,
+        ruler: [0.0, 0.25, 0.5, 0.75, 1.0]
+            .iter()
+            .map(|part| (part * 100.0, text::duration(part * total)))
+            .collect(),
+    };
+    page.render().map_err(|error| {
+        StepError::new(Kind::Failed, "the record's page can't be written", "report this line")
+            .with_source(error)
+    })
+}
+
+fn facts(record: &Record) -> Vec<Fact> {
+    let against = |value: f64, budget: u32| if value <= f64::from(budget) { "good" } else { "bad" };
+    let budget = |seconds: u32| format!("budget {}", text::duration(seconds.into()));
+    let mut facts = Vec::new();
+    facts.push(match record.rto_seconds {
+        Some(seconds) => Fact {
+            name: "Recovery time".into(),
+            value: text::duration(seconds),
+            note: format!(
+                "start of the runbook to the first verified write; {}",
+                budget(record.rto_budget_seconds)
+            ),
+            class: against(seconds, record.rto_budget_seconds),
+        },
+        None => Fact {
+            name: "Recovery time".into(),
+            value: "not recovered".into(),
+            note: budget(record.rto_budget_seconds),
+            class: "bad",
+        },
+    });
+    if let Some(seconds) = record.promotion_seconds {
+        facts.push(Fact {
+            name: "Promotion".into(),
+            value: text::duration(seconds),
+            note: "all databases at once; part of the recovery time".into(),
+            class: "",
+        });
+    }
+    for (name, lag) in &record.lag_seconds {
+        facts.push(match lag {
+            Some(seconds) => Fact {
+                name: format!("Writes at risk: {name}"),
+                value: text::duration(*seconds),
+                note: format!("replication lag before the failover; {}", budget(record.rpo_budget_seconds)),
+                class: against(*seconds, record.rpo_budget_seconds),
+            },
+            None => Fact {
+                name: format!("Writes at risk: {name}"),
+                value: "unknown".into(),
+                note: format!("the lag was not measured; {}", budget(record.rpo_budget_seconds)),
+                class: "",
+            },
+        });
+    }
+    facts
+}
+
+mod filters {
+    //! For the templates.
+
+    /// A time in UTC.
+    #[askama::filter_fn]
+    pub fn utc(time: &jiff::Timestamp, _: &dyn askama::Values) -> askama::Result<String> {
+        Ok(crate::text::time(*time))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use runbook::plan::sample;
+
+    pub(crate) fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_772_366_400 + second).unwrap()
+    }
+
+    pub(crate) fn run(name: &str, from: i64, to: i64, outputs: &[(&str, &str)]) -> StepRun {
+        StepRun {
+            name: name.into(),
+            action: "aws:invokeLambdaFunction".into(),
+            status: "Success".into(),
+            started: Some(at(from)),
+            ended: Some(at(to)),
+            failure: None,
+            outputs: outputs.iter().map(|(k, v)| ((*k).to_owned(), vec![(*v).to_owned()])).collect(),
+        }
+    }
+
+    fn branch(name: &str, second: i64) -> StepRun {
+        StepRun { action: "aws:branch".into(), ..run(name, second, second, &[]) }
+    }
+
+    pub(crate) fn good() -> Execution {
+        let done = |reason| [("status", "Done"), ("reason", reason)];
+        Execution {
+            document: "causeway-failover".into(),
+            started: at(0),
+            steps: vec![
+                branch("checkRegion", 0),
+                run(
+                    "preflight",
+                    0,
+                    4,
+                    &[
+                        ("status", "Ready"),
+                        ("reason", "everything is there"),
+                        ("lag", r#"{"orders":0.8,"catalog":null}"#),
+                    ],
+                ),
+                branch("mayStart", 4),
+                run("trafficOff", 4, 6, &done("the traffic is off in sandbox-east")),
+                run("promote", 6, 52, &[("status", "InProgress"), ("reason", "orders is failing over")]),
+                run(
+                    "awaitPromotion",
+                    53,
+                    98,
+                    &[("status", "InProgress"), ("reason", "orders is failing over")],
+                ),
+                run("awaitPromotion", 99, 120, &done("catalog and orders have their writer in sandbox-west")),
+                run("trafficOn", 121, 123, &done("the traffic is on in sandbox-west")),
+                run("verify", 123, 125, &done("every database accepted a write")),
+                StepRun { status: "InProgress".into(), ended: None, ..run("record", 126, 126, &[]) },
+            ],
+        }
+    }
+
+    pub(crate) fn asked(outcome: End, lag: &str) -> Asked {
+        Asked { execution: "4105a4fc".into(), target_region: "sandbox-west".into(), outcome, lag: lag.into() }
+    }
+
+    #[test]
+    fn a_failover_that_went_well_is_timed_from_start_to_the_verified_write() {
+        let record =
+            build(&sample(), &asked(End::Succeeded, r#"{"orders": 0.8, "catalog": null}"#), &good(), at(126))
+                .unwrap();
+        assert_eq!((record.rto_seconds, record.promotion_seconds), (Some(125.0), Some(114.0)));
+        assert_eq!((record.from_region.as_str(), record.stopped_by.as_ref()), ("sandbox-east", None));
+        let names: Vec<(&str, u32)> =
+            record.steps.iter().map(|step| (step.name.as_str(), step.runs)).collect();
+        assert_eq!(
+            names,
+            [
+                ("preflight", 1),
+                ("trafficOff", 1),
+                ("promote", 1),
+                ("awaitPromotion", 2),
+                ("trafficOn", 1),
+                ("verify", 1)
+            ]
+        );
+        assert_eq!(
+            summary(&record),
+            "shop moved from sandbox-east to sandbox-west in 2 min 5 s (budget 15 min), 1 min 54 s of it promoting the \
+             databases. Writes at risk: catalog unknown, orders 0.8 s (budget 1 min each)."
+        );
+        assert_eq!(record.failover().lag_seconds, BTreeMap::from([("orders".to_owned(), 0.8)]));
+    }
+
+    #[test]
+    fn the_lag_is_taken_from_the_execution_when_it_is_not_handed_over() {
+        let record = build(&sample(), &asked(End::Failed, ""), &good(), at(126)).unwrap();
+        assert_eq!(record.lag_seconds["orders"], Some(0.8));
+        let error =
+            build(&sample(), &asked(End::Succeeded, "{{ preflight.lag }}"), &good(), at(1)).unwrap_err();
+        assert!(error.to_string().contains("`lag`"), "{error}");
+    }
+
+    #[test]
+    fn a_failed_one_tells_the_step_the_reason_and_the_state_it_left() {
+        let failed = |failure: &str| StepRun {
+            status: "Failed".into(),
+            failure: Some(failure.into()),
+            ..run("x", 7, 9, &[])
+        };
+        let named = |name: &str, run: StepRun| StepRun { name: name.into(), ..run };
+        let payload = r#"{"errorType":"Unreachable","errorMessage":"no ARC endpoint answers"}"#;
+        let steps = good().steps;
+        // (how many steps of the good one ran, the step that stopped it, what is said)
+        let cases = [
+            (
+                1,
+                named("preflight", failed("no such function")),
+                Progress::NothingChanged,
+                "preflight: no such function. Nothing was changed",
+            ),
+            (
+                3,
+                run("trafficOff", 7, 9, &[("OutputPayload", payload)]),
+                Progress::TrafficMoving,
+                "no ARC endpoint answers. No database was touched",
+            ),
+            (
+                5,
+                run("awaitPromotion", 7, 9, &[("status", "Refused"), ("reason", "60 min are over")]),
+                Progress::Promoting,
+                "60 min are over. Databases may be",
+            ),
+            (7, named("trafficOn", failed("broken")), Progress::Promoted, "do not fail over again"),
+            (7, run("trafficOn", 7, 9, &[]), Progress::Promoted, "gave no reason"),
+        ];
+        for (ran, mut last, progress, said) in cases {
+            last.started = Some(at(1000));
+            last.ended = Some(at(1001));
+            let name = last.name.clone();
+            let execution = Execution {
+                steps: steps
+                    .iter()
+                    .take(ran)
+                    .cloned()
+                    .chain([last, run("recordFailure", 1001, 1002, &[])])
+                    .collect(),
+                ..good()
+            };
+            let record = build(&sample(), &asked(End::Failed, ""), &execution, at(1003)).unwrap();
+            assert_eq!(record.progress, progress, "{name}");
+            assert_eq!(record.stopped_by.as_ref().unwrap().step, name);
+            assert_eq!(record.rto_seconds, None);
+            assert!(summary(&record).contains(said), "{said} is missing in: {}", summary(&record));
+            assert!(page(&record).unwrap().contains(&name));
+        }
+    }
+
+    #[test]
+    fn the_last_failover_is_the_latest_one_that_promoted() {
+        let record = build(&sample(), &asked(End::Succeeded, ""), &good(), at(126)).unwrap();
+        let earlier = FailoverRecord { started_at: at(-1), ..record.failover() };
+        let later = FailoverRecord { started_at: at(1), ..record.failover() };
+        assert!(
+            replaces(&record, None)
+                && replaces(&record, Some(&earlier))
+                && replaces(&record, Some(&record.failover()))
+        );
+        assert!(!replaces(&record, Some(&later)));
+        let stopped = Record { progress: Progress::TrafficMoving, ..record };
+        assert!(!replaces(&stopped, None));
+    }
+
+    #[test]
+    fn the_names_of_the_steps_are_those_of_the_document() {
+        let document = include_str!("../../../ssm-documents/failover.yaml");
+        for name in [PREFLIGHT, TRAFFIC_OFF, TRAFFIC_ON].iter().chain(&PROMOTE).chain(&VERIFY).chain(&RECORD)
+        {
+            assert!(document.contains(&format!("- name: {name}\n")), "{name} is not in failover.yaml");
+        }
+    }
+
+    #[test]
+    fn the_page_escapes_what_it_shows() {
+        let mut execution = good();
+        execution.steps[3] =
+            run("trafficOff", 4, 6, &[("status", "Done"), ("reason", "<script>alert(1)</script>")]);
+        let record = build(&sample(), &asked(End::Succeeded, ""), &execution, at(126)).unwrap();
+        let page = page(&record).unwrap();
+        assert!(!page.contains("<script>") && page.contains("&#60;script&#62;"));
+    }
+}

@@ -1,0 +1,307 @@
+//! The report bucket: narrow traits over S3, and a folder whose files are read back and listed in a manifest.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStream;
+use runbook::StepError;
+use runbook::error::Kind;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncBufRead;
+
+/// Reads a small object whole; `None` when there is none.
+pub trait GetObject {
+    /// The object's bytes.
+    fn get_object(
+        &self,
+        bucket: &str,
+        key: &str,
+    ) -> impl Future<Output = Result<Option<Vec<u8>>, StepError>> + Send;
+}
+
+/// Writes an object.
+pub trait PutObject {
+    /// Replaces what is at `key`.
+    fn put_object(
+        &self,
+        bucket: &str,
+        key: &str,
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> impl Future<Output = Result<(), StepError>> + Send;
+}
+
+/// Bytes that come as they are read.
+pub type Lines = Pin<Box<dyn AsyncBufRead + Send>>;
+
+/// Reads an object as a stream.
+pub trait ReadLines {
+    /// The object's bytes, from the start.
+    fn read_lines(&self, bucket: &str, key: &str) -> impl Future<Output = Result<Lines, StepError>> + Send;
+}
+
+/// Lists objects.
+pub trait ListKeys {
+    /// Every key that begins with `prefix`, in order.
+    fn list_keys(
+        &self,
+        bucket: &str,
+        prefix: &str,
+    ) -> impl Future<Output = Result<Vec<String>, StepError>> + Send;
+}
+
+impl GetObject for Client {
+    async fn get_object(&self, bucket: &str, key: &str) -> Result<Option<Vec<u8>>, StepError> {
+        match Client::get_object(self).bucket(bucket).key(key).send().await {
+            Ok(answer) => {
+                let bytes = answer.body.collect().await.map_err(|error| broken(bucket, key, error))?;
+                Ok(Some(bytes.to_vec()))
+            }
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => Ok(None),
+            Err(error) => Err(StepError::aws(format!("reading s3://{bucket}/{key}"), error)),
+        }
+    }
+}
+
+impl PutObject for Client {
+    async fn put_object(
+        &self,
+        bucket: &str,
+        key: &str,
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> Result<(), StepError> {
+        Client::put_object(self)
+            .bucket(bucket)
+            .key(key)
+            .content_type(content_type)
+            .body(ByteStream::from(body))
+            .send()
+            .await
+            .map_err(|error| StepError::aws(format!("writing s3://{bucket}/{key}"), error))?;
+        Ok(())
+    }
+}
+
+impl ReadLines for Client {
+    async fn read_lines(&self, bucket: &str, key: &str) -> Result<Lines, StepError> {
+        let answer = Client::get_object(self)
+            .bucket(bucket)
+            .key(key)
+            .send()
+            .await
+            .map_err(|error| StepError::aws(format!("reading s3://{bucket}/{key}"), error))?;
+        Ok(Box::pin(answer.body.into_async_read()))
+    }
+}
+
+impl ListKeys for Client {
+    async fn list_keys(&self, bucket: &str, prefix: &str) -> Result<Vec<String>, StepError> {
+        let mut pages = self.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
+        let mut keys = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page =
+                page.map_err(|error| StepError::aws(format!("listing s3://{bucket}/{prefix}"), error))?;
+            keys.extend(page.contents().iter().filter_map(|object| object.key().map(str::to_owned)));
+        }
+        keys.sort();
+        Ok(keys)
+    }
+}
+
+/// The error for an object whose bytes stop coming.
+pub(crate) fn broken(
+    bucket: &str,
+    key: &str,
+    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> StepError {
+    StepError::new(Kind::Unreachable, format!("reading s3://{bucket}/{key} broke off"), "run the step again")
+        .with_source(error)
+}
+
+/// Writes an object and reads it back.
+///
+/// # Errors
+/// When it can't be written, or is not the same when read.
+pub async fn put_and_check<S: GetObject + PutObject>(
+    store: &S,
+    bucket: &str,
+    key: &str,
+    content_type: &str,
+    body: Vec<u8>,
+) -> Result<(), StepError> {
+    store.put_object(bucket, key, content_type, body.clone()).await?;
+    if store.get_object(bucket, key).await?.as_deref() == Some(body.as_slice()) {
+        return Ok(());
+    }
+    Err(StepError::new(
+        Kind::Failed,
+        format!("s3://{bucket}/{key} was written but reads differently"),
+        "look for another writer of this key, then run the step again",
+    ))
+}
+
+/// Bytes of `value` as indented JSON with a newline at the end.
+///
+/// # Errors
+/// When it has no JSON form.
+pub fn json<T: Serialize>(value: &T) -> Result<Vec<u8>, StepError> {
+    let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| {
+        StepError::new(Kind::Failed, "a report can't be written as JSON", "report this line")
+            .with_source(error)
+    })?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// A file in a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Sum {
+    /// Its full key.
+    pub key: String,
+    /// Hexadecimal SHA-256 of its bytes.
+    pub sha256: String,
+    /// How many bytes it has.
+    pub bytes: u64,
+}
+
+/// Sums bytes as they come.
+#[derive(Default)]
+pub struct Summing {
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl Summing {
+    /// Takes more bytes.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.hash.update(bytes);
+        self.bytes += bytes.len() as u64;
+    }
+
+    /// The sum of all bytes, as those of `key`.
+    pub fn of(self, key: &str) -> Sum {
+        let sha256 = self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Sum { key: key.to_owned(), sha256, bytes: self.bytes }
+    }
+}
+
+/// A folder that is being written.
+pub struct Folder<'a, S> {
+    store: &'a S,
+    bucket: &'a str,
+    prefix: String,
+    sums: Vec<Sum>,
+}
+
+impl<'a, S: GetObject + PutObject> Folder<'a, S> {
+    /// The folder `prefix`, which ends with a slash.
+    pub fn new(store: &'a S, bucket: &'a str, prefix: String) -> Self {
+        Self { store, bucket, prefix, sums: Vec::new() }
+    }
+
+    /// Writes a file, reads it back, and answers its `s3://` address.
+    ///
+    /// # Errors
+    /// See [`put_and_check`].
+    pub async fn write(
+        &mut self,
+        name: &str,
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> Result<String, StepError> {
+        let key = format!("{}{name}", self.prefix);
+        let mut sum = Summing::default();
+        sum.add(&body);
+        put_and_check(self.store, self.bucket, &key, content_type, body).await?;
+        self.sums.push(sum.of(&key));
+        Ok(format!("s3://{}/{key}", self.bucket))
+    }
+
+    /// Writes a value as JSON.
+    ///
+    /// # Errors
+    /// See [`put_and_check`].
+    pub async fn write_json<T: Serialize>(&mut self, name: &str, value: &T) -> Result<String, StepError> {
+        let body = json(value)?;
+        self.write(name, "application/json", body).await
+    }
+
+    /// Writes the sums of all files written so far, and of the files that were read for them.
+    ///
+    /// # Errors
+    /// See [`put_and_check`].
+    pub async fn write_manifest(&mut self, read: &[Sum]) -> Result<(), StepError> {
+        let manifest = BTreeMap::from([("files", self.sums.as_slice()), ("read", read)]);
+        let body = json(&manifest)?;
+        self.write("manifest.json", "application/json", body).await?;
+        Ok(())
+    }
+
+    /// A line for each file written.
+    pub fn written(&self) -> Vec<String> {
+        self.sums.iter().map(|sum| format!("wrote s3://{}/{}", self.bucket, sum.key)).collect()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod fake {
+    //! A bucket in memory that can be told to garble what it keeps.
+
+    use super::{GetObject, Lines, ListKeys, PutObject, ReadLines};
+    use runbook::StepError;
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+
+    #[derive(Default)]
+    pub(crate) struct Bucket {
+        pub(crate) objects: Mutex<BTreeMap<String, Vec<u8>>>,
+        /// Keys in the order they were written.
+        pub(crate) writes: Mutex<Vec<String>>,
+        /// Keeps something else than what it is given at keys that end so.
+        pub(crate) garbles: Option<&'static str>,
+    }
+
+    impl Bucket {
+        pub(crate) fn set(&self, key: &str, body: impl AsRef<[u8]>) {
+            self.objects.lock().unwrap().insert(key.to_owned(), body.as_ref().to_vec());
+        }
+
+        pub(crate) fn text(&self, key: &str) -> String {
+            let objects = self.objects.lock().unwrap();
+            let bytes = objects.get(key).unwrap_or_else(|| panic!("no {key} in {:?}", objects.keys()));
+            String::from_utf8(bytes.clone()).unwrap()
+        }
+    }
+
+    impl GetObject for Bucket {
+        async fn get_object(&self, _bucket: &str, key: &str) -> Result<Option<Vec<u8>>, StepError> {
+            Ok(self.objects.lock().unwrap().get(key).cloned())
+        }
+    }
+
+    impl PutObject for Bucket {
+        async fn put_object(&self, _: &str, key: &str, _: &str, mut body: Vec<u8>) -> Result<(), StepError> {
+            if self.garbles.is_some_and(|end| key.ends_with(end)) {
+                body.pop();
+            }
+            self.writes.lock().unwrap().push(key.to_owned());
+            self.set(key, body);
+            Ok(())
+        }
+    }
+
+    impl ReadLines for Bucket {
+        async fn read_lines(&self, _bucket: &str, key: &str) -> Result<Lines, StepError> {
+            Ok(Box::pin(std::io::Cursor::new(self.objects.lock().unwrap()[key].clone())))
+        }
+    }
+
+    impl ListKeys for Bucket {
+        async fn list_keys(&self, _bucket: &str, prefix: &str) -> Result<Vec<String>, StepError> {
+            Ok(self.objects.lock().unwrap().keys().filter(|key| key.starts_with(prefix)).cloned().collect())
+        }
+    }
+}
