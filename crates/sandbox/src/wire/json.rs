@@ -1,0 +1,49 @@
+//! JSON 1.0 and 1.1: the operation stands in `X-Amz-Target`, the input is the body.
+
+use bytes::Bytes;
+use http::{Request, Response};
+use serde_json::{Value, json};
+
+use super::{malformed, response, set_header, tables, unknown};
+use crate::world::ApiError;
+
+/// Content type of the answers; clients of 1.0 don't look at it.
+const CONTENT: &str = "application/x-amz-json-1.1";
+
+pub(super) fn decode(request: &Request<Bytes>) -> Result<(String, Value), ApiError> {
+    let target =
+        request.headers().get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (_, operation) = target
+        .rsplit_once('.')
+        .ok_or_else(|| unknown(format!("the target '{target}' (Service.Operation)")))?;
+    let mut input = body(request.body())?;
+    tables::times_to_text(&mut input);
+    Ok((operation.to_owned(), input))
+}
+
+/// A JSON object; nothing at all is an empty one.
+pub(super) fn body(bytes: &[u8]) -> Result<Value, ApiError> {
+    if bytes.is_empty() {
+        return Ok(json!({}));
+    }
+    match serde_json::from_slice(bytes) {
+        Ok(value @ Value::Object(_)) => Ok(value),
+        Ok(_) => Err(malformed("the body is not a JSON object")),
+        Err(error) => Err(malformed(format!("the body is not JSON: {error}"))),
+    }
+}
+
+pub(super) fn success(mut output: Value) -> Response<Bytes> {
+    tables::times_to_seconds(&mut output);
+    if output.is_null() {
+        output = json!({});
+    }
+    response(200, CONTENT, output.to_string())
+}
+
+pub(super) fn failure(error: &ApiError) -> Response<Bytes> {
+    let body = json!({ "__type": error.code, "message": error.message });
+    let mut response = response(error.status, CONTENT, body.to_string());
+    set_header(&mut response, "x-amzn-errortype", &error.code);
+    response
+}
