@@ -8,11 +8,13 @@
 //! - [`step`]: how a step is called, what it answers, how it is served as a Lambda function
 //! - [`error`]: the one error type: names the thing, keeps the cause, says what to do
 //! - [`aws`]: the SDK configuration, by Region
+//! - [`arc`]: routing controls at the five endpoints of an ARC cluster
 //! - [`aurora`]: global clusters and clusters as the steps see them
 //! - [`secret`]: database credentials that can't be printed
 //! - [`record`]: what the report step leaves for later runbooks: the last failover
 //! - [`names`]: names and tags derived from an execution, object keys in the report bucket
 
+pub mod arc;
 pub mod aurora;
 pub mod aws;
 pub mod error;

@@ -222,6 +222,17 @@ impl RecoveryPlan {
     /// # Errors
     /// When the parameter can't be read, is no valid plan, or is another Region's.
     pub async fn load(context: &Context, parameter: &str) -> Result<Self, StepError> {
+        let text = Self::text(context, parameter).await?;
+        let plan = Self::parse(&text, &format!("SSM parameter {parameter}"))?;
+        plan.require_region(&context.region, "the function's Region")?;
+        Ok(plan)
+    }
+
+    /// Fetches the text of the SSM parameter `parameter` in the function's own Region, valid plan or not.
+    ///
+    /// # Errors
+    /// When the parameter can't be read.
+    pub async fn text(context: &Context, parameter: &str) -> Result<String, StepError> {
         let answer = aws_sdk_ssm::Client::new(&context.config)
             .get_parameter()
             .name(parameter)
@@ -242,10 +253,7 @@ impl RecoveryPlan {
                     StepError::aws(format!("reading the plan from SSM parameter {parameter} in {}", context.region), error)
                 }
             })?;
-        let text = answer.parameter().and_then(aws_sdk_ssm::types::Parameter::value).unwrap_or_default();
-        let plan = Self::parse(text, &format!("SSM parameter {parameter}"))?;
-        plan.require_region(&context.region, "the function's Region")?;
-        Ok(plan)
+        Ok(answer.parameter().and_then(aws_sdk_ssm::types::Parameter::value).unwrap_or_default().to_owned())
     }
 
     /// Checks that `region` is one of the plan's two; `role` says what it is, for the error.
