@@ -1,1 +1,182 @@
+//! Step `preflight`: may a failover go ahead, and was it complete?
+//!
+//! Operations:
+//! - `check` ([`check`]): before. Looks at everything at once, changes nothing, answers Ready, NeedsApproval or Refused
+//!   with every reason.
+//! - `verify` ([`verify`]): after. Waits until every database has one writer, in the target Region, that accepts a
+//!   write. The write goes to a table of Causeway's own ([`probe`]).
+//!
+//! Both only look, but for that one row: calling again at any moment is safe, and a failure leaves nothing behind.
 
+use jiff::Timestamp;
+use runbook::{Context, Outcome, RecoveryPlan, StepError};
+use serde::{Deserialize, Deserializer, Serialize};
+
+pub mod check;
+pub mod probe;
+pub mod verify;
+pub mod world;
+
+pub use probe::AcceptsWrite;
+
+/// What the step is asked for.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(tag = "operation")]
+pub enum Event {
+    /// Before: may it go ahead?
+    #[serde(rename = "check")]
+    Check(CheckEvent),
+    /// After: is it complete?
+    #[serde(rename = "verify")]
+    Verify(VerifyEvent),
+}
+
+/// Event of `check`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CheckEvent {
+    /// SSM parameter that holds the plan.
+    pub plan: String,
+    /// Id of the Automation execution.
+    pub execution: String,
+    /// The Region that is to take over.
+    pub target_region: String,
+    /// How.
+    #[serde(default)]
+    pub mode: Mode,
+}
+
+/// Event of `verify`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VerifyEvent {
+    /// SSM parameter that holds the plan.
+    pub plan: String,
+    /// Id of the Automation execution.
+    pub execution: String,
+    /// The Region that took over.
+    pub target_region: String,
+    /// `observed.since` of the first call; absent or empty at the first.
+    #[serde(default, deserialize_with = "optional_time")]
+    pub since: Option<Timestamp>,
+}
+
+/// How the target Region takes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Unplanned; what was not replicated is lost.
+    #[default]
+    #[serde(alias = "")]
+    Failover,
+    /// Planned; nothing is lost, and both Regions are needed.
+    Switchover,
+}
+
+/// What was seen.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Observed {
+    /// By `check`.
+    Check(check::Observed),
+    /// By `verify`.
+    Verify(verify::Observed),
+}
+
+/// A time in RFC 3339; absent, null or empty: none.
+fn optional_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    match Option::<String>::deserialize(deserializer)?.as_deref() {
+        None | Some("") => Ok(None),
+        Some(text) => text.parse().map(Some).map_err(|_| {
+            serde::de::Error::custom(format!("{text:?} is no time, need one like 2026-01-31T12:00:00Z"))
+        }),
+    }
+}
+
+/// Serves an event.
+///
+/// # Errors
+/// See [`check`] and [`verify`]; besides, when the event or the plan is bad.
+pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>, StepError> {
+    let probe = probe::SqlProbe::new(context.config.clone());
+    handle_with(context, event, &probe).await
+}
+
+/// Serves an event, with another way to find out whether a database accepts a write: for rehearsals without servers.
+///
+/// # Errors
+/// As [`handle`].
+pub async fn handle_with(
+    context: Context,
+    event: Event,
+    probe: &(impl AcceptsWrite + Sync),
+) -> Result<Outcome<Observed>, StepError> {
+    // Boxed: the SDK's futures are nested so deeply that the compiler gives up on the layout of one whole.
+    match event {
+        Event::Check(event) => Box::pin(check::run(&context, &event)).await,
+        Event::Verify(event) => Box::pin(verify::run(&context, &event, probe)).await,
+    }
+}
+
+/// Loads the plan and checks that the target is one of its Regions.
+async fn plan_for(context: &Context, parameter: &str, target: &str) -> Result<RecoveryPlan, StepError> {
+    let plan = Box::pin(RecoveryPlan::load(context, parameter)).await?;
+    plan.require_region(target, "`targetRegion`")?;
+    Ok(plan)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn event(operation: &str, fields: &Value) -> Result<Event, String> {
+        let mut event =
+            json!({"operation": operation, "plan": "p", "execution": "e", "targetRegion": "sandbox-west"});
+        for (name, value) in fields.as_object().unwrap() {
+            event[name] = value.clone();
+        }
+        serde_json::from_value(event).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn optional_fields_may_be_absent_or_empty() {
+        let mode = |fields| match event("check", &fields) {
+            Ok(Event::Check(event)) => event.mode,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(mode(json!({})), Mode::Failover);
+        assert_eq!(mode(json!({"mode": ""})), Mode::Failover);
+        assert_eq!(mode(json!({"mode": "failover"})), Mode::Failover);
+        assert_eq!(mode(json!({"mode": "switchover"})), Mode::Switchover);
+        let since = |fields| match event("verify", &fields) {
+            Ok(Event::Verify(event)) => event.since,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(since(json!({})), None);
+        assert_eq!(since(json!({"since": ""})), None);
+        assert_eq!(since(json!({"since": null})), None);
+        assert_eq!(since(json!({"since": "1970-01-01T00:00:00Z"})), Some(Timestamp::UNIX_EPOCH));
+    }
+
+    #[test]
+    fn a_wrong_field_is_named() {
+        let cases = [
+            ("check", json!({"mode": "fallover"}), "unknown variant `fallover`"),
+            ("check", json!({"since": ""}), "unknown field `since`"),
+            ("verify", json!({"since": "yesterday"}), "\"yesterday\" is no time"),
+            ("verify", json!({"mode": "failover"}), "unknown field `mode`"),
+            ("look", json!({}), "unknown variant `look`"),
+        ];
+        for (operation, fields, expected) in cases {
+            let error = event(operation, &fields).unwrap_err();
+            assert!(error.contains(expected), "{expected} is missing in: {error}");
+        }
+    }
+
+    #[test]
+    fn the_handler_can_run_on_any_thread() {
+        fn sendable<F: Send>(_: impl Fn(Context, Event) -> F) {}
+        sendable(handle);
+    }
+}

@@ -1,0 +1,551 @@
+//! `check`: may a failover (or switchover) go ahead?
+//!
+//! Everything is looked at at once, so that a check takes one time limit and not their sum, also while the impaired
+//! Region is silent. Nothing is changed.
+//!
+//! | found | failover | switchover |
+//! |---|---|---|
+//! | every database has its writer in the target Region already | Refused | Refused |
+//! | an operation of a global cluster is running | Refused | Refused |
+//! | the target is no member, or has no available instance | Refused | Refused |
+//! | engine versions differ (major, minor) | Refused | Refused |
+//! | only the patch level differs | NeedsApproval | Refused |
+//! | the target's cluster is not available | NeedsApproval | Refused |
+//! | lag unknown, or beyond the plan's RPO budget | NeedsApproval | Refused |
+//! | the target waits for its resynchronisation | note | Refused |
+//! | the other Region's cluster can't be seen | note | Refused |
+//! | no ARC endpoint answers | Refused | Refused |
+//! | fewer than 3 ARC endpoints answer | note | note |
+//! | the cooldown after a successful failover is not over | Refused | note |
+//! | the record of the last failover in the target Region can't be read | NeedsApproval | note |
+//! | that in the other Region can't be read | note | note |
+//!
+//! The rule behind it: missing data is no evidence, so doubt needs a person in a failover; a switchover can wait, so doubt
+//! refuses it. The impaired Region is never needed in a failover. A database that has its writer in the target already
+//! (the rest of a failover that stopped half-way) is noted and not judged further. Only a failover that succeeded starts
+//! a cooldown: one that failed may be tried again at once. A switchover is asked for by a person and loses nothing, so no
+//! cooldown holds it back.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_sdk_rds::Client as Rds;
+use futures::future::{join_all, try_join_all};
+use jiff::{SignedDuration, Timestamp};
+use runbook::arc::{self, Endpoint, ReadStates, State};
+use runbook::aurora::{
+    self, Cluster, DescribeCluster, DescribeGlobalCluster, GlobalCluster, Operation, region_of,
+};
+use runbook::error::Kind;
+use runbook::plan::{Engine, Limits};
+use runbook::record::FailoverRecord;
+use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, aws};
+use serde::Serialize;
+
+use crate::world::{DescribeInstances, Instance, MeasureLag, ReadLastFailover};
+use crate::{CheckEvent, Mode};
+
+/// How long a question to the target Region may take, the SDK's retries included.
+pub const TARGET: Duration = Duration::from_secs(8);
+/// How long a question to the other Region may take: it may be cut off, and nothing depends on it.
+pub const OTHER: Duration = Duration::from_secs(5);
+/// How many ARC endpoints AWS promises to answer.
+const PROMISED_ENDPOINTS: usize = 3;
+
+/// What a check answers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Observed {
+    /// The Region that is to take over.
+    pub target_region: String,
+    /// How.
+    pub mode: Mode,
+    /// By database.
+    pub databases: BTreeMap<String, DatabaseObserved>,
+    /// Replication lag in seconds by database, null where unknown, as JSON text for the report.
+    pub lag: String,
+    /// State of the routing control of each Region, when an endpoint answered.
+    pub routing: BTreeMap<String, State>,
+    /// ARC endpoints that answered.
+    pub arc_endpoints: usize,
+    /// Everything that stands against going on.
+    pub reasons: Vec<String>,
+    /// Everything else worth knowing.
+    pub notes: Vec<String>,
+}
+
+/// What was seen of a database.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseObserved {
+    /// The Region of its writer, null when there is none.
+    pub writer_region: Option<String>,
+    /// Status of the cluster in the target Region, null when there is none.
+    pub target_status: Option<String>,
+    /// Instances there that are available.
+    pub available_instances: usize,
+    /// Engine version there.
+    pub target_version: Option<String>,
+    /// Engine version in the other Region, null when it did not answer.
+    pub other_version: Option<String>,
+    /// Replication lag in seconds, null when unknown.
+    pub lag_seconds: Option<f64>,
+    /// The operation that runs.
+    pub operation: Option<Operation>,
+}
+
+/// Everything that was looked at.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// By database.
+    pub databases: BTreeMap<String, DatabaseSeen>,
+    /// What each ARC endpoint answered, by its Region: states by Region of the plan, or why not.
+    pub arc: BTreeMap<String, Result<BTreeMap<String, State>, String>>,
+    /// The record of the last failover in the target Region's bucket, or why it can't be read.
+    pub record: Result<Option<FailoverRecord>, String>,
+    /// That in the other Region's bucket.
+    pub other_record: Result<Option<FailoverRecord>, String>,
+}
+
+/// What was seen of a database, unjudged.
+#[derive(Debug, Clone)]
+pub struct DatabaseSeen {
+    /// Its engine, from the plan.
+    pub engine: Engine,
+    /// ARN of the target's cluster, from the plan.
+    pub target_arn: String,
+    /// The global cluster.
+    pub global: GlobalCluster,
+    /// The target's cluster.
+    pub target: Option<Cluster>,
+    /// The target's instances.
+    pub instances: Vec<Instance>,
+    /// The cluster in the other Region, or why it can't be seen.
+    pub other: Result<Option<Cluster>, String>,
+    /// Lag in seconds, or why it can't be read.
+    pub lag_seconds: Result<Option<f64>, String>,
+}
+
+/// The Regions and how one takes over from the other.
+#[derive(Debug, Clone)]
+pub struct Asked<'a> {
+    /// The Region that is to take over.
+    pub target: &'a str,
+    /// The other one.
+    pub other: &'a str,
+    /// How.
+    pub mode: Mode,
+}
+
+/// What was judged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    /// Ready, NeedsApproval or Refused.
+    pub status: Status,
+    /// Everything that stands against going on.
+    pub reasons: Vec<String>,
+    /// Everything else worth knowing.
+    pub notes: Vec<String>,
+}
+
+/// Judges what was seen. See the module's table.
+pub fn judge(seen: &Seen, asked: &Asked, limits: &Limits, now: Timestamp) -> Judgement {
+    let mut refusals = Vec::new();
+    let mut doubts = Vec::new();
+    let mut notes = Vec::new();
+
+    let is_there = |database: &DatabaseSeen| {
+        let mut writers = database.global.writers();
+        writers.next().is_some_and(|writer| region_of(&writer.cluster_arn) == asked.target)
+            && writers.next().is_none()
+            && database.global.operation.is_none()
+    };
+    let there: Vec<&str> = seen
+        .databases
+        .iter()
+        .filter(|(_, database)| is_there(database))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    if there.len() == seen.databases.len() {
+        refusals.push(format!(
+            "{} already is primary of every database ({})",
+            asked.target,
+            there.join(", ")
+        ));
+    } else if !there.is_empty() {
+        notes.push(format!("{} already is primary of {}", asked.target, there.join(", ")));
+    }
+    for (name, database) in seen.databases.iter().filter(|(name, _)| !there.contains(&name.as_str())) {
+        judge_database(name, database, asked, limits, (&mut refusals, &mut doubts, &mut notes));
+    }
+
+    let failed: Vec<String> = seen
+        .arc
+        .iter()
+        .filter_map(|(region, answer)| Some(format!("{region}: {}", answer.as_ref().err()?)))
+        .collect();
+    let answering = seen.arc.len() - failed.len();
+    if answering == 0 {
+        refusals.push(format!("no ARC endpoint answers, traffic could not be moved: {}", failed.join("; ")));
+    } else if answering < PROMISED_ENDPOINTS {
+        notes.push(format!(
+            "only {answering} of {} ARC endpoints answer: {}",
+            seen.arc.len(),
+            failed.join("; ")
+        ));
+    }
+
+    if let Err(error) = &seen.record {
+        let text = format!("whether a failover was made lately is not known: {error}");
+        if asked.mode == Mode::Failover { doubts.push(text) } else { notes.push(text) }
+    }
+    if let Err(error) = &seen.other_record {
+        notes.push(format!("the record of the last failover in {} can't be read: {error}", asked.other));
+    }
+    let records =
+        [&seen.record, &seen.other_record].into_iter().filter_map(|record| record.as_ref().ok()?.as_ref());
+    let last = records.filter(|record| record.outcome == "Succeeded").max_by_key(|record| record.ended_at);
+    if let Some(last) = last {
+        let cooldown = SignedDuration::from_mins(i64::from(limits.cooldown_minutes));
+        let end = last.ended_at.checked_add(cooldown).unwrap_or(Timestamp::MAX);
+        if now < end {
+            let text = format!(
+                "the failover from {} to {} ended at {:.0}, the cooldown lasts until {end:.0}",
+                last.from_region, last.to_region, last.ended_at
+            );
+            if asked.mode == Mode::Failover {
+                refusals.push(format!("{text}; `limits.cooldownMinutes` of the plan sets it"));
+            } else {
+                notes.push(text);
+            }
+        }
+    }
+
+    let status = if !refusals.is_empty() {
+        Status::Refused
+    } else if doubts.is_empty() {
+        Status::Ready
+    } else if asked.mode == Mode::Switchover {
+        Status::Refused
+    } else {
+        Status::NeedsApproval
+    };
+    refusals.append(&mut doubts);
+    Judgement { status, reasons: refusals, notes }
+}
+
+/// Judges one database that does not have its writer in the target yet. `found`: refusals, doubts, notes.
+fn judge_database(
+    name: &str,
+    database: &DatabaseSeen,
+    asked: &Asked,
+    limits: &Limits,
+    found: (&mut Vec<String>, &mut Vec<String>, &mut Vec<String>),
+) {
+    let (refusals, doubts, notes) = found;
+    let target = asked.target;
+    if let Some(operation) = &database.global.operation {
+        let what = if operation.data_loss_allowed { "failover" } else { "switchover" };
+        refusals.push(format!(
+            "{name}: a {what} from {} to {} is already running ({})",
+            region_of(&operation.from),
+            region_of(&operation.to),
+            operation.status
+        ));
+    }
+    if database.global.writers().count() > 1 {
+        refusals.push(format!("{name}: global cluster {} has more than one writer", database.global.id));
+    }
+
+    match database.global.member_in(target) {
+        None => {
+            refusals.push(format!("{name}: global cluster {} has no member in {target}", database.global.id));
+        }
+        Some(member) if member.cluster_arn != database.target_arn => refusals.push(format!(
+            "{name}: the member in {target} is {}, the plan says {}",
+            member.cluster_arn, database.target_arn
+        )),
+        Some(member) if member.synchronization.as_deref() == Some("pending-resync") => {
+            let text = format!("{name}: the cluster in {target} waits for its resynchronisation");
+            if asked.mode == Mode::Switchover { doubts.push(text) } else { notes.push(text) }
+        }
+        Some(_) => {}
+    }
+    match &database.target {
+        None => refusals.push(format!("{name}: there is no cluster {} in {target}", database.target_arn)),
+        Some(cluster) => {
+            if cluster.status != "available" {
+                doubts.push(format!("{name}: cluster {} in {target} is {}", cluster.id, cluster.status));
+            }
+            if database.instances.is_empty() {
+                refusals.push(format!(
+                    "{name}: cluster {} in {target} has no instance: add one first",
+                    cluster.id
+                ));
+            } else if available(&database.instances) == 0 {
+                let states: Vec<_> = database
+                    .instances
+                    .iter()
+                    .map(|instance| format!("{} is {}", instance.id, instance.status))
+                    .collect();
+                refusals.push(format!(
+                    "{name}: no instance of cluster {} in {target} is available: {}",
+                    cluster.id,
+                    states.join(", ")
+                ));
+            }
+        }
+    }
+
+    match &database.other {
+        Err(_) | Ok(None) => {
+            let why = database.other.as_ref().err().map_or("there is no such cluster", String::as_str);
+            let text = format!("{name}: the engine version in {} is not known: {why}", asked.other);
+            // Aurora compares the versions itself before it promotes.
+            if asked.mode == Mode::Switchover { doubts.push(text) } else { notes.push(text) }
+        }
+        Ok(Some(other)) => {
+            let (there, here) =
+                (&other.engine_version, database.target.as_ref().map(|target| &target.engine_version));
+            if let Some(here) = here.filter(|here| *here != there) {
+                let text = format!("{name}: engine version {there} in {}, {here} in {target}", asked.other);
+                if without_patch(database.engine, here) == without_patch(database.engine, there) {
+                    doubts.push(format!("{text}: some versions need the same patch level"));
+                } else {
+                    refusals.push(format!(
+                        "{text}: a managed failover needs the same; upgrade one, or detach the target with RemoveFromGlobalCluster"
+                    ));
+                }
+            }
+        }
+    }
+
+    match &database.lag_seconds {
+        Ok(Some(lag)) if *lag <= f64::from(limits.rpo_seconds) => {}
+        Ok(Some(lag)) => {
+            doubts.push(format!(
+                "{name}: replication lag {lag:.1} s is beyond the budget of {} s",
+                limits.rpo_seconds
+            ));
+        }
+        Ok(None) => doubts.push(format!(
+            "{name}: replication lag is not known: CloudWatch has no value of the last {} minutes",
+            crate::world::LAG_WINDOW.as_secs() / 60
+        )),
+        Err(error) => doubts.push(format!("{name}: replication lag is not known: {error}")),
+    }
+}
+
+fn available(instances: &[Instance]) -> usize {
+    instances.iter().filter(|instance| instance.status == "available").count()
+}
+
+/// The version up to its minor part: `8.0.mysql_aurora.3.08` of `8.0.mysql_aurora.3.08.0`, `15.4` of `15.4.1`.
+fn without_patch(engine: Engine, version: &str) -> String {
+    let parts = match engine {
+        Engine::AuroraMysql => 5,
+        Engine::AuroraPostgresql => 2,
+    };
+    version.split('.').take(parts).collect::<Vec<_>>().join(".")
+}
+
+/// Whom a check asks.
+pub struct Apis<T, O, M, S, A> {
+    /// RDS in the target Region.
+    pub target: T,
+    /// RDS in the other Region.
+    pub other: O,
+    /// CloudWatch in the target Region.
+    pub metrics: M,
+    /// S3 in the target Region.
+    pub records: S,
+    /// S3 in the other Region.
+    pub other_records: S,
+    /// The ARC endpoints.
+    pub arc: Vec<Endpoint<A>>,
+}
+
+/// Looks at everything, at once.
+///
+/// # Errors
+/// When RDS in the target Region does not answer or refuses, or has no such global cluster.
+pub async fn observe<T, O, M, S, A>(
+    apis: &Apis<T, O, M, S, A>,
+    plan: &RecoveryPlan,
+    asked: &Asked<'_>,
+    now: Timestamp,
+) -> Result<Seen, StepError>
+where
+    T: DescribeGlobalCluster + DescribeCluster + DescribeInstances,
+    O: DescribeCluster,
+    M: MeasureLag,
+    S: ReadLastFailover,
+    A: ReadStates,
+{
+    let databases = plan.databases.iter().map(async |(name, database)| {
+        let missing = |what: &str| {
+            StepError::new(
+                Kind::BadPlan,
+                format!("the plan has no member of {name} in {what}"),
+                "correct the plan",
+            )
+        };
+        let target = database.members.get(asked.target).ok_or_else(|| missing(asked.target))?;
+        let other = database.members.get(asked.other).ok_or_else(|| missing(asked.other))?;
+        let (global, cluster, instances, other, lag) = futures::join!(
+            within(TARGET, asked.target, apis.target.describe_global_cluster(&database.global_cluster)),
+            within(TARGET, asked.target, apis.target.describe_cluster(target.cluster())),
+            within(TARGET, asked.target, apis.target.describe_instances(target.cluster())),
+            within(OTHER, asked.other, apis.other.describe_cluster(other.cluster())),
+            within(TARGET, asked.target, apis.metrics.measure_lag(target.cluster(), now)),
+        );
+        let global = global?
+            .ok_or_else(|| aurora::missing("global cluster", &database.global_cluster, asked.target))?;
+        let seen = DatabaseSeen {
+            engine: database.engine,
+            target_arn: target.cluster_arn.clone(),
+            global,
+            target: cluster?,
+            instances: instances?,
+            other: other.map_err(|error| cause(&error)),
+            lag_seconds: lag.map_err(|error| cause(&error)),
+        };
+        Ok((name.clone(), seen))
+    });
+    let controls: Vec<String> = plan.routing.controls.values().cloned().collect();
+    let endpoints = apis.arc.iter().map(async |endpoint| {
+        let states = endpoint.api.read_states(&controls).await.map_err(|error| error.cause());
+        let by_region = |states: BTreeMap<String, State>| {
+            let state = |(region, control): (&String, &String)| Some((region.clone(), *states.get(control)?));
+            plan.routing.controls.iter().filter_map(state).collect()
+        };
+        (endpoint.region.clone(), states.map(by_region))
+    });
+    let (own_bucket, other_bucket) = (plan.report_bucket(asked.target), plan.report_bucket(asked.other));
+    let (databases, arc, record, other_record) = futures::join!(
+        try_join_all(databases),
+        join_all(endpoints),
+        within(TARGET, asked.target, apis.records.read_last_failover(own_bucket, &plan.name)),
+        within(OTHER, asked.other, apis.other_records.read_last_failover(other_bucket, &plan.name)),
+    );
+    Ok(Seen {
+        databases: databases?.into_iter().collect(),
+        arc: arc.into_iter().collect(),
+        record: record.map_err(|error| cause(&error)),
+        other_record: other_record.map_err(|error| cause(&error)),
+    })
+}
+
+/// Bounds a question, the SDK's retries included.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    region: &str,
+    question: impl Future<Output = Result<T, StepError>>,
+) -> Result<T, StepError> {
+    tokio::time::timeout(limit, question).await.unwrap_or_else(|_| {
+        Err(StepError::new(
+            Kind::Unreachable,
+            format!("{region} did not answer within {} s", limit.as_secs()),
+            "check that the Region can be reached from this function, then run the step again",
+        ))
+    })
+}
+
+/// An error's text without its remedy, as part of a longer line.
+pub(crate) fn cause(error: &StepError) -> String {
+    let text = error.to_string();
+    text.split(". To mend it: ").next().unwrap_or(&text).to_owned()
+}
+
+/// Serves `check`.
+///
+/// # Errors
+/// [`Kind::BadEvent`] when the target is no Region of the plan, or a failover is asked for from another Region than the
+/// function's; else as [`observe`].
+pub async fn run(context: &Context, event: &CheckEvent) -> Result<Outcome<crate::Observed>, StepError> {
+    let plan = crate::plan_for(context, &event.plan, &event.target_region).await?;
+    if event.mode == Mode::Failover && event.target_region != context.region {
+        return Err(StepError::new(
+            Kind::BadEvent,
+            format!(
+                "`targetRegion` is {}, but this function runs in {}",
+                event.target_region, context.region
+            ),
+            format!("run the failover in the Region that takes over, {}", event.target_region),
+        ));
+    }
+    let target = event.target_region.as_str();
+    let asked = Asked { target, other: plan.other_region(target), mode: event.mode };
+    let there = aws::in_region(&context.config, asked.target);
+    let elsewhere = aws::in_region(&context.config, asked.other);
+    let apis = Apis {
+        target: Rds::new(&there),
+        other: Rds::new(&elsewhere),
+        metrics: aws_sdk_cloudwatch::Client::new(&there),
+        records: s3(&there),
+        other_records: s3(&elsewhere),
+        arc: arc::endpoints(&context.config, &plan.routing),
+    };
+    let now = context.clock.now();
+    let seen = Box::pin(observe(&apis, &plan, &asked, now)).await?;
+    let judgement = judge(&seen, &asked, &plan.limits, now);
+    Ok(outcome(&seen, &asked, judgement))
+}
+
+fn s3(config: &aws_config::SdkConfig) -> aws_sdk_s3::Client {
+    // By path: a bucket's name with dots in it fits no certificate, and an endpoint of one's own has no names for buckets.
+    aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(config).force_path_style(true).build())
+}
+
+fn outcome(seen: &Seen, asked: &Asked, judgement: Judgement) -> Outcome<crate::Observed> {
+    let databases: BTreeMap<_, _> =
+        seen.databases.iter().map(|(name, database)| (name.clone(), database_observed(database))).collect();
+    let lag: BTreeMap<_, _> = databases.iter().map(|(name, database)| (name, database.lag_seconds)).collect();
+    let answers: Vec<_> = seen.arc.values().filter_map(|answer| answer.as_ref().ok()).collect();
+    let Judgement { status, reasons, notes } = judgement;
+    let mut reason = if reasons.is_empty() {
+        let lags: Vec<_> =
+            lag.iter().filter_map(|(name, lag)| Some(format!("{name} {:.1} s", lag.as_ref()?))).collect();
+        let what = if asked.mode == Mode::Failover { "failover" } else { "switchover" };
+        format!("{what} to {} may go ahead; replication lag: {}", asked.target, lags.join(", "))
+    } else {
+        reasons.join("; ")
+    };
+    if !notes.is_empty() {
+        reason = format!("{reason}. Note: {}", notes.join("; "));
+    }
+    let observed = Observed {
+        target_region: asked.target.to_owned(),
+        mode: asked.mode,
+        lag: serde_json::json!(lag).to_string(),
+        routing: answers.first().map(|states| (*states).clone()).unwrap_or_default(),
+        arc_endpoints: answers.len(),
+        databases,
+        reasons,
+        notes,
+    };
+    Outcome::new(status, reason, crate::Observed::Check(observed))
+}
+
+fn database_observed(database: &DatabaseSeen) -> DatabaseObserved {
+    DatabaseObserved {
+        writer_region: database
+            .global
+            .writers()
+            .next()
+            .map(|writer| region_of(&writer.cluster_arn).to_owned()),
+        target_status: database.target.as_ref().map(|cluster| cluster.status.clone()),
+        available_instances: available(&database.instances),
+        target_version: database.target.as_ref().map(|cluster| cluster.engine_version.clone()),
+        other_version: database
+            .other
+            .as_ref()
+            .ok()
+            .and_then(|other| Some(other.as_ref()?.engine_version.clone())),
+        lag_seconds: database.lag_seconds.as_ref().ok().copied().flatten(),
+        operation: database.global.operation.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

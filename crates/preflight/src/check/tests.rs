@@ -1,0 +1,467 @@
+use super::*;
+use runbook::arc::TryError;
+use runbook::aurora::GlobalMember;
+
+const EAST: &str = "sandbox-east";
+const WEST: &str = "sandbox-west";
+
+fn now() -> Timestamp {
+    "2026-01-31T12:00:00Z".parse().unwrap()
+}
+
+fn arn(name: &str, region: &str) -> String {
+    runbook::plan::sample().databases[name].members[region].cluster_arn.clone()
+}
+
+fn cluster(name: &str, region: &str) -> Cluster {
+    let arn = arn(name, region);
+    Cluster {
+        id: arn.rsplit(':').next().unwrap().to_owned(),
+        arn,
+        status: "available".into(),
+        engine: "aurora-mysql".into(),
+        engine_version: "8.0.mysql_aurora.3.08.0".into(),
+        endpoint: None,
+        port: None,
+        instances: Vec::new(),
+        tags: Vec::new(),
+    }
+}
+
+fn global(name: &str, writer: &str) -> GlobalCluster {
+    let member = |region: &str| GlobalMember {
+        cluster_arn: arn(name, region),
+        is_writer: region == writer,
+        synchronization: Some("connected".into()),
+    };
+    GlobalCluster {
+        id: format!("shop-{name}"),
+        status: "available".into(),
+        members: vec![member(EAST), member(WEST)],
+        operation: None,
+    }
+}
+
+fn operation(name: &str) -> Operation {
+    Operation {
+        status: "failing-over".into(),
+        from: arn(name, EAST),
+        to: arn(name, WEST),
+        data_loss_allowed: true,
+    }
+}
+
+fn database(name: &str) -> DatabaseSeen {
+    DatabaseSeen {
+        engine: Engine::AuroraMysql,
+        target_arn: arn(name, WEST),
+        global: global(name, EAST),
+        target: Some(cluster(name, WEST)),
+        instances: vec![Instance { id: "one".into(), status: "available".into() }],
+        other: Ok(Some(cluster(name, EAST))),
+        lag_seconds: Ok(Some(0.8)),
+    }
+}
+
+fn record(outcome: &str, minutes_ago: i64) -> FailoverRecord {
+    let ended_at = now() - SignedDuration::from_mins(minutes_ago);
+    FailoverRecord {
+        plan: "shop".into(),
+        execution: "e".into(),
+        outcome: outcome.into(),
+        from_region: WEST.into(),
+        to_region: EAST.into(),
+        started_at: ended_at,
+        ended_at,
+        lag_seconds: BTreeMap::new(),
+    }
+}
+
+/// A world in which everything is well.
+fn seen() -> Seen {
+    Seen {
+        databases: ["catalog", "orders"].map(|name| (name.to_owned(), database(name))).into(),
+        arc: (1..=5)
+            .map(|i| (format!("arc-{i}"), Ok(BTreeMap::from([(EAST.to_owned(), State::On)]))))
+            .collect(),
+        record: Ok(None),
+        other_record: Ok(None),
+    }
+}
+
+fn asked(mode: Mode) -> Asked<'static> {
+    Asked { target: WEST, other: EAST, mode }
+}
+
+fn judged(seen: &Seen, mode: Mode) -> Judgement {
+    judge(seen, &asked(mode), &Limits::default(), now())
+}
+
+#[test]
+fn when_all_is_well_it_is_ready_without_a_word() {
+    for mode in [Mode::Failover, Mode::Switchover] {
+        let expected = Judgement { status: Status::Ready, reasons: Vec::new(), notes: Vec::new() };
+        assert_eq!(judged(&seen(), mode), expected);
+    }
+}
+
+/// Each case spoils one thing of the well world: what is found, in a failover and in a switchover. `note` is a status of
+/// `Ready` with the text among the notes.
+#[test]
+fn each_thing_that_is_not_well_is_found() {
+    use Status::{NeedsApproval, Ready, Refused};
+    type Spoil = fn(&mut Seen);
+    fn orders(seen: &mut Seen) -> &mut DatabaseSeen {
+        seen.databases.get_mut("orders").unwrap()
+    }
+    let cases: Vec<(&str, Spoil, Status, Status)> = vec![
+        (
+            "sandbox-west already is primary of every database (catalog, orders)",
+            |seen| {
+                for (name, database) in &mut seen.databases {
+                    database.global = global(name, WEST);
+                    database.lag_seconds = Ok(None);
+                }
+            },
+            Refused,
+            Refused,
+        ),
+        (
+            "sandbox-west already is primary of orders",
+            |seen| {
+                orders(seen).global = global("orders", WEST);
+                orders(seen).lag_seconds = Ok(None);
+            },
+            Ready,
+            Ready,
+        ),
+        (
+            "orders: a failover from sandbox-east to sandbox-west is already running (failing-over)",
+            |seen| orders(seen).global.operation = Some(operation("orders")),
+            Refused,
+            Refused,
+        ),
+        (
+            "orders: a failover from sandbox-east to sandbox-west is already running",
+            |seen| {
+                orders(seen).global = global("orders", WEST);
+                orders(seen).global.operation = Some(operation("orders"));
+            },
+            Refused,
+            Refused,
+        ),
+        (
+            "orders: global cluster shop-orders has more than one writer",
+            |seen| orders(seen).global.members.iter_mut().for_each(|member| member.is_writer = true),
+            Refused,
+            Refused,
+        ),
+        (
+            "orders: global cluster shop-orders has no member in sandbox-west",
+            |seen| orders(seen).global.members.retain(|member| member.is_writer),
+            Refused,
+            Refused,
+        ),
+        (
+            "orders: the member in sandbox-west is arn:aws:rds:sandbox-west:0:cluster:other, the plan says",
+            |seen| {
+                orders(seen).global.members[1].cluster_arn =
+                    "arn:aws:rds:sandbox-west:0:cluster:other".into();
+            },
+            Refused,
+            Refused,
+        ),
+        ("orders: there is no cluster arn:", |seen| orders(seen).target = None, Refused, Refused),
+        ("has no instance: add one first", |seen| orders(seen).instances.clear(), Refused, Refused),
+        (
+            "no instance of cluster shop-orders-west in sandbox-west is available: one is rebooting",
+            |seen| orders(seen).instances[0].status = "rebooting".into(),
+            Refused,
+            Refused,
+        ),
+        (
+            "cluster shop-orders-west in sandbox-west is upgrading",
+            |seen| orders(seen).target.as_mut().unwrap().status = "upgrading".into(),
+            NeedsApproval,
+            Refused,
+        ),
+        (
+            "engine version 8.0.mysql_aurora.3.09.0 in sandbox-east, 8.0.mysql_aurora.3.08.0 in sandbox-west: a managed",
+            |seen| {
+                let mut other = cluster("orders", EAST);
+                other.engine_version = "8.0.mysql_aurora.3.09.0".into();
+                orders(seen).other = Ok(Some(other));
+            },
+            Refused,
+            Refused,
+        ),
+        (
+            "some versions need the same patch level",
+            |seen| {
+                let mut other = cluster("orders", EAST);
+                other.engine_version = "8.0.mysql_aurora.3.08.1".into();
+                orders(seen).other = Ok(Some(other));
+            },
+            NeedsApproval,
+            Refused,
+        ),
+        (
+            "orders: the engine version in sandbox-east is not known: silent",
+            |seen| orders(seen).other = Err("silent".into()),
+            Ready,
+            Refused,
+        ),
+        (
+            "orders: the engine version in sandbox-east is not known: there is no such cluster",
+            |seen| orders(seen).other = Ok(None),
+            Ready,
+            Refused,
+        ),
+        (
+            "orders: the cluster in sandbox-west waits for its resynchronisation",
+            |seen| orders(seen).global.members[1].synchronization = Some("pending-resync".into()),
+            Ready,
+            Refused,
+        ),
+        (
+            "lag 60.1 s is beyond the budget of 60 s",
+            |seen| orders(seen).lag_seconds = Ok(Some(60.1)),
+            NeedsApproval,
+            Refused,
+        ),
+        (
+            "no value of the last 10 minutes",
+            |seen| orders(seen).lag_seconds = Ok(None),
+            NeedsApproval,
+            Refused,
+        ),
+        (
+            "orders: replication lag is not known: denied",
+            |seen| orders(seen).lag_seconds = Err("denied".into()),
+            NeedsApproval,
+            Refused,
+        ),
+        (
+            "no ARC endpoint answers, traffic could not be moved: arc-1: down",
+            |seen| seen.arc.values_mut().for_each(|answer| *answer = Err("down".into())),
+            Refused,
+            Refused,
+        ),
+        (
+            "only 2 of 5 ARC endpoints answer: arc-1: down; arc-2: down; arc-3: down",
+            |seen| seen.arc.values_mut().take(3).for_each(|answer| *answer = Err("down".into())),
+            Ready,
+            Ready,
+        ),
+        (
+            "ended at 2026-01-31T11:01:00Z, the cooldown lasts until 2026-01-31T12:01:00Z",
+            |seen| seen.record = Ok(Some(record("Succeeded", 59))),
+            Refused,
+            Ready,
+        ),
+        (
+            "the failover from sandbox-west to sandbox-east ended",
+            |seen| seen.other_record = Ok(Some(record("Succeeded", 0))),
+            Refused,
+            Ready,
+        ),
+        (
+            "whether a failover was made lately is not known: denied",
+            |seen| seen.record = Err("denied".into()),
+            NeedsApproval,
+            Ready,
+        ),
+        (
+            "the record of the last failover in sandbox-east can't be read: silent",
+            |seen| seen.other_record = Err("silent".into()),
+            Ready,
+            Ready,
+        ),
+    ];
+    for (expected, spoil, failover, switchover) in cases {
+        for (mode, status) in [(Mode::Failover, failover), (Mode::Switchover, switchover)] {
+            let mut seen = seen();
+            spoil(&mut seen);
+            let judgement = judged(&seen, mode);
+            assert_eq!(judgement.status, status, "{mode:?}: {expected}: {judgement:?}");
+            let texts = if status == Ready { &judgement.notes } else { &judgement.reasons };
+            assert!(
+                texts.iter().any(|text| text.contains(expected)),
+                "{mode:?}: {expected} is missing in: {texts:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_within_limits_is_not_held_against_it() {
+    let mut seen = seen();
+    seen.databases.get_mut("orders").unwrap().lag_seconds = Ok(Some(60.0));
+    seen.arc.values_mut().take(2).for_each(|answer| *answer = Err("down".into()));
+    seen.record = Ok(Some(record("Succeeded", 60)));
+    seen.other_record = Ok(Some(record("Failed", 1)));
+    let expected = Judgement { status: Status::Ready, reasons: Vec::new(), notes: Vec::new() };
+    assert_eq!(judged(&seen, Mode::Failover), expected);
+}
+
+#[test]
+fn every_reason_is_given_at_once_refusals_first() {
+    let mut seen = seen();
+    let orders = seen.databases.get_mut("orders").unwrap();
+    orders.instances.clear();
+    orders.lag_seconds = Ok(None);
+    orders.other = Err("silent".into());
+    seen.databases.get_mut("catalog").unwrap().lag_seconds = Ok(Some(99.0));
+    seen.record = Ok(Some(record("Succeeded", 1)));
+    let judgement = judged(&seen, Mode::Failover);
+    assert_eq!(judgement.status, Status::Refused);
+    assert_eq!((judgement.reasons.len(), judgement.notes.len()), (4, 1), "{judgement:?}");
+    assert!(
+        judgement.reasons[0].contains("no instance") && judgement.reasons[1].contains("cooldown"),
+        "{judgement:?}"
+    );
+}
+
+#[test]
+fn versions_are_compared_up_to_the_minor_part() {
+    let cases = [
+        (Engine::AuroraMysql, "8.0.mysql_aurora.3.08.0", "8.0.mysql_aurora.3.08"),
+        (Engine::AuroraMysql, "8.0.mysql_aurora.3.10.4", "8.0.mysql_aurora.3.10"),
+        (Engine::AuroraPostgresql, "15.4", "15.4"),
+        (Engine::AuroraPostgresql, "15.4.1", "15.4"),
+    ];
+    for (engine, version, expected) in cases {
+        assert_eq!(without_patch(engine, version), expected);
+    }
+}
+
+#[test]
+fn the_answer_holds_the_lag_as_json_text_and_the_notes_in_its_reason() {
+    let mut seen = seen();
+    seen.databases.get_mut("catalog").unwrap().lag_seconds = Ok(None);
+    seen.databases.get_mut("orders").unwrap().other = Err("silent".into());
+    let outcome = outcome(&seen, &asked(Mode::Failover), judged(&seen, Mode::Failover));
+    assert!(outcome.reason.contains("catalog: replication lag is not known"), "{}", outcome.reason);
+    assert!(outcome.reason.contains(". Note: orders: the engine version"), "{}", outcome.reason);
+    let json = serde_json::to_value(&outcome.observed).unwrap();
+    assert_eq!(json["lag"], r#"{"catalog":null,"orders":0.8}"#);
+    assert_eq!(json["databases"]["orders"]["writerRegion"], EAST);
+    assert_eq!(json["databases"]["orders"]["targetStatus"], "available");
+    assert_eq!(json["databases"]["orders"]["otherVersion"], serde_json::Value::Null);
+    assert_eq!(json["routing"][EAST], "On");
+    assert_eq!(json["mode"], "failover");
+}
+
+/// Answers well, or never where it is told to be silent.
+#[derive(Clone, Copy)]
+struct Fake {
+    silent: bool,
+}
+
+impl Fake {
+    async fn answer<T>(&self, answer: T) -> T {
+        if self.silent {
+            std::future::pending::<()>().await;
+        }
+        answer
+    }
+}
+
+fn name_in(cluster: &str) -> &str {
+    cluster.split('-').nth(1).unwrap()
+}
+
+impl DescribeGlobalCluster for Fake {
+    async fn describe_global_cluster(&self, id: &str) -> Result<Option<GlobalCluster>, StepError> {
+        self.answer(Ok(Some(global(name_in(id), EAST)))).await
+    }
+}
+
+impl DescribeCluster for Fake {
+    async fn describe_cluster(&self, id: &str) -> Result<Option<Cluster>, StepError> {
+        let region = if id.ends_with("west") { WEST } else { EAST };
+        self.answer(Ok(Some(cluster(name_in(id), region)))).await
+    }
+}
+
+impl DescribeInstances for Fake {
+    async fn describe_instances(&self, _: &str) -> Result<Vec<Instance>, StepError> {
+        self.answer(Ok(vec![Instance { id: "one".into(), status: "available".into() }])).await
+    }
+}
+
+impl MeasureLag for Fake {
+    async fn measure_lag(&self, _: &str, _: Timestamp) -> Result<Option<f64>, StepError> {
+        self.answer(Ok(Some(0.5))).await
+    }
+}
+
+impl ReadLastFailover for Fake {
+    async fn read_last_failover(&self, _: &str, _: &str) -> Result<Option<FailoverRecord>, StepError> {
+        self.answer(Ok(None)).await
+    }
+}
+
+impl ReadStates for Fake {
+    async fn read_states(&self, controls: &[String]) -> Result<BTreeMap<String, State>, TryError> {
+        if self.silent {
+            tokio::time::sleep(arc::ATTEMPT).await;
+            return Err(TryError::NextEndpoint("no answer within 3 s".into()));
+        }
+        Ok(controls.iter().map(|control| (control.clone(), State::On)).collect())
+    }
+}
+
+const WELL: Fake = Fake { silent: false };
+const SILENT: Fake = Fake { silent: true };
+
+fn apis() -> Apis<Fake, Fake, Fake, Fake, Fake> {
+    Apis {
+        target: WELL,
+        other: WELL,
+        metrics: WELL,
+        records: WELL,
+        other_records: WELL,
+        arc: (1..=5).map(|i| Endpoint { region: format!("arc-{i}"), api: WELL }).collect(),
+    }
+}
+
+async fn observed(apis: &Apis<Fake, Fake, Fake, Fake, Fake>) -> (Result<Seen, StepError>, Duration) {
+    let start = tokio::time::Instant::now();
+    let seen = observe(apis, &runbook::plan::sample(), &asked(Mode::Failover), now()).await;
+    (seen, start.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_observed_of_a_well_world_is_ready() {
+    let (seen, _) = observed(&apis()).await;
+    let judgement = judged(&seen.unwrap(), Mode::Failover);
+    assert_eq!((judgement.status, judgement.notes.len()), (Status::Ready, 0), "{judgement:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_other_region_costs_one_time_limit_and_is_only_noted() {
+    let mut apis = Apis { other: SILENT, other_records: SILENT, ..apis() };
+    apis.arc[0].api = SILENT;
+    let (seen, took) = observed(&apis).await;
+    assert!(took <= OTHER + Duration::from_millis(10), "{took:?}");
+    let judgement = judged(&seen.unwrap(), Mode::Failover);
+    assert_eq!(judgement.status, Status::Ready, "{judgement:?}");
+    assert_eq!(judgement.notes.len(), 3, "two versions, one record: {judgement:?}");
+    assert!(judgement.notes[0].contains("sandbox-east did not answer within 5 s"), "{judgement:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_target_is_an_error_and_silent_measures_need_approval_within_one_limit() {
+    let (seen, took) = observed(&Apis { target: SILENT, ..apis() }).await;
+    let error = seen.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unreachable);
+    assert!(error.to_string().contains("sandbox-west did not answer within 8 s"), "{error}");
+    assert!(took <= Duration::from_secs(10), "{took:?}");
+
+    let (seen, took) = observed(&Apis { metrics: SILENT, records: SILENT, ..apis() }).await;
+    let judgement = judged(&seen.unwrap(), Mode::Failover);
+    assert_eq!(judgement.status, Status::NeedsApproval);
+    assert_eq!(judgement.reasons.len(), 3, "{judgement:?}");
+    assert!(took <= Duration::from_secs(10), "{took:?}");
+}

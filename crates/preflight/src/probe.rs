@@ -1,0 +1,321 @@
+//! Does a database accept a write? The one way to know is to write.
+//!
+//! The write is one row in a table of Causeway's own, `causeway.heartbeat`, so that nothing is left behind in the
+//! application's tables: a database `causeway` beside the application's (MySQL), a schema `causeway` inside it
+//! (PostgreSQL). It is committed and read back. The table is made when it is missing.
+//!
+//! The user of the member's secret needs, on MySQL: `SELECT, INSERT, DELETE ON causeway.*`, and `CREATE ON causeway.*`
+//! for the first time; on PostgreSQL: `USAGE` on the schema and `SELECT, INSERT, UPDATE` on the table, and `CREATE` on
+//! the database for the first time.
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use runbook::StepError;
+use runbook::aws;
+use runbook::error::Kind;
+use runbook::plan::{Engine, Tls};
+use runbook::secret::{self, Credentials};
+use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlSslMode};
+use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgSslMode};
+use sqlx::{ConnectOptions, Connection};
+
+/// How long a connection may take, the handshake included.
+pub const CONNECT: Duration = Duration::from_secs(5);
+/// How long one statement may take.
+pub const STATEMENT: Duration = Duration::from_secs(5);
+
+/// Where to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WriteTarget {
+    /// The database's name in the plan.
+    pub name: String,
+    /// Its engine.
+    pub engine: Engine,
+    /// Name of the database (the schema, in MySQL's words).
+    pub database: String,
+    /// The Region of the cluster and of its secret.
+    pub region: String,
+    /// Host of the writer endpoint.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How the connection is protected.
+    pub tls: Tls,
+    /// Name or ARN of the secret with user and password.
+    pub secret: String,
+    /// Key of the row: the plan's and the database's name.
+    pub row: String,
+    /// Value of the row: the execution's id.
+    pub execution: String,
+}
+
+/// What came of a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    /// It is committed, and was read back.
+    Accepted,
+    /// Not yet: the database can't be reached, or is read-only still. Why, in one line.
+    NotYet(String),
+}
+
+/// Finds out whether a database accepts a write.
+pub trait AcceptsWrite {
+    /// Writes to `target`. Bounded to some seconds.
+    ///
+    /// # Errors
+    /// When waiting does not help: the credentials or their permissions are wrong.
+    fn accepts_write(&self, target: &WriteTarget) -> impl Future<Output = Result<Write, StepError>> + Send;
+}
+
+/// Writes over SQL, with credentials from Secrets Manager.
+#[derive(Debug, Clone)]
+pub struct SqlProbe {
+    config: SdkConfig,
+}
+
+impl SqlProbe {
+    /// `config`: of any Region; the secret is read in the database's.
+    pub fn new(config: SdkConfig) -> Self {
+        Self { config }
+    }
+}
+
+impl AcceptsWrite for SqlProbe {
+    async fn accepts_write(&self, target: &WriteTarget) -> Result<Write, StepError> {
+        let config = aws::in_region(&self.config, &target.region);
+        let credentials = Box::pin(secret::credentials(&config, &target.secret)).await?;
+        let result = match target.engine {
+            Engine::AuroraMysql => mysql(target, &credentials).await,
+            Engine::AuroraPostgresql => postgres(target, &credentials).await,
+        };
+        match result {
+            Ok(()) => Ok(Write::Accepted),
+            Err(failure) => judge(target, failure),
+        }
+    }
+}
+
+/// How a write fails.
+#[derive(Debug)]
+enum Failure {
+    Sql(sqlx::Error),
+    Late(&'static str, Duration),
+    /// Another value than the one written.
+    NotReadBack,
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+async fn within<T>(
+    limit: Duration,
+    what: &'static str,
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, Failure> {
+    tokio::time::timeout(limit, work).await.map_err(|_| Failure::Late(what, limit))?.map_err(Failure::Sql)
+}
+
+/// Error code of a server: MySQL's number, PostgreSQL's SQLSTATE.
+fn code(error: &sqlx::Error) -> Option<String> {
+    let error = error.as_database_error()?;
+    if let Some(mysql) = error.try_downcast_ref::<MySqlDatabaseError>() {
+        return Some(mysql.number().to_string());
+    }
+    error.try_downcast_ref::<PgDatabaseError>().map(|postgres| postgres.code().to_owned())
+}
+
+async fn mysql(target: &WriteTarget, credentials: &Credentials) -> Result<(), Failure> {
+    let options = MySqlConnectOptions::new()
+        .host(&target.host)
+        .port(target.port)
+        .username(&credentials.username)
+        .password(credentials.password.expose())
+        .ssl_mode(match target.tls {
+            Tls::Require => MySqlSslMode::Required,
+            Tls::Disable => MySqlSslMode::Disabled,
+        });
+    let mut connection = within(CONNECT, "connecting", options.connect()).await?;
+    let write = "REPLACE INTO causeway.heartbeat (name, execution) VALUES (?, ?)";
+    let attempt = sqlx::query(write).bind(&target.row).bind(&target.execution).execute(&mut connection);
+    match within(STATEMENT, "writing", attempt).await {
+        // No such database, no such table. Not made beforehand: that would need CREATE each time.
+        Err(Failure::Sql(error)) if matches!(code(&error).as_deref(), Some("1049" | "1146")) => {
+            for create in [
+                "CREATE DATABASE IF NOT EXISTS causeway",
+                "CREATE TABLE IF NOT EXISTS causeway.heartbeat (name VARCHAR(150) NOT NULL PRIMARY KEY, \
+                 execution VARCHAR(200) NOT NULL, written_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)",
+            ] {
+                within(
+                    STATEMENT,
+                    "creating causeway.heartbeat",
+                    sqlx::raw_sql(create).execute(&mut connection),
+                )
+                .await?;
+            }
+            let again = sqlx::query(write).bind(&target.row).bind(&target.execution).execute(&mut connection);
+            within(STATEMENT, "writing", again).await?;
+        }
+        other => {
+            other?;
+        }
+    }
+    let read =
+        sqlx::query_scalar("SELECT execution FROM causeway.heartbeat WHERE name = ?").bind(&target.row);
+    let seen: Option<String> =
+        within(STATEMENT, "reading back", read.fetch_optional(&mut connection)).await?;
+    let _ = tokio::time::timeout(STATEMENT, connection.close()).await;
+    read_back(seen.as_deref(), target)
+}
+
+async fn postgres(target: &WriteTarget, credentials: &Credentials) -> Result<(), Failure> {
+    let options = PgConnectOptions::new_without_pgpass()
+        .host(&target.host)
+        .port(target.port)
+        .database(&target.database)
+        .username(&credentials.username)
+        .password(credentials.password.expose())
+        .ssl_mode(match target.tls {
+            Tls::Require => PgSslMode::Require,
+            Tls::Disable => PgSslMode::Disable,
+        });
+    let mut connection = within(CONNECT, "connecting", options.connect()).await?;
+    let write = "INSERT INTO causeway.heartbeat (name, execution) VALUES ($1, $2) ON CONFLICT (name) \
+                 DO UPDATE SET execution = excluded.execution, written_at = now()";
+    let attempt = sqlx::query(write).bind(&target.row).bind(&target.execution).execute(&mut connection);
+    match within(STATEMENT, "writing", attempt).await {
+        // No such schema, no such table. Not made beforehand: that would need CREATE each time.
+        Err(Failure::Sql(error)) if matches!(code(&error).as_deref(), Some("3F000" | "42P01")) => {
+            for create in [
+                "CREATE SCHEMA IF NOT EXISTS causeway",
+                "CREATE TABLE IF NOT EXISTS causeway.heartbeat (name text PRIMARY KEY, execution text NOT NULL, \
+                 written_at timestamptz NOT NULL DEFAULT now())",
+            ] {
+                within(
+                    STATEMENT,
+                    "creating causeway.heartbeat",
+                    sqlx::raw_sql(create).execute(&mut connection),
+                )
+                .await?;
+            }
+            let again = sqlx::query(write).bind(&target.row).bind(&target.execution).execute(&mut connection);
+            within(STATEMENT, "writing", again).await?;
+        }
+        other => {
+            other?;
+        }
+    }
+    let read =
+        sqlx::query_scalar("SELECT execution FROM causeway.heartbeat WHERE name = $1").bind(&target.row);
+    let seen: Option<String> =
+        within(STATEMENT, "reading back", read.fetch_optional(&mut connection)).await?;
+    let _ = tokio::time::timeout(STATEMENT, connection.close()).await;
+    read_back(seen.as_deref(), target)
+}
+
+fn read_back(seen: Option<&str>, target: &WriteTarget) -> Result<(), Failure> {
+    if seen == Some(target.execution.as_str()) { Ok(()) } else { Err(Failure::NotReadBack) }
+}
+
+/// Whether a failure may pass, or is an error. The server's own words about credentials are not repeated: they hold the
+/// user's name.
+fn judge(target: &WriteTarget, failure: Failure) -> Result<Write, StepError> {
+    let place = format!("{}:{}", target.host, target.port);
+    let error = match failure {
+        Failure::Late(what, limit) => {
+            return Ok(Write::NotYet(format!("{place}: {what} took more than {} s", limit.as_secs())));
+        }
+        Failure::NotReadBack => return Ok(Write::NotYet(format!("{place}: the write was not read back"))),
+        Failure::Sql(error) => error,
+    };
+    let code = code(&error);
+    match (code.as_deref(), &error) {
+        // MySQL: access denied to the server (1045, 1698), PostgreSQL: invalid password or authorization.
+        (Some(code @ ("1045" | "1698" | "28P01" | "28000")), _) => Err(StepError::new(
+            Kind::Denied,
+            format!(
+                "{}: {place} does not accept user and password of secret {} (error {code})",
+                target.name, target.secret
+            ),
+            format!("correct secret {} in {}", target.secret, target.region),
+        )),
+        // MySQL: access denied to a database, a command, a privilege; PostgreSQL: insufficient privilege.
+        (Some(code @ ("1044" | "1142" | "1227" | "42501")), _) => Err(StepError::new(
+            Kind::Denied,
+            format!(
+                "{}: the user of secret {} may not write causeway.heartbeat at {place} (error {code})",
+                target.name, target.secret
+            ),
+            "grant the user SELECT, INSERT, UPDATE, DELETE and CREATE there",
+        )),
+        // PostgreSQL: no such database.
+        (Some("3D000"), _) => Err(StepError::new(
+            Kind::BadPlan,
+            format!("{}: {place} has no database {}", target.name, target.database),
+            "correct `database` in the plan",
+        )),
+        (None, sqlx::Error::Tls(_) | sqlx::Error::Configuration(_)) => Err(StepError::new(
+            Kind::Failed,
+            format!("{}: no encrypted connection to {place}", target.name),
+            "let the server speak TLS; the plan's `tls` says whether it must",
+        )
+        .with_source(error)),
+        // Read-only still, starting, not reachable, anything else of a database in the middle of a promotion.
+        _ => {
+            let text = error
+                .as_database_error()
+                .map_or_else(|| error.to_string(), |error| error.message().to_owned());
+            Ok(Write::NotYet(format!("{place}: {text}")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target() -> WriteTarget {
+        WriteTarget {
+            name: "orders".into(),
+            engine: Engine::AuroraMysql,
+            database: "orders".into(),
+            region: "sandbox-west".into(),
+            host: "db.sandbox".into(),
+            port: 3306,
+            tls: Tls::Disable,
+            secret: "shop/orders".into(),
+            row: "shop/orders".into(),
+            execution: "e".into(),
+        }
+    }
+
+    #[test]
+    fn what_may_pass_is_waited_for_and_what_will_not_is_an_error() {
+        let refused = || std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        let passing = [
+            Failure::Sql(sqlx::Error::Io(refused())),
+            Failure::Late("writing", STATEMENT),
+            Failure::NotReadBack,
+        ];
+        for failure in passing {
+            let Ok(Write::NotYet(why)) = judge(&target(), failure) else { panic!("no reason to wait") };
+            assert!(why.starts_with("db.sandbox:3306: "), "{why}");
+        }
+        let error = judge(&target(), Failure::Sql(sqlx::Error::Tls("server does not support TLS".into())))
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("orders: no encrypted connection to db.sandbox:3306: "),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn only_the_value_written_counts_as_read_back() {
+        assert!(read_back(Some("e"), &target()).is_ok());
+        assert!(read_back(Some("other"), &target()).is_err());
+        assert!(read_back(None, &target()).is_err());
+    }
+}

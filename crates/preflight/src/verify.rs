@@ -1,0 +1,248 @@
+//! `verify`: is the takeover complete?
+//!
+//! Complete means, of every database: exactly one writer, in the target Region, the cluster of the plan; no operation of
+//! its global cluster running; the cluster available; and a write accepted, committed and read back ([`crate::probe`]).
+//!
+//! States: complete (`Done`); not yet, looked at again about once a second for up to [`SLICE`] (`InProgress`); not yet,
+//! and the plan's `promotionMinutes` since `since` have passed (`Refused`). What waiting does not mend (credentials,
+//! permissions, a plan that names what does not exist) is an error at once. Throttling and silence are waited out.
+//! Nothing is changed but the row of the write, and calling again is safe.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_sdk_rds::Client as Rds;
+use futures::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+use runbook::aurora::{Cluster, DescribeCluster, DescribeGlobalCluster, GlobalCluster, region_of};
+use runbook::error::Kind;
+use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, aurora, aws};
+use serde::Serialize;
+
+use crate::VerifyEvent;
+use crate::check::{cause, within};
+use crate::probe::{AcceptsWrite, Write, WriteTarget};
+
+/// How long one call looks again and again.
+pub const SLICE: Duration = Duration::from_secs(45);
+/// Time between two looks.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How long a question to the target Region may take, the SDK's retries included.
+const QUESTION: Duration = Duration::from_secs(8);
+/// What one look may take at most: the questions, a connection, some statements.
+const LOOK: Duration = Duration::from_secs(45);
+
+/// What was seen.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Observed {
+    /// When waiting began; to be given back in the next call.
+    pub since: Timestamp,
+    /// The Region that took over.
+    pub target_region: String,
+    /// By database.
+    pub databases: BTreeMap<String, DatabaseObserved>,
+}
+
+/// What was seen of a database.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseObserved {
+    /// The Regions of its writers.
+    pub writer_regions: Vec<String>,
+    /// Status of the operation that runs, if any.
+    pub operation: Option<String>,
+    /// Status of the cluster in the target Region.
+    pub cluster_status: Option<String>,
+    /// Whether it accepted a write; null when none was tried.
+    pub accepts_write: Option<bool>,
+    /// What is still missing, if anything.
+    pub missing: Option<String>,
+}
+
+/// What is still missing before a write is tried; `None`: nothing.
+pub fn topology(target: &str, target_arn: &str, global: &GlobalCluster, cluster: &Cluster) -> Option<String> {
+    let writers: Vec<&str> = global.writers().map(|writer| writer.cluster_arn.as_str()).collect();
+    if let Some(operation) = &global.operation {
+        return Some(format!("an operation of its global cluster runs ({})", operation.status));
+    }
+    match writers.as_slice() {
+        [] => return Some("it has no writer".into()),
+        [one] if *one == target_arn => {}
+        [one] if region_of(one) == target => return Some(format!("its writer is {one}, not {target_arn}")),
+        [one] => return Some(format!("its writer is in {}", region_of(one))),
+        many => {
+            let regions: Vec<_> = many.iter().map(|arn| region_of(arn)).collect();
+            return Some(format!("it has {} writers, in {}", many.len(), regions.join(" and ")));
+        }
+    }
+    if cluster.status != "available" {
+        return Some(format!("cluster {} is {}", cluster.id, cluster.status));
+    }
+    None
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing: it is complete.
+    Done,
+    /// Look again.
+    Wait,
+    /// The time is over.
+    Refuse,
+}
+
+/// What to do when this is still missing, `waited` after the beginning.
+pub fn plan(missing: &[String], waited: SignedDuration, promotion_minutes: u32) -> Next {
+    if missing.is_empty() {
+        Next::Done
+    } else if waited >= SignedDuration::from_mins(i64::from(promotion_minutes)) {
+        Next::Refuse
+    } else {
+        Next::Wait
+    }
+}
+
+/// Looks at one database.
+async fn look(
+    rds: &(impl DescribeGlobalCluster + DescribeCluster),
+    probe: &impl AcceptsWrite,
+    recovery: &RecoveryPlan,
+    name: &str,
+    event: &VerifyEvent,
+) -> Result<DatabaseObserved, StepError> {
+    let mut observed = DatabaseObserved::default();
+    match try_look(rds, probe, recovery, name, event, &mut observed).await {
+        Ok(missing) => observed.missing = missing,
+        // A database in the middle of a promotion, an API that throttles: waited out.
+        Err(error) if error.kind() == Kind::Unreachable => observed.missing = Some(cause(&error)),
+        Err(error) => return Err(error),
+    }
+    Ok(observed)
+}
+
+async fn try_look(
+    rds: &(impl DescribeGlobalCluster + DescribeCluster),
+    probe: &impl AcceptsWrite,
+    recovery: &RecoveryPlan,
+    name: &str,
+    event: &VerifyEvent,
+    observed: &mut DatabaseObserved,
+) -> Result<Option<String>, StepError> {
+    let target = event.target_region.as_str();
+    let no_member = || {
+        StepError::new(
+            Kind::BadPlan,
+            format!("the plan has no member of {name} in {target}"),
+            "correct the plan",
+        )
+    };
+    let database = recovery.databases.get(name).ok_or_else(no_member)?;
+    let member = database.members.get(target).ok_or_else(no_member)?;
+    let (global, cluster) = futures::try_join!(
+        within(QUESTION, target, rds.describe_global_cluster(&database.global_cluster)),
+        within(QUESTION, target, rds.describe_cluster(member.cluster())),
+    )?;
+    let global = global.ok_or_else(|| aurora::missing("global cluster", &database.global_cluster, target))?;
+    let cluster = cluster.ok_or_else(|| aurora::missing("cluster", member.cluster(), target))?;
+    observed.writer_regions =
+        global.writers().map(|writer| region_of(&writer.cluster_arn).to_owned()).collect();
+    observed.operation = global.operation.as_ref().map(|operation| operation.status.clone());
+    observed.cluster_status = Some(cluster.status.clone());
+    if let Some(missing) = topology(target, &member.cluster_arn, &global, &cluster) {
+        return Ok(Some(missing));
+    }
+    let Some((host, port)) =
+        cluster.endpoint.clone().zip(cluster.port.and_then(|port| u16::try_from(port).ok()))
+    else {
+        return Ok(Some(format!("cluster {} has no endpoint", cluster.id)));
+    };
+    let write = WriteTarget {
+        name: name.to_owned(),
+        engine: database.engine,
+        database: database.database.clone(),
+        region: target.to_owned(),
+        host,
+        port,
+        tls: database.tls,
+        secret: member.secret.clone(),
+        row: format!("{}/{name}", recovery.name),
+        execution: event.execution.clone(),
+    };
+    observed.accepts_write = Some(false);
+    match probe.accepts_write(&write).await? {
+        Write::Accepted => {
+            observed.accepts_write = Some(true);
+            Ok(None)
+        }
+        Write::NotYet(why) => Ok(Some(format!("it does not accept a write: {why}"))),
+    }
+}
+
+/// Serves `verify`.
+///
+/// # Errors
+/// [`Kind::BadEvent`] when the target is no Region of the plan; [`Kind::BadPlan`] when what it names does not exist; else
+/// what RDS, Secrets Manager or the database refuse.
+pub async fn run(
+    context: &Context,
+    event: &VerifyEvent,
+    probe: &impl AcceptsWrite,
+) -> Result<Outcome<crate::Observed>, StepError> {
+    let recovery = crate::plan_for(context, &event.plan, &event.target_region).await?;
+    let rds = Rds::new(&aws::in_region(&context.config, &event.target_region));
+    Box::pin(verify(context, &rds, probe, &recovery, event)).await
+}
+
+/// Looks until it is complete, or this call's time is over.
+async fn verify(
+    context: &Context,
+    rds: &(impl DescribeGlobalCluster + DescribeCluster),
+    probe: &impl AcceptsWrite,
+    recovery: &RecoveryPlan,
+    event: &VerifyEvent,
+) -> Result<Outcome<crate::Observed>, StepError> {
+    let since = event.since.unwrap_or_else(|| context.clock.now());
+    let end = tokio::time::Instant::now() + SLICE;
+    loop {
+        let names: Vec<&String> = recovery.databases.keys().collect();
+        let looks = join_all(names.iter().map(|name| look(rds, probe, recovery, name, event))).await;
+        let mut databases = BTreeMap::new();
+        for (name, look) in names.into_iter().zip(looks) {
+            databases.insert(name.clone(), look?);
+        }
+        let missing: Vec<String> = databases
+            .iter()
+            .filter_map(|(name, database)| Some(format!("{name}: {}", database.missing.as_ref()?)))
+            .collect();
+        let target = &event.target_region;
+        let (status, reason) = match plan(
+            &missing,
+            context.clock.now().duration_since(since),
+            recovery.limits.promotion_minutes,
+        ) {
+            Next::Done => {
+                (Status::Done, format!("every database has its one writer in {target} and accepts writes"))
+            }
+            Next::Refuse => (
+                Status::Refused,
+                format!(
+                    "not complete after the plan's {} minutes: {}",
+                    recovery.limits.promotion_minutes,
+                    missing.join("; ")
+                ),
+            ),
+            Next::Wait if tokio::time::Instant::now() + PAUSE < end && context.time_left() > LOOK + PAUSE => {
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+            Next::Wait => (Status::InProgress, missing.join("; ")),
+        };
+        let observed = Observed { since, target_region: target.clone(), databases };
+        return Ok(Outcome::new(status, reason, crate::Observed::Verify(observed)));
+    }
+}
+
+#[cfg(test)]
+mod tests;

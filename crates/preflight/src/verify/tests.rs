@@ -1,0 +1,259 @@
+use super::*;
+use aws_config::SdkConfig;
+use runbook::aurora::{GlobalMember, Operation};
+use runbook::step::Clock;
+use std::sync::Mutex;
+
+const EAST: &str = "sandbox-east";
+const WEST: &str = "sandbox-west";
+
+fn arn(name: &str, region: &str) -> String {
+    runbook::plan::sample().databases[name].members[region].cluster_arn.clone()
+}
+
+fn cluster(name: &str, status: &str) -> Cluster {
+    Cluster {
+        id: format!("shop-{name}-west"),
+        arn: arn(name, WEST),
+        status: status.into(),
+        engine: "aurora-mysql".into(),
+        engine_version: "8".into(),
+        endpoint: Some(format!("{name}.sandbox")),
+        port: Some(3306),
+        instances: Vec::new(),
+        tags: Vec::new(),
+    }
+}
+
+fn global(name: &str, writers: &[&str], running: bool) -> GlobalCluster {
+    let member = |region: &str| GlobalMember {
+        cluster_arn: arn(name, region),
+        is_writer: writers.contains(&region),
+        synchronization: None,
+    };
+    let operation = Operation {
+        status: "failing-over".into(),
+        from: arn(name, EAST),
+        to: arn(name, WEST),
+        data_loss_allowed: true,
+    };
+    GlobalCluster {
+        id: format!("shop-{name}"),
+        status: "available".into(),
+        members: vec![member(EAST), member(WEST)],
+        operation: running.then_some(operation),
+    }
+}
+
+#[test]
+fn topology_names_what_is_missing() {
+    let other = arn("catalog", WEST);
+    let cases = [
+        (global("orders", &[WEST], false), "available", None),
+        (
+            global("orders", &[WEST], true),
+            "available",
+            Some("an operation of its global cluster runs (failing-over)"),
+        ),
+        (global("orders", &[], false), "available", Some("it has no writer")),
+        (global("orders", &[EAST], false), "available", Some("its writer is in sandbox-east")),
+        (
+            global("orders", &[EAST, WEST], false),
+            "available",
+            Some("it has 2 writers, in sandbox-east and sandbox-west"),
+        ),
+        (global("orders", &[WEST], false), "modifying", Some("cluster shop-orders-west is modifying")),
+    ];
+    for (global, status, expected) in cases {
+        let missing = topology(WEST, &arn("orders", WEST), &global, &cluster("orders", status));
+        assert_eq!(missing.as_deref(), expected);
+    }
+    let missing = topology(WEST, &other, &global("orders", &[WEST], false), &cluster("orders", "available"));
+    assert!(missing.unwrap().contains(&format!("not {other}")));
+}
+
+#[test]
+fn plan_waits_until_the_limit_and_no_longer() {
+    let missing = ["orders: it has no writer".to_owned()];
+    let minutes = SignedDuration::from_mins;
+    let cases: [(&[String], _, _); 5] = [
+        (&[], minutes(0), Next::Done),
+        (&[], minutes(99), Next::Done),
+        (&missing, minutes(0), Next::Wait),
+        (&missing, SignedDuration::from_secs(3599), Next::Wait),
+        (&missing, minutes(60), Next::Refuse),
+    ];
+    for (missing, waited, expected) in cases {
+        assert_eq!(plan(missing, waited, 60), expected, "{missing:?} {waited:?}");
+    }
+}
+
+/// Promotes after some looks, and accepts writes after some more.
+struct World {
+    /// Looks until the writer is in the west.
+    promotion: Mutex<u32>,
+    /// Writes refused until one is accepted.
+    read_only: Mutex<u32>,
+    /// Errors that the first looks end in.
+    errors: Mutex<Vec<StepError>>,
+    denied: bool,
+    written: Mutex<Vec<WriteTarget>>,
+}
+
+impl World {
+    fn new(promotion: u32, read_only: u32) -> Self {
+        Self {
+            promotion: Mutex::new(promotion),
+            read_only: Mutex::new(read_only),
+            errors: Mutex::default(),
+            denied: false,
+            written: Mutex::default(),
+        }
+    }
+}
+
+fn count_down(left: &Mutex<u32>) -> bool {
+    let mut left = left.lock().unwrap();
+    let over = *left == 0;
+    *left = left.saturating_sub(1);
+    over
+}
+
+impl DescribeGlobalCluster for World {
+    async fn describe_global_cluster(&self, id: &str) -> Result<Option<GlobalCluster>, StepError> {
+        if let Some(error) = self.errors.lock().unwrap().pop() {
+            return Err(error);
+        }
+        let name = id.trim_start_matches("shop-");
+        let writer = if count_down(&self.promotion) { WEST } else { EAST };
+        Ok(Some(global(name, &[writer], false)))
+    }
+}
+
+impl DescribeCluster for World {
+    async fn describe_cluster(&self, id: &str) -> Result<Option<Cluster>, StepError> {
+        Ok(Some(cluster(id.split('-').nth(1).unwrap(), "available")))
+    }
+}
+
+impl AcceptsWrite for World {
+    async fn accepts_write(&self, target: &WriteTarget) -> Result<Write, StepError> {
+        if self.denied {
+            return Err(StepError::new(Kind::Denied, "wrong password of secret shop/orders", "correct it"));
+        }
+        if !count_down(&self.read_only) {
+            return Ok(Write::NotYet("read-only".into()));
+        }
+        self.written.lock().unwrap().push(target.clone());
+        Ok(Write::Accepted)
+    }
+}
+
+/// A context whose clock is tokio's.
+fn context() -> Context {
+    let (start, origin) = ("2026-01-31T12:00:00Z".parse::<Timestamp>().unwrap(), tokio::time::Instant::now());
+    let now = move || start + SignedDuration::try_from(origin.elapsed()).unwrap();
+    Context {
+        config: SdkConfig::builder().build(),
+        region: WEST.into(),
+        clock: Clock::new(now),
+        deadline: start + SignedDuration::from_secs(300),
+    }
+}
+
+fn event(since: Option<&str>) -> VerifyEvent {
+    VerifyEvent {
+        plan: "p".into(),
+        execution: "e".into(),
+        target_region: WEST.into(),
+        since: since.map(|since| since.parse().unwrap()),
+    }
+}
+
+async fn verified(
+    world: &World,
+    since: Option<&str>,
+) -> (Result<Outcome<crate::Observed>, StepError>, Duration) {
+    let start = tokio::time::Instant::now();
+    let outcome = verify(&context(), world, world, &runbook::plan::sample(), &event(since)).await;
+    (outcome, start.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_done_once_every_database_was_written_to() {
+    let world = World::new(0, 0);
+    let (outcome, took) = verified(&world, None).await;
+    let outcome = outcome.unwrap();
+    assert_eq!((outcome.status, took), (Status::Done, Duration::ZERO));
+    let json = serde_json::to_value(&outcome.observed).unwrap();
+    assert_eq!(json["since"], "2026-01-31T12:00:00Z");
+    assert_eq!(json["databases"]["orders"]["acceptsWrite"], true);
+    assert_eq!(json["databases"]["orders"]["writerRegions"], serde_json::json!([WEST]));
+    let written = world.written.lock().unwrap();
+    let orders = written.iter().find(|target| target.name == "orders").unwrap();
+    assert_eq!((orders.host.as_str(), orders.port, orders.region.as_str()), ("orders.sandbox", 3306, WEST));
+    assert_eq!((orders.row.as_str(), orders.execution.as_str()), ("shop/orders", "e"));
+    assert_eq!(written.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_looks_again_every_second_within_one_call() {
+    let world = World::new(6, 4);
+    let (outcome, took) = verified(&world, None).await;
+    assert_eq!(outcome.unwrap().status, Status::Done);
+    // Two databases a look: three looks until the promotion, two until the first accepted write.
+    assert_eq!(took, Duration::from_secs(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_takes_longer_is_in_progress_and_keeps_its_beginning() {
+    let world = World::new(u32::MAX, 0);
+    let (outcome, took) = verified(&world, Some("2026-01-31T11:50:00Z")).await;
+    let outcome = outcome.unwrap();
+    assert_eq!(outcome.status, Status::InProgress);
+    assert!(outcome.reason.contains("orders: its writer is in sandbox-east"), "{}", outcome.reason);
+    assert!(took > Duration::from_secs(40) && took <= SLICE, "{took:?}");
+    assert_eq!(serde_json::to_value(&outcome.observed).unwrap()["since"], "2026-01-31T11:50:00Z");
+    assert!(world.written.lock().unwrap().is_empty(), "no write before the topology is right");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_the_plans_limit_it_is_refused_unless_it_is_so_by_then() {
+    let (outcome, took) = verified(&World::new(0, u32::MAX), Some("2026-01-31T11:00:00Z")).await;
+    let outcome = outcome.unwrap();
+    assert_eq!((outcome.status, took), (Status::Refused, Duration::ZERO));
+    assert!(
+        outcome
+            .reason
+            .contains("after the plan's 60 minutes: catalog: it does not accept a write: read-only")
+    );
+    let (outcome, _) = verified(&World::new(0, 0), Some("2026-01-31T10:00:00Z")).await;
+    assert_eq!(outcome.unwrap().status, Status::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_waited_out_and_a_denial_is_an_error_at_once() {
+    let error = |kind| StepError::new(kind, "describing failed", "do");
+    let world = World { errors: Mutex::new(vec![error(Kind::Unreachable)]), ..World::new(0, 0) };
+    let (outcome, took) = verified(&world, None).await;
+    assert_eq!((outcome.unwrap().status, took), (Status::Done, Duration::from_secs(1)));
+
+    let world = World { errors: Mutex::new(vec![error(Kind::Denied)]), ..World::new(0, 0) };
+    let (outcome, took) = verified(&world, None).await;
+    assert_eq!((outcome.unwrap_err().kind(), took), (Kind::Denied, Duration::ZERO));
+
+    let (outcome, took) = verified(&World { denied: true, ..World::new(0, 0) }, None).await;
+    assert!(outcome.unwrap_err().to_string().contains("shop/orders"));
+    assert_eq!(took, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_ends_before_it_is_cut_off() {
+    let mut context = context();
+    context.deadline = context.clock.now() + SignedDuration::from_secs(50);
+    let start = tokio::time::Instant::now();
+    let world = World::new(u32::MAX, 0);
+    let outcome = verify(&context, &world, &world, &runbook::plan::sample(), &event(None)).await.unwrap();
+    assert_eq!(outcome.status, Status::InProgress);
+    assert!(start.elapsed() <= Duration::from_secs(5), "{:?}", start.elapsed());
+}

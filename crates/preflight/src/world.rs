@@ -1,0 +1,143 @@
+//! What `check` asks of the world beside [`runbook::aurora`] and [`runbook::arc`]: instances, lag, the last failover.
+//! One narrow trait each, implemented for the SDK's client.
+
+use std::time::Duration;
+
+use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, ScanBy};
+use aws_sdk_rds::types::Filter;
+use aws_sdk_s3::operation::get_object::GetObjectError;
+use aws_smithy_types::DateTime;
+use jiff::Timestamp;
+use runbook::StepError;
+use runbook::error::Kind;
+use runbook::record::FailoverRecord;
+
+/// How far back the newest lag is looked for. CloudWatch gets Aurora's metrics once a minute, minutes late at times, and
+/// they stop when the Region is cut off; an alarm or a person needs some minutes to start a failover. The last value
+/// before that is what was measured before the failover. One older than this says too little about the writes since.
+pub const LAG_WINDOW: Duration = Duration::from_secs(600);
+
+/// An instance of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance {
+    /// Its identifier.
+    pub id: String,
+    /// Its status, such as `available`.
+    pub status: String,
+}
+
+/// Reads the instances of a cluster.
+pub trait DescribeInstances {
+    /// Those of `cluster` in the Region of this client.
+    fn describe_instances(
+        &self,
+        cluster: &str,
+    ) -> impl Future<Output = Result<Vec<Instance>, StepError>> + Send;
+}
+
+impl DescribeInstances for aws_sdk_rds::Client {
+    async fn describe_instances(&self, cluster: &str) -> Result<Vec<Instance>, StepError> {
+        // A cluster has at most 16 instances, a page 100.
+        let filter = Filter::builder().name("db-cluster-id").values(cluster).build();
+        let answer = self.describe_db_instances().filters(filter).send().await.map_err(|error| {
+            StepError::aws(format!("describing the instances of cluster {cluster}"), error)
+        })?;
+        Ok(answer
+            .db_instances()
+            .iter()
+            .filter(|instance| instance.db_cluster_identifier() == Some(cluster))
+            .map(|instance| Instance {
+                id: instance.db_instance_identifier().unwrap_or_default().to_owned(),
+                status: instance.db_instance_status().unwrap_or_default().to_owned(),
+            })
+            .collect())
+    }
+}
+
+/// Reads the replication lag of a secondary.
+pub trait MeasureLag {
+    /// The newest lag of `cluster` in seconds, at most [`LAG_WINDOW`] old; `None` when there is none.
+    fn measure_lag(
+        &self,
+        cluster: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<f64>, StepError>> + Send;
+}
+
+impl MeasureLag for aws_sdk_cloudwatch::Client {
+    async fn measure_lag(&self, cluster: &str, now: Timestamp) -> Result<Option<f64>, StepError> {
+        let what = || format!("reading the replication lag of cluster {cluster} from CloudWatch");
+        // The first is closest to what may be lost, but not every engine version has it.
+        let metrics = [("rpo", "AuroraGlobalDBRPOLag"), ("replication", "AuroraGlobalDBReplicationLag")];
+        let query = |(id, name): (&str, &str)| {
+            let metric = Metric::builder()
+                .namespace("AWS/RDS")
+                .metric_name(name)
+                .dimensions(Dimension::builder().name("DBClusterIdentifier").value(cluster).build())
+                .build();
+            // The worst of the minute: an average would hide a spike.
+            let stat = MetricStat::builder().metric(metric).period(60).stat("Maximum").build();
+            MetricDataQuery::builder().id(id).metric_stat(stat).build()
+        };
+        let now_millis = now.as_millisecond();
+        let window = i64::try_from(LAG_WINDOW.as_millis()).unwrap_or(i64::MAX);
+        let answer = self
+            .get_metric_data()
+            .start_time(DateTime::from_millis(now_millis.saturating_sub(window)))
+            // The end is exclusive, and a value of this second counts.
+            .end_time(DateTime::from_millis(now_millis.saturating_add(1000)))
+            .scan_by(ScanBy::TimestampDescending)
+            .set_metric_data_queries(Some(metrics.map(query).to_vec()))
+            .send()
+            .await
+            .map_err(|error| StepError::aws(what(), error))?;
+        let newest = |id: &str| {
+            let result = answer.metric_data_results().iter().find(|result| result.id() == Some(id))?;
+            let newest = result
+                .timestamps()
+                .iter()
+                .zip(result.values())
+                .max_by_key(|(time, _)| (time.secs(), time.subsec_nanos()));
+            newest.map(|(_, millis)| millis / 1000.0)
+        };
+        Ok(newest("rpo").or_else(|| newest("replication")))
+    }
+}
+
+/// Reads the record of the last failover.
+pub trait ReadLastFailover {
+    /// The record of `plan` in `bucket`; `None` when there never was a failover.
+    fn read_last_failover(
+        &self,
+        bucket: &str,
+        plan: &str,
+    ) -> impl Future<Output = Result<Option<FailoverRecord>, StepError>> + Send;
+}
+
+impl ReadLastFailover for aws_sdk_s3::Client {
+    async fn read_last_failover(
+        &self,
+        bucket: &str,
+        plan: &str,
+    ) -> Result<Option<FailoverRecord>, StepError> {
+        let key = runbook::names::keys::last_failover(plan);
+        let what = format!("reading s3://{bucket}/{key}");
+        // Without s3:ListBucket, S3 answers 403 and not 404 for an object that does not exist.
+        let answer = match self.get_object().bucket(bucket).key(&key).send().await {
+            Ok(answer) => answer,
+            Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(StepError::aws(what, error)),
+        };
+        let bad = || {
+            StepError::new(
+                Kind::Failed,
+                format!("{what} gave no record of a failover"),
+                "look at the object; remove it if it is spoilt",
+            )
+        };
+        let body = answer.body.collect().await.map_err(|error| bad().with_source(error))?;
+        serde_json::from_slice(&body.into_bytes()).map(Some).map_err(|error| bad().with_source(error))
+    }
+}
