@@ -172,3 +172,59 @@ async fn read_state(client: &Client, control: &str) -> Result<State, TryError> {
         ))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_route53recoverycluster::operation::update_routing_control_states::UpdateRoutingControlStatesError;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+    use aws_smithy_types::error::ErrorMetadata;
+
+    fn answered(status: u16, code: &str) -> TryError {
+        let meta = ErrorMetadata::builder().code(code).message("its words").build();
+        let response = HttpResponse::new(status.try_into().unwrap(), "".into());
+        TryError::of(
+            "call",
+            SdkError::service_error(UpdateRoutingControlStatesError::generic(meta), response),
+        )
+    }
+
+    #[test]
+    fn an_endpoint_that_can_not_answer_hands_on_and_an_answer_for_all_does_not() {
+        let next = [
+            answered(503, "EndpointTemporarilyUnavailableException"),
+            answered(500, "InternalServerException"),
+            answered(429, "ThrottlingException"),
+            answered(502, "BadGateway"),
+            TryError::of("call", SdkError::<UpdateRoutingControlStatesError, _>::timeout_error("late")),
+            TryError::of(
+                "call",
+                SdkError::<UpdateRoutingControlStatesError, _>::dispatch_failure(ConnectorError::io(
+                    "refused".into(),
+                )),
+            ),
+        ];
+        for error in next {
+            assert!(matches!(error, TryError::NextEndpoint(_)), "{error:?}");
+            assert!(!error.cause().is_empty() && !error.cause().contains("To mend it"), "{error:?}");
+        }
+        let conflict = answered(409, "ConflictException");
+        assert!(matches!(conflict, TryError::Conflict(_)), "{conflict:?}");
+        assert_eq!(conflict.cause(), "ConflictException: its words");
+        let fatal = [
+            (answered(403, "AccessDeniedException"), Kind::Denied),
+            (answered(404, "ResourceNotFoundException"), Kind::Failed),
+            (answered(400, "ValidationException"), Kind::Failed),
+            (
+                TryError::of(
+                    "call",
+                    SdkError::<UpdateRoutingControlStatesError, _>::construction_failure("bad"),
+                ),
+                Kind::Failed,
+            ),
+        ];
+        for (error, kind) in fatal {
+            assert!(matches!(&error, TryError::Fatal(error) if error.kind() == kind), "{error:?}");
+        }
+    }
+}
