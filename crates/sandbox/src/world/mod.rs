@@ -3,8 +3,36 @@
 //! Every service answers at the level of JSON: an operation's input and output in the shape that the `aws` command
 //! prints (PascalCase members, timestamps as RFC 3339 text, lists as arrays). The wire protocols in [`crate::wire`]
 //! and the `aws:executeAwsApi` action both end here, so that permissions and faults are checked in one place.
+//!
+//! State is behind one lock that is never held across a wait. What takes AWS minutes is a task of its own, see
+//! [`aurora`] and [`durations`].
 
-use serde_json::Value;
+pub mod arc;
+pub mod aurora;
+pub mod durations;
+mod monitoring;
+mod parameters;
+mod rds;
+mod secrets;
+mod sns;
+mod sts;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::sync::broadcast;
+use tokio::task::JoinSet;
+
+use crate::clock::Clock;
+use crate::databases::{ServerError, Servers};
+use crate::{ACCOUNT, EAST, REGIONS, WEST};
+
+/// Engine version of the shop's clusters.
+pub const VERSION: &str = "8.0.mysql_aurora.3.08.0";
 
 /// One call to an AWS service.
 #[derive(Debug, Clone)]
@@ -44,7 +72,7 @@ impl ApiError {
 /// Something that answers AWS calls: the world, or a decorator that injects faults into it.
 pub trait Api: Send + Sync + 'static {
     /// Answers one call. `Err(CallError::NoAnswer)` is a silence: the caller's own timeout has to end it.
-    fn call(&self, call: Call) -> futures::future::BoxFuture<'_, Result<Value, CallError>>;
+    fn call(&self, call: Call) -> BoxFuture<'_, Result<Value, CallError>>;
 }
 
 /// How a call fails.
@@ -57,3 +85,416 @@ pub enum CallError {
     #[error("nothing answers")]
     NoAnswer,
 }
+
+/// Something that happened, for a live timeline.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// Region.
+    pub region: String,
+    /// What, in one line.
+    pub text: String,
+}
+
+/// A message published to a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// ARN of the topic.
+    pub topic: String,
+    /// Subject.
+    pub subject: String,
+    /// Body.
+    pub body: String,
+}
+
+/// A setup that can't be made.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {source}")]
+pub struct SetupError {
+    what: String,
+    source: ServerError,
+}
+
+/// All of the world's state.
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) globals: BTreeMap<String, aurora::Global>,
+    pub(crate) clusters: BTreeMap<String, aurora::Cluster>,
+    pub(crate) instances: BTreeMap<String, aurora::Instance>,
+    pub(crate) snapshots: BTreeMap<String, aurora::Snapshot>,
+    pub(crate) rds_events: Vec<aurora::RdsEvent>,
+    pub(crate) isolated: BTreeSet<String>,
+    pub(crate) arc: arc::Arcs,
+    pub(crate) parameters: BTreeMap<(String, String), parameters::Parameter>,
+    pub(crate) secrets: BTreeMap<(String, String), String>,
+    pub(crate) topics: BTreeSet<String>,
+    pub(crate) messages: Vec<Message>,
+    pub(crate) lags: BTreeMap<String, Vec<(Timestamp, f64)>>,
+}
+
+/// The world. Always behind an `Arc`: its changes in time are tasks that hold it; [`World::stop`] ends them.
+pub struct World {
+    pub(crate) clock: Clock,
+    pub(crate) servers: Arc<dyn Servers>,
+    state: Mutex<State>,
+    events: broadcast::Sender<Event>,
+    tasks: Mutex<JoinSet<()>>,
+    hold: tokio::sync::watch::Sender<bool>,
+}
+
+impl World {
+    /// An empty world.
+    pub fn new(clock: Clock, servers: Arc<dyn Servers>) -> Arc<Self> {
+        Arc::new(Self {
+            clock,
+            servers,
+            state: Mutex::new(State::default()),
+            events: broadcast::channel(1_024).0,
+            tasks: Mutex::new(JoinSet::new()),
+            hold: tokio::sync::watch::channel(false).0,
+        })
+    }
+
+    /// The shop's world, which [`runbook::plan::sample`] describes: two global databases with their primaries in
+    /// [`crate::EAST`], routing controls that are both on under a rule that one has to be, secrets, topics, and the plan.
+    ///
+    /// # Errors
+    /// When a database server does not start.
+    pub async fn shop(
+        clock: Clock,
+        servers: Arc<dyn Servers>,
+        arc_urls: &[String; 5],
+    ) -> Result<Arc<Self>, SetupError> {
+        let world = Self::new(clock, servers);
+        let mut plan = runbook::plan::sample();
+        for (endpoint, url) in plan.routing.endpoints.iter_mut().zip(arc_urls) {
+            endpoint.url.clone_from(url);
+        }
+        let setups = plan.databases.iter().map(|(name, database)| {
+            let password: String = (0..24).map(|_| char::from(rand::random_range(b'a'..=b'z'))).collect();
+            let secret = json!({"username": "shop", "password": password}).to_string();
+            world.state(|state| {
+                for region in REGIONS {
+                    state.secrets.insert((region.to_owned(), format!("shop/{name}")), secret.clone());
+                }
+            });
+            let world = &world;
+            async move {
+                let [primary, secondary] = [EAST, WEST].map(|region| {
+                    database.members.get(region).map_or("", |member| member.cluster_arn.as_str())
+                });
+                world
+                    .add_global_cluster(
+                        &database.global_cluster,
+                        &database.database,
+                        primary,
+                        secondary,
+                        &password,
+                    )
+                    .await
+            }
+        });
+        futures::future::try_join_all(setups).await?;
+        let text = serde_json::to_string_pretty(&plan).unwrap_or_default();
+        world.state(|state| {
+            for region in REGIONS {
+                state.topics.insert(format!("arn:aws:sns:{region}:{ACCOUNT}:causeway-notifications"));
+                state.parameters.insert(
+                    (region.to_owned(), "/causeway/plans/shop".to_owned()),
+                    parameters::Parameter { value: text.clone(), version: 1, modified: clock.now() },
+                );
+            }
+            state.arc.setup(&plan, arc_urls);
+        });
+        world.watch_lag();
+        Ok(world)
+    }
+
+    /// Adds a global cluster with a primary and a secondary, an instance in each.
+    ///
+    /// # Errors
+    /// When a server does not start.
+    pub async fn add_global_cluster(
+        self: &Arc<Self>,
+        id: &str,
+        database: &str,
+        primary: &str,
+        secondary: &str,
+        password: &str,
+    ) -> Result<(), SetupError> {
+        let fail =
+            |cluster: &str, source| SetupError { what: format!("cluster {cluster} can't be set up"), source };
+        let first = self
+            .servers
+            .create_primary(primary, database, "shop", password)
+            .await
+            .map_err(|e| fail(primary, e))?;
+        let second =
+            self.servers.create_secondary(secondary, primary).await.map_err(|e| fail(secondary, e))?;
+        let now = self.clock.now();
+        self.state(|state| {
+            for (arn, address) in [(primary, first), (secondary, second)] {
+                state.clusters.insert(
+                    arn.to_owned(),
+                    aurora::Cluster {
+                        arn: arn.to_owned(),
+                        status: "available",
+                        engine: "aurora-mysql".into(),
+                        version: VERSION.into(),
+                        database: database.to_owned(),
+                        address: Some(address),
+                        tags: BTreeMap::new(),
+                        created: now,
+                    },
+                );
+                let instance = arn.replace(":cluster:", ":db:") + "-1";
+                state.instances.insert(
+                    instance.clone(),
+                    aurora::Instance {
+                        arn: instance,
+                        cluster: arn.to_owned(),
+                        class: "db.r6g.large".into(),
+                        status: "available",
+                        tags: BTreeMap::new(),
+                    },
+                );
+            }
+            let member = |arn: &str, is_writer| aurora::GlobalMember {
+                arn: arn.to_owned(),
+                is_writer,
+                synchronization: "connected",
+            };
+            state.globals.insert(
+                id.to_owned(),
+                aurora::Global {
+                    id: id.to_owned(),
+                    engine: "aurora-mysql".into(),
+                    members: vec![member(primary, true), member(secondary, false)],
+                    operation: None,
+                    abandoned: None,
+                },
+            );
+        });
+        Ok(())
+    }
+
+    /// Cuts a Region off: its services answer nothing, and nothing is replicated out of it. Its database servers go on.
+    pub async fn isolate(self: &Arc<Self>, region: &str) {
+        self.sample_lag().await;
+        let cut = self.state(|state| {
+            state.isolated.insert(region.to_owned());
+            linked_secondaries(state, region)
+        });
+        for secondary in cut {
+            if let Err(error) = self.servers.cut_link(&secondary, true).await {
+                self.event(&secondary, "db-cluster", "", format!("the link could not be cut: {error}"));
+            }
+        }
+        self.say(region, "the Region is cut off".into());
+    }
+
+    /// Ends the isolation. Databases that were failed over meanwhile are recovered as Aurora does it: a snapshot of the old
+    /// primary, then its rebuilding as a secondary. Others follow again.
+    pub async fn rejoin(self: &Arc<Self>, region: &str) {
+        let (mend, recover) = self.state(|state| {
+            state.isolated.remove(region);
+            let recover: Vec<String> = state
+                .globals
+                .values()
+                .filter(|global| {
+                    global.abandoned.as_deref().is_some_and(|arn| aurora::region_of(arn) == region)
+                })
+                .map(|global| global.id.clone())
+                .collect();
+            (linked_secondaries(state, region), recover)
+        });
+        self.say(region, "the Region is back".into());
+        for secondary in mend {
+            if let Err(error) = self.servers.cut_link(&secondary, false).await {
+                self.event(&secondary, "db-cluster", "", format!("the link could not be mended: {error}"));
+            }
+        }
+        for global in recover {
+            self.recover(&global);
+        }
+    }
+
+    /// Whether a Region is cut off.
+    pub fn is_isolated(&self, region: &str) -> bool {
+        self.state(|state| state.isolated.contains(region))
+    }
+
+    /// The Region that the simulated DNS answers with: the first in order of `preference` whose routing control, and with
+    /// it its health check, is on.
+    pub fn resolve(&self, preference: &[&str]) -> Option<String> {
+        self.state(|state| {
+            preference.iter().find(|region| state.arc.region_on(region)).map(|region| (*region).to_owned())
+        })
+    }
+
+    /// Where a cluster's writer listens.
+    pub fn cluster_address(&self, arn: &str) -> Option<crate::databases::Address> {
+        self.state(|state| state.clusters.get(arn)?.address.clone())
+    }
+
+    /// Whether a cluster takes writes: it is no member of a global cluster, or the primary of one.
+    pub fn accepts_writes(&self, arn: &str) -> bool {
+        self.state(|state| {
+            state.clusters.contains_key(arn)
+                && !state
+                    .globals
+                    .values()
+                    .flat_map(|global| &global.members)
+                    .any(|m| m.arn == arn && !m.is_writer)
+        })
+    }
+
+    /// The text of a secret.
+    pub fn secret(&self, region: &str, name: &str) -> Option<String> {
+        self.state(|state| state.secrets.get(&(region.to_owned(), name.to_owned())).cloned())
+    }
+
+    /// ARNs of clusters, instances and snapshots that carry a tag, whatever its value.
+    pub fn tagged(&self, tag: &str) -> Vec<String> {
+        self.state(|state| {
+            let clusters = state.clusters.values().map(|c| (&c.arn, &c.tags));
+            let instances = state.instances.values().map(|i| (&i.arn, &i.tags));
+            let snapshots = state.snapshots.values().map(|s| (&s.arn, &s.tags));
+            let all = clusters.chain(instances).chain(snapshots);
+            all.filter(|(_, tags)| tags.contains_key(tag)).map(|(arn, _)| arn.clone()).collect()
+        })
+    }
+
+    /// What was published to topics so far.
+    pub fn messages(&self) -> Vec<Message> {
+        self.state(|state| state.messages.clone())
+    }
+
+    /// What happens from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    /// Sets an ARC endpoint's condition; `index` is 0 to 4.
+    pub fn arc_endpoint(&self, index: usize, condition: arc::Endpoint) {
+        self.state(|state| state.arc.endpoints[index] = condition);
+    }
+
+    /// Gives a cluster another engine version, as an upgrade does.
+    pub fn set_engine_version(&self, cluster: &str, version: &str) {
+        self.state(|state| {
+            if let Some(cluster) = state.clusters.get_mut(cluster) {
+                cluster.version = version.to_owned();
+            }
+        });
+    }
+
+    /// Removes a cluster's instances: a headless cluster.
+    pub fn remove_instances(&self, cluster: &str) {
+        self.state(|state| state.instances.retain(|_, instance| instance.cluster != cluster));
+    }
+
+    /// Keeps failovers and switchovers from ending (true), or lets them end (false).
+    pub fn hold_operations(&self, hold: bool) {
+        self.hold.send_replace(hold);
+    }
+
+    /// Comes back when operations may end.
+    pub(crate) async fn released(&self) {
+        let mut held = self.hold.subscribe();
+        // The sender lives as long as the world, which the caller holds.
+        let _ = held.wait_for(|held| !held).await;
+    }
+
+    /// Ends every change that is under way.
+    pub fn stop(&self) {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+    }
+
+    pub(crate) fn state<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        // Changes are small and don't panic half-way; a poisoned state is as good as any.
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+
+    /// Notes an event of RDS about the thing with this ARN.
+    pub(crate) fn event(&self, arn: &str, source_type: &'static str, id: &'static str, message: String) {
+        let (at, region) = (self.clock.now(), aurora::region_of(arn).to_owned());
+        self.state(|state| {
+            state.rds_events.push(aurora::RdsEvent {
+                at,
+                region: region.clone(),
+                source: aurora::name_of(arn).to_owned(),
+                source_type,
+                id,
+                message: message.clone(),
+            });
+        });
+        self.say(&region, message);
+    }
+
+    fn say(&self, region: &str, text: String) {
+        // Nobody may listen.
+        let _ = self.events.send(Event { at: self.clock.now(), region: region.to_owned(), text });
+    }
+
+    async fn answer(self: &Arc<Self>, call: Call) -> Result<Value, CallError> {
+        if call.service != "route53-recovery-cluster" && self.is_isolated(&call.region) {
+            return Err(CallError::NoAnswer);
+        }
+        match call.service.as_str() {
+            "rds" => Ok(rds::call(self, &call)?),
+            "route53-recovery-cluster" => arc::call(self, &call),
+            "route53-recovery-control-config" => Ok(arc::configuration(self, &call)?),
+            "ssm" => Ok(parameters::call(self, &call)?),
+            "secretsmanager" => Ok(secrets::call(self, &call)?),
+            "sns" => Ok(sns::call(self, &call)?),
+            "monitoring" => Ok(monitoring::call(self, &call)?),
+            "sts" => Ok(sts::call(&call)?),
+            // The S3 library keeps the objects; it asks here whether it may be reached.
+            "s3" => Ok(Value::Null),
+            _ => Err(unknown(&call).into()),
+        }
+    }
+}
+
+impl Api for Arc<World> {
+    fn call(&self, call: Call) -> BoxFuture<'_, Result<Value, CallError>> {
+        self.answer(call).boxed()
+    }
+}
+
+/// The secondaries that follow a primary in `region`.
+fn linked_secondaries(state: &State, region: &str) -> Vec<String> {
+    state
+        .globals
+        .values()
+        .filter(|global| global.members.iter().any(|m| m.is_writer && aurora::region_of(&m.arn) == region))
+        .flat_map(|global| global.members.iter().filter(|m| !m.is_writer).map(|m| m.arn.clone()))
+        .collect()
+}
+
+/// The error for what the sandbox does not have.
+pub(crate) fn unknown(call: &Call) -> ApiError {
+    ApiError::new(
+        "UnknownOperationException",
+        format!("the sandbox has no operation {} of {}", call.operation, call.service),
+    )
+}
+
+/// A text member of an input, required.
+pub(crate) fn required<'a>(input: &'a Value, name: &str) -> Result<&'a str, ApiError> {
+    match input[name].as_str() {
+        Some(text) if !text.is_empty() => Ok(text),
+        _ => Err(ApiError::new("MissingParameter", format!("the request must contain the parameter {name}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,263 @@
+//! Route 53 ARC: routing controls behind five endpoints, and safety rules.
+//!
+//! It lives in neither of the two Regions. The endpoints answer for one state at once; AWS's need a moment to agree.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use runbook::RecoveryPlan;
+use serde_json::{Value, json};
+
+use super::{ApiError, Call, CallError, World, required, unknown};
+use crate::{ACCOUNT, ARC_REGIONS};
+
+/// Most controls in one batch (ARC quotas).
+const BATCH: usize = 10;
+const PANEL: &str = "arn:aws:route53-recovery-control::000000000000:controlpanel/sandbox";
+
+/// Condition of an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Endpoint {
+    /// It answers.
+    #[default]
+    Up,
+    /// It is silent.
+    Silent,
+    /// It answers `EndpointTemporarilyUnavailableException`.
+    Unavailable,
+}
+
+/// A safety rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rule {
+    /// After every change at least so many of the asserted controls have to be on.
+    AtLeast {
+        /// How many.
+        on: usize,
+        /// ARNs of the controls.
+        asserted: Vec<String>,
+    },
+    /// The target controls may change only while all gating controls are on.
+    Gate {
+        /// ARNs of the gating controls.
+        gating: Vec<String>,
+        /// ARNs of the target controls.
+        target: Vec<String>,
+    },
+}
+
+/// ARC's state.
+#[derive(Default)]
+pub(crate) struct Arcs {
+    pub(crate) endpoints: [Endpoint; 5],
+    urls: Vec<String>,
+    cluster: String,
+    /// State by ARN.
+    controls: BTreeMap<String, bool>,
+    /// Control by Region.
+    regions: BTreeMap<String, String>,
+    /// Rules by ARN.
+    rules: BTreeMap<String, Rule>,
+}
+
+impl Arcs {
+    pub(crate) fn setup(&mut self, plan: &RecoveryPlan, urls: &[String; 5]) {
+        self.urls = urls.to_vec();
+        self.cluster = plan.routing.cluster_arn.clone().unwrap_or_default();
+        self.regions = plan.routing.controls.clone();
+        self.controls = plan.routing.controls.values().map(|arn| (arn.clone(), true)).collect();
+        let asserted = plan.routing.controls.values().cloned().collect();
+        self.rules.insert(format!("{PANEL}/safetyrule/one-region-on"), Rule::AtLeast { on: 1, asserted });
+    }
+
+    pub(crate) fn region_on(&self, region: &str) -> bool {
+        self.regions.get(region).and_then(|arn| self.controls.get(arn)).copied().unwrap_or_default()
+    }
+
+    /// Changes all or nothing.
+    fn update(&mut self, entries: &[(String, bool)], overridden: &[String]) -> Result<(), ApiError> {
+        if entries.is_empty() || entries.len() > BATCH {
+            return Err(ApiError::new(
+                "ValidationException",
+                format!("a batch has 1 to {BATCH} routing controls"),
+            ));
+        }
+        let mut after = self.controls.clone();
+        for (arn, on) in entries {
+            *after.get_mut(arn).ok_or_else(|| not_found(arn))? = *on;
+        }
+        for (name, rule) in self.rules.iter().filter(|(name, _)| !overridden.contains(name)) {
+            let holds = match rule {
+                Rule::AtLeast { on, asserted } => {
+                    asserted.iter().filter(|arn| after.get(*arn) == Some(&true)).count() >= *on
+                }
+                Rule::Gate { gating, target } => {
+                    let changes = entries
+                        .iter()
+                        .any(|(arn, on)| target.contains(arn) && self.controls.get(arn) != Some(on));
+                    !changes || gating.iter().all(|arn| self.controls.get(arn) == Some(&true))
+                }
+            };
+            if !holds {
+                return Err(ApiError {
+                    status: 409,
+                    code: "ConflictException".into(),
+                    message: format!("the change violates the safety rule {name}"),
+                });
+            }
+        }
+        self.controls = after;
+        Ok(())
+    }
+}
+
+impl World {
+    /// Adds a safety rule under a name of yours; returns its ARN.
+    pub fn add_safety_rule(&self, name: &str, rule: Rule) -> String {
+        let arn = format!("{PANEL}/safetyrule/{name}");
+        self.state(|state| state.arc.rules.insert(arn.clone(), rule));
+        arn
+    }
+
+    /// Whether a routing control is on.
+    pub fn routing_control_on(&self, arn: &str) -> bool {
+        self.state(|state| state.arc.controls.get(arn).copied().unwrap_or_default())
+    }
+
+    /// Sets a routing control, whatever the safety rules say.
+    pub fn set_routing_control(&self, arn: &str, on: bool) {
+        self.state(|state| state.arc.controls.insert(arn.to_owned(), on));
+    }
+}
+
+fn not_found(arn: &str) -> ApiError {
+    ApiError {
+        status: 404,
+        code: "ResourceNotFoundException".into(),
+        message: format!("there is no routing control {arn}"),
+    }
+}
+
+fn spoken(on: bool) -> &'static str {
+    if on { "On" } else { "Off" }
+}
+
+fn state_of(value: &Value) -> Result<bool, ApiError> {
+    match value.as_str() {
+        Some("On") => Ok(true),
+        Some("Off") => Ok(false),
+        other => Err(ApiError::new(
+            "ValidationException",
+            format!("a routing control is On or Off, not {other:?}"),
+        )),
+    }
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().filter_map(|one| one.as_str().map(str::to_owned)).collect()
+}
+
+/// The data plane; the call's Region names the endpoint.
+pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, CallError> {
+    let endpoint = ARC_REGIONS.iter().position(|region| *region == call.region);
+    match endpoint.map(|index| world.state(|state| state.arc.endpoints[index])) {
+        Some(Endpoint::Up) => {}
+        Some(Endpoint::Silent) | None => return Err(CallError::NoAnswer),
+        Some(Endpoint::Unavailable) => {
+            return Err(ApiError {
+                status: 503,
+                code: "EndpointTemporarilyUnavailableException".into(),
+                message: "this endpoint is temporarily unavailable, try another".into(),
+            }
+            .into());
+        }
+    }
+    let input = &call.input;
+    let answer = match call.operation.as_str() {
+        "GetRoutingControlState" => {
+            let arn = required(input, "RoutingControlArn")?;
+            let on =
+                world.state(|state| state.arc.controls.get(arn).copied()).ok_or_else(|| not_found(arn))?;
+            json!({"RoutingControlArn": arn, "RoutingControlState": spoken(on), "RoutingControlName": name(arn)})
+        }
+        "ListRoutingControls" => {
+            let controls: Vec<Value> = world.state(|state| {
+                state
+                    .arc
+                    .controls
+                    .iter()
+                    .map(|(arn, on)| {
+                        json!({
+                            "ControlPanelArn": PANEL,
+                            "ControlPanelName": "sandbox",
+                            "RoutingControlArn": arn,
+                            "RoutingControlName": name(arn),
+                            "RoutingControlState": spoken(*on),
+                        })
+                    })
+                    .collect()
+            });
+            json!({"RoutingControls": controls})
+        }
+        "UpdateRoutingControlState" => {
+            let entry =
+                (required(input, "RoutingControlArn")?.to_owned(), state_of(&input["RoutingControlState"])?);
+            world.state(|state| state.arc.update(&[entry], &texts(&input["SafetyRulesToOverride"])))?;
+            json!({})
+        }
+        "UpdateRoutingControlStates" => {
+            let entries = input["UpdateRoutingControlStateEntries"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|entry| {
+                    Ok((
+                        required(entry, "RoutingControlArn")?.to_owned(),
+                        state_of(&entry["RoutingControlState"])?,
+                    ))
+                })
+                .collect::<Result<Vec<_>, ApiError>>()?;
+            world.state(|state| state.arc.update(&entries, &texts(&input["SafetyRulesToOverride"])))?;
+            json!({})
+        }
+        _ => return Err(unknown(call).into()),
+    };
+    Ok(answer)
+}
+
+fn name(arn: &str) -> &str {
+    arn.rsplit('/').next().unwrap_or(arn)
+}
+
+/// The control plane, which AWS has in us-west-2 only.
+pub(super) fn configuration(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
+    if call.region != "us-west-2" {
+        return Err(ApiError::new("AccessDeniedException", "the control plane of ARC is in us-west-2 only"));
+    }
+    match call.operation.as_str() {
+        "DescribeCluster" => {
+            let arn = required(&call.input, "ClusterArn")?;
+            let (known, urls) = world.state(|state| (state.arc.cluster.clone(), state.arc.urls.clone()));
+            if arn != known {
+                return Err(ApiError {
+                    status: 404,
+                    code: "ResourceNotFoundException".into(),
+                    message: format!("there is no cluster {arn}"),
+                });
+            }
+            let endpoints: Vec<Value> = ARC_REGIONS
+                .iter()
+                .zip(urls)
+                .map(|(region, url)| json!({"Endpoint": url, "Region": region}))
+                .collect();
+            Ok(json!({"Cluster": {
+                "ClusterArn": arn,
+                "Name": "sandbox",
+                "Status": "DEPLOYED",
+                "Owner": ACCOUNT,
+                "ClusterEndpoints": endpoints,
+            }}))
+        }
+        _ => Err(unknown(call)),
+    }
+}

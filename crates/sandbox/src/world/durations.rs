@@ -1,0 +1,28 @@
+//! How long AWS takes, modelled in one place. The clock divides them by its factor.
+
+use std::time::Duration;
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A request to fail over or switch over is verified.
+pub const PENDING: Duration = seconds(15);
+/// A managed failover promotes the secondary: RTO is minutes (Aurora user guide, disaster recovery).
+pub const FAILING_OVER: Duration = seconds(75);
+/// A switchover synchronises and changes the roles.
+pub const SWITCHING_OVER: Duration = seconds(45);
+/// Aurora notices that a Region is back and takes the snapshot of the old primary.
+pub const SNAPSHOT: Duration = seconds(300);
+/// A copy of a snapshot, across Regions or not.
+pub const COPY: Duration = seconds(600);
+/// A cluster is restored from a snapshot.
+pub const RESTORE: Duration = seconds(900);
+/// An instance is created in a cluster.
+pub const INSTANCE: Duration = seconds(480);
+/// The old primary is rebuilt as a secondary: minutes to hours.
+pub const RESYNC: Duration = seconds(1_200);
+/// A cluster or an instance is deleted.
+pub const DELETION: Duration = seconds(300);
+/// CloudWatch gets a datapoint of the replication lag.
+pub const LAG_PERIOD: Duration = seconds(60);

@@ -1,0 +1,33 @@
+//! Secrets Manager: reads secrets by name or ARN.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{ApiError, Call, World, required, unknown};
+use crate::ACCOUNT;
+
+pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
+    if call.operation != "GetSecretValue" {
+        return Err(unknown(call));
+    }
+    let id = required(&call.input, "SecretId")?;
+    // An ARN ends in the name and a hyphen with six characters.
+    let name = id
+        .split_once(":secret:")
+        .map_or(id, |(_, rest)| rest.rsplit_once('-').map_or(rest, |(name, _)| name));
+    world
+        .state(|state| state.secrets.get(&(call.region.clone(), name.to_owned())).cloned())
+        .map(|text| {
+            json!({
+                "ARN": format!("arn:aws:secretsmanager:{}:{ACCOUNT}:secret:{name}-sandbx", call.region),
+                "Name": name,
+                "VersionId": "00000000-0000-0000-0000-000000000001",
+                "SecretString": text,
+                "VersionStages": ["AWSCURRENT"],
+            })
+        })
+        .ok_or_else(|| {
+            ApiError::new("ResourceNotFoundException", format!("Secrets Manager can't find the secret {id}"))
+        })
+}

@@ -1,0 +1,41 @@
+//! SNS: takes messages and keeps them.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{ApiError, Call, Message, World, required, unknown};
+
+/// Most characters of a subject, and most bytes of a message (SNS quotas).
+const SUBJECT: usize = 100;
+const MESSAGE: usize = 256 * 1024;
+
+pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
+    if call.operation != "Publish" {
+        return Err(unknown(call));
+    }
+    let topic = required(&call.input, "TopicArn")?;
+    let body = required(&call.input, "Message")?;
+    let subject = call.input["Subject"].as_str().unwrap_or_default();
+    if subject.chars().count() > SUBJECT || subject.contains('\n') || body.len() > MESSAGE {
+        return Err(ApiError::new(
+            "InvalidParameter",
+            "the subject or the message is too long, or the subject has a line break",
+        ));
+    }
+    world.state(|state| {
+        if !state.topics.contains(topic) {
+            return Err(ApiError {
+                status: 404,
+                code: "NotFound".into(),
+                message: format!("topic {topic} does not exist"),
+            });
+        }
+        state.messages.push(Message {
+            topic: topic.to_owned(),
+            subject: subject.to_owned(),
+            body: body.to_owned(),
+        });
+        Ok(json!({"MessageId": format!("00000000-0000-0000-0000-{:012}", state.messages.len())}))
+    })
+}
