@@ -15,8 +15,8 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use jiff::Timestamp;
 use lambda_runtime::{LambdaEvent, service_fn};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::error::{Kind, StepError};
@@ -176,6 +176,23 @@ where
         answer
     }))
     .await
+}
+
+/// Reads an optional time of an event, RFC 3339: `None` when absent, null or the empty string, because an Automation
+/// parameter can't be absent. For `#[serde(default, deserialize_with = "…")]`.
+///
+/// # Errors
+/// When the text is no such time.
+pub fn optional_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    optional_text(deserializer)?.map(|text| text.parse().map_err(D::Error::custom)).transpose()
+}
+
+/// Reads an optional text of an event: `None` when absent, null or the empty string.
+///
+/// # Errors
+/// When the value is no text.
+pub fn optional_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty()))
 }
 
 #[cfg(test)]

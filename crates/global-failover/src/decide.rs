@@ -1,0 +1,174 @@
+//! The choice for one global database: a pure function from what was seen and asked to what to do next.
+
+use runbook::aurora::{GlobalCluster, region_of};
+
+use crate::Mode;
+
+/// What to do next about one global database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// The one writer is in the target Region and nothing runs.
+    AlreadyDone,
+    /// Start the operation.
+    Act {
+        /// Where to call: the target Region for a failover, the current primary's for a switchover.
+        region: String,
+        /// The cluster to promote.
+        target_arn: String,
+    },
+    /// Not there yet, and nothing to do but look again.
+    Wait,
+    /// It can't be done as things stand.
+    Refuse(String),
+}
+
+/// Decides from what the target Region sees of a global cluster.
+///
+/// The status is a free string: those known to pass are waited for, those known not to are refused. Any other is left
+/// to AWS, which checks the state itself when it is called: in an emergency a word unknown here must not be in the way.
+pub fn decide(observed: &GlobalCluster, target: &str, mode: Mode) -> Decision {
+    let id = &observed.id;
+    let Some(member) = observed.member_in(target) else {
+        return Decision::Refuse(format!("global cluster {id} has no member in {target}"));
+    };
+    if let Some(operation) = &observed.operation {
+        // A cancelled operation is rolled back: what comes of it is seen afterwards.
+        if region_of(&operation.to) == target || operation.status == "cancelling" {
+            return Decision::Wait;
+        }
+        let other = if operation.data_loss_allowed { "failover" } else { "switchover" };
+        return Decision::Refuse(format!(
+            "a {other} of global cluster {id} to {} is running ({}); wait for its end, then start again",
+            operation.to, operation.status
+        ));
+    }
+    let mut writers = observed.writers();
+    let (Some(writer), None) = (writers.next(), writers.next()) else {
+        // For a moment of an operation there may be two writers or none.
+        return Decision::Wait;
+    };
+    let writer_region = region_of(&writer.cluster_arn);
+    match observed.status.as_str() {
+        "failing-over" | "switching-over" => Decision::Wait,
+        _ if writer_region == target => Decision::AlreadyDone,
+        "creating" | "modifying" | "upgrading" => Decision::Wait,
+        "deleting" | "deleted" => Decision::Refuse(format!("global cluster {id} is {}", observed.status)),
+        _ if member.synchronization.as_deref() == Some("pending-resync") => Decision::Refuse(format!(
+            "{} of global cluster {id} is still being rebuilt as a secondary (pending-resync); \
+             start again when it is connected",
+            member.cluster_arn
+        )),
+        _ => Decision::Act {
+            region: match mode {
+                Mode::Failover => target,
+                Mode::Switchover => writer_region,
+            }
+            .to_owned(),
+            target_arn: member.cluster_arn.clone(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use runbook::aurora::{GlobalMember, Operation};
+
+    use super::*;
+
+    const EAST: &str = "arn:aws:rds:sandbox-east:000000000000:cluster:orders-east";
+    const WEST: &str = "arn:aws:rds:sandbox-west:000000000000:cluster:orders-west";
+    const NORTH: &str = "arn:aws:rds:sandbox-north:000000000000:cluster:orders-north";
+
+    /// A global cluster of east and west with these writers.
+    fn global(writers: &[&str]) -> GlobalCluster {
+        let member = |arn: &str| GlobalMember {
+            cluster_arn: arn.into(),
+            is_writer: writers.contains(&arn),
+            synchronization: Some("connected".into()),
+        };
+        GlobalCluster {
+            id: "orders".into(),
+            status: "available".into(),
+            members: vec![member(EAST), member(WEST)],
+            operation: None,
+        }
+    }
+
+    fn running(status: &str, to: &str) -> GlobalCluster {
+        let operation = Operation {
+            status: status.into(),
+            from: EAST.into(),
+            to: to.into(),
+            data_loss_allowed: status == "failing-over",
+        };
+        GlobalCluster { operation: Some(operation), ..global(&[EAST]) }
+    }
+
+    fn with_status(status: &str, writer: &str) -> GlobalCluster {
+        GlobalCluster { status: status.into(), ..global(&[writer]) }
+    }
+
+    fn act(region: &str) -> Decision {
+        Decision::Act { region: region.into(), target_arn: WEST.into() }
+    }
+
+    #[test]
+    fn each_state_has_its_decision() {
+        let mut resync = global(&[EAST]);
+        resync.members[1].synchronization = Some("pending-resync".into());
+        let mut alone = global(&[EAST]);
+        alone.members.pop();
+        let cases = [
+            ("idle", global(&[EAST]), act("sandbox-west")),
+            ("there", global(&[WEST]), Decision::AlreadyDone),
+            ("there, and upgraded", with_status("upgrading", WEST), Decision::AlreadyDone),
+            ("there, not over", with_status("failing-over", WEST), Decision::Wait),
+            (
+                "there, operation shown",
+                GlobalCluster { members: global(&[WEST]).members, ..running("failing-over", WEST) },
+                Decision::Wait,
+            ),
+            ("our way", running("failing-over", WEST), Decision::Wait),
+            ("our way by switchover", running("switching-over", WEST), Decision::Wait),
+            ("our way, not begun", running("pending", WEST), Decision::Wait),
+            ("cancelled", running("cancelling", NORTH), Decision::Wait),
+            ("two writers", global(&[EAST, WEST]), Decision::Wait),
+            ("no writer", global(&[]), Decision::Wait),
+            ("modified", with_status("modifying", EAST), Decision::Wait),
+            ("upgraded", with_status("upgrading", EAST), Decision::Wait),
+            ("unknown word", with_status("pondering", EAST), act("sandbox-west")),
+        ];
+        for (case, observed, expected) in cases {
+            assert_eq!(decide(&observed, "sandbox-west", Mode::Failover), expected, "{case}");
+        }
+        let refused = [
+            (
+                "other way",
+                running("failing-over", NORTH),
+                "failover of global cluster orders to arn:aws:rds:sandbox-north",
+            ),
+            (
+                "other way back",
+                running("switching-over", EAST),
+                "switchover of global cluster orders to arn:aws:rds:sandbox-east",
+            ),
+            ("deleted", with_status("deleting", EAST), "is deleting"),
+            ("being rebuilt", resync, "pending-resync"),
+            ("no member", alone, "no member in sandbox-west"),
+        ];
+        for (case, observed, part) in refused {
+            for mode in [Mode::Failover, Mode::Switchover] {
+                match decide(&observed, "sandbox-west", mode) {
+                    Decision::Refuse(reason) => assert!(reason.contains(part), "{case}: {reason}"),
+                    other => panic!("{case}: {other:?}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_switchover_is_called_where_the_primary_is() {
+        assert_eq!(decide(&global(&[EAST]), "sandbox-west", Mode::Switchover), act("sandbox-east"));
+        assert_eq!(decide(&global(&[WEST]), "sandbox-west", Mode::Switchover), Decision::AlreadyDone);
+    }
+}

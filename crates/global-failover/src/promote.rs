@@ -1,0 +1,81 @@
+//! The two calls that promote a secondary, each a trait of its own over the client of the Region that AWS asks for.
+
+use aws_sdk_rds::Client;
+use aws_sdk_rds::error::{ProvideErrorMetadata, SdkError};
+use runbook::StepError;
+
+/// What AWS said to a call that starts an operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It was accepted. That says nothing about its end.
+    Accepted,
+    /// The state of the global cluster, or of a cluster in it, forbids it; AWS's message.
+    Rejected(String),
+}
+
+/// Starts a failover with data loss allowed.
+pub trait FailoverGlobalCluster {
+    /// Promotes the cluster `target_arn`; the client is one of the target's Region.
+    fn failover_global_cluster(
+        &self,
+        id: &str,
+        target_arn: &str,
+    ) -> impl Future<Output = Result<Answer, StepError>> + Send;
+}
+
+/// Starts a switchover, without loss.
+pub trait SwitchoverGlobalCluster {
+    /// Promotes the cluster `target_arn`; the client is one of the current primary's Region.
+    fn switchover_global_cluster(
+        &self,
+        id: &str,
+        target_arn: &str,
+    ) -> impl Future<Output = Result<Answer, StepError>> + Send;
+}
+
+impl FailoverGlobalCluster for Client {
+    async fn failover_global_cluster(&self, id: &str, target_arn: &str) -> Result<Answer, StepError> {
+        let call = Client::failover_global_cluster(self)
+            .global_cluster_identifier(id)
+            .target_db_cluster_identifier(target_arn)
+            .allow_data_loss(true);
+        match call.send().await {
+            Ok(_) => Ok(Answer::Accepted),
+            Err(SdkError::ServiceError(error))
+                if error.err().is_invalid_global_cluster_state_fault()
+                    || error.err().is_invalid_db_cluster_state_fault() =>
+            {
+                Ok(Answer::Rejected(message(error.err())))
+            }
+            Err(error) => {
+                Err(StepError::aws(format!("failing global cluster {id} over to {target_arn}"), error))
+            }
+        }
+    }
+}
+
+impl SwitchoverGlobalCluster for Client {
+    async fn switchover_global_cluster(&self, id: &str, target_arn: &str) -> Result<Answer, StepError> {
+        let call = Client::switchover_global_cluster(self)
+            .global_cluster_identifier(id)
+            .target_db_cluster_identifier(target_arn);
+        match call.send().await {
+            Ok(_) => Ok(Answer::Accepted),
+            Err(SdkError::ServiceError(error))
+                if error.err().is_invalid_global_cluster_state_fault()
+                    || error.err().is_invalid_db_cluster_state_fault() =>
+            {
+                Ok(Answer::Rejected(message(error.err())))
+            }
+            Err(error) => {
+                Err(StepError::aws(format!("switching global cluster {id} over to {target_arn}"), error))
+            }
+        }
+    }
+}
+
+/// The service's words on one line, else its error code.
+fn message(error: &impl ProvideErrorMetadata) -> String {
+    let text = error.message().or(error.code()).unwrap_or("no reason given");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
