@@ -19,7 +19,7 @@
 //! | else | act |
 //!
 //! The step answers Done when every database is done: read back, never taken from the answer to a call. It looks
-//! about once a second for at most [`SLICE`], then answers InProgress; the plan's `promotionMinutes` after `since` it
+//! about once a second for at most [`SLICE`](runbook::watch::SLICE), then answers InProgress; the plan's `promotionMinutes` after `since` it
 //! answers Refused, naming the databases that are not there.
 //!
 //! # Promises
@@ -47,6 +47,7 @@ use futures::future::{join_all, try_join_all};
 use jiff::{SignedDuration, Timestamp};
 use runbook::aurora::{self, DescribeGlobalCluster, GlobalCluster, Operation, region_of};
 use runbook::error::Kind;
+use runbook::watch::{Look, watch};
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError};
 use serde::{Deserialize, Serialize};
 
@@ -56,12 +57,8 @@ mod promote;
 pub use decide::{Decision, decide};
 pub use promote::{Answer, FailoverGlobalCluster, SwitchoverGlobalCluster};
 
-/// How long a call looks before it answers InProgress.
-pub const SLICE: Duration = Duration::from_secs(45);
 /// Time between two looks.
 const LOOK: Duration = Duration::from_secs(1);
-/// Time kept to answer before the invocation is cut off.
-const MARGIN: Duration = Duration::from_secs(5);
 
 /// What the step is asked for.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -141,6 +138,10 @@ pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>,
     run(client, &context, &plan, &event).await
 }
 
+/// The calls of this step, to one Region.
+trait Aurora: DescribeGlobalCluster + FailoverGlobalCluster + SwitchoverGlobalCluster + Send + Sync {}
+impl<C: DescribeGlobalCluster + FailoverGlobalCluster + SwitchoverGlobalCluster + Send + Sync> Aurora for C {}
+
 /// Looks and acts until every database is there, something has to be refused, or the time of this call is over.
 async fn run<C, F>(
     client: F,
@@ -149,37 +150,17 @@ async fn run<C, F>(
     event: &Event,
 ) -> Result<Outcome<Observed>, StepError>
 where
-    C: DescribeGlobalCluster + FailoverGlobalCluster + SwitchoverGlobalCluster,
-    F: Fn(&str) -> C,
+    C: Aurora,
+    F: Fn(&str) -> C + Send + Sync,
 {
     let since = event.since.unwrap_or_else(|| context.clock.now());
-    let end = tokio::time::Instant::now() + SLICE.min(context.time_left().saturating_sub(MARGIN));
     // Two of the plan's databases may live in one global cluster; it is promoted once.
     let mut names = BTreeMap::<&str, Vec<&str>>::new();
     for (name, database) in &plan.databases {
         names.entry(&database.global_cluster).or_default().push(name);
     }
-    let mut step = Step { client, context, plan, event, since, names, memory: Memory::default() };
-    loop {
-        let answer = step.look().await;
-        let last = tokio::time::Instant::now() + LOOK > end;
-        match answer {
-            Ok(outcome) if outcome.status == Status::InProgress && !last => {}
-            // Silence of a Region is often short, and a call that got no answer may have been heard.
-            Err(error) if error.kind() == Kind::Unreachable && !last => {}
-            Ok(outcome) => return Ok(outcome.with_changed(step.memory.changed)),
-            Err(error) if step.memory.changed.is_empty() => return Err(error),
-            Err(error) => {
-                return Err(StepError::new(
-                    error.kind(),
-                    format!("the step failed after this: {}", step.memory.changed.join(", ")),
-                    "run the step again: it goes on from what it finds",
-                )
-                .with_source(error));
-            }
-        }
-        tokio::time::sleep(LOOK).await;
-    }
+    let step = Step { client, context, plan, event, since, names, memory: Memory::default() };
+    watch(context, LOOK, step).await
 }
 
 /// What this call did: AWS may show it a moment later.
@@ -189,8 +170,6 @@ struct Memory {
     accepted: BTreeSet<String>,
     /// Those for which the last call was rejected, with the reason.
     rejected: BTreeMap<String, String>,
-    /// One line for each change.
-    changed: Vec<String>,
 }
 
 impl Memory {
@@ -218,13 +197,14 @@ struct Step<'a, F> {
     memory: Memory,
 }
 
-impl<C, F> Step<'_, F>
+impl<C, F> Look for Step<'_, F>
 where
-    C: DescribeGlobalCluster + FailoverGlobalCluster + SwitchoverGlobalCluster,
-    F: Fn(&str) -> C,
+    C: Aurora,
+    F: Fn(&str) -> C + Send + Sync,
 {
-    /// One round of observe, plan, execute.
-    async fn look(&mut self) -> Result<Outcome<Observed>, StepError> {
+    type Observed = Observed;
+
+    async fn look(&mut self, changed: &mut Vec<String>) -> Result<Outcome<Observed>, StepError> {
         let (target, mode) = (self.event.target_region.as_str(), self.event.operation);
         let seen = self.observe().await?;
         let observed = self.describe(&seen);
@@ -241,9 +221,9 @@ where
             })
             .collect();
         if !refusals.is_empty() {
-            let started = match self.memory.changed.as_slice() {
+            let started = match changed.as_slice() {
                 [] => "nothing was started".to_owned(),
-                changed => changed.join(", "),
+                lines => lines.join(", "),
             };
             return Ok(Outcome::new(
                 Status::Refused,
@@ -270,14 +250,20 @@ where
             );
             return Ok(Outcome::new(Status::Refused, reason, observed));
         }
-        self.execute(&decisions).await?;
+        self.execute(&decisions, changed).await?;
         Ok(Outcome::new(
             Status::InProgress,
             format!("waiting for {open} to have the writer in {target}"),
             observed,
         ))
     }
+}
 
+impl<C, F> Step<'_, F>
+where
+    C: Aurora,
+    F: Fn(&str) -> C + Send + Sync,
+{
     /// Every global cluster of the plan, as the target Region sees it.
     async fn observe(&self) -> Result<Vec<GlobalCluster>, StepError> {
         let target = &self.event.target_region;
@@ -290,7 +276,11 @@ where
     }
 
     /// Makes the calls that were decided, all at once. A call that fails does not keep another from being made.
-    async fn execute(&mut self, decisions: &[(&GlobalCluster, Decision)]) -> Result<(), StepError> {
+    async fn execute(
+        &mut self,
+        decisions: &[(&GlobalCluster, Decision)],
+        changed: &mut Vec<String>,
+    ) -> Result<(), StepError> {
         let mode = self.event.operation;
         let calls = decisions.iter().filter_map(|(cluster, decision)| match decision {
             Decision::Act { region, target_arn } => Some((cluster.id.as_str(), region, target_arn)),
@@ -310,9 +300,7 @@ where
             match answer {
                 Ok(Answer::Accepted) => {
                     let name = self.name(id);
-                    self.memory
-                        .changed
-                        .push(format!("started the {} of {name} to {target_arn}", mode.noun()));
+                    changed.push(format!("started the {} of {name} to {target_arn}", mode.noun()));
                     self.memory.accepted.insert(id.to_owned());
                 }
                 Ok(Answer::Rejected(message)) => {

@@ -345,3 +345,9 @@ fn the_event_is_read_strictly() {
     assert!(json(r#","since":"yesterday""#).is_err());
     assert!(json(r#","targetregion":"x""#).is_err());
 }
+
+#[test]
+fn the_handler_may_run_on_any_thread() {
+    fn is_send<T: Send>(_: T) {}
+    let _ = |context, event| is_send(handle(context, event));
+}

@@ -6,6 +6,7 @@
 //!
 //! - [`plan`]: the recovery plan, the one configuration of an application's failover
 //! - [`step`]: how a step is called, what it answers, how it is served as a Lambda function
+//! - [`watch`](mod@watch): looking at the world until something is so, within the time of one call
 //! - [`error`]: the one error type: names the thing, keeps the cause, says what to do
 //! - [`aws`]: the SDK configuration, by Region
 //! - [`arc`]: routing controls at the five endpoints of an ARC cluster
@@ -23,6 +24,7 @@ pub mod plan;
 pub mod record;
 pub mod secret;
 pub mod step;
+pub mod watch;
 
 pub use error::StepError;
 pub use plan::RecoveryPlan;
