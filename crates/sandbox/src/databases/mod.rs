@@ -5,6 +5,8 @@
 //!
 //! A cluster is named by its ARN, a snapshot by its ARN, both as the world knows them.
 
+pub mod mariadb;
+
 use futures::future::{BoxFuture, FutureExt};
 
 /// Where a cluster's server listens.

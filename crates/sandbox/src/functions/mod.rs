@@ -3,6 +3,8 @@
 //! A function's credentials name it: the access key id is `SANDBOX-` and the function's name in upper case, so that
 //! the world knows who calls. [`binaries`] runs the deployed binaries behind a Lambda runtime API.
 
+pub mod binaries;
+
 use futures::future::BoxFuture;
 use serde_json::Value;
 

@@ -1,0 +1,149 @@
+//! MariaDB servers as Aurora clusters.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sandbox::databases::mariadb::MariaDb;
+use sandbox::databases::{Address, Servers};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
+use sqlx::{AssertSqlSafe, Connection, Executor};
+
+const EAST: &str = "arn:aws:rds:sandbox-east:000000000000:cluster:e";
+const WEST: &str = "arn:aws:rds:sandbox-west:000000000000:cluster:w";
+
+struct Pair {
+    servers: MariaDb,
+    east: Address,
+    west: Address,
+    folder: tempfile::TempDir,
+}
+
+async fn pair() -> Pair {
+    let folder = tempfile::tempdir().unwrap();
+    let servers = MariaDb::new(folder.path().join("servers")).unwrap();
+    let east = servers.create_primary(EAST, "shop", "app", "it's \\secret").await.unwrap();
+    let mut connection = connect(&east).await.unwrap();
+    connection.execute("CREATE TABLE t (id INT PRIMARY KEY) ENGINE=InnoDB").await.unwrap();
+    let west = servers.create_secondary(WEST, EAST).await.unwrap();
+    Pair { servers, east, west, folder }
+}
+
+async fn connect(address: &Address) -> Result<MySqlConnection, sqlx::Error> {
+    let options = MySqlConnectOptions::new()
+        .host(&address.host)
+        .port(address.port)
+        .username("app")
+        .password("it's \\secret")
+        .database("shop")
+        .ssl_mode(MySqlSslMode::Disabled);
+    MySqlConnection::connect_with(&options).await
+}
+
+async fn insert(address: &Address, ids: std::ops::Range<i32>) {
+    let mut connection = connect(address).await.unwrap();
+    for id in ids {
+        connection.execute(AssertSqlSafe(format!("INSERT INTO t VALUES ({id})"))).await.unwrap();
+    }
+}
+
+async fn ids(address: &Address) -> Vec<i32> {
+    let mut connection = connect(address).await.unwrap();
+    sqlx::query_scalar("SELECT id FROM t ORDER BY id").fetch_all(&mut connection).await.unwrap()
+}
+
+/// Polls until a secondary has so many rows.
+async fn until(address: &Address, rows: usize) {
+    for _ in 0..500 {
+        if ids(address).await.len() >= rows {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the secondary has {:?}", ids(address).await);
+}
+
+fn processes_below(folder: &Path) -> usize {
+    let folder = folder.to_str().unwrap().to_owned();
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("cmdline")).ok())
+        .filter(|line| line.contains(&folder))
+        .count()
+}
+
+#[tokio::test]
+async fn a_failover_loses_what_was_not_replicated_and_the_snapshot_has_it() {
+    let Pair { servers, east, west, folder } = pair().await;
+    insert(&east, 0..20).await;
+    until(&west, 20).await;
+    servers.cut_link(WEST, true).await.unwrap();
+    assert_eq!(servers.lag_millis(WEST).await, None, "nothing is known over a cut link");
+    insert(&east, 20..30).await;
+    assert!(
+        connect(&west).await.unwrap().execute("INSERT INTO t VALUES (99)").await.is_err(),
+        "a secondary is read-only"
+    );
+    servers.promote(WEST).await.unwrap();
+    insert(&west, 100..103).await;
+    assert_eq!(ids(&west).await, (0..20).chain(100..103).collect::<Vec<_>>());
+    assert_eq!(ids(&east).await, (0..30).collect::<Vec<_>>(), "the old primary still takes writes");
+
+    servers.snapshot(EAST, "first").await.unwrap();
+    servers.copy_snapshot("first", "kept").await.unwrap();
+    servers.delete_snapshot("first").await.unwrap();
+    let restored = servers.restore("kept", "arn:restored").await.unwrap();
+    assert_eq!(ids(&restored).await, (0..30).collect::<Vec<_>>());
+    insert(&restored, 50..51).await;
+
+    let again = servers.create_secondary(EAST, WEST).await.unwrap();
+    assert_eq!(again, east, "a cluster keeps its address");
+    until(&again, 23).await;
+    insert(&west, 103..104).await;
+    until(&again, 24).await;
+    assert_eq!(ids(&again).await, ids(&west).await);
+    assert!(connect(&again).await.unwrap().execute("INSERT INTO t VALUES (99)").await.is_err());
+
+    servers.delete("arn:restored").await.unwrap();
+    servers.delete("arn:restored").await.unwrap();
+    assert!(connect(&restored).await.is_err());
+    assert!(processes_below(folder.path()) > 0);
+    servers.shutdown().await;
+    assert_eq!(processes_below(folder.path()), 0, "no process stays");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "no file stays");
+}
+
+#[tokio::test]
+async fn a_switchover_under_writes_loses_nothing() {
+    let Pair { servers, east, west, folder: _folder } = pair().await;
+    let writer = tokio::spawn({
+        let east = east.clone();
+        async move {
+            let mut acknowledged = Vec::new();
+            let mut connection = connect(&east).await.unwrap();
+            for id in 0.. {
+                match connection.execute(AssertSqlSafe(format!("INSERT INTO t VALUES ({id})"))).await {
+                    Ok(_) => acknowledged.push(id),
+                    Err(_) => break,
+                }
+            }
+            acknowledged
+        }
+    });
+    until(&west, 50).await;
+    servers.switch_over(EAST, WEST).await.unwrap();
+    let acknowledged = writer.await.unwrap();
+    assert!(acknowledged.len() >= 50);
+    assert_eq!(ids(&west).await, acknowledged);
+    let all = acknowledged.len() + 1;
+    insert(&west, -1..0).await;
+    until(&east, all).await;
+    servers.shutdown().await;
+}
+
+#[tokio::test]
+async fn two_sandboxes_do_not_meet() {
+    let (one, two) = tokio::join!(pair(), pair());
+    insert(&one.east, 0..3).await;
+    assert_eq!(ids(&two.east).await, Vec::<i32>::new());
+    tokio::join!(one.servers.shutdown(), two.servers.shutdown());
+}
