@@ -1,1 +1,104 @@
+//! Compares the tables of two databases: two servers in, differences out. Knows no AWS and no runbook.
+//!
+//! # How a table is compared
+//! By a key that both sides have: the primary key, else a unique index over columns that can't be null. The table is
+//! cut into ranges of the key, and both servers sum up the same range at once, where the data is. Only where the sums
+//! differ is the range looked into: both sides stream key and hash of each row, and the rows that differ are fetched
+//! whole. Differences are looked at again before they are believed: the rows are fetched by new statements, and a row
+//! that is the same by then was only in flight. A table without such a key is compared as a multiset, see
+//! [`compare_table`]: how often each row occurs on either side.
+//!
+//! # Why the sum does not cancel
+//! Each row gives 64 bits of the MD5 of its canonical text, its key included, and a range gives the count and the
+//! **sum** of these numbers, exact (`DECIMAL`, `numeric`: no overflow). Two rows changed in the same way, two rows
+//! swapped, a change undone in another row: each changes other, unrelated summands, because the key is part of what
+//! is hashed. (A XOR or sum of CRCs cancels there, because CRCs are linear.) For changes that were not made to fool
+//! MD5, the difference of two sums is that of independent uniform numbers: a range that differs goes unseen with a
+//! probability of at most 2⁻⁶⁴. Rows inside a range are compared by all 128 bits. It is no defence against somebody
+//! who constructs collisions.
+//!
+//! # Why the canonical text is exact
+//! The columns' texts are joined so that their boundaries can't move: `N` for NULL, else the length, a `#` and the
+//! text. Long columns (`TEXT`, `BLOB`, JSON, PostgreSQL's `text` and `bytea`) enter as their length and MD5, so that
+//! no server limit on one value cuts them off. Floats enter with every digit that they need, `FLOAT` widened first.
+//! Timestamps are read in UTC on both sides. Text is compared by its characters' UTF-8 bytes whatever the
+//! collation: `a` and `A` differ, trailing spaces count. JSON is compared by the text that the server stores, so that
+//! on MariaDB (where JSON is text) a different order of members is a difference; MySQL and `jsonb` normalise it.
+//!
+//! # Ranges under collations that fold
+//! Ranges follow the server's own order of the key when type and collation are the same on both sides: then both
+//! sides put a given key into the same range, and equal-under-the-collation keys share one. Otherwise, and for types
+//! whose order and comparison disagree (`ENUM`), ranges follow the bytes of the canonical text: slower, for the index
+//! can't serve it, but never wrong. Inside a range rows are matched by the exact bytes of their key.
+//!
+//! # Memory
+//! A range is at most [`Options::chunk_rows`] rows where it is only summed. It is looked into when it has at most
+//! [`Options::inspect_rows`] rows, and fetched when the rows that differ have at most [`Options::fetch_bytes`]; else it
+//! is cut smaller, if need be to one row. So memory is bounded by these numbers, or by the one largest row.
+//!
+//! # Time and interruption
+//! After each range the sink gets what was found, together with the [`Cursor`] that covers it; then the caller may
+//! stop. A comparison that goes on from a cursor finds the rest: nothing twice, nothing left out. A connection that
+//! breaks is made anew, and the range done again.
+//!
+//! Nothing is written to either database: sessions are read-only.
 
+mod compare;
+mod difference;
+mod keyed;
+mod multiset;
+mod schema;
+mod server;
+mod sql;
+
+pub use compare::{Counts, Cursor, Options, Progress, Sink, TableSummary, compare_table};
+pub use difference::{Difference, DifferenceKind};
+pub use schema::{Listed, Presence, Table, list_tables};
+pub use server::{Engine, Server, Side, Target};
+
+/// Why a comparison, or the one of a table, failed. One line; names side, server and table.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No connection, or no session, with a server.
+    #[error("can't connect to the {side} at {address}: {cause}")]
+    Connect {
+        /// Which of the two.
+        side: Side,
+        /// Host, port and database.
+        address: String,
+        /// The driver's own words.
+        #[source]
+        cause: sqlx::Error,
+    },
+    /// A statement failed.
+    #[error("{what} on the {side} at {address} failed: {cause}")]
+    Query {
+        /// Which of the two.
+        side: Side,
+        /// Host, port and database.
+        address: String,
+        /// What was done, with the table's name.
+        what: String,
+        /// The driver's own words.
+        #[source]
+        cause: sqlx::Error,
+    },
+    /// The table can't be compared.
+    #[error("table {table}: {reason}")]
+    Table {
+        /// Its name.
+        table: String,
+        /// Why.
+        reason: String,
+    },
+    /// The caller's sink failed.
+    #[error("what was found can't be kept: {0}")]
+    Sink(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// Whether it is about a server that can't be reached, not about a table.
+    pub fn is_connection(&self) -> bool {
+        matches!(self, Self::Connect { .. })
+    }
+}

@@ -1,0 +1,359 @@
+//! The comparison of one table: what a caller gives and gets, tries again what broke, keeps ranges to a good size.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::difference::{Difference, DifferenceKind};
+use crate::keyed::Walk;
+use crate::multiset::{self, Found, Place, Take};
+use crate::schema::{self, Paired};
+use crate::server::Server;
+use crate::sql::{Key, hex, unhex};
+use crate::{Error, Table};
+
+/// How often a range is tried when the connection breaks.
+const TRIES: u32 = 4;
+/// A range that takes longer than this is followed by a smaller one.
+const SLOW: Duration = Duration::from_secs(1);
+/// A range that takes less than this is followed by a larger one.
+const FAST: Duration = Duration::from_millis(250);
+
+/// Limits of a comparison.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Rows of the first range.
+    pub first_rows: u64,
+    /// Rows of a range at most.
+    pub chunk_rows: u64,
+    /// Rows at most whose hashes are held, of either side.
+    pub inspect_rows: u64,
+    /// Bytes of differing rows at most that are held, unless one row has more.
+    pub fetch_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { first_rows: 10_000, chunk_rows: 200_000, inspect_rows: 5_000, fetch_bytes: 4 * 1024 * 1024 }
+    }
+}
+
+/// Rows seen and differences found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    /// Rows of the source.
+    pub rows_source: u64,
+    /// Rows of the target.
+    pub rows_target: u64,
+    /// Rows in the source only.
+    pub missing: u64,
+    /// Rows in both, not the same.
+    pub changed: u64,
+    /// Rows in the target only.
+    pub extra: u64,
+}
+
+impl Counts {
+    pub(crate) fn add(&mut self, kind: DifferenceKind) {
+        match kind {
+            DifferenceKind::Missing => self.missing += 1,
+            DifferenceKind::Changed => self.changed += 1,
+            DifferenceKind::Extra => self.extra += 1,
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            rows_source: self.rows_source + other.rows_source,
+            rows_target: self.rows_target + other.rows_target,
+            missing: self.missing + other.missing,
+            changed: self.changed + other.changed,
+            extra: self.extra + other.extra,
+        }
+    }
+
+    /// Differences of all kinds.
+    pub fn differences(&self) -> u64 {
+        self.missing + self.changed + self.extra
+    }
+}
+
+/// Where the comparison of a table stands: a key and counts, a few hundred bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cursor {
+    /// What was counted so far.
+    pub counts: Counts,
+    /// The key's columns, to see that they are still the same.
+    key_columns: Vec<String>,
+    position: Position,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Position {
+    /// The key's canonical bytes, in hexadecimal.
+    AfterKey(Vec<String>),
+    AtHash(Place),
+    /// Everything is compared.
+    End,
+}
+
+/// A table that is compared to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableSummary {
+    /// What was counted.
+    pub counts: Counts,
+    /// The columns rows were matched by; empty when they were counted as a multiset.
+    pub key_columns: Vec<String>,
+    /// Differences of the schema, and what else a reader has to know.
+    pub notes: Vec<String>,
+}
+
+/// How a comparison ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// At the table's end.
+    Finished(TableSummary),
+    /// Where the caller stopped it. `None`: before anything was compared.
+    Interrupted(Option<Cursor>),
+}
+
+/// Takes what is found.
+pub trait Sink: Send {
+    /// What was found since the last call, and the place that it brings the comparison to. A comparison that goes on
+    /// from `cursor` finds the rest.
+    ///
+    /// # Errors
+    /// Ends the comparison with [`Error::Sink`].
+    fn reached(
+        &mut self,
+        found: Vec<Difference>,
+        cursor: &Cursor,
+    ) -> impl Future<Output = Result<(), Box<dyn std::error::Error + Send + Sync>>> + Send;
+}
+
+/// Compares a table that both sides have, from `cursor` or from the start. After each range `stop` is asked whether to
+/// stop; at least one range is compared before.
+///
+/// Without a key, rows are counted by their hash, and a row that occurs `n` times too often gives `n` differences, see
+/// [`Difference`]. Going on from a cursor then scans the table again, though it finds nothing twice.
+///
+/// # Errors
+/// When the table can't be compared; what the sink has stays right, and the last cursor can be gone on from.
+pub async fn compare_table(
+    source: &mut Server,
+    target: &mut Server,
+    table: &Table,
+    options: &Options,
+    cursor: Option<Cursor>,
+    sink: &mut impl Sink,
+    stop: impl Fn() -> bool + Send + Sync,
+) -> Result<Progress, Error> {
+    let mut paired = schema::pair(source, target, table).await;
+    for attempt in 1..TRIES {
+        match &paired {
+            Err(error) if passes(error) => {
+                again(source, target, attempt).await?;
+                paired = schema::pair(source, target, table).await;
+            }
+            _ => break,
+        }
+    }
+    let paired = paired?;
+    let (counts, position) = match cursor {
+        Some(cursor) if cursor.key_columns != paired.key_columns => {
+            let reason = "its key changed while it was compared; compare it from the start".into();
+            return Err(Error::Table { table: table.to_string(), reason });
+        }
+        Some(cursor) => (cursor.counts, Some(cursor.position)),
+        None => (Counts::default(), None),
+    };
+    let ended = position == Some(Position::End);
+    let state = State { counts, last: None, key_columns: paired.key_columns.clone() };
+    if ended {
+        return Ok(Taker { state, sink, stop }.finished(&paired));
+    }
+    if paired.key_columns.is_empty() {
+        let place = match position {
+            Some(Position::AtHash(place)) => Some(place),
+            _ => None,
+        };
+        by_hash(source, target, &paired, table, options, place, Taker { state, sink, stop }).await
+    } else {
+        let low = match position {
+            Some(Position::AfterKey(key)) => {
+                Some(key.iter().map(|part| unhex(part.as_bytes()).unwrap_or_default()).collect())
+            }
+            _ => None,
+        };
+        by_key(source, target, &paired, table, options, low, Taker { state, sink, stop }).await
+    }
+}
+
+/// What is counted, and the last place told.
+struct State {
+    counts: Counts,
+    last: Option<Cursor>,
+    key_columns: Vec<String>,
+}
+
+/// The caller's side of a comparison.
+struct Taker<'a, S, F> {
+    state: State,
+    sink: &'a mut S,
+    stop: F,
+}
+
+impl<S: Sink, F: Fn() -> bool + Send + Sync> Taker<'_, S, F> {
+    /// Hands over what was found; answers whether to go on.
+    async fn hand_over(
+        &mut self,
+        counts: Counts,
+        found: Vec<Difference>,
+        position: Position,
+    ) -> Result<bool, Error> {
+        let state = &mut self.state;
+        state.counts = state.counts.plus(counts);
+        let cursor = Cursor { counts: state.counts, key_columns: state.key_columns.clone(), position };
+        self.sink.reached(found, &cursor).await.map_err(Error::Sink)?;
+        state.last = Some(cursor);
+        Ok(!(self.stop)())
+    }
+
+    fn finished(self, paired: &Paired) -> Progress {
+        Progress::Finished(TableSummary {
+            counts: self.state.counts,
+            key_columns: self.state.key_columns,
+            notes: paired.notes.clone(),
+        })
+    }
+}
+
+impl<S: Sink, F: Fn() -> bool + Send + Sync> Take for Taker<'_, S, F> {
+    async fn take(&mut self, found: Found) -> Result<bool, Error> {
+        self.hand_over(found.counts, found.differences, Position::AtHash(found.place)).await
+    }
+}
+
+async fn by_key<S: Sink, F: Fn() -> bool + Send + Sync>(
+    source: &mut Server,
+    target: &mut Server,
+    paired: &Paired,
+    table: &Table,
+    options: &Options,
+    low: Option<Key>,
+    mut taker: Taker<'_, S, F>,
+) -> Result<Progress, Error> {
+    let mut walk = Walk::new(low);
+    let most = options.chunk_rows.max(1);
+    let mut size = options.first_rows.clamp(1, most);
+    let mut attempt = 1;
+    loop {
+        let begun = Instant::now();
+        let piece = match walk.step(source, target, paired, table, options, size).await {
+            Ok(piece) => piece,
+            Err(error) if passes(&error) && attempt < TRIES => {
+                again(source, target, attempt).await?;
+                attempt += 1;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        attempt = 1;
+        let Some(piece) = piece else { continue };
+        let elapsed = begun.elapsed();
+        if piece.summed && elapsed < FAST {
+            size = (size * 2).min(most);
+        } else if elapsed > SLOW {
+            size = (size / 2).max(1);
+        }
+        if piece.finished {
+            taker.hand_over(piece.counts, piece.differences, Position::End).await?;
+            return Ok(taker.finished(paired));
+        }
+        let key = walk.low.iter().flatten().map(|part| hex(part)).collect::<Vec<_>>();
+        if !taker.hand_over(piece.counts, piece.differences, Position::AfterKey(key)).await? {
+            return Ok(Progress::Interrupted(taker.state.last));
+        }
+    }
+}
+
+async fn by_hash<S: Sink, F: Fn() -> bool + Send + Sync>(
+    source: &mut Server,
+    target: &mut Server,
+    paired: &Paired,
+    table: &Table,
+    options: &Options,
+    mut place: Option<Place>,
+    mut taker: Taker<'_, S, F>,
+) -> Result<Progress, Error> {
+    let mut attempt = 1;
+    loop {
+        let before = place.clone();
+        let walked = async {
+            let mut lookup = (source.another().await?, target.another().await?);
+            let servers = (&mut *source, &mut *target);
+            multiset::walk(servers, &mut lookup, paired, table, options, place.clone(), &mut taker).await
+        };
+        let walked = walked.await;
+        match walked {
+            Ok(Some(rest)) => {
+                taker.hand_over(rest, Vec::new(), Position::End).await?;
+                return Ok(taker.finished(paired));
+            }
+            Ok(None) => {
+                // The streams were left in the middle.
+                source.reconnect().await?;
+                target.reconnect().await?;
+                return Ok(Progress::Interrupted(taker.state.last));
+            }
+            Err(error) => {
+                again(source, target, attempt).await?;
+                if let Some(Cursor { position: Position::AtHash(last), .. }) = &taker.state.last {
+                    place = Some(last.clone());
+                }
+                if place != before {
+                    attempt = 1;
+                }
+                if !passes(&error) || attempt >= TRIES {
+                    return Err(error);
+                }
+                attempt += 1;
+            }
+        }
+    }
+}
+
+/// Whether an error may be gone when the range is tried again: the connection broke, or the server gave up a
+/// transaction.
+fn passes(error: &Error) -> bool {
+    let (Error::Query { cause, .. } | Error::Connect { cause, .. }) = error else { return false };
+    match cause {
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
+            true
+        }
+        // Deadlock and serialization failure; a server that shuts down or starts, a connection lost. A timeout is not among them.
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            ["40001", "40P01", "57P01", "57P02", "57P03", "08S01"].contains(&code.as_ref())
+        }),
+        _ => false,
+    }
+}
+
+/// Waits a moment and makes both connections anew; a server that starts again gets some seconds for it.
+async fn again(source: &mut Server, target: &mut Server, attempt: u32) -> Result<(), Error> {
+    for wait in 0..TRIES {
+        tokio::time::sleep(Duration::from_millis(300) * attempt * (1 << wait)).await;
+        let made = match source.reconnect().await {
+            Ok(()) => target.reconnect().await,
+            Err(error) => Err(error),
+        };
+        if made.is_ok() || wait + 1 == TRIES {
+            return made;
+        }
+    }
+    Ok(())
+}

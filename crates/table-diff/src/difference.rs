@@ -1,0 +1,97 @@
+//! A row that differs, and its values as JSON.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Number, Value, json};
+
+use crate::schema::{Column, Kind};
+use crate::sql::unhex;
+
+/// What happened to a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DifferenceKind {
+    /// In the source only.
+    Missing,
+    /// In both, not the same.
+    Changed,
+    /// In the target only.
+    Extra,
+}
+
+/// A row that differs.
+///
+/// Values are exact: integers beyond ±2⁵³, decimals, dates and times are text as the server writes it; floats are the
+/// shortest number that reads back as the same; bytes, and text that is no UTF-8, are `{"base64": "…"}`; JSON columns
+/// are their text. A row of a table without a key has an empty `key`, and a line for each time it occurs too often.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Difference {
+    /// What happened.
+    pub kind: DifferenceKind,
+    /// The key's columns.
+    pub key: Map<String, Value>,
+    /// The source's row.
+    pub source: Option<Map<String, Value>>,
+    /// The target's row.
+    pub target: Option<Map<String, Value>>,
+}
+
+/// The largest integer that every JSON reader keeps exact.
+const SAFE: u64 = 1 << 53;
+
+/// A row as JSON, in the order of its columns.
+pub(crate) fn row(columns: &[Column], cells: &[Option<Vec<u8>>]) -> Map<String, Value> {
+    columns
+        .iter()
+        .zip(cells)
+        .map(|(column, cell)| {
+            (column.name.clone(), cell.as_deref().map_or(Value::Null, |bytes| value(column.kind, bytes)))
+        })
+        .collect()
+}
+
+/// A value as JSON, from its canonical bytes.
+pub(crate) fn value(kind: Kind, bytes: &[u8]) -> Value {
+    let base64 = |bytes: &[u8]| json!({"base64": STANDARD.encode(bytes)});
+    let text = match kind {
+        Kind::Bytes => return base64(bytes),
+        Kind::Hex => return base64(&unhex(bytes).unwrap_or_else(|| bytes.to_vec())),
+        _ => match std::str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(_) => return base64(bytes),
+        },
+    };
+    let number = match kind {
+        Kind::Integer => {
+            text.parse::<i64>().ok().filter(|number| number.unsigned_abs() <= SAFE).map(Number::from)
+        }
+        Kind::Float => text.parse::<f64>().ok().and_then(Number::from_f64),
+        Kind::Boolean => return Value::Bool(text == "true"),
+        _ => None,
+    };
+    number.map_or_else(|| Value::from(text), Value::Number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_exact() {
+        for (kind, bytes, expected) in [
+            (Kind::Integer, "9007199254740992", json!(9_007_199_254_740_992_i64)),
+            (Kind::Integer, "9007199254740993", json!("9007199254740993")),
+            (Kind::Integer, "18446744073709551615", json!("18446744073709551615")),
+            (Kind::Decimal, "1.10", json!("1.10")),
+            (Kind::Float, "-0", json!(-0.0)),
+            (Kind::Float, "NaN", json!("NaN")),
+            (Kind::Bytes, "a", json!({"base64": "YQ=="})),
+            (Kind::Hex, "61", json!({"base64": "YQ=="})),
+            (Kind::Text, "", json!("")),
+        ] {
+            assert_eq!(value(kind, bytes.as_bytes()).to_string(), expected.to_string(), "{kind:?} {bytes}");
+        }
+        assert_eq!(value(Kind::Text, b"\xff"), json!({"base64": "/w=="}));
+    }
+}

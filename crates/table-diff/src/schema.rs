@@ -1,0 +1,512 @@
+//! Tables, columns and keys as the two servers describe them, and how the two sides of a table are paired.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::server::{Cells, Engine, Server};
+use crate::{Error, sql};
+
+/// A table's name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Table {
+    /// PostgreSQL's schema; `None` on MySQL, where the database is the schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// The table's own name.
+    pub name: String,
+}
+
+impl Table {
+    pub(crate) fn quoted(&self, engine: Engine) -> String {
+        let table = sql::name(engine, &self.name);
+        match &self.schema {
+            Some(schema) => format!("{}.{table}", sql::name(engine, schema)),
+            None => table,
+        }
+    }
+}
+
+/// The name, with PostgreSQL's schema before it unless that is `public`.
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.schema.as_deref() {
+            None | Some("public") => f.write_str(&self.name),
+            Some(schema) => write!(f, "{schema}.{}", self.name),
+        }
+    }
+}
+
+/// Which sides have a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Presence {
+    /// Both: it can be compared.
+    Both,
+    /// The source only.
+    SourceOnly,
+    /// The target only.
+    TargetOnly,
+    /// Neither, though it was asked for by name.
+    Neither,
+}
+
+/// A table and where it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// The table.
+    pub table: Table,
+    /// Which sides have it.
+    pub presence: Presence,
+}
+
+/// The base tables of both sides, by name; those of `include` when it is not empty, without those of `exclude`. Names
+/// are as [`Table`] displays them, exactly.
+///
+/// # Errors
+/// When a server can't be asked.
+pub async fn list_tables(
+    source: &mut Server,
+    target: &mut Server,
+    include: &[String],
+    exclude: &[String],
+) -> Result<Vec<Listed>, Error> {
+    let (in_source, in_target) = futures::future::try_join(base_tables(source), base_tables(target)).await?;
+    let mut listed = in_source
+        .union(&in_target)
+        .filter(|table| include.is_empty() || include.contains(&table.to_string()))
+        .filter(|table| !exclude.contains(&table.to_string()))
+        .map(|table| {
+            let presence = match (in_source.contains(table), in_target.contains(table)) {
+                (true, true) => Presence::Both,
+                (true, false) => Presence::SourceOnly,
+                _ => Presence::TargetOnly,
+            };
+            Listed { table: table.clone(), presence }
+        })
+        .collect::<Vec<_>>();
+    for name in include.iter().collect::<BTreeSet<_>>() {
+        if !exclude.contains(name) && !listed.iter().any(|known| known.table.to_string() == *name) {
+            let table = Table { schema: None, name: name.clone() };
+            listed.push(Listed { table, presence: Presence::Neither });
+        }
+    }
+    Ok(listed)
+}
+
+async fn base_tables(server: &mut Server) -> Result<BTreeSet<Table>, Error> {
+    let statement = match server.engine() {
+        Engine::MySql => {
+            "SELECT NULL, CAST(TABLE_NAME AS BINARY) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() \
+             AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')"
+        }
+        Engine::Postgres => {
+            "SELECT n.nspname::text, c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+             WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't' \
+             AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+        }
+    };
+    let rows = server.all(statement.to_owned(), "listing tables").await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let mut row = row.into_iter();
+            let schema = row.next().flatten().map(lossy);
+            Table { schema, name: row.next().flatten().map(lossy).unwrap_or_default() }
+        })
+        .collect())
+}
+
+/// What kind of value a column holds: how it is hashed and shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Integer,
+    Decimal,
+    Float,
+    Boolean,
+    /// Dates and times.
+    Moment,
+    Text,
+    Bytes,
+    /// Bytes that the server writes as hexadecimal digits.
+    Hex,
+    /// Anything else, by the text that the server writes.
+    Other,
+}
+
+/// How the server's own order of a column can be used for ranges: the literal that its values are compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Native {
+    /// Not at all: ranges follow the bytes of the canonical text.
+    None,
+    Number,
+    Text,
+    Bytes,
+}
+
+/// A column.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Column {
+    pub(crate) name: String,
+    /// Type, in the server's words.
+    pub(crate) type_text: String,
+    pub(crate) kind: Kind,
+    /// Too long to be hashed as it is.
+    pub(crate) wide: bool,
+    pub(crate) collation: String,
+    /// Expression of the canonical text or bytes, over the table alias `t`.
+    pub(crate) canonical: String,
+    /// Expression of the server's own order.
+    pub(crate) order: String,
+    pub(crate) native: Native,
+}
+
+/// A unique index over columns that can't be null.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Unique {
+    primary: bool,
+    columns: Vec<String>,
+}
+
+/// A table as one server describes it.
+struct Described {
+    columns: Vec<Column>,
+    uniques: Vec<Unique>,
+}
+
+/// The two sides of a table, paired.
+#[derive(Debug)]
+pub(crate) struct Paired {
+    pub(crate) source_columns: Vec<Column>,
+    pub(crate) target_columns: Vec<Column>,
+    pub(crate) source: sql::Statements,
+    pub(crate) target: sql::Statements,
+    /// Empty: the table is compared as a multiset.
+    pub(crate) key_columns: Vec<String>,
+    pub(crate) notes: Vec<String>,
+}
+
+/// Describes a table on both sides and pairs it.
+pub(crate) async fn pair(source: &mut Server, target: &mut Server, table: &Table) -> Result<Paired, Error> {
+    let engine = source.engine();
+    if engine != target.engine() {
+        return Err(Error::Table {
+            table: table.to_string(),
+            reason: "one side is MySQL and the other PostgreSQL: they can't be compared".into(),
+        });
+    }
+    let (left, right) = futures::future::try_join(describe(source, table), describe(target, table)).await?;
+    let mut notes = Vec::new();
+    let pairs = pair_columns(&left.columns, &right.columns, &mut notes);
+    if pairs.is_empty() {
+        return Err(Error::Table {
+            table: table.to_string(),
+            reason: "no column is the same on both sides".into(),
+        });
+    }
+    let key_columns = common_key(&left, &right, &pairs);
+    if key_columns.is_empty() {
+        notes.push("no primary key and no unique index over columns that can't be null: rows are counted, not matched".into());
+    }
+    let key = key_columns
+        .iter()
+        .filter_map(|name| pairs.iter().find(|&&(index, _)| left.columns[index].name == *name))
+        .map(|&(l, r)| {
+            let (l_column, r_column) = (&left.columns[l], &right.columns[r]);
+            let native = l_column.native == r_column.native && l_column.collation == r_column.collation;
+            (l, r, native)
+        })
+        .collect::<Vec<_>>();
+    let wide = |&(l, r): &(usize, usize)| left.columns[l].wide || right.columns[r].wide;
+    let statements = |columns: &[Column], compared: Vec<(usize, bool)>, key: Vec<(usize, bool)>| {
+        sql::Statements::new(engine, table, columns, &compared, &key)
+    };
+    Ok(Paired {
+        source: statements(
+            &left.columns,
+            pairs.iter().map(|pair| (pair.0, wide(pair))).collect(),
+            key.iter().map(|&(l, _, native)| (l, native)).collect(),
+        ),
+        target: statements(
+            &right.columns,
+            pairs.iter().map(|pair| (pair.1, wide(pair))).collect(),
+            key.iter().map(|&(_, r, native)| (r, native)).collect(),
+        ),
+        source_columns: left.columns,
+        target_columns: right.columns,
+        key_columns,
+        notes,
+    })
+}
+
+/// The columns that can be compared, as indexes on either side; what can't is noted.
+fn pair_columns(left: &[Column], right: &[Column], notes: &mut Vec<String>) -> Vec<(usize, usize)> {
+    let mut pairs = Vec::new();
+    for (l, column) in left.iter().enumerate() {
+        let Some(r) = right.iter().position(|other| other.name == column.name) else {
+            notes.push(format!("column {:?} is on the source only: not compared", column.name));
+            continue;
+        };
+        let other = &right[r];
+        let same = column.type_text == other.type_text;
+        let comparable = column.kind == other.kind
+            && match column.kind {
+                Kind::Moment | Kind::Other => same,
+                Kind::Decimal => scale(&column.type_text) == scale(&other.type_text),
+                _ => true,
+            };
+        if !same {
+            let fate = if comparable { "compared all the same" } else { "not compared" };
+            notes.push(format!(
+                "column {:?} is {} on the source and {} on the target: {fate}",
+                column.name, column.type_text, other.type_text
+            ));
+        }
+        if comparable {
+            pairs.push((l, r));
+        }
+    }
+    for column in right {
+        if !left.iter().any(|other| other.name == column.name) {
+            notes.push(format!("column {:?} is on the target only: not compared", column.name));
+        }
+    }
+    pairs
+}
+
+/// The digits after the decimal point in a type's text.
+fn scale(type_text: &str) -> Option<&str> {
+    Some(type_text.split_once(',')?.1.split_once(')')?.0.trim())
+}
+
+/// The first unique set of columns that both sides have, primary keys first; empty when there is none.
+fn common_key(left: &Described, right: &Described, pairs: &[(usize, usize)]) -> Vec<String> {
+    let usable = |name: &String| {
+        pairs
+            .iter()
+            .any(|&(l, r)| left.columns[l].name == *name && !left.columns[l].wide && !right.columns[r].wide)
+    };
+    let set = |columns: &[String]| columns.iter().cloned().collect::<BTreeSet<_>>();
+    let mut candidates = left.uniques.iter().collect::<Vec<_>>();
+    candidates.sort_by_key(|unique| !unique.primary);
+    candidates
+        .into_iter()
+        .find(|unique| {
+            unique.columns.iter().all(usable)
+                && right.uniques.iter().any(|other| set(&other.columns) == set(&unique.columns))
+        })
+        .map(|unique| unique.columns.clone())
+        .unwrap_or_default()
+}
+
+fn lossy(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+async fn describe(server: &mut Server, table: &Table) -> Result<Described, Error> {
+    let engine = server.engine();
+    let name = sql::text(engine, table.name.as_bytes());
+    let schema = sql::text(engine, table.schema.as_deref().unwrap_or("public").as_bytes());
+    let (columns, indexes) = match engine {
+        // The name's bytes: information_schema compares without regard to case.
+        Engine::MySql => (
+            format!(
+                "SELECT CAST(COLUMN_NAME AS BINARY), DATA_TYPE, CAST(COLUMN_TYPE AS BINARY), COLLATION_NAME \
+                 FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = {name} \
+                 AND CAST(TABLE_NAME AS BINARY) = CAST({name} AS BINARY) ORDER BY ORDINAL_POSITION"
+            ),
+            format!(
+                "SELECT CAST(INDEX_NAME AS BINARY), INDEX_NAME = 'PRIMARY', CAST(COLUMN_NAME AS BINARY), \
+                 SUB_PART IS NULL AND NULLABLE = '' AND INDEX_TYPE = 'BTREE' \
+                 FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = {name} \
+                 AND CAST(TABLE_NAME AS BINARY) = CAST({name} AS BINARY) AND NON_UNIQUE = 0 \
+                 ORDER BY INDEX_NAME, SEQ_IN_INDEX"
+            ),
+        ),
+        Engine::Postgres => (
+            format!(
+                "SELECT a.attname::text, COALESCE(b.typname, t.typname)::text, format_type(a.atttypid, a.atttypmod), \
+                 concat_ws('/', o.collname, o.collprovider, o.collcollate, d.datcollate, \
+                 current_setting('server_version')) \
+                 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
+                 JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_type b ON t.typtype = 'd' AND b.oid = t.typbasetype \
+                 LEFT JOIN pg_collation o ON o.oid = a.attcollation \
+                 JOIN pg_database d ON d.datname = current_database() \
+                 WHERE n.nspname = {schema} AND c.relname = {name} AND a.attnum > 0 AND NOT a.attisdropped \
+                 ORDER BY a.attnum"
+            ),
+            format!(
+                "SELECT i.indexrelid::text, i.indisprimary::int::text, a.attname::text, a.attnotnull::int::text \
+                 FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
+                 CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, place) \
+                 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum \
+                 WHERE n.nspname = {schema} AND c.relname = {name} AND i.indisunique AND i.indisvalid \
+                 AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL AND k.place <= i.indnkeyatts \
+                 ORDER BY i.indexrelid, k.place"
+            ),
+        ),
+    };
+    let columns = server.all(columns, &format!("describing table {table}")).await?;
+    let columns = columns
+        .into_iter()
+        .map(|row| {
+            let [name, base, type_text, collation] = texts(row);
+            match engine {
+                Engine::MySql => mysql_column(name, &base.to_lowercase(), type_text, collation),
+                Engine::Postgres => postgres_column(name, &base, type_text, collation),
+            }
+        })
+        .collect::<Vec<_>>();
+    if columns.is_empty() {
+        return Err(Error::Table {
+            table: table.to_string(),
+            reason: format!("it is not there, or may not be read, on the {}", server.side),
+        });
+    }
+    let rows = server.all(indexes, &format!("describing the indexes of table {table}")).await?;
+    Ok(Described { columns, uniques: uniques(rows) })
+}
+
+/// The first four cells as texts; NULL is empty.
+fn texts(row: Cells) -> [String; 4] {
+    let mut cells = row.into_iter().map(|cell| cell.map(lossy).unwrap_or_default());
+    std::array::from_fn(|_| cells.next().unwrap_or_default())
+}
+
+/// The usable unique indexes from rows of index, primary, column, usable column.
+fn uniques(rows: Vec<Cells>) -> Vec<Unique> {
+    let mut found: BTreeMap<String, (Unique, bool)> = BTreeMap::new();
+    for row in rows {
+        let [index, primary, column, usable] = texts(row);
+        let entry = found
+            .entry(index)
+            .or_insert_with(|| (Unique { primary: primary == "1", columns: Vec::new() }, true));
+        entry.1 &= usable == "1" && !column.is_empty();
+        entry.0.columns.push(column);
+    }
+    found.into_values().filter(|(_, usable)| *usable).map(|(unique, _)| unique).collect()
+}
+
+fn mysql_column(name: String, base: &str, type_text: String, collation: String) -> Column {
+    let column = format!("t.{}", sql::name(Engine::MySql, &name));
+    let as_text = |expression: &str| format!("CAST({expression} AS CHAR)");
+    let characters = format!("CAST(CONVERT({column} USING utf8mb4) AS BINARY)");
+    let plain = || column.clone();
+    let (kind, canonical, order, native) = match base {
+        // ZEROFILL is a matter of display: adding 0 takes it off. BIT becomes its number.
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" if !type_text.contains("zerofill") => {
+            (Kind::Integer, as_text(&column), plain(), Native::Number)
+        }
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "bit" => {
+            let number = format!("({column} + 0)");
+            (Kind::Integer, as_text(&number), number, Native::Number)
+        }
+        "year" => (Kind::Integer, as_text(&column), plain(), Native::Number),
+        "decimal" if !type_text.contains("zerofill") => {
+            (Kind::Decimal, as_text(&column), plain(), Native::Number)
+        }
+        "decimal" => (Kind::Decimal, as_text(&format!("({column} + 0)")), plain(), Native::Number),
+        // Times one, not plus zero: that would turn −0 into 0. FLOAT is widened, for its own text has six digits.
+        "float" | "double" => (Kind::Float, as_text(&format!("({column} * 1e0)")), plain(), Native::None),
+        "date" | "time" | "datetime" | "timestamp" => (Kind::Moment, as_text(&column), plain(), Native::Text),
+        "char" | "varchar" => (Kind::Text, characters, plain(), Native::Text),
+        "tinytext" | "text" | "mediumtext" | "longtext" | "json" | "enum" | "set" => {
+            (Kind::Text, characters, plain(), Native::None)
+        }
+        "binary" | "varbinary" => (Kind::Bytes, plain(), plain(), Native::Bytes),
+        "tinyblob" | "blob" | "mediumblob" | "longblob" => (Kind::Bytes, plain(), plain(), Native::None),
+        "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring"
+        | "multipolygon" | "geometrycollection" | "geomcollection" | "vector" => {
+            (Kind::Bytes, format!("CAST({column} AS BINARY)"), plain(), Native::None)
+        }
+        _ => (Kind::Other, as_text(&column), plain(), Native::None),
+    };
+    let wide = matches!(kind, Kind::Text | Kind::Bytes)
+        && !matches!(base, "char" | "varchar" | "enum" | "set" | "binary" | "varbinary");
+    Column { name, type_text, kind, wide, collation, canonical, order, native }
+}
+
+fn postgres_column(name: String, base: &str, type_text: String, collation: String) -> Column {
+    let column = format!("t.{}", sql::name(Engine::Postgres, &name));
+    let text = format!("({column})::text");
+    let (kind, canonical, native) = match base {
+        "int2" | "int4" | "int8" => (Kind::Integer, text, Native::Number),
+        // NaN and infinity are no literals.
+        "numeric" => (Kind::Decimal, text, Native::None),
+        "float4" | "float8" => (Kind::Float, text, Native::None),
+        "bool" => (Kind::Boolean, text, Native::None),
+        "date" | "time" | "timetz" | "timestamp" | "timestamptz" | "uuid" => (
+            if base == "uuid" { Kind::Other } else { Kind::Moment },
+            text,
+            if base == "timetz" { Native::None } else { Native::Text },
+        ),
+        "text" | "varchar" => (Kind::Text, text, Native::Text),
+        "bpchar" | "name" | "json" | "jsonb" | "xml" => (Kind::Text, text, Native::None),
+        "bytea" => (Kind::Hex, format!("encode({column}, 'hex')"), Native::Bytes),
+        _ => (Kind::Other, text, Native::None),
+    };
+    // As a key, `text` may be what the index is over; as a value it may be long. Hashing needs no care for length here.
+    let wide = matches!(base, "json" | "jsonb" | "xml");
+    Column { name, type_text, kind, wide, collation, canonical, order: column, native }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn columns(specification: &[(&str, &str, &str)]) -> Vec<Column> {
+        specification
+            .iter()
+            .map(|(name, base, text)| mysql_column((*name).into(), base, (*text).into(), String::new()))
+            .collect()
+    }
+
+    #[test]
+    fn columns_are_paired_by_name_and_what_differs_is_noted() {
+        let left = columns(&[
+            ("a", "int", "int(11)"),
+            ("b", "int", "int(11)"),
+            ("c", "date", "date"),
+            ("d", "decimal", "decimal(10,2)"),
+        ]);
+        let right = columns(&[
+            ("c", "datetime", "datetime"),
+            ("b", "bigint", "bigint(20)"),
+            ("d", "decimal", "decimal(12,2)"),
+            ("e", "int", "int(11)"),
+        ]);
+        let mut notes = Vec::new();
+        assert_eq!(pair_columns(&left, &right, &mut notes), [(1, 1), (3, 2)]);
+        assert_eq!(
+            notes,
+            [
+                "column \"a\" is on the source only: not compared",
+                "column \"b\" is int(11) on the source and bigint(20) on the target: compared all the same",
+                "column \"c\" is date on the source and datetime on the target: not compared",
+                "column \"d\" is decimal(10,2) on the source and decimal(12,2) on the target: compared all the same",
+                "column \"e\" is on the target only: not compared",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_key_is_one_that_both_sides_have() {
+        let unique =
+            |primary, names: &[&str]| Unique { primary, columns: names.iter().map(|&n| n.into()).collect() };
+        let table = |uniques| Described {
+            columns: columns(&[("a", "int", "int"), ("b", "int", "int"), ("t", "text", "text")]),
+            uniques,
+        };
+        let pairs = [(0, 0), (1, 1), (2, 2)];
+        let cases = [
+            (vec![unique(false, &["b"]), unique(true, &["a"])], vec![unique(true, &["a"])], vec!["a"]),
+            (vec![unique(true, &["a", "b"])], vec![unique(false, &["b", "a"])], vec!["a", "b"]),
+            (vec![unique(true, &["a"]), unique(false, &["b"])], vec![unique(false, &["b"])], vec!["b"]),
+            (vec![unique(true, &["a"])], vec![], vec![]),
+            (vec![unique(true, &["t"])], vec![unique(true, &["t"])], vec![]),
+        ];
+        for (left, right, expected) in cases {
+            assert_eq!(common_key(&table(left), &table(right), &pairs), expected);
+        }
+    }
+}

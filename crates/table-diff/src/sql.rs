@@ -1,0 +1,347 @@
+//! The statements. Names and values come from databases and are data: names enter by [`name`], values by [`text`],
+//! [`bytes`] and [`number`], and by nothing else.
+
+use crate::Error;
+use crate::schema::{Column, Kind, Native, Table};
+use crate::server::Engine;
+
+/// A quoted name.
+pub(crate) fn name(engine: Engine, name: &str) -> String {
+    match engine {
+        Engine::MySql => format!("`{}`", name.replace('`', "``")),
+        Engine::Postgres => format!("\"{}\"", name.replace('"', "\"\"")),
+    }
+}
+
+/// A text literal.
+pub(crate) fn text(engine: Engine, value: &[u8]) -> String {
+    match engine {
+        // Hexadecimal: no setting of the server changes how it is read.
+        Engine::MySql => format!("_utf8mb4 x'{}'", hex(value)),
+        Engine::Postgres => format!("'{}'", String::from_utf8_lossy(value).replace('\'', "''")),
+    }
+}
+
+/// A literal of bytes.
+fn bytes(value: &[u8]) -> String {
+    format!("x'{}'", hex(value))
+}
+
+/// A numeric literal; `None` when the text is no number.
+fn number(value: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(value).ok()?;
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    plain.then(|| text.to_owned())
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String can't fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The bytes of hexadecimal digits.
+pub(crate) fn unhex(text: &[u8]) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    if !text.len().is_multiple_of(2) {
+        return None;
+    }
+    text.chunks(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
+}
+
+/// A key: the canonical bytes of its columns.
+pub(crate) type Key = Vec<Vec<u8>>;
+
+/// The statements about one table on one side.
+#[derive(Debug)]
+pub(crate) struct Statements {
+    engine: Engine,
+    table: Table,
+    from: String,
+    /// All of the side's columns, canonical.
+    select: String,
+    /// MD5 of the compared columns, 32 hexadecimal digits.
+    hash: String,
+    /// Bytes of a row, about.
+    size: String,
+    key: Vec<KeyPart>,
+    /// Index of each key column in `select`.
+    pub(crate) key_index: Vec<usize>,
+    /// Index of each compared column in `select`.
+    pub(crate) compared: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct KeyPart {
+    /// What ranges are made of.
+    order: String,
+    canonical: String,
+    native: Native,
+}
+
+impl Statements {
+    /// `compared`: index of the column, and whether it enters the hash as its MD5. `key`: index of the column, and
+    /// whether ranges follow the server's own order.
+    pub(crate) fn new(
+        engine: Engine,
+        table: &Table,
+        columns: &[Column],
+        compared: &[(usize, bool)],
+        key: &[(usize, bool)],
+    ) -> Self {
+        let parts =
+            compared.iter().map(|&(index, wide)| part(engine, &columns[index], wide)).collect::<Vec<_>>();
+        let (hash, length) = match engine {
+            Engine::MySql => (format!("MD5(CONCAT_WS('#', {}))", parts.join(", ")), "LENGTH"),
+            Engine::Postgres => (format!("md5({})", parts.join(" || '#' || ")), "octet_length"),
+        };
+        let sizes = columns.iter().map(|column| match column.kind {
+            Kind::Text | Kind::Bytes | Kind::Hex | Kind::Other => {
+                format!("COALESCE({length}({}), 0) + 32", column.canonical)
+            }
+            _ => "32".to_owned(),
+        });
+        let key_parts = key.iter().map(|&(index, native)| {
+            let column = &columns[index];
+            let native = if native { column.native } else { Native::None };
+            let order = match (native, engine) {
+                (Native::None, Engine::MySql) => format!("CAST({} AS BINARY)", column.canonical),
+                (Native::None, Engine::Postgres) => format!("({}) COLLATE \"C\"", column.canonical),
+                _ => column.order.clone(),
+            };
+            KeyPart { order, canonical: column.canonical.clone(), native }
+        });
+        Self {
+            engine,
+            table: table.clone(),
+            from: format!("{} AS t", table.quoted(engine)),
+            select: columns.iter().map(|column| column.canonical.as_str()).collect::<Vec<_>>().join(", "),
+            hash,
+            size: sizes.collect::<Vec<_>>().join(" + "),
+            key: key_parts.collect(),
+            key_index: key.iter().map(|&(index, _)| index).collect(),
+            compared: compared.iter().map(|&(index, _)| index).collect(),
+        }
+    }
+
+    fn as_text(&self, expression: &str) -> String {
+        match self.engine {
+            Engine::MySql => format!("CAST({expression} AS CHAR)"),
+            Engine::Postgres => format!("({expression})::text"),
+        }
+    }
+
+    fn key_select(&self) -> String {
+        self.key.iter().map(|part| part.canonical.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Count and sum of the rows' hashes in a range.
+    pub(crate) fn sum(&self, low: Option<&Key>, high: Option<&Key>) -> Result<String, Error> {
+        let number = match self.engine {
+            Engine::MySql => format!("CAST(CONV(LEFT({}, 16), 16, 10) AS UNSIGNED)", self.hash),
+            Engine::Postgres => format!("('x' || substr({}, 1, 16))::bit(64)::bigint", self.hash),
+        };
+        Ok(format!(
+            "SELECT {}, {} FROM {} WHERE {}",
+            self.as_text("COUNT(*)"),
+            self.as_text(&format!("SUM({number})")),
+            self.from,
+            self.range(low, high)?
+        ))
+    }
+
+    /// Key of the `size`-th row of a range.
+    pub(crate) fn boundary(&self, low: Option<&Key>, high: Option<&Key>, size: u64) -> Result<String, Error> {
+        let order = self.key.iter().map(|part| part.order.as_str()).collect::<Vec<_>>().join(", ");
+        Ok(format!(
+            "SELECT {} FROM {} WHERE {} ORDER BY {order} LIMIT 1 OFFSET {}",
+            self.key_select(),
+            self.from,
+            self.range(low, high)?,
+            size.saturating_sub(1)
+        ))
+    }
+
+    /// Key, hash and size of each row of a range.
+    pub(crate) fn digests(&self, low: Option<&Key>, high: Option<&Key>) -> Result<String, Error> {
+        Ok(format!(
+            "SELECT {}, {}, {} FROM {} WHERE {}",
+            self.key_select(),
+            self.hash,
+            self.as_text(&self.size),
+            self.from,
+            self.range(low, high)?
+        ))
+    }
+
+    /// The whole rows of these keys, and others that are equal to them under the collation.
+    pub(crate) fn rows(&self, keys: &[&Key]) -> Result<String, Error> {
+        let mut conditions = Vec::new();
+        for key in keys {
+            let equal = self.literals(key)?;
+            let equal = self.key.iter().zip(equal).map(|(part, value)| format!("{} = {value}", part.order));
+            conditions.push(format!("({})", equal.collect::<Vec<_>>().join(" AND ")));
+        }
+        Ok(format!("SELECT {} FROM {} WHERE {}", self.select, self.from, conditions.join(" OR ")))
+    }
+
+    /// How often each hash occurs, in order, with the size of a row. After `from`, or from it on.
+    pub(crate) fn groups(&self, from: Option<(&str, bool)>) -> String {
+        let (order, from) = match self.engine {
+            Engine::MySql => ("h", from.map(|(hash, settled)| (text(self.engine, hash.as_bytes()), settled))),
+            Engine::Postgres => {
+                ("h COLLATE \"C\"", from.map(|(hash, settled)| (text(self.engine, hash.as_bytes()), settled)))
+            }
+        };
+        let condition = from.map_or_else(String::new, |(hash, settled)| {
+            format!("WHERE {order} {} {hash} ", if settled { ">" } else { ">=" })
+        });
+        format!(
+            "SELECT h, {}, {} FROM (SELECT {} AS h, {} AS s FROM {}) AS g {condition}GROUP BY h ORDER BY {order}",
+            self.as_text("COUNT(*)"),
+            self.as_text("MAX(s)"),
+            self.hash,
+            self.size,
+            self.from
+        )
+    }
+
+    /// Hash and whole row of each row with one of these hashes.
+    pub(crate) fn rows_by_hash(&self, hashes: &[&str]) -> String {
+        let hashes = hashes.iter().map(|hash| text(self.engine, hash.as_bytes())).collect::<Vec<_>>();
+        format!(
+            "SELECT {}, {} FROM {} WHERE {} IN ({})",
+            self.hash,
+            self.select,
+            self.from,
+            self.hash,
+            hashes.join(", ")
+        )
+    }
+
+    /// What a key's values are compared with.
+    fn literals(&self, key: &Key) -> Result<Vec<String>, Error> {
+        let altered = || {
+            Error::Table {
+            table: self.table.to_string(),
+            reason: "the place where the comparison stands does not fit the table's key; compare it from the start".into(),
+        }
+        };
+        if key.len() != self.key.len() {
+            return Err(altered());
+        }
+        self.key
+            .iter()
+            .zip(key)
+            .map(|(part, value)| match (part.native, self.engine) {
+                (Native::Number, _) => number(value).ok_or_else(altered),
+                (Native::None | Native::Bytes, Engine::MySql) => Ok(bytes(value)),
+                (Native::Bytes, Engine::Postgres) => {
+                    let digits = unhex(value).ok_or_else(altered)?;
+                    Ok(format!("'\\x{}'::bytea", hex(&digits)))
+                }
+                _ => Ok(text(self.engine, value)),
+            })
+            .collect()
+    }
+
+    /// The condition `low < key <= high`; a side that is `None` is open.
+    ///
+    /// What the two bounds share at the front becomes equalities, and the next column gets plain bounds: that is what
+    /// lets a server walk only this part of a composite index.
+    fn range(&self, low: Option<&Key>, high: Option<&Key>) -> Result<String, Error> {
+        let lows = low.map(|key| self.literals(key)).transpose()?;
+        let highs = high.map(|key| self.literals(key)).transpose()?;
+        let orders = self.key.iter().map(|part| part.order.as_str()).collect::<Vec<_>>();
+        let shared = match (&lows, &highs) {
+            (Some(lows), Some(highs)) => {
+                // Not the last one: a range has more than one key.
+                let most = orders.len().saturating_sub(1);
+                lows.iter().zip(highs).take(most).take_while(|(low, high)| low == high).count()
+            }
+            _ => 0,
+        };
+        let mut conditions = Vec::new();
+        if let Some(lows) = lows.as_deref().or(highs.as_deref()) {
+            conditions.extend((0..shared).map(|index| format!("{} = {}", orders[index], lows[index])));
+        }
+        let rest = &orders[shared..];
+        if let Some(lows) = &lows {
+            let lows = &lows[shared..];
+            if rest.len() > 1 {
+                conditions.push(format!("{} >= {}", rest[0], lows[0]));
+            }
+            conditions.push(beyond(rest, lows, ">", ">"));
+        }
+        if let Some(highs) = &highs {
+            let highs = &highs[shared..];
+            if rest.len() > 1 {
+                conditions.push(format!("{} <= {}", rest[0], highs[0]));
+            }
+            conditions.push(beyond(rest, highs, "<", "<="));
+        }
+        if conditions.is_empty() {
+            conditions.push("1 = 1".to_owned());
+        }
+        Ok(conditions.join(" AND "))
+    }
+}
+
+/// `(columns) compare (values)` in the order of a composite key: `compare` for all but the last column.
+fn beyond(columns: &[&str], values: &[String], compare: &str, last: &str) -> String {
+    match (columns, values) {
+        ([column], [value]) => format!("{column} {last} {value}"),
+        ([column, columns @ ..], [value, values @ ..]) => {
+            let rest = beyond(columns, values, compare, last);
+            format!("({column} {compare} {value} OR ({column} = {value} AND {rest}))")
+        }
+        _ => "1 = 1".to_owned(),
+    }
+}
+
+/// A column's part of the text that is hashed.
+fn part(engine: Engine, column: &Column, wide: bool) -> String {
+    let value = &column.canonical;
+    // Numbers and times hold no `#` and no `N`: their boundaries are clear without a length.
+    let bounded =
+        matches!(column.kind, Kind::Integer | Kind::Decimal | Kind::Float | Kind::Boolean | Kind::Moment);
+    let known = match (engine, bounded, wide) {
+        (Engine::MySql, true, _) => value.clone(),
+        (Engine::MySql, false, false) => format!("CONCAT(LENGTH({value}), '#', {value})"),
+        (Engine::MySql, false, true) => format!("CONCAT(LENGTH({value}), '#', MD5({value}))"),
+        // PostgreSQL's "NaN" and "infinity" begin otherwise than "N" alone: a lone N is NULL.
+        (Engine::Postgres, true, _) => value.clone(),
+        (Engine::Postgres, false, false) => format!("octet_length({value}) || '#' || ({value})"),
+        (Engine::Postgres, false, true) => format!("octet_length({value}) || '#' || md5({value})"),
+    };
+    format!("COALESCE({known}, 'N')")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_values_are_data() {
+        assert_eq!(name(Engine::MySql, "a`; DROP TABLE b; --"), "`a``; DROP TABLE b; --`");
+        assert_eq!(name(Engine::Postgres, "a\"b"), "\"a\"\"b\"");
+        assert_eq!(text(Engine::MySql, b"'\\"), "_utf8mb4 x'275c'");
+        assert_eq!(text(Engine::Postgres, b"it's"), "'it''s'");
+        assert_eq!(number(b"-12.50"), Some("-12.50".into()));
+        for bad in ["", "-", "1;2", "1e5", "0x1", "1 OR 1"] {
+            assert_eq!(number(bad.as_bytes()), None, "{bad}");
+        }
+        assert_eq!(unhex(hex(&[0, 255, 16]).as_bytes()), Some(vec![0, 255, 16]));
+    }
+
+    #[test]
+    fn a_range_of_a_composite_key_is_lexicographic() {
+        let text = beyond(&["a", "b"], &["1".into(), "2".into()], "<", "<=");
+        assert_eq!(text, "(a < 1 OR (a = 1 AND b <= 2))");
+    }
+}

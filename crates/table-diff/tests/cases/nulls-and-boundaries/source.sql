@@ -1,0 +1,2 @@
+CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(20), b VARCHAR(20), n INT, m INT);
+INSERT INTO t VALUES (1,NULL,'',1,NULL),(2,'',NULL,NULL,1),(3,'a#b','c',1,1),(4,'1#a','',1,1),(5,'N','x',11,1),(6,'ab','c',1,11),(7,'same','same',1,1);

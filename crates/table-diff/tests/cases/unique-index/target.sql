@@ -1,0 +1,2 @@
+CREATE TABLE t (n INT, a INT NOT NULL, UNIQUE KEY with_null (n), UNIQUE KEY good (a));
+INSERT INTO t VALUES (NULL,1),(2,2),(NULL,4);

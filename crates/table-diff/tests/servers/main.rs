@@ -1,0 +1,4 @@
+//! The comparison on real servers, which the tests start themselves.
+
+mod cases;
+mod support;

@@ -1,0 +1,190 @@
+//! A MariaDB server of its own for a test, gone when the value is dropped.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use table_diff::{
+    Counts, Cursor, Difference, Engine, Options, Progress, Server, Side, Sink, Table, TableSummary, Target,
+    compare_table,
+};
+
+pub struct MariaDb {
+    process: Child,
+    folder: tempfile::TempDir,
+    pub port: u16,
+}
+
+impl MariaDb {
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let made = Command::new("mariadb-install-db")
+            .args([
+                "--no-defaults",
+                "--user=root",
+                "--skip-test-db",
+                "--auth-root-authentication-method=normal",
+            ])
+            .arg(format!("--datadir={}", data.display()))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap_or_else(|error| panic!("mariadb-install-db can't be run ({error}): run `make setup`"));
+        assert!(made.status.success(), "mariadb-install-db: {}", String::from_utf8_lossy(&made.stderr));
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let process = Command::new("mariadbd")
+            .args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1", "--skip-name-resolve"])
+            .args([
+                "--innodb-buffer-pool-size=128M",
+                "--innodb-flush-log-at-trx-commit=0",
+                "--default-time-zone=+05:00",
+            ])
+            .args([
+                "--max-allowed-packet=64M",
+                "--sql-mode=ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH",
+            ])
+            .arg(format!("--datadir={}", data.display()))
+            .arg(format!("--socket={}", folder.path().join("s").display()))
+            .arg(format!("--port={port}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(folder.path().join("log")).unwrap())
+            .spawn()
+            .unwrap_or_else(|error| panic!("mariadbd can't be run ({error}): run `make setup`"));
+        let mut server = Self { process, folder, port };
+        for _ in 0..600 {
+            if server
+                .client("")
+                .arg("-e")
+                .arg("CREATE USER u@'%' IDENTIFIED BY 'p'; GRANT ALL ON *.* TO u@'%'")
+                .output()
+                .unwrap()
+                .status
+                .success()
+            {
+                return server;
+            }
+            if let Some(status) = server.process.try_wait().unwrap() {
+                panic!(
+                    "mariadbd ended with {status}: {}",
+                    std::fs::read_to_string(server.folder.path().join("log")).unwrap()
+                );
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("mariadbd does not answer");
+    }
+
+    fn client(&self, database: &str) -> Command {
+        let mut command = Command::new("mariadb");
+        command
+            .args([
+                "--no-defaults",
+                "--user=root",
+                "--default-character-set=utf8mb4",
+                "--max-allowed-packet=64M",
+            ])
+            .arg("--init-command=SET sql_mode = '', time_zone = '+00:00'")
+            .arg(format!("--socket={}", self.folder.path().join("s").display()))
+            .arg(format!("--database={database}"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a script in a database that is made for it.
+    pub fn script(&self, database: &str, script: &Path) {
+        self.sql("", &format!("CREATE DATABASE `{database}` CHARACTER SET utf8mb4"));
+        let ran = self.client(database).stdin(std::fs::File::open(script).unwrap()).output().unwrap();
+        assert!(ran.status.success(), "{}: {}", script.display(), String::from_utf8_lossy(&ran.stderr));
+    }
+
+    pub fn sql(&self, database: &str, sql: &str) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), sql).unwrap();
+        let ran = self.client(database).stdin(file.reopen().unwrap()).output().unwrap();
+        assert!(ran.status.success(), "{sql}: {}", String::from_utf8_lossy(&ran.stderr));
+    }
+
+    pub fn target(&self, database: &str) -> Target {
+        Target {
+            engine: Engine::MySql,
+            host: "127.0.0.1".into(),
+            port: self.port,
+            user: "u".into(),
+            password: "p".into(),
+            database: database.into(),
+            tls: false,
+        }
+    }
+
+    pub async fn connect(&self, side: Side, database: &str) -> Server {
+        Server::connect(side, self.target(database), Duration::from_secs(60)).await.unwrap()
+    }
+}
+
+impl Drop for MariaDb {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Keeps what is found, and asks to stop after some calls.
+#[derive(Default)]
+pub struct Kept {
+    pub found: Vec<Difference>,
+    pub calls: usize,
+}
+
+impl Sink for Kept {
+    async fn reached(
+        &mut self,
+        found: Vec<Difference>,
+        cursor: &Cursor,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let json = serde_json::to_string(cursor).unwrap();
+        assert!(json.len() < 4096, "a cursor is small: {json}");
+        self.calls += 1;
+        self.found.extend(found);
+        Ok(())
+    }
+}
+
+/// Compares a table; stops after every `cut` ranges and goes on from the cursor, as it was written and read.
+pub async fn compare(
+    source: &mut Server,
+    target: &mut Server,
+    table: &Table,
+    options: &Options,
+    cut: usize,
+) -> (Vec<Difference>, TableSummary) {
+    let mut kept = Kept::default();
+    let mut cursor: Option<Cursor> = None;
+    loop {
+        let asked = std::sync::atomic::AtomicUsize::new(0);
+        let stop = || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1 >= cut;
+        match compare_table(source, target, table, options, cursor, &mut kept, stop).await.unwrap() {
+            Progress::Finished(summary) => {
+                let mut counts = Counts {
+                    rows_source: summary.counts.rows_source,
+                    rows_target: summary.counts.rows_target,
+                    ..Counts::default()
+                };
+                for difference in &kept.found {
+                    match difference.kind {
+                        table_diff::DifferenceKind::Missing => counts.missing += 1,
+                        table_diff::DifferenceKind::Changed => counts.changed += 1,
+                        table_diff::DifferenceKind::Extra => counts.extra += 1,
+                    }
+                }
+                assert_eq!(counts, summary.counts);
+                return (kept.found, summary);
+            }
+            Progress::Interrupted(reached) => {
+                let json = serde_json::to_string(&reached).unwrap();
+                cursor = serde_json::from_str(&json).unwrap();
+            }
+        }
+    }
+}
