@@ -14,6 +14,7 @@ pub mod automation;
 pub mod clock;
 pub mod databases;
 pub mod functions;
+pub mod router;
 pub mod wire;
 pub mod world;
 

@@ -1,0 +1,48 @@
+//! `aws:executeAutomation`: runs another document in the same Region and waits for its end.
+//!
+//! At most five levels deep. The child fails: the step fails. The parent is cancelled: so is the child.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{Done, Failure, Inputs, text_input};
+use crate::automation::document::Fields;
+use crate::automation::execution::Status;
+use crate::automation::runner::Run;
+use crate::automation::types::texts;
+
+pub(super) fn check(fields: &mut Fields<'_>) {
+    fields.require_text("DocumentName");
+    fields.text("DocumentVersion");
+    if let Some(parameters) = fields.take("RuntimeParameters") {
+        fields.literal("RuntimeParameters", &parameters, |parameters| {
+            if parameters.is_object() { Ok(()) } else { Err(format!("takes a map, not {parameters}")) }
+        });
+    }
+}
+
+pub(super) async fn run(run: &Run, inputs: &Inputs) -> Result<Done, Failure> {
+    let document = text_input(inputs, "DocumentName")?;
+    let parameters = match inputs.get("RuntimeParameters") {
+        None => BTreeMap::new(),
+        Some(Value::Object(map)) => map.iter().map(|(name, value)| (name.clone(), texts(value))).collect(),
+        Some(other) => return Err(Failure::new(format!("RuntimeParameters takes a map, not {other}"))),
+    };
+    let child = run.start_child(&document, parameters).map_err(|error| Failure::new(error.to_string()))?;
+    let ended = child.ended().await;
+    let outputs = BTreeMap::from([
+        ("ExecutionId".to_owned(), Value::String(ended.id.clone())),
+        ("Status".to_owned(), Value::from(ended.status.name())),
+        (
+            "Output".to_owned(),
+            ended.outputs.values().flatten().map(|text| Value::String(text.clone())).collect(),
+        ),
+    ]);
+    if ended.status == Status::Success {
+        return Ok(Done { outputs, ..Done::default() });
+    }
+    let why = ended.failure_message.as_deref().unwrap_or("no reason given");
+    let message = format!("{document} {} ended {}: {why}", ended.id, ended.status.name());
+    Err(Failure { outputs, ..Failure::new(message) })
+}

@@ -1,0 +1,13 @@
+//! `aws:pause`: waits for a Resume signal. AWS documents no limit; here it is that of `aws:approve`, 7 days.
+
+use super::{Done, Failure};
+use crate::automation::execution::Status;
+use crate::automation::runner::Run;
+
+pub(super) async fn run(run: &mut Run) -> Result<Done, Failure> {
+    let mut waiting = run.wait_for_signals(Vec::new());
+    match waiting.wait_for(|signals| signals.resumed).await {
+        Ok(_) => Ok(Done::default()),
+        Err(_) => Err(Failure::with(Status::Cancelled, "the sandbox is gone")),
+    }
+}

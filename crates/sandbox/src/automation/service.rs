@@ -1,0 +1,541 @@
+//! SSM's Automation operations over the executions, and a direct way in for rehearsals.
+//!
+//! Executions belong to a Region. Dropping [`Automation`] ends those that run.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::sync::{broadcast, watch};
+use tokio::task::JoinSet;
+
+use super::Reading;
+use super::document::{Document, Step};
+use super::execution::{Execution, Status};
+use super::runner::{Decision, Run, Signals, Stop};
+use super::types::texts;
+use crate::clock::Clock;
+use crate::functions::Functions;
+use crate::world::{Api, ApiError};
+
+/// The principal of the calls that actions make.
+pub(super) const PRINCIPAL: &str = "SANDBOX-AUTOMATION";
+/// Most executions at the same time (SSM quotas).
+const CONCURRENT: usize = 100;
+/// Most levels of documents that run documents.
+const LEVELS: usize = 5;
+
+/// What happens in an execution, for a live timeline.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// The execution.
+    pub execution: String,
+    /// Region it runs in.
+    pub region: String,
+    /// Name of its document.
+    pub document: String,
+    /// The step, if it is about one.
+    pub step: Option<String>,
+    /// The step's action; empty without a step.
+    pub action: &'static str,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventKind {
+    /// A step started.
+    StepStarted,
+    /// A step ended, with its reason or failure.
+    StepEnded(Status, String),
+    /// The execution ended.
+    ExecutionEnded(Status),
+}
+
+/// The Automation service.
+pub struct Automation {
+    shared: Arc<Shared>,
+}
+
+/// What executions share.
+pub(super) struct Shared {
+    pub clock: Clock,
+    pub functions: Arc<dyn Functions>,
+    pub reading: Reading,
+    pub api: OnceLock<Arc<dyn Api>>,
+    documents: BTreeMap<String, Arc<Document>>,
+    executions: Mutex<Vec<Arc<Handle>>>,
+    tokens: Mutex<BTreeMap<String, String>>,
+    events: broadcast::Sender<Event>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+/// One execution, as others can reach it.
+pub(super) struct Handle {
+    pub id: String,
+    pub region: String,
+    level: usize,
+    execution: Mutex<Execution>,
+    pub signals: watch::Sender<Signals>,
+    stop: watch::Sender<Option<Stop>>,
+    over: watch::Sender<bool>,
+    parent: Option<Arc<Handle>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Handle {
+    /// Changes the record.
+    pub fn update<T>(&self, change: impl FnOnce(&mut Execution) -> T) -> T {
+        change(&mut lock(&self.execution))
+    }
+
+    /// A copy of the record.
+    fn now(&self) -> Execution {
+        lock(&self.execution).clone()
+    }
+
+    /// How it is asked to end; a child is asked with its parent.
+    pub fn stop(&self) -> Option<Stop> {
+        let own = *self.stop.borrow();
+        own
+    }
+
+    /// Watches how it is asked to end.
+    pub fn stopped(&self) -> watch::Receiver<Option<Stop>> {
+        self.stop.subscribe()
+    }
+
+    /// Lets the steps after a cancellation run.
+    pub fn clear_stop(&self) {
+        self.stop.send_replace(None);
+    }
+
+    /// Says that it is over.
+    pub fn end(&self) {
+        self.over.send_replace(true);
+    }
+
+    /// Waits for its end. When the caller goes away the execution is cancelled only if it is a child: see [`ChildGuard`].
+    pub async fn ended(self: &Arc<Self>) -> Execution {
+        let guard = self.parent.is_some().then(|| ChildGuard(Arc::clone(self)));
+        let mut over = self.over.subscribe();
+        // The sender is in the handle that is held here.
+        let _ = over.wait_for(|over| *over).await;
+        drop(guard);
+        self.now()
+    }
+}
+
+/// Cancels a child whose parent's step is dropped: cancelled, or out of time.
+struct ChildGuard(Arc<Handle>);
+
+impl Drop for ChildGuard {
+    fn drop(&mut self) {
+        if !*self.0.over.borrow() {
+            self.0.stop.send_replace(Some(Stop::Cancel));
+        }
+    }
+}
+
+impl Shared {
+    /// Tells what happened; nobody may listen.
+    pub fn tell(&self, handle: &Handle, step: Option<&Step>, kind: EventKind) {
+        let _ = self.events.send(Event {
+            at: self.clock.now(),
+            execution: handle.id.clone(),
+            region: handle.region.clone(),
+            document: handle.update(|execution| execution.document.clone()),
+            step: step.map(|step| step.name.clone()),
+            action: step.map_or("", |step| step.action.name()),
+            kind,
+        });
+    }
+
+    /// Starts a document.
+    ///
+    /// # Errors
+    /// As `StartAutomationExecution`.
+    pub fn start(
+        self: &Arc<Self>,
+        region: &str,
+        name: &str,
+        given: BTreeMap<String, Vec<String>>,
+        principal: &str,
+        parent: Option<&Arc<Handle>>,
+    ) -> Result<Arc<Handle>, ApiError> {
+        let document = self.documents.get(name).cloned().ok_or_else(|| no_document(name))?;
+        let level = parent.map_or(1, |parent| parent.level + 1);
+        if level > LEVELS {
+            return Err(ApiError::new(
+                "AutomationExecutionLimitExceededException",
+                format!("more than {LEVELS} levels"),
+            ));
+        }
+        let parameters = parameters(&document, &given)?;
+        let mut executions = lock(&self.executions);
+        if executions.iter().filter(|handle| !handle.update(|execution| execution.status.ended())).count()
+            >= CONCURRENT
+        {
+            let message = format!("{CONCURRENT} executions run already");
+            return Err(ApiError::new("AutomationExecutionLimitExceededException", message));
+        }
+        let id = uuid::Uuid::new_v4().to_string();
+        let handle = Arc::new(Handle {
+            id: id.clone(),
+            region: region.to_owned(),
+            level,
+            execution: Mutex::new(Execution {
+                id,
+                region: region.to_owned(),
+                document: name.to_owned(),
+                status: Status::InProgress,
+                parameters: parameters.iter().map(|(name, value)| (name.clone(), texts(value))).collect(),
+                started: self.clock.now(),
+                ended: None,
+                outputs: BTreeMap::new(),
+                failure_message: None,
+                executed_by: principal.to_owned(),
+                parent: parent.map(|parent| parent.id.clone()),
+                steps: Vec::new(),
+            }),
+            signals: watch::channel(Signals::default()).0,
+            stop: watch::channel(None).0,
+            over: watch::channel(false).0,
+            parent: parent.cloned(),
+        });
+        executions.push(Arc::clone(&handle));
+        drop(executions);
+        let run = Run::new(Arc::clone(self), Arc::clone(&handle), document, parameters);
+        let mut tasks = lock(&self.tasks);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(run.execute());
+        Ok(handle)
+    }
+
+    fn find(&self, region: &str, id: &str) -> Result<Arc<Handle>, ApiError> {
+        let executions = lock(&self.executions);
+        executions.iter().find(|handle| handle.region == region && handle.id == id).cloned().ok_or_else(
+            || {
+                ApiError::new(
+                    "AutomationExecutionNotFoundException",
+                    format!("there is no execution {id} in {region}"),
+                )
+            },
+        )
+    }
+}
+
+fn no_document(name: &str) -> ApiError {
+    ApiError::new("AutomationDefinitionNotFoundException", format!("there is no Automation document {name}"))
+}
+
+/// Checks what is given for a document's parameters, and adds the defaults.
+fn parameters(
+    document: &Document,
+    given: &BTreeMap<String, Vec<String>>,
+) -> Result<BTreeMap<String, Value>, ApiError> {
+    let mut problems: Vec<String> = Vec::new();
+    for name in given.keys().filter(|name| !document.parameters.contains_key(*name)) {
+        problems.push(format!("{name}: the document has no such parameter"));
+    }
+    let mut values = BTreeMap::new();
+    for (name, parameter) in &document.parameters {
+        let value = match (given.get(name), &parameter.default) {
+            (Some(texts), _) => {
+                parameter.r#type.of_texts(texts).and_then(|value| parameter.check(&value).map(|()| value))
+            }
+            (None, Some(default)) => Ok(default.clone()),
+            (None, None) => Err("is required".to_owned()),
+        };
+        match value {
+            Ok(value) => {
+                values.insert(name.clone(), value);
+            }
+            Err(problem) => problems.push(format!("{name}: {problem}")),
+        }
+    }
+    if problems.is_empty() {
+        Ok(values)
+    } else {
+        Err(ApiError::new("InvalidAutomationExecutionParametersException", problems.join("; ")))
+    }
+}
+
+const OPERATIONS: [&str; 9] = [
+    "StartAutomationExecution",
+    "GetAutomationExecution",
+    "DescribeAutomationExecutions",
+    "DescribeAutomationStepExecutions",
+    "StopAutomationExecution",
+    "SendAutomationSignal",
+    "GetDocument",
+    "DescribeDocument",
+    "ListDocuments",
+];
+
+impl Automation {
+    /// The service with its documents, by name, the same in every Region.
+    pub fn new(
+        clock: Clock,
+        functions: Arc<dyn Functions>,
+        reading: Reading,
+        documents: Vec<(String, Document)>,
+    ) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                clock,
+                functions,
+                reading,
+                api: OnceLock::new(),
+                documents: documents.into_iter().map(|(name, document)| (name, Arc::new(document))).collect(),
+                executions: Mutex::default(),
+                tokens: Mutex::default(),
+                events: broadcast::channel(4_096).0,
+                tasks: Mutex::new(JoinSet::new()),
+            }),
+        }
+    }
+
+    /// Says where actions make their calls: once, when the sandbox is put together. A second time changes nothing.
+    pub fn set_api(&self, api: Arc<dyn Api>) {
+        let _ = self.shared.api.set(api);
+    }
+
+    /// Whether an operation of SSM is one of this service.
+    pub fn handles(&self, operation: &str) -> bool {
+        OPERATIONS.contains(&operation)
+    }
+
+    /// Starts a document; returns the execution's id.
+    ///
+    /// # Errors
+    /// As `StartAutomationExecution`.
+    pub fn start(
+        &self,
+        region: &str,
+        document: &str,
+        parameters: BTreeMap<String, Vec<String>>,
+    ) -> Result<String, ApiError> {
+        Ok(self.shared.start(region, document, parameters, "SANDBOX", None)?.id.clone())
+    }
+
+    /// Waits for an execution's end.
+    ///
+    /// # Errors
+    /// When there is no such execution.
+    pub async fn wait(&self, region: &str, id: &str) -> Result<Execution, ApiError> {
+        Ok(self.shared.find(region, id)?.ended().await)
+    }
+
+    /// Asks an execution to end now; its `onCancel` steps follow.
+    ///
+    /// # Errors
+    /// When there is no such execution.
+    pub fn cancel(&self, region: &str, id: &str) -> Result<(), ApiError> {
+        self.shared.find(region, id)?.stop.send_replace(Some(Stop::Cancel));
+        Ok(())
+    }
+
+    /// What happens from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
+        self.shared.events.subscribe()
+    }
+
+    /// Answers an operation of SSM.
+    ///
+    /// # Errors
+    /// As the service.
+    pub async fn call(
+        &self,
+        region: &str,
+        principal: &str,
+        operation: &str,
+        input: Value,
+    ) -> Result<Value, ApiError> {
+        let text = |name: &str| input[name].as_str().unwrap_or_default();
+        let id = text("AutomationExecutionId");
+        match operation {
+            "StartAutomationExecution" => self.start_operation(region, principal, &input),
+            "GetAutomationExecution" => {
+                Ok(json!({"AutomationExecution": self.shared.find(region, id)?.now().json()}))
+            }
+            "DescribeAutomationExecutions" => Ok(self.describe(region, &input)),
+            "DescribeAutomationStepExecutions" => {
+                let execution = self.shared.find(region, id)?.now();
+                let steps: Vec<Value> =
+                    execution.steps.iter().map(super::execution::StepExecution::json).collect();
+                Ok(json!({"StepExecutions": steps}))
+            }
+            "StopAutomationExecution" => {
+                let stop = if text("Type") == "Complete" { Stop::Complete } else { Stop::Cancel };
+                let handle = self.shared.find(region, id)?;
+                if handle.now().status.ended() {
+                    return Err(ApiError::new(
+                        "InvalidAutomationStatusUpdateException",
+                        format!("{id} is over"),
+                    ));
+                }
+                handle.stop.send_replace(Some(stop));
+                Ok(json!({}))
+            }
+            "SendAutomationSignal" => self.signal(region, principal, &input),
+            "GetDocument" => {
+                let name = text("Name");
+                let document = self.shared.documents.get(name).ok_or_else(|| invalid_document(name))?;
+                Ok(json!({
+                    "Name": name, "DocumentVersion": "1", "Status": "Active", "Content": document.text,
+                    "DocumentType": "Automation", "DocumentFormat": "YAML",
+                }))
+            }
+            "DescribeDocument" => {
+                let name = text("Name");
+                let document = self.shared.documents.get(name).ok_or_else(|| invalid_document(name))?;
+                Ok(json!({"Document": shown(name, document)}))
+            }
+            "ListDocuments" => {
+                let all: Vec<Value> =
+                    self.shared.documents.iter().map(|(name, document)| shown(name, document)).collect();
+                Ok(json!({"DocumentIdentifiers": all}))
+            }
+            _ => Err(ApiError::new(
+                "UnknownOperationException",
+                format!("the sandbox has no operation {operation} of ssm"),
+            )),
+        }
+    }
+
+    fn start_operation(&self, region: &str, principal: &str, input: &Value) -> Result<Value, ApiError> {
+        let name = input["DocumentName"].as_str().unwrap_or_default();
+        // A full ARN ends in the name.
+        let name = name.rsplit('/').next().unwrap_or(name);
+        let mut given = BTreeMap::new();
+        for (key, value) in input["Parameters"].as_object().into_iter().flatten() {
+            given.insert(key.clone(), texts(value));
+        }
+        let token = input["ClientToken"].as_str();
+        if let Some(token) = token
+            && lock(&self.shared.tokens).contains_key(token)
+        {
+            return Err(ApiError::new(
+                "IdempotentParameterMismatchException",
+                format!("the client token {token} was used before"),
+            ));
+        }
+        let handle = self.shared.start(region, name, given, principal, None)?;
+        if let Some(token) = token {
+            lock(&self.shared.tokens).insert(token.to_owned(), handle.id.clone());
+        }
+        Ok(json!({"AutomationExecutionId": handle.id}))
+    }
+
+    fn describe(&self, region: &str, input: &Value) -> Value {
+        let wanted = |execution: &Execution| {
+            input["Filters"].as_array().into_iter().flatten().all(|filter| {
+                let values: Vec<String> = texts(&filter["Values"]);
+                let fits = |value: &String| match filter["Key"].as_str().unwrap_or_default() {
+                    "DocumentNamePrefix" => execution.document.starts_with(value.as_str()),
+                    "ExecutionStatus" => execution.status.name() == value,
+                    "ExecutionId" => execution.id == *value,
+                    "ParentExecutionId" => execution.parent.as_ref() == Some(value),
+                    _ => true,
+                };
+                values.iter().any(fits)
+            })
+        };
+        let all: Vec<Arc<Handle>> =
+            lock(&self.shared.executions).iter().filter(|handle| handle.region == region).cloned().collect();
+        // Newest first, as the service answers.
+        let shown: Vec<Value> = all
+            .iter()
+            .rev()
+            .map(|handle| handle.now())
+            .filter(wanted)
+            .map(|execution| execution.summary())
+            .collect();
+        json!({"AutomationExecutionMetadataList": shown})
+    }
+
+    fn signal(&self, region: &str, principal: &str, input: &Value) -> Result<Value, ApiError> {
+        let id = input["AutomationExecutionId"].as_str().unwrap_or_default();
+        let handle = self.shared.find(region, id)?;
+        if handle.now().status != Status::Waiting {
+            return Err(ApiError::new(
+                "AutomationStepNotFoundException",
+                format!("no step of {id} waits for a signal"),
+            ));
+        }
+        let kind = input["SignalType"].as_str().unwrap_or_default();
+        match kind {
+            "Approve" | "Reject" => {
+                let signals = handle.signals.borrow().clone();
+                // Approvers are ARNs or names of users and roles; the sandbox knows the last part of each.
+                let may = signals.approvers.is_empty()
+                    || signals
+                        .approvers
+                        .iter()
+                        .any(|one| one == principal || one.rsplit('/').next() == Some(principal));
+                if !may {
+                    return Err(ApiError::new(
+                        "InvalidAutomationSignalException",
+                        format!("{principal} is no approver"),
+                    ));
+                }
+                let comment = input["Payload"]["Comment"]
+                    .as_array()
+                    .and_then(|all| all.first())
+                    .unwrap_or(&input["Payload"]["Comment"]);
+                let decision = Decision {
+                    approved: kind == "Approve",
+                    comment: comment.as_str().unwrap_or_default().to_owned(),
+                };
+                handle.signals.send_modify(|signals| {
+                    signals.decisions.insert(principal.to_owned(), decision);
+                });
+            }
+            "Resume" => handle.signals.send_modify(|signals| signals.resumed = true),
+            _ => {
+                return Err(ApiError::new(
+                    "InvalidAutomationSignalException",
+                    format!("the sandbox has no signal {kind:?}"),
+                ));
+            }
+        }
+        Ok(json!({}))
+    }
+}
+
+impl Drop for Automation {
+    fn drop(&mut self) {
+        lock(&self.shared.tasks).abort_all();
+    }
+}
+
+fn invalid_document(name: &str) -> ApiError {
+    ApiError::new("InvalidDocument", format!("there is no document {name}"))
+}
+
+fn shown(name: &str, document: &Document) -> Value {
+    let parameters: Vec<Value> = document
+        .parameters
+        .iter()
+        .map(|(name, parameter)| {
+            let mut shown =
+                json!({"Name": name, "Type": parameter.type_name, "Description": parameter.description});
+            if let Some(default) = &parameter.default {
+                shown["DefaultValue"] = json!(super::types::text(default));
+            }
+            shown
+        })
+        .collect();
+    json!({
+        "Name": name, "DocumentType": "Automation", "DocumentFormat": "YAML", "SchemaVersion": "0.3", "Status": "Active",
+        "DocumentVersion": "1", "Description": document.description, "Parameters": parameters, "Owner": crate::ACCOUNT,
+    })
+}
