@@ -1,1 +1,148 @@
+//! Step `snapshot-restore`: brings the old primary back under another name, from the snapshot that Aurora left of it
+//! after a failover, and removes it again.
+//!
+//! Operations:
+//! - `restore` ([`restore`]): find the snapshot, keep it as a manual one, restore a cluster, add an instance, wait.
+//! - `cleanup` ([`cleanup`]): remove exactly what carries the execution's tag.
+//!
+//! Both look at everything at every call and are told nothing but the execution: calling them again, at any moment and
+//! after any failure, is safe. They look every [`LOOK`] for at most [`SLICE`](runbook::watch::SLICE) and answer
+//! InProgress; the plan's `restoreMinutes` after `since` they answer Refused. Success is said only of what was read
+//! back.
+//!
+//! What a failure leaves: clusters and instances that carry the execution's tag, which `cleanup` finds without knowing
+//! how far the restore came; and the kept snapshots, which stay on purpose: they are the evidence.
 
+use std::time::Duration;
+
+use aws_sdk_rds::Client;
+use jiff::{SignedDuration, Timestamp};
+use runbook::error::Kind;
+use runbook::{Context, Outcome, RecoveryPlan, StepError};
+use serde::{Deserialize, Serialize};
+
+pub mod cleanup;
+#[cfg(test)]
+mod fake;
+pub mod rds;
+mod records;
+pub mod restore;
+
+pub use records::ReadLastFailover;
+
+/// Time between two looks.
+pub const LOOK: Duration = Duration::from_secs(2);
+
+/// What the step is asked for.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Event {
+    /// Restore or clean up.
+    pub operation: Operation,
+    /// SSM parameter that holds the plan.
+    pub plan: String,
+    /// Id of the Automation execution; names and tags derive from it.
+    pub execution: String,
+    /// Region to restore in, one of the plan's; absent or empty: the function's own.
+    #[serde(default, deserialize_with = "runbook::step::optional_text")]
+    pub restore_region: Option<String>,
+    /// `observed.since` of the first call; absent or empty at the first.
+    #[serde(default, deserialize_with = "runbook::step::optional_time")]
+    pub since: Option<Timestamp>,
+}
+
+/// The operations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Operation {
+    /// Restore the old primary of every database.
+    Restore,
+    /// Remove what was restored.
+    Cleanup,
+}
+
+/// What was seen.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Observed {
+    /// By `restore`.
+    Restore(restore::Observed),
+    /// By `cleanup`.
+    Cleanup(cleanup::Observed),
+}
+
+/// The step as the Lambda function calls it.
+///
+/// # Errors
+/// For what is broken: event, plan, permissions, quotas, a Region that stays silent, a global cluster that does not
+/// exist.
+pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>, StepError> {
+    let plan = RecoveryPlan::load(&context, &event.plan).await?;
+    let restore_region = event.restore_region.clone().unwrap_or_else(|| context.region.clone());
+    plan.require_region(&restore_region, "`restoreRegion`")?;
+    if !event.execution.contains(|c: char| c.is_ascii_alphanumeric()) {
+        return Err(StepError::new(
+            Kind::BadEvent,
+            format!("`execution` is {:?}", event.execution),
+            "give the id of the Automation execution; what is restored is named and tagged after it",
+        ));
+    }
+    let since = event.since.unwrap_or_else(|| context.clock.now());
+    let run = Run { context: &context, plan: &plan, execution: &event.execution, restore_region, since };
+    let client = |region: &str| Client::new(&runbook::aws::in_region(&context.config, region));
+    match event.operation {
+        Operation::Restore => {
+            let records = records::s3(&context.config);
+            Ok(wrap(restore::run(&run, &records, client).await?, Observed::Restore))
+        }
+        Operation::Cleanup => Ok(wrap(cleanup::run(&run, client).await?, Observed::Cleanup)),
+    }
+}
+
+fn wrap<A>(outcome: Outcome<A>, variant: impl FnOnce(A) -> Observed) -> Outcome<Observed> {
+    let Outcome { status, reason, observed, changed } = outcome;
+    Outcome { status, reason, observed: variant(observed), changed }
+}
+
+/// What both operations are given.
+struct Run<'a> {
+    context: &'a Context,
+    plan: &'a RecoveryPlan,
+    execution: &'a str,
+    restore_region: String,
+    since: Timestamp,
+}
+
+impl Run<'_> {
+    /// The limit, for a reason, when it has passed.
+    fn over_limit(&self) -> Option<String> {
+        let minutes = self.plan.limits.restore_minutes;
+        let over =
+            self.context.clock.now().duration_since(self.since) > SignedDuration::from_mins(minutes.into());
+        over.then(|| format!("{minutes} minutes after {} (limits.restoreMinutes)", self.since))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_event_is_read_strictly() {
+        let json = |extra: &str| {
+            let text = format!(r#"{{"operation":"restore","plan":"p","execution":"e"{extra}}}"#);
+            serde_json::from_str::<Event>(&text)
+        };
+        assert_eq!(json("").unwrap().restore_region, None);
+        assert_eq!(json(r#","restoreRegion":"","since":"""#).unwrap(), json("").unwrap());
+        assert_eq!(json(r#","restoreRegion":"r""#).unwrap().restore_region.as_deref(), Some("r"));
+        assert!(json(r#","since":"yesterday""#).is_err());
+        assert!(json(r#","restoreregion":"r""#).is_err());
+    }
+
+    #[test]
+    fn the_handler_may_run_on_any_thread() {
+        fn is_send<T: Send>(_: T) {}
+        let _ = |context, event| is_send(handle(context, event));
+    }
+}
