@@ -2,7 +2,7 @@
 //!
 //! It lives in neither of the two Regions. The endpoints answer for one state at once; AWS's need a moment to agree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use runbook::RecoveryPlan;
@@ -27,11 +27,19 @@ pub enum Endpoint {
     Unavailable,
 }
 
-/// A safety rule.
+/// A safety rule. ARC's `AND` of n controls is [`Rule::AtLeast`] n, its `OR` [`Rule::AtLeast`] 1, and an inverted one
+/// [`Rule::AtMost`] one less.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rule {
     /// After every change at least so many of the asserted controls have to be on.
     AtLeast {
+        /// How many.
+        on: usize,
+        /// ARNs of the controls.
+        asserted: Vec<String>,
+    },
+    /// After every change at most so many of the asserted controls may be on: an inverted assertion.
+    AtMost {
         /// How many.
         on: usize,
         /// ARNs of the controls.
@@ -74,28 +82,38 @@ impl Arcs {
         self.regions.get(region).and_then(|arn| self.controls.get(arn)).copied().unwrap_or_default()
     }
 
-    /// Changes all or nothing.
-    fn update(&mut self, entries: &[(String, bool)], overridden: &[String]) -> Result<(), ApiError> {
+    /// Changes all or nothing; answers the changes, one line each. Overriding counts for the rules named only.
+    fn update(&mut self, entries: &[(String, bool)], overridden: &[String]) -> Result<Vec<String>, ApiError> {
         if entries.is_empty() || entries.len() > BATCH {
-            return Err(ApiError::new(
-                "ValidationException",
-                format!("a batch has 1 to {BATCH} routing controls"),
-            ));
+            return Err(invalid(format!("a batch has 1 to {BATCH} routing controls")));
+        }
+        if let Some(unknown) = overridden.iter().find(|arn| !self.rules.contains_key(*arn)) {
+            return Err(not_found("safety rule", unknown));
         }
         let mut after = self.controls.clone();
+        let mut named = BTreeSet::new();
+        let mut changed = BTreeMap::new();
         for (arn, on) in entries {
-            *after.get_mut(arn).ok_or_else(|| not_found(arn))? = *on;
+            if !named.insert(arn) {
+                return Err(invalid(format!("routing control {arn} is in the batch twice")));
+            }
+            let control = after.get_mut(arn).ok_or_else(|| not_found("routing control", arn))?;
+            if std::mem::replace(control, *on) != *on {
+                changed.insert(arn.as_str(), *on);
+            }
         }
+        let on_of = |controls: &BTreeMap<String, bool>, arns: &[String]| {
+            arns.iter().filter(|arn| controls.get(*arn) == Some(&true)).count()
+        };
+        // A rule speaks only when one of its controls changes.
+        let touches = |arns: &[String]| arns.iter().any(|arn| changed.contains_key(arn.as_str()));
         for (name, rule) in self.rules.iter().filter(|(name, _)| !overridden.contains(name)) {
             let holds = match rule {
-                Rule::AtLeast { on, asserted } => {
-                    asserted.iter().filter(|arn| after.get(*arn) == Some(&true)).count() >= *on
-                }
+                Rule::AtLeast { on, asserted } => !touches(asserted) || on_of(&after, asserted) >= *on,
+                Rule::AtMost { on, asserted } => !touches(asserted) || on_of(&after, asserted) <= *on,
+                // The gate as it is before the change: a batch can't open its own.
                 Rule::Gate { gating, target } => {
-                    let changes = entries
-                        .iter()
-                        .any(|(arn, on)| target.contains(arn) && self.controls.get(arn) != Some(on));
-                    !changes || gating.iter().all(|arn| self.controls.get(arn) == Some(&true))
+                    !touches(target) || on_of(&self.controls, gating) == gating.len()
                 }
             };
             if !holds {
@@ -106,8 +124,12 @@ impl Arcs {
                 });
             }
         }
+        let lines = changed
+            .iter()
+            .map(|(arn, on)| format!("Routing control {} is {}", name(arn), spoken(*on)))
+            .collect();
         self.controls = after;
-        Ok(())
+        Ok(lines)
     }
 }
 
@@ -124,18 +146,35 @@ impl World {
         self.state(|state| state.arc.controls.get(arn).copied().unwrap_or_default())
     }
 
+    fn update_controls(
+        &self,
+        region: &str,
+        entries: &[(String, bool)],
+        input: &Value,
+    ) -> Result<(), ApiError> {
+        let overridden = texts(&input["SafetyRulesToOverride"]);
+        for line in self.state(|state| state.arc.update(entries, &overridden))? {
+            self.say(region, line);
+        }
+        Ok(())
+    }
+
     /// Sets a routing control, whatever the safety rules say.
     pub fn set_routing_control(&self, arn: &str, on: bool) {
         self.state(|state| state.arc.controls.insert(arn.to_owned(), on));
     }
 }
 
-fn not_found(arn: &str) -> ApiError {
+fn not_found(kind: &str, arn: &str) -> ApiError {
     ApiError {
         status: 404,
         code: "ResourceNotFoundException".into(),
-        message: format!("there is no routing control {arn}"),
+        message: format!("there is no {kind} {arn}"),
     }
+}
+
+fn invalid(message: impl Into<String>) -> ApiError {
+    ApiError::new("ValidationException", message)
 }
 
 fn spoken(on: bool) -> &'static str {
@@ -176,8 +215,9 @@ pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, CallError> 
     let answer = match call.operation.as_str() {
         "GetRoutingControlState" => {
             let arn = required(input, "RoutingControlArn")?;
-            let on =
-                world.state(|state| state.arc.controls.get(arn).copied()).ok_or_else(|| not_found(arn))?;
+            let on = world
+                .state(|state| state.arc.controls.get(arn).copied())
+                .ok_or_else(|| not_found("routing control", arn))?;
             json!({"RoutingControlArn": arn, "RoutingControlState": spoken(on), "RoutingControlName": name(arn)})
         }
         "ListRoutingControls" => {
@@ -202,7 +242,7 @@ pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, CallError> 
         "UpdateRoutingControlState" => {
             let entry =
                 (required(input, "RoutingControlArn")?.to_owned(), state_of(&input["RoutingControlState"])?);
-            world.state(|state| state.arc.update(&[entry], &texts(&input["SafetyRulesToOverride"])))?;
+            world.update_controls(&call.region, &[entry], input)?;
             json!({})
         }
         "UpdateRoutingControlStates" => {
@@ -217,7 +257,7 @@ pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, CallError> 
                     ))
                 })
                 .collect::<Result<Vec<_>, ApiError>>()?;
-            world.state(|state| state.arc.update(&entries, &texts(&input["SafetyRulesToOverride"])))?;
+            world.update_controls(&call.region, &entries, input)?;
             json!({})
         }
         _ => return Err(unknown(call).into()),
@@ -239,11 +279,7 @@ pub(super) fn configuration(world: &Arc<World>, call: &Call) -> Result<Value, Ap
             let arn = required(&call.input, "ClusterArn")?;
             let (known, urls) = world.state(|state| (state.arc.cluster.clone(), state.arc.urls.clone()));
             if arn != known {
-                return Err(ApiError {
-                    status: 404,
-                    code: "ResourceNotFoundException".into(),
-                    message: format!("there is no cluster {arn}"),
-                });
+                return Err(not_found("cluster", arn));
             }
             let endpoints: Vec<Value> = ARC_REGIONS
                 .iter()
@@ -258,6 +294,70 @@ pub(super) fn configuration(world: &Arc<World>, call: &Call) -> Result<Value, Ap
                 "ClusterEndpoints": endpoints,
             }}))
         }
+        "ListRoutingControls" => {
+            panel(&call.input)?;
+            let controls: Vec<Value> =
+                world.state(|state| state.arc.controls.keys().map(|arn| control_json(arn)).collect());
+            Ok(json!({"RoutingControls": controls}))
+        }
+        "DescribeRoutingControl" => {
+            let arn = required(&call.input, "RoutingControlArn")?;
+            if !world.state(|state| state.arc.controls.contains_key(arn)) {
+                return Err(not_found("routing control", arn));
+            }
+            Ok(json!({"RoutingControl": control_json(arn)}))
+        }
+        "ListSafetyRules" => {
+            panel(&call.input)?;
+            let rules: Vec<Value> =
+                world.state(|state| state.arc.rules.iter().map(|(arn, rule)| rule_json(arn, rule)).collect());
+            Ok(json!({"SafetyRules": rules}))
+        }
         _ => Err(unknown(call)),
+    }
+}
+
+/// There is one control panel.
+fn panel(input: &Value) -> Result<(), ApiError> {
+    let arn = required(input, "ControlPanelArn")?;
+    if arn == PANEL { Ok(()) } else { Err(not_found("control panel", arn)) }
+}
+
+fn control_json(arn: &str) -> Value {
+    json!({
+        "ControlPanelArn": PANEL,
+        "Name": name(arn),
+        "RoutingControlArn": arn,
+        "Status": "DEPLOYED",
+        "Owner": ACCOUNT,
+    })
+}
+
+fn rule_json(arn: &str, rule: &Rule) -> Value {
+    let mut common = json!({
+        "ControlPanelArn": PANEL,
+        "Name": name(arn),
+        "SafetyRuleArn": arn,
+        "Status": "DEPLOYED",
+        "WaitPeriodMs": 0,
+        "Owner": ACCOUNT,
+    });
+    match rule {
+        Rule::AtLeast { on, asserted } => {
+            common["AssertedControls"] = json!(asserted);
+            common["RuleConfig"] = json!({"Type": "ATLEAST", "Threshold": on, "Inverted": false});
+            json!({"ASSERTION": common})
+        }
+        Rule::AtMost { on, asserted } => {
+            common["AssertedControls"] = json!(asserted);
+            common["RuleConfig"] = json!({"Type": "ATLEAST", "Threshold": on + 1, "Inverted": true});
+            json!({"ASSERTION": common})
+        }
+        Rule::Gate { gating, target } => {
+            common["GatingControls"] = json!(gating);
+            common["TargetControls"] = json!(target);
+            common["RuleConfig"] = json!({"Type": "AND", "Threshold": 0, "Inverted": false});
+            json!({"GATING": common})
+        }
     }
 }

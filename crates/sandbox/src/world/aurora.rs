@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{World, durations};
+use super::{State, World, durations};
 
 /// A global cluster.
 #[derive(Debug, Clone)]
@@ -64,6 +65,10 @@ pub struct Cluster {
     pub database: String,
     /// Where its server is; restored clusters have none until they are available.
     pub address: Option<crate::databases::Address>,
+    /// Whether its storage, and with it every snapshot of it, is encrypted.
+    pub encrypted: bool,
+    /// Whether it has a ServerlessV2ScalingConfiguration, without which it takes no `db.serverless` instance.
+    pub serverless: bool,
     /// Tags.
     pub tags: BTreeMap<String, String>,
     /// When it was created.
@@ -129,6 +134,82 @@ pub struct RdsEvent {
     pub message: String,
 }
 
+impl Global {
+    /// ARN of the primary.
+    pub fn writer(&self) -> Option<&str> {
+        self.members.iter().find(|member| member.is_writer).map(|member| member.arn.as_str())
+    }
+}
+
+impl RdsEvent {
+    /// The type of the source in the words of `DescribeEvents`; EventBridge has others.
+    pub fn api_source_type(&self) -> &'static str {
+        if self.source_type == "cluster-snapshot" { "db-cluster-snapshot" } else { self.source_type }
+    }
+
+    /// The category, as the lists of RDS events in the Aurora user guide have it.
+    pub fn category(&self) -> &'static str {
+        match self.id {
+            "RDS-EVENT-0170" => "creation",
+            "RDS-EVENT-0171" => "deletion",
+            _ if self.source_type == "cluster-snapshot" => "backup",
+            "" => "notification",
+            _ => "global failover",
+        }
+    }
+}
+
+impl Snapshot {
+    /// The entry for a snapshot of `cluster`.
+    pub(super) fn of(
+        cluster: &Cluster,
+        arn: &str,
+        kind: &'static str,
+        status: &'static str,
+        at: Timestamp,
+    ) -> Self {
+        Self {
+            arn: arn.to_owned(),
+            cluster: name_of(&cluster.arn).to_owned(),
+            kind,
+            status,
+            percent: 0,
+            engine: cluster.engine.clone(),
+            version: cluster.version.clone(),
+            database: cluster.database.clone(),
+            encrypted: cluster.encrypted,
+            created: at,
+            tags: BTreeMap::new(),
+        }
+    }
+}
+
+impl State {
+    /// ARNs of the secondaries that can follow their primary: neither of the two Regions is cut off, and no failover runs.
+    pub(super) fn following(&self) -> impl Iterator<Item = &String> {
+        let apart = |arn: &str| self.isolated.contains(region_of(arn));
+        let promoting = |arn: &str| {
+            self.globals
+                .values()
+                .filter_map(|global| global.operation.as_ref())
+                .any(|one| one.loss && one.to == arn)
+        };
+        self.linked()
+            .filter(move |(secondary, primary)| !apart(secondary) && !apart(primary) && !promoting(secondary))
+            .map(|(secondary, _)| secondary)
+    }
+
+    /// Secondaries with a link to their primary, cut or not, and their primary. One that has to be rebuilt has none.
+    pub(super) fn linked(&self) -> impl Iterator<Item = (&String, &str)> {
+        self.globals.values().flat_map(|global| {
+            let primary = global.writer().unwrap_or_default();
+            let secondaries =
+                global.members.iter().filter(|m| !m.is_writer && m.synchronization == "connected");
+            secondaries.map(move |member| (&member.arn, primary))
+        })
+    }
+}
+
 /// The last part of an ARN.
 pub fn name_of(arn: &str) -> &str {
     // Snapshot names have a colon of their own (`rds:…`): the name is all behind the sixth one.
@@ -141,200 +222,239 @@ pub fn region_of(arn: &str) -> &str {
 }
 
 impl World {
-    /// Starts a failover or switchover that the API has accepted, and returns at once.
-    pub(super) fn begin_operation(self: &Arc<Self>, global: &str, from: String, to: String, loss: bool) {
-        self.state(|state| {
-            if let Some(global) = state.globals.get_mut(global) {
-                global.operation =
-                    Some(Operation { status: "pending", from: from.clone(), to: to.clone(), loss });
-            }
-        });
-        self.event(
-            &to,
-            "db-cluster",
-            if loss { "RDS-EVENT-0187" } else { "RDS-EVENT-0181" },
-            format!(
-                "Global {} of {global} to {} started",
-                if loss { "failover" } else { "switchover" },
-                name_of(&to)
-            ),
-        );
+    /// Runs a failover or switchover that the API has accepted and entered as `pending`; returns at once.
+    pub(super) fn begin_operation(self: &Arc<Self>, global: &str) {
         let (world, global) = (Arc::clone(self), global.to_owned());
         self.spawn(async move {
             world.clock.sleep(durations::PENDING).await;
-            world.set_operation_status(&global, if loss { "failing-over" } else { "switching-over" });
+            let Some(Operation { from, to, loss, .. }) = world.start_operation(&global) else { return };
             world.clock.sleep(if loss { durations::FAILING_OVER } else { durations::SWITCHING_OVER }).await;
             world.released().await;
             let result = if loss {
-                world.servers.promote(&to).await
+                world.servers.promote(&to).await.map_err(|error| error.to_string())
+            } else if world.is_isolated(region_of(&from)) || world.is_isolated(region_of(&to)) {
+                // A switchover loses nothing: without a link between the two it can't be finished.
+                Err("the two Regions can't reach each other".to_owned())
             } else {
-                world.servers.switch_over(&from, &to).await
+                world.servers.switch_over(&from, &to).await.map_err(|error| error.to_string())
             };
             match result {
                 Ok(()) => world.end_operation(&global, &from, &to, loss),
-                Err(error) => {
-                    world.state(|state| {
-                        if let Some(global) = state.globals.get_mut(&global) {
-                            global.operation = None;
-                        }
-                    });
-                    world.event(
-                        &to,
-                        "db-cluster",
-                        "RDS-EVENT-0239",
-                        format!("Global operation of {global} failed: {error}"),
-                    );
-                }
+                Err(error) => world.abandon_operation(&global, &to, loss, &error),
             }
+            world.settle().await;
         });
     }
 
-    fn set_operation_status(&self, global: &str, status: &'static str) {
+    /// `pending` is over: the operation itself begins.
+    fn start_operation(&self, id: &str) -> Option<Operation> {
+        let operation = self.state(|state| {
+            let operation = state.globals.get_mut(id)?.operation.as_mut()?;
+            operation.status = if operation.loss { "failing-over" } else { "switching-over" };
+            Some(operation.clone())
+        })?;
+        let to = &operation.to;
+        if operation.loss {
+            // Aurora has no event for it.
+            self.event(to, "db-cluster", "", format!("Global failover of {id} to {} started", name_of(to)));
+        } else {
+            let text = format!("Global switchover of {id} to {} started", name_of(to));
+            self.event(to, "db-cluster", "RDS-EVENT-0181", text);
+        }
+        Some(operation)
+    }
+
+    /// The operation is done: the roles change.
+    fn end_operation(&self, id: &str, from: &str, to: &str, loss: bool) {
         self.state(|state| {
-            if let Some(operation) =
-                state.globals.get_mut(global).and_then(|global| global.operation.as_mut())
-            {
-                operation.status = status;
-            }
-        });
-    }
-
-    fn end_operation(self: &Arc<Self>, id: &str, from: &str, to: &str, loss: bool) {
-        let resync = self.state(|state| {
-            let reachable = !state.isolated.contains(region_of(from));
-            let global = state.globals.get_mut(id)?;
+            let Some(global) = state.globals.get_mut(id) else { return };
             global.operation = None;
             for member in &mut global.members {
                 member.is_writer = member.arn == to;
-                if loss && member.arn == from {
+                if loss && !member.is_writer {
                     member.synchronization = "pending-resync";
                 }
             }
             if loss {
                 global.abandoned = Some(from.to_owned());
             }
-            (loss && reachable).then_some(())
+            // A primary has no link.
+            state.cut.remove(to);
         });
+        let name = name_of(to);
+        if loss {
+            let text = format!("Global failover of {id} to {name} completed");
+            self.event(to, "db-cluster", "RDS-EVENT-0238", text);
+        } else {
+            let text = format!("New primary {name} of {id} was promoted");
+            self.event(to, "db-cluster", "RDS-EVENT-0184", text);
+            self.event(
+                to,
+                "db-cluster",
+                "RDS-EVENT-0185",
+                format!("Global switchover of {id} to {name} finished"),
+            );
+        }
+        self.event(to, "db-cluster", "RDS-EVENT-0397", format!("The writer endpoint of {id} now is {name}"));
+    }
+
+    /// The operation can't be done: everything stays as it was.
+    fn abandon_operation(&self, id: &str, to: &str, loss: bool, error: &str) {
+        self.state(|state| {
+            if let Some(global) = state.globals.get_mut(id) {
+                global.operation = None;
+            }
+        });
+        let (event, word) =
+            if loss { ("RDS-EVENT-0239", "failover") } else { ("RDS-EVENT-0187", "switchover") };
         self.event(
             to,
             "db-cluster",
-            if loss { "RDS-EVENT-0238" } else { "RDS-EVENT-0184" },
-            format!(
-                "Global {} of {id} to {} completed",
-                if loss { "failover" } else { "switchover" },
-                name_of(to)
-            ),
+            event,
+            format!("Global {word} of {id} to {} failed: {error}", name_of(to)),
         );
-        self.event(
-            to,
-            "db-cluster",
-            "RDS-EVENT-0397",
-            format!("the writer endpoint of {id} now is {}", name_of(to)),
-        );
-        if resync.is_some() {
-            self.recover(id);
+    }
+
+    /// Does what the links between the Regions now allow: mends replication that was cut, and recovers old primaries that
+    /// were left by a failover. Called whenever a Region comes back or an operation ends.
+    pub(super) async fn settle(self: &Arc<Self>) {
+        let (mend, recover) = self.state(|state| {
+            let mend: Vec<String> =
+                state.following().filter(|arn| state.cut.contains(*arn)).cloned().collect();
+            state.cut.retain(|arn| !mend.contains(arn));
+            let apart = |arn: &str| state.isolated.contains(region_of(arn));
+            let ready = |global: &&mut Global| {
+                global.abandoned.is_some() && !global.members.iter().any(|member| apart(&member.arn))
+            };
+            let recover: Vec<(String, String, String)> = state
+                .globals
+                .values_mut()
+                .filter(ready)
+                .filter_map(|global| {
+                    let new = global.writer()?.to_owned();
+                    // Taken: the recovery is begun once.
+                    Some((global.id.clone(), global.abandoned.take()?, new))
+                })
+                .collect();
+            (mend, recover)
+        });
+        for secondary in mend {
+            if let Err(error) = self.servers.cut_link(&secondary, false).await {
+                self.event(&secondary, "db-cluster", "", format!("The link could not be mended: {error}"));
+            }
+        }
+        for (id, old, new) in recover {
+            let world = Arc::clone(self);
+            self.spawn(async move { world.recover(&id, &old, &new).await });
         }
     }
 
-    /// What Aurora does once the Region of an old primary is back: a snapshot of it, then its rebuilding.
-    pub(super) fn recover(self: &Arc<Self>, id: &str) {
-        let Some((old, new)) = self.state(|state| {
-            let global = state.globals.get_mut(id)?;
-            let old = global.abandoned.take()?;
-            let new = global.members.iter().find(|member| member.is_writer)?.arn.clone();
-            Some((old, new))
-        }) else {
+    /// What Aurora does once the Region of an old primary is back: a snapshot of it, then its rebuilding. When the snapshot
+    /// fails nothing is rebuilt: the only copy of lost writes must stay.
+    async fn recover(&self, id: &str, old: &str, new: &str) {
+        let now = self.clock.now();
+        let name =
+            format!("rds:unplanned-global-failover-{}-{}", name_of(old), now.strftime("%Y-%m-%d-%H-%M-%S"));
+        let arn = format!("arn:aws:rds:{}:{}:cluster-snapshot:{name}", region_of(old), crate::ACCOUNT);
+        let entered = self.state(|state| {
+            let snapshot = Snapshot::of(state.clusters.get(old)?, &arn, "automated", "creating", now);
+            state.snapshots.insert(arn.clone(), snapshot);
+            Some(())
+        });
+        if entered.is_none() {
             return;
-        };
-        let (world, id) = (Arc::clone(self), id.to_owned());
-        self.spawn(async move {
-            let now = world.clock.now();
-            let name = format!(
-                "rds:unplanned-global-failover-{}-{}",
-                name_of(&old),
-                now.strftime("%Y-%m-%d-%H-%M-%S")
-            );
-            let arn = format!("arn:aws:rds:{}:{}:cluster-snapshot:{name}", region_of(&old), crate::ACCOUNT);
-            let taken = world.state(|state| {
-                let cluster = state.clusters.get(&old)?.clone();
-                state.snapshots.insert(
-                    arn.clone(),
-                    Snapshot {
-                        arn: arn.clone(),
-                        cluster: name_of(&old).to_owned(),
-                        kind: "automated",
-                        status: "creating",
-                        percent: 0,
-                        engine: cluster.engine,
-                        version: cluster.version,
-                        database: cluster.database,
-                        encrypted: false,
-                        created: now,
-                        tags: BTreeMap::new(),
-                    },
-                );
-                Some(())
-            });
-            if taken.is_none() {
-                return;
-            }
-            world.event(
-                &arn,
-                "cluster-snapshot",
-                "RDS-EVENT-0168",
-                format!("creating snapshot {name} of the old primary"),
-            );
-            if let Err(error) = world.servers.snapshot(&old, &arn).await {
-                world.set_snapshot(&arn, "failed");
-                world.event(&arn, "cluster-snapshot", "", format!("snapshot {name} failed: {error}"));
-                return;
-            }
-            world.clock.sleep(durations::SNAPSHOT).await;
-            world.set_snapshot(&arn, "available");
-            world.event(
-                &arn,
-                "cluster-snapshot",
-                "RDS-EVENT-0169",
-                format!("snapshot {name} of the old primary is available"),
-            );
-            world.event(
-                &old,
-                "db-cluster",
-                "RDS-EVENT-0240",
-                format!("{} is rebuilt as a secondary", name_of(&old)),
-            );
-            world.clock.sleep(durations::RESYNC).await;
-            match world.servers.create_secondary(&old, &new).await {
-                Ok(address) => {
-                    world.state(|state| {
-                        if let Some(cluster) = state.clusters.get_mut(&old) {
-                            cluster.address = Some(address);
-                        }
-                        let members = state.globals.get_mut(&id).map(|global| &mut global.members);
-                        if let Some(member) =
-                            members.and_then(|all| all.iter_mut().find(|member| member.arn == old))
-                        {
-                            member.synchronization = "connected";
-                        }
-                    });
-                    world.event(
-                        &old,
-                        "db-cluster",
-                        "RDS-EVENT-0241",
-                        format!("{} follows {} again", name_of(&old), name_of(&new)),
-                    );
+        }
+        self.event(
+            &arn,
+            "cluster-snapshot",
+            "RDS-EVENT-0168",
+            format!("Creating snapshot {name} of the old primary"),
+        );
+        if let Err(error) = self.servers.snapshot(old, &arn).await {
+            self.set_snapshot(&arn, "failed");
+            // Tried again when a Region comes back.
+            self.state(|state| {
+                if let Some(global) = state.globals.get_mut(id) {
+                    global.abandoned = Some(old.to_owned());
                 }
-                Err(error) => world.event(
-                    &old,
-                    "db-cluster",
-                    "",
-                    format!("{} could not be rebuilt: {error}", name_of(&old)),
-                ),
+            });
+            return self.event(&arn, "cluster-snapshot", "", format!("Snapshot {name} failed: {error}"));
+        }
+        // At once and not when the state says so: a write that the old primary takes after its snapshot would be lost
+        // without a trace.
+        let rebuilt = self.servers.create_secondary(old, new).await;
+        self.progress(&arn, durations::SNAPSHOT).await;
+        self.set_snapshot(&arn, "available");
+        self.event(
+            &arn,
+            "cluster-snapshot",
+            "RDS-EVENT-0169",
+            format!("Snapshot {name} of the old primary is available"),
+        );
+        let address = match rebuilt {
+            Ok(address) => address,
+            Err(error) => {
+                let text = format!("{} could not be rebuilt: {error}", name_of(old));
+                return self.event(old, "db-cluster", "", text);
             }
+        };
+        self.event(
+            old,
+            "db-cluster",
+            "RDS-EVENT-0240",
+            format!("{} is rebuilt as a secondary", name_of(old)),
+        );
+        self.clock.sleep(durations::RESYNC).await;
+        let cut = self.state(|state| {
+            if let Some(cluster) = state.clusters.get_mut(old) {
+                cluster.address = Some(address);
+            }
+            let members = state.globals.get_mut(id).map(|global| &mut global.members);
+            if let Some(member) = members.and_then(|all| all.iter_mut().find(|member| member.arn == old)) {
+                member.synchronization = "connected";
+            }
+            let apart = [old, new].iter().any(|arn| state.isolated.contains(region_of(arn)));
+            apart && state.cut.insert(old.to_owned())
+        });
+        self.event(
+            old,
+            "db-cluster",
+            "RDS-EVENT-0241",
+            format!("{} follows {} again", name_of(old), name_of(new)),
+        );
+        if cut && let Err(error) = self.servers.cut_link(old, true).await {
+            self.event(old, "db-cluster", "", format!("The link could not be cut: {error}"));
+        }
+    }
+
+    /// Detaches a secondary that the API has marked as `promoting`: it becomes a cluster of its own that takes writes.
+    pub(super) fn begin_detach(self: &Arc<Self>, id: String, member: String) {
+        let world = Arc::clone(self);
+        self.spawn(async move {
+            world.clock.sleep(durations::DETACH).await;
+            let result = world.servers.promote(&member).await;
+            world.state(|state| {
+                if let Some(cluster) = state.clusters.get_mut(&member) {
+                    cluster.status = "available";
+                }
+                if result.is_ok()
+                    && let Some(global) = state.globals.get_mut(&id)
+                {
+                    global.members.retain(|one| one.arn != member);
+                    global.abandoned.take_if(|arn| *arn == member);
+                    state.cut.remove(&member);
+                }
+            });
+            let text = match result {
+                Ok(()) => format!("{} was removed from {id}", name_of(&member)),
+                Err(error) => format!("{} could not be removed from {id}: {error}", name_of(&member)),
+            };
+            world.event(&member, "db-cluster", "", text);
         });
     }
 
-    pub(super) fn set_snapshot(&self, arn: &str, status: &'static str) {
+    /// Ends a snapshot's creation or copy.
+    fn set_snapshot(&self, arn: &str, status: &'static str) {
         self.state(|state| {
             if let Some(snapshot) = state.snapshots.get_mut(arn) {
                 snapshot.status = status;
@@ -343,32 +463,65 @@ impl World {
         });
     }
 
+    /// Lets a snapshot's percentage grow for a modelled duration.
+    async fn progress(&self, arn: &str, takes: Duration) {
+        for percent in (10..=100).step_by(10) {
+            self.clock.sleep(takes / 10).await;
+            self.state(|state| {
+                if let Some(snapshot) = state.snapshots.get_mut(arn) {
+                    snapshot.percent = percent;
+                }
+            });
+        }
+    }
+
     /// Copies a snapshot that the API has entered as `copying`.
     pub(super) fn begin_copy(self: &Arc<Self>, source: String, target: String) {
         let world = Arc::clone(self);
         self.spawn(async move {
-            world.clock.sleep(durations::COPY).await;
-            match world.servers.copy_snapshot(&source, &target).await {
+            world.progress(&target, durations::COPY).await;
+            let result = world.servers.copy_snapshot(&source, &target).await;
+            if !world.state(|state| state.snapshots.contains_key(&target)) {
+                // Cancelled: it was deleted while it was copied.
+                world.remove_snapshot(&target).await;
+                return;
+            }
+            match result {
                 Ok(()) => {
                     world.set_snapshot(&target, "available");
-                    world.event(
-                        &target,
-                        "cluster-snapshot",
-                        "RDS-EVENT-0075",
-                        format!("snapshot {} was copied", name_of(&source)),
-                    );
+                    let text = format!("Snapshot {} was copied", name_of(&source));
+                    world.event(&target, "cluster-snapshot", "RDS-EVENT-0075", text);
                 }
                 Err(error) => {
                     world.set_snapshot(&target, "failed");
-                    world.event(
-                        &target,
-                        "cluster-snapshot",
-                        "",
-                        format!("the copy of {} failed: {error}", name_of(&source)),
-                    );
+                    let text = format!("The copy of {} failed: {error}", name_of(&source));
+                    world.event(&target, "cluster-snapshot", "", text);
                 }
             }
         });
+    }
+
+    /// Takes the final snapshot of a cluster, which the API has entered as `creating`.
+    pub(super) fn begin_final_snapshot(self: &Arc<Self>, cluster: String, arn: String) {
+        let world = Arc::clone(self);
+        self.spawn(async move {
+            let result = world.servers.snapshot(&cluster, &arn).await;
+            world.progress(&arn, durations::SNAPSHOT).await;
+            world.set_snapshot(&arn, if result.is_ok() { "available" } else { "failed" });
+            let text = match result {
+                Ok(()) => format!("Final snapshot of {} is available", name_of(&cluster)),
+                Err(error) => format!("The final snapshot of {} failed: {error}", name_of(&cluster)),
+            };
+            world.event(&arn, "cluster-snapshot", "RDS-EVENT-0075", text);
+        });
+    }
+
+    /// Removes a snapshot's data.
+    pub(super) async fn remove_snapshot(&self, arn: &str) {
+        if let Err(error) = self.servers.delete_snapshot(arn).await {
+            let text = format!("The data of {} was not removed: {error}", name_of(arn));
+            self.event(arn, "cluster-snapshot", "", text);
+        }
     }
 
     /// Restores a cluster that the API has entered as `creating`.
@@ -377,29 +530,20 @@ impl World {
         self.spawn(async move {
             world.clock.sleep(durations::RESTORE).await;
             let result = world.servers.restore(&snapshot, &cluster).await;
-            let text = match &result {
-                Ok(_) => format!("{} was restored from {}", name_of(&cluster), name_of(&snapshot)),
-                Err(error) => format!("{} could not be restored: {error}", name_of(&cluster)),
+            let (id, text) = match &result {
+                Ok(_) => (
+                    "RDS-EVENT-0170",
+                    format!("{} was restored from {}", name_of(&cluster), name_of(&snapshot)),
+                ),
+                Err(error) => ("", format!("{} could not be restored: {error}", name_of(&cluster))),
             };
-            let gone = world.state(|state| match state.clusters.get_mut(&cluster) {
-                Some(entry) if entry.status == "creating" => {
-                    match result {
-                        Ok(address) => {
-                            entry.address = Some(address);
-                            entry.status = "available";
-                        }
-                        Err(_) => entry.status = "failed",
-                    }
-                    false
+            world.state(|state| {
+                if let Some(entry) = state.clusters.get_mut(&cluster) {
+                    entry.status = if result.is_ok() { "available" } else { "failed" };
+                    entry.address = result.ok();
                 }
-                _ => true,
             });
-            if gone {
-                // Deleted meanwhile: the server that was just started must not stay.
-                let _ = world.servers.delete(&cluster).await;
-            } else {
-                world.event(&cluster, "db-cluster", "", text);
-            }
+            world.event(&cluster, "db-cluster", id, text);
         });
     }
 
@@ -407,47 +551,59 @@ impl World {
     pub(super) fn begin_instance(self: &Arc<Self>, arn: String) {
         let world = Arc::clone(self);
         self.spawn(async move {
+            world.clock.sleep(durations::INSTANCE).await;
             loop {
-                world.clock.sleep(durations::INSTANCE).await;
-                let done = world.state(|state| {
-                    let Some(instance) = state.instances.get(&arn) else { return true };
-                    match state.clusters.get(&instance.cluster).map(|cluster| cluster.status) {
-                        Some("creating") => false,
-                        _ => {
-                            if let Some(instance) =
-                                state.instances.get_mut(&arn).filter(|i| i.status == "creating")
-                            {
-                                instance.status = "available";
-                            }
-                            true
-                        }
-                    }
+                let ended = world.state(|state| {
+                    let Some(instance) = state.instances.get_mut(&arn).filter(|i| i.status == "creating")
+                    else {
+                        return true;
+                    };
+                    instance.status =
+                        match state.clusters.get(&instance.cluster).map(|cluster| cluster.status) {
+                            Some("creating") => return false,
+                            Some("failed") | None => "failed",
+                            Some(_) => "available",
+                        };
+                    true
                 });
-                if done {
+                if ended {
                     return;
                 }
+                // Its cluster is still being restored.
+                world.clock.sleep(durations::INSTANCE / 10).await;
             }
         });
     }
 
-    /// Deletes what the API has marked as `deleting`.
-    pub(super) fn begin_deletion(self: &Arc<Self>, arn: String) {
+    /// Deletes a cluster that the API has marked as `deleting`.
+    pub(super) fn begin_cluster_deletion(self: &Arc<Self>, arn: String) {
         let world = Arc::clone(self);
         self.spawn(async move {
             world.clock.sleep(durations::DELETION).await;
-            if world.state(|state| state.instances.remove(&arn)).is_some() {
-                return;
-            }
             if let Err(error) = world.servers.delete(&arn).await {
-                world.event(
-                    &arn,
-                    "db-cluster",
-                    "",
-                    format!("the server of {} was not removed: {error}", name_of(&arn)),
-                );
+                world.state(|state| {
+                    if let Some(cluster) = state.clusters.get_mut(&arn) {
+                        cluster.status = "failed";
+                    }
+                });
+                let text = format!("The server of {} was not removed: {error}", name_of(&arn));
+                return world.event(&arn, "db-cluster", "", text);
             }
-            world.state(|state| state.clusters.remove(&arn));
-            world.event(&arn, "db-cluster", "", format!("{} was deleted", name_of(&arn)));
+            world.state(|state| {
+                state.clusters.remove(&arn);
+                // What is left of its instances goes with it.
+                state.instances.retain(|_, instance| instance.cluster != arn);
+            });
+            world.event(&arn, "db-cluster", "RDS-EVENT-0171", format!("{} was deleted", name_of(&arn)));
+        });
+    }
+
+    /// Deletes an instance that the API has marked as `deleting`.
+    pub(super) fn begin_instance_deletion(self: &Arc<Self>, arn: String) {
+        let world = Arc::clone(self);
+        self.spawn(async move {
+            world.clock.sleep(durations::DELETION).await;
+            world.state(|state| state.instances.remove(&arn));
         });
     }
 }

@@ -125,12 +125,16 @@ pub(crate) struct State {
     pub(crate) snapshots: BTreeMap<String, aurora::Snapshot>,
     pub(crate) rds_events: Vec<aurora::RdsEvent>,
     pub(crate) isolated: BTreeSet<String>,
+    /// Secondaries whose link was cut.
+    pub(crate) cut: BTreeSet<String>,
     pub(crate) arc: arc::Arcs,
     pub(crate) parameters: BTreeMap<(String, String), parameters::Parameter>,
     pub(crate) secrets: BTreeMap<(String, String), String>,
     pub(crate) topics: BTreeSet<String>,
     pub(crate) messages: Vec<Message>,
     pub(crate) lags: BTreeMap<String, Vec<(Timestamp, f64)>>,
+    /// Lags that are not measured but given, and those that can't be known.
+    pub(crate) fixed_lags: BTreeMap<String, Option<f64>>,
 }
 
 /// The world. Always behind an `Arc`: its changes in time are tasks that hold it; [`World::stop`] ends them.
@@ -196,7 +200,7 @@ impl World {
             }
         });
         futures::future::try_join_all(setups).await?;
-        let text = serde_json::to_string_pretty(&plan).unwrap_or_default();
+        let text = serde_json::to_string(&plan).unwrap_or_default();
         world.state(|state| {
             for region in REGIONS {
                 state.topics.insert(format!("arn:aws:sns:{region}:{ACCOUNT}:causeway-notifications"));
@@ -244,6 +248,8 @@ impl World {
                         version: VERSION.into(),
                         database: database.to_owned(),
                         address: Some(address),
+                        encrypted: false,
+                        serverless: false,
                         tags: BTreeMap::new(),
                         created: now,
                     },
@@ -279,45 +285,38 @@ impl World {
         Ok(())
     }
 
-    /// Cuts a Region off: its services answer nothing, and nothing is replicated out of it. Its database servers go on.
+    /// Cuts a Region off: its services answer nothing, and nothing is replicated out of it or into it. Its database servers
+    /// go on.
     pub async fn isolate(self: &Arc<Self>, region: &str) {
         self.sample_lag().await;
         let cut = self.state(|state| {
             state.isolated.insert(region.to_owned());
-            linked_secondaries(state, region)
+            let of_region = |arn: &str| aurora::region_of(arn) == region;
+            let cut: Vec<String> = state
+                .linked()
+                .filter(|(secondary, primary)| of_region(secondary) || of_region(primary))
+                .map(|(secondary, _)| secondary.clone())
+                .filter(|secondary| !state.cut.contains(secondary))
+                .collect();
+            state.cut.extend(cut.iter().cloned());
+            cut
         });
-        for secondary in cut {
-            if let Err(error) = self.servers.cut_link(&secondary, true).await {
-                self.event(&secondary, "db-cluster", "", format!("the link could not be cut: {error}"));
+        let cuts =
+            cut.iter().map(async |secondary| (secondary, self.servers.cut_link(secondary, true).await));
+        for (secondary, result) in futures::future::join_all(cuts).await {
+            if let Err(error) = result {
+                self.event(secondary, "db-cluster", "", format!("The link could not be cut: {error}"));
             }
         }
-        self.say(region, "the Region is cut off".into());
+        self.say(region, "The Region is cut off".into());
     }
 
     /// Ends the isolation. Databases that were failed over meanwhile are recovered as Aurora does it: a snapshot of the old
     /// primary, then its rebuilding as a secondary. Others follow again.
     pub async fn rejoin(self: &Arc<Self>, region: &str) {
-        let (mend, recover) = self.state(|state| {
-            state.isolated.remove(region);
-            let recover: Vec<String> = state
-                .globals
-                .values()
-                .filter(|global| {
-                    global.abandoned.as_deref().is_some_and(|arn| aurora::region_of(arn) == region)
-                })
-                .map(|global| global.id.clone())
-                .collect();
-            (linked_secondaries(state, region), recover)
-        });
-        self.say(region, "the Region is back".into());
-        for secondary in mend {
-            if let Err(error) = self.servers.cut_link(&secondary, false).await {
-                self.event(&secondary, "db-cluster", "", format!("the link could not be mended: {error}"));
-            }
-        }
-        for global in recover {
-            self.recover(&global);
-        }
+        self.state(|state| state.isolated.remove(region));
+        self.say(region, "The Region is back".into());
+        self.settle().await;
     }
 
     /// Whether a Region is cut off.
@@ -378,7 +377,11 @@ impl World {
 
     /// Sets an ARC endpoint's condition; `index` is 0 to 4.
     pub fn arc_endpoint(&self, index: usize, condition: arc::Endpoint) {
-        self.state(|state| state.arc.endpoints[index] = condition);
+        self.state(|state| {
+            if let Some(endpoint) = state.arc.endpoints.get_mut(index) {
+                *endpoint = condition;
+            }
+        });
     }
 
     /// Gives a cluster another engine version, as an upgrade does.
@@ -388,6 +391,20 @@ impl World {
                 cluster.version = version.to_owned();
             }
         });
+    }
+
+    /// Makes a cluster's storage, and with it the snapshots taken of it from now on, encrypted or not.
+    pub fn set_encrypted(&self, cluster: &str, encrypted: bool) {
+        self.state(|state| {
+            if let Some(cluster) = state.clusters.get_mut(cluster) {
+                cluster.encrypted = encrypted;
+            }
+        });
+    }
+
+    /// Events of RDS so far, with the event ids that EventBridge would carry.
+    pub fn rds_events(&self) -> Vec<aurora::RdsEvent> {
+        self.state(|state| state.rds_events.clone())
     }
 
     /// Removes a cluster's instances: a headless cluster.
@@ -439,7 +456,7 @@ impl World {
         self.say(&region, message);
     }
 
-    fn say(&self, region: &str, text: String) {
+    pub(crate) fn say(&self, region: &str, text: String) {
         // Nobody may listen.
         let _ = self.events.send(Event { at: self.clock.now(), region: region.to_owned(), text });
     }
@@ -448,18 +465,33 @@ impl World {
         if call.service != "route53-recovery-cluster" && self.is_isolated(&call.region) {
             return Err(CallError::NoAnswer);
         }
+        let answer = self.dispatch(&call);
+        match answer {
+            // What a required member is missing is called differently in the services that speak JSON.
+            Err(CallError::Service(mut error))
+                if error.code == "MissingParameter"
+                    && !["rds", "monitoring", "sns"].contains(&call.service.as_str()) =>
+            {
+                error.code = "ValidationException".into();
+                Err(error.into())
+            }
+            answer => answer,
+        }
+    }
+
+    fn dispatch(self: &Arc<Self>, call: &Call) -> Result<Value, CallError> {
         match call.service.as_str() {
-            "rds" => Ok(rds::call(self, &call)?),
-            "route53-recovery-cluster" => arc::call(self, &call),
-            "route53-recovery-control-config" => Ok(arc::configuration(self, &call)?),
-            "ssm" => Ok(parameters::call(self, &call)?),
-            "secretsmanager" => Ok(secrets::call(self, &call)?),
-            "sns" => Ok(sns::call(self, &call)?),
-            "monitoring" => Ok(monitoring::call(self, &call)?),
-            "sts" => Ok(sts::call(&call)?),
+            "rds" => Ok(rds::call(self, call)?),
+            "route53-recovery-cluster" => arc::call(self, call),
+            "route53-recovery-control-config" => Ok(arc::configuration(self, call)?),
+            "ssm" => Ok(parameters::call(self, call)?),
+            "secretsmanager" => Ok(secrets::call(self, call)?),
+            "sns" => Ok(sns::call(self, call)?),
+            "monitoring" => Ok(monitoring::call(self, call)?),
+            "sts" => Ok(sts::call(call)?),
             // The S3 library keeps the objects; it asks here whether it may be reached.
             "s3" => Ok(Value::Null),
-            _ => Err(unknown(&call).into()),
+            _ => Err(unknown(call).into()),
         }
     }
 }
@@ -470,14 +502,9 @@ impl Api for Arc<World> {
     }
 }
 
-/// The secondaries that follow a primary in `region`.
-fn linked_secondaries(state: &State, region: &str) -> Vec<String> {
-    state
-        .globals
-        .values()
-        .filter(|global| global.members.iter().any(|m| m.is_writer && aurora::region_of(&m.arn) == region))
-        .flat_map(|global| global.members.iter().filter(|m| !m.is_writer).map(|m| m.arn.clone()))
-        .collect()
+/// A time as AWS's APIs say it: to the millisecond.
+pub(crate) fn spoken(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
 /// The error for what the sandbox does not have.

@@ -1,36 +1,40 @@
 //! CloudWatch: the replication lag of secondaries, once a minute of AWS's time.
 //!
-//! When the primary's Region is cut off no datapoint comes any more: what was measured before is what there is.
+//! They are published in the secondary's Region. When the link is cut no datapoint comes any more: what was measured
+//! before is what there is.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::aurora::{name_of, region_of};
-use super::{ApiError, Call, World, durations, linked_secondaries, unknown};
-use crate::REGIONS;
+use super::{ApiError, Call, World, durations, spoken, unknown};
 
 /// Datapoints that are kept of each cluster.
 const KEPT: usize = 1_000;
 const METRICS: [&str; 2] = ["AuroraGlobalDBRPOLag", "AuroraGlobalDBReplicationLag"];
+const STATISTICS: [&str; 5] = ["SampleCount", "Average", "Sum", "Minimum", "Maximum"];
 
 impl World {
-    /// Measures the lag of every secondary whose primary can be reached.
+    /// Measures the lag of every secondary that can follow its primary.
     pub(super) async fn sample_lag(&self) {
-        let secondaries: Vec<String> = self.state(|state| {
-            let reachable = REGIONS.iter().filter(|region| !state.isolated.contains(**region));
-            reachable.flat_map(|region| linked_secondaries(state, region)).collect()
+        let secondaries: Vec<(String, Option<Option<f64>>)> = self.state(|state| {
+            state.following().map(|arn| (arn.clone(), state.fixed_lags.get(arn).copied())).collect()
         });
-        for secondary in secondaries {
-            if let Some(lag) = self.servers.lag_millis(&secondary).await {
-                self.set_lag(&secondary, lag);
+        for (secondary, fixed) in secondaries {
+            let lag = match fixed {
+                Some(given) => given,
+                None => self.servers.lag_millis(&secondary).await,
+            };
+            if let Some(lag) = lag {
+                self.add_lag(&secondary, lag);
             }
         }
     }
 
-    /// Adds a datapoint of a secondary's lag, in milliseconds.
-    pub fn set_lag(&self, secondary: &str, millis: f64) {
+    fn add_lag(&self, secondary: &str, millis: f64) {
         let now = self.clock.now();
         self.state(|state| {
             let points = state.lags.entry(secondary.to_owned()).or_default();
@@ -41,9 +45,22 @@ impl World {
         });
     }
 
-    /// Forgets the lag of a secondary.
+    /// Lets a secondary's lag be so many milliseconds from now on, whatever its server says.
+    pub fn set_lag(&self, secondary: &str, millis: f64) {
+        self.state(|state| {
+            state.fixed_lags.insert(secondary.to_owned(), Some(millis));
+            // What was measured before would be in the same minute.
+            state.lags.remove(secondary);
+        });
+        self.add_lag(secondary, millis);
+    }
+
+    /// Lets a secondary's lag be unknown: CloudWatch has no datapoint of it, and gets none.
     pub fn forget_lag(&self, secondary: &str) {
-        self.state(|state| state.lags.remove(secondary));
+        self.state(|state| {
+            state.fixed_lags.insert(secondary.to_owned(), None);
+            state.lags.remove(secondary);
+        });
     }
 
     /// Measures once a minute of AWS's time, for as long as the world lives.
@@ -60,57 +77,146 @@ impl World {
     }
 }
 
-pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
-    let time = |name: &str| -> Result<Timestamp, ApiError> {
-        call.input[name]
-            .as_str()
-            .and_then(|text| text.parse().ok())
-            .ok_or_else(|| ApiError::new("InvalidParameterValue", format!("{name} must be a time")))
-    };
-    let points = |metric: &Value| -> Result<Vec<(Timestamp, f64)>, ApiError> {
-        let (from, to) = (time("StartTime")?, time("EndTime")?);
-        let named = metric["MetricName"].as_str().unwrap_or_default();
-        let cluster = metric["Dimensions"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .find(|dimension| dimension["Name"] == "DBClusterIdentifier")
-            .and_then(|dimension| dimension["Value"].as_str())
-            .unwrap_or_default();
-        if metric["Namespace"] != "AWS/RDS" || !METRICS.contains(&named) {
-            return Ok(Vec::new());
+/// The datapoints of one period: CloudWatch keeps their statistics, under the time at which the period begins.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Statistics {
+    count: f64,
+    sum: f64,
+    minimum: f64,
+    maximum: f64,
+}
+
+impl Statistics {
+    fn add(earlier: Option<Self>, value: f64) -> Self {
+        let Self { count, sum, minimum, maximum } =
+            earlier.unwrap_or(Self { count: 0.0, sum: 0.0, minimum: value, maximum: value });
+        Self {
+            count: count + 1.0,
+            sum: sum + value,
+            minimum: minimum.min(value),
+            maximum: maximum.max(value),
         }
-        Ok(world.state(|state| {
-            let of_cluster =
-                state.lags.iter().filter(|(arn, _)| name_of(arn) == cluster && region_of(arn) == call.region);
-            let all = of_cluster.flat_map(|(_, points)| points.iter().copied());
-            all.filter(|(at, _)| *at >= from && *at < to).collect()
-        }))
+    }
+
+    fn get(self, name: &str) -> Option<f64> {
+        match name {
+            "SampleCount" => Some(self.count),
+            "Average" => Some(self.sum / self.count),
+            "Sum" => Some(self.sum),
+            "Minimum" => Some(self.minimum),
+            "Maximum" => Some(self.maximum),
+            _ => None,
+        }
+    }
+}
+
+fn invalid(message: impl Into<String>) -> ApiError {
+    ApiError::new("InvalidParameterValue", message)
+}
+
+/// Whether the dimensions name this cluster. CloudWatch finds a metric only under all of its dimensions and no others;
+/// that of a global secondary is there by cluster, and by cluster and Region of its primary.
+fn names(dimensions: &Value, cluster: &str) -> bool {
+    let all: Vec<&Value> = dimensions.as_array().into_iter().flatten().collect();
+    all.iter().any(|one| one["Name"] == "DBClusterIdentifier" && one["Value"] == *cluster)
+        && all.iter().all(|one| one["Name"] == "DBClusterIdentifier" || one["Name"] == "SourceRegion")
+}
+
+/// Statistics of the metric by period, oldest first, from `StartTime` (included) to `EndTime` (not included).
+fn statistics(
+    world: &World,
+    call: &Call,
+    metric: &Value,
+    period: &Value,
+) -> Result<BTreeMap<Timestamp, Statistics>, ApiError> {
+    let time = |name: &str| -> Result<Timestamp, ApiError> {
+        let text = call.input[name].as_str().and_then(|text| text.parse().ok());
+        text.ok_or_else(|| invalid(format!("{name} must be a time")))
     };
+    let (from, to) = (time("StartTime")?, time("EndTime")?);
+    if from >= to {
+        return Err(invalid("StartTime must be before EndTime"));
+    }
+    let period = period.as_i64().filter(|seconds| *seconds > 0 && seconds % 60 == 0);
+    let period = period.ok_or_else(|| invalid("Period must be a multiple of 60"))?;
+    let mut periods = BTreeMap::new();
+    if metric["Namespace"] != "AWS/RDS" || !METRICS.iter().any(|name| metric["MetricName"] == **name) {
+        return Ok(periods);
+    }
+    world.state(|state| {
+        let here = state.lags.iter().filter(|(arn, _)| region_of(arn) == call.region);
+        let of_cluster = here.filter(|(arn, _)| names(&metric["Dimensions"], name_of(arn)));
+        for (at, value) in of_cluster.flat_map(|(_, points)| points) {
+            let begins = Timestamp::from_second(at.as_second().div_euclid(period) * period).unwrap_or(*at);
+            if begins >= from && begins < to {
+                let earlier = periods.get(&begins).copied();
+                periods.insert(begins, Statistics::add(earlier, *value));
+            }
+        }
+    });
+    Ok(periods)
+}
+
+pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
     match call.operation.as_str() {
         "GetMetricData" => {
             let mut results = Vec::new();
             for query in call.input["MetricDataQueries"].as_array().into_iter().flatten() {
-                let mut found = points(&query["MetricStat"]["Metric"])?;
+                let MetricStat { metric, period, stat } = MetricStat::of(query)?;
+                let periods = statistics(world, call, metric, period)?;
+                let mut found: Vec<(String, f64)> =
+                    periods.iter().filter_map(|(at, all)| Some((spoken(*at), all.get(stat)?))).collect();
                 // Newest first, as CloudWatch answers unless told otherwise.
-                found.sort_by(|a, b| b.0.cmp(&a.0));
+                if call.input["ScanBy"] != "TimestampAscending" {
+                    found.reverse();
+                }
+                let (times, values): (Vec<String>, Vec<f64>) = found.into_iter().unzip();
                 results.push(json!({
                     "Id": query["Id"],
-                    "Label": query["MetricStat"]["Metric"]["MetricName"],
-                    "Timestamps": found.iter().map(|(at, _)| at.to_string()).collect::<Vec<_>>(),
-                    "Values": found.iter().map(|(_, value)| *value).collect::<Vec<_>>(),
+                    "Label": metric["MetricName"],
+                    "Timestamps": times,
+                    "Values": values,
                     "StatusCode": "Complete",
                 }));
             }
             Ok(json!({"MetricDataResults": results, "Messages": []}))
         }
         "GetMetricStatistics" => {
-            let found: Vec<Value> = points(&call.input)?
+            let periods = statistics(world, call, &call.input, &call.input["Period"])?;
+            let wanted: Vec<&str> =
+                call.input["Statistics"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let found: Vec<Value> = periods
                 .iter()
-                .map(|(at, value)| json!({"Timestamp": at.to_string(), "Average": value, "Maximum": value, "Unit": "Milliseconds"}))
+                .map(|(at, all)| {
+                    let mut point = json!({"Timestamp": spoken(*at), "Unit": "Milliseconds"});
+                    for name in &wanted {
+                        point[*name] = json!(all.get(name));
+                    }
+                    point
+                })
                 .collect();
             Ok(json!({"Label": call.input["MetricName"], "Datapoints": found}))
         }
         _ => Err(unknown(call)),
+    }
+}
+
+/// What a query of `GetMetricData` asks for.
+struct MetricStat<'a> {
+    metric: &'a Value,
+    period: &'a Value,
+    stat: &'a str,
+}
+
+impl<'a> MetricStat<'a> {
+    fn of(query: &'a Value) -> Result<Self, ApiError> {
+        let one = &query["MetricStat"];
+        if !one.is_object() {
+            return Err(ApiError::new("ValidationError", "the sandbox knows queries with a MetricStat only"));
+        }
+        let stat = one["Stat"].as_str().filter(|name| STATISTICS.contains(name));
+        let stat = stat
+            .ok_or_else(|| ApiError::new("ValidationError", format!("Stat must be one of {STATISTICS:?}")))?;
+        Ok(Self { metric: &one["Metric"], period: &one["Period"], stat })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{ApiError, Call, World, required, unknown};
+use super::{ApiError, Call, World, required, spoken, unknown};
 use crate::ACCOUNT;
 
 /// Bytes that a parameter of the standard tier, and one of the advanced tier, holds.
@@ -34,47 +34,93 @@ impl World {
     }
 }
 
+/// A parameter's name in what may be its ARN.
+fn plain(name: &str) -> String {
+    match name.split_once(":parameter/") {
+        // An ARN has no second slash for a name that begins with one.
+        Some((_, rest)) if rest.contains('/') => format!("/{rest}"),
+        Some((_, rest)) => rest.to_owned(),
+        None => name.to_owned(),
+    }
+}
+
+fn parameter_json(region: &str, name: &str, parameter: &Parameter) -> Value {
+    json!({
+        "Name": name,
+        "Type": "String",
+        "Value": parameter.value,
+        "Version": parameter.version,
+        "LastModifiedDate": spoken(parameter.modified),
+        "ARN": format!("arn:aws:ssm:{region}:{ACCOUNT}:parameter/{}", name.trim_start_matches('/')),
+        "DataType": "text",
+    })
+}
+
 pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
-    let input = &call.input;
-    let name = required(input, "Name")?;
-    let key = (call.region.clone(), name.to_owned());
     match call.operation.as_str() {
-        "GetParameter" => world
-            .state(|state| {
-                let parameter = state.parameters.get(&key)?;
-                Some(json!({"Parameter": {
-                    "Name": name,
-                    "Type": "String",
-                    "Value": parameter.value,
-                    "Version": parameter.version,
-                    "LastModifiedDate": parameter.modified.to_string(),
-                    "ARN": format!("arn:aws:ssm:{}:{ACCOUNT}:parameter/{}", call.region, name.trim_start_matches('/')),
-                    "DataType": "text",
-                }}))
-            })
-            .ok_or_else(|| ApiError::new("ParameterNotFound", format!("there is no parameter {name}"))),
-        "PutParameter" => {
-            let value = required(input, "Value")?;
-            let advanced = input["Tier"].as_str() == Some("Advanced") || input["Tier"].as_str() == Some("Intelligent-Tiering");
-            if value.len() > LIMITS[usize::from(advanced)] {
-                return Err(ApiError::new("ValidationException", format!("the value has {} bytes, too many for its tier", value.len())));
-            }
-            let overwrite = input["Overwrite"].as_bool().unwrap_or_default();
-            let modified = world.clock.now();
-            world.state(|state| match state.parameters.get_mut(&key) {
-                Some(_) if !overwrite => Err(ApiError::new("ParameterAlreadyExists", format!("{name} exists"))),
-                Some(parameter) => {
-                    value.clone_into(&mut parameter.value);
-                    parameter.version += 1;
-                    parameter.modified = modified;
-                    Ok(json!({"Version": parameter.version, "Tier": "Standard"}))
-                }
-                None => {
-                    state.parameters.insert(key, Parameter { value: value.to_owned(), version: 1, modified });
-                    Ok(json!({"Version": 1, "Tier": "Standard"}))
-                }
-            })
-        }
+        "GetParameter" => get(world, &call.region, &call.input),
+        "GetParameters" => get_many(world, &call.region, &call.input),
+        "PutParameter" => put(world, &call.region, &call.input),
         _ => Err(unknown(call)),
     }
+}
+
+fn get(world: &World, region: &str, input: &Value) -> Result<Value, ApiError> {
+    let name = plain(required(input, "Name")?);
+    world.state(|state| match state.parameters.get(&(region.to_owned(), name.clone())) {
+        Some(parameter) => Ok(json!({"Parameter": parameter_json(region, &name, parameter)})),
+        None => Err(ApiError::new("ParameterNotFound", format!("there is no parameter {name}"))),
+    })
+}
+
+fn get_many(world: &World, region: &str, input: &Value) -> Result<Value, ApiError> {
+    let names: Vec<&str> =
+        input["Names"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if names.is_empty() || names.len() > 10 {
+        return Err(ApiError::new("ValidationException", "Names must hold 1 to 10 names"));
+    }
+    world.state(|state| {
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
+        for name in names {
+            match state.parameters.get(&(region.to_owned(), plain(name))) {
+                Some(parameter) => found.push(parameter_json(region, &plain(name), parameter)),
+                None => missing.push(name),
+            }
+        }
+        Ok(json!({"Parameters": found, "InvalidParameters": missing}))
+    })
+}
+
+fn put(world: &World, region: &str, input: &Value) -> Result<Value, ApiError> {
+    let name = required(input, "Name")?;
+    let value = required(input, "Value")?;
+    let invalid = |message: String| Err(ApiError::new("ValidationException", message));
+    if name.contains('/') && !name.starts_with('/') {
+        return invalid(format!("parameter name {name:?} must begin with a slash, as it has one inside"));
+    }
+    let tier = match (input["Tier"].as_str(), value.len() > LIMITS[0]) {
+        (Some("Advanced"), _) | (Some("Intelligent-Tiering"), true) => "Advanced",
+        _ => "Standard",
+    };
+    if value.len() > LIMITS[usize::from(tier == "Advanced")] {
+        return invalid(format!("the value has {} bytes, too many for tier {tier}", value.len()));
+    }
+    let overwrite = input["Overwrite"].as_bool().unwrap_or_default();
+    let modified = world.clock.now();
+    world.state(|state| {
+        let key = (region.to_owned(), name.to_owned());
+        let earlier = state.parameters.get(&key).map(|parameter| parameter.version);
+        match earlier {
+            Some(_) if !overwrite => {
+                return Err(ApiError::new("ParameterAlreadyExists", format!("{name} exists; set Overwrite")));
+            }
+            None if input["Type"].as_str().is_none() => {
+                return Err(ApiError::new("ValidationException", "a type is required to create a parameter"));
+            }
+            _ => {}
+        }
+        let version = earlier.unwrap_or_default() + 1;
+        state.parameters.insert(key, Parameter { value: value.to_owned(), version, modified });
+        Ok(json!({"Version": version, "Tier": tier}))
+    })
 }

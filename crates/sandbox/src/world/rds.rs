@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
-use super::aurora::{Cluster, Global, Instance, Snapshot, name_of, region_of};
-use super::{ApiError, Call, State, World, required, unknown};
+use super::aurora::{Cluster, Global, Instance, Operation, Snapshot, name_of, region_of};
+use super::{ApiError, Call, State, World, required, spoken, unknown};
 use crate::ACCOUNT;
 
 /// Port of a cluster that has no server yet.
 const DEFAULT_PORT: u16 = 3306;
+/// What a restore gets that names no version: the Region's default, which is another than the shop's.
+const DEFAULT_VERSION: &str = "8.0.mysql_aurora.3.10.0";
 
 pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
     let (region, input) = (call.region.as_str(), &call.input);
@@ -29,8 +32,8 @@ pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
         "DeleteDBInstance" => delete_instance(world, region, input),
         "DeleteDBCluster" => delete_cluster(world, region, input),
         "DeleteDBClusterSnapshot" => delete_snapshot(world, region, input),
-        "AddTagsToResource" => add_tags(world, input),
-        "ListTagsForResource" => list_tags(world, input),
+        "AddTagsToResource" => add_tags(world, region, input),
+        "ListTagsForResource" => list_tags(world, region, input),
         _ => Err(unknown(call)),
     }
 }
@@ -51,9 +54,10 @@ fn arn(region: &str, kind: &str, name: &str) -> String {
     }
 }
 
-/// Names of clusters, instances and manual snapshots: letters, digits, single hyphens, first a letter, no hyphen at the end.
-fn check_name(name: &str, limit: usize) -> Result<(), ApiError> {
-    let fits = name.len() <= limit
+/// Names of clusters, instances and manual cluster snapshots: 1 to 63 letters, digits, single hyphens, first a letter, no
+/// hyphen at the end (RDS API reference).
+fn check_name(name: &str) -> Result<(), ApiError> {
+    let fits = name.len() <= 63
         && name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
         && !name.ends_with('-')
@@ -65,14 +69,21 @@ fn check_name(name: &str, limit: usize) -> Result<(), ApiError> {
     }
 }
 
-fn tags_of(input: &Value) -> BTreeMap<String, String> {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    input["Tags"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|tag| (text(&tag["Key"]), text(&tag["Value"])))
-        .collect()
+/// The `Tags` of an input: at most 50, none of AWS's own.
+fn tags_of(input: &Value) -> Result<BTreeMap<String, String>, ApiError> {
+    let mut tags = BTreeMap::new();
+    for tag in input["Tags"].as_array().into_iter().flatten() {
+        let key = required(tag, "Key")?;
+        if key.starts_with("aws:") || key.starts_with("rds:") || key.chars().count() > 128 {
+            return Err(fault("InvalidParameterValue", format!("{key:?} can't be the key of a tag")));
+        }
+        tags.insert(key.to_owned(), tag["Value"].as_str().unwrap_or_default().to_owned());
+    }
+    if tags.len() > 50 {
+        Err(fault("InvalidParameterValue", "a resource has at most 50 tags"))
+    } else {
+        Ok(tags)
+    }
 }
 
 fn tag_list(tags: &BTreeMap<String, String>) -> Value {
@@ -80,10 +91,23 @@ fn tag_list(tags: &BTreeMap<String, String>) -> Value {
 }
 
 /// One page of `all`; the marker is the number of the first item.
-fn page(input: &Value, name: &str, all: Vec<Value>) -> Value {
-    let limit =
-        input["MaxRecords"].as_u64().map_or(100, |limit| usize::try_from(limit).unwrap_or(100)).clamp(1, 100);
-    let start: usize = input["Marker"].as_str().and_then(|marker| marker.parse().ok()).unwrap_or_default();
+fn page(input: &Value, name: &str, all: Vec<Value>) -> Result<Value, ApiError> {
+    let limit = match &input["MaxRecords"] {
+        Value::Null => 100,
+        given => given
+            .as_u64()
+            .and_then(|limit| usize::try_from(limit).ok())
+            .filter(|limit| (20..=100).contains(limit))
+            .ok_or_else(|| {
+                fault("InvalidParameterValue", format!("MaxRecords must be from 20 to 100, not {given}"))
+            })?,
+    };
+    let start: usize = match input["Marker"].as_str() {
+        None | Some("") => 0,
+        Some(marker) => marker.parse().map_err(|_| {
+            fault("InvalidParameterValue", format!("{marker:?} is not a marker of an earlier answer"))
+        })?,
+    };
     let total = all.len();
     let items: Vec<Value> = all.into_iter().skip(start).take(limit).collect();
     let mut answer = Map::new();
@@ -91,7 +115,28 @@ fn page(input: &Value, name: &str, all: Vec<Value>) -> Value {
         answer.insert("Marker".into(), (start + items.len()).to_string().into());
     }
     answer.insert(name.into(), items.into());
-    answer.into()
+    Ok(answer.into())
+}
+
+/// Whether a thing passes the `Filters` of the input. `values` holds what each filter that RDS knows compares; names and
+/// ARNs are both understood.
+fn passes(input: &Value, values: &[(&str, &str)]) -> Result<bool, ApiError> {
+    for filter in input["Filters"].as_array().into_iter().flatten() {
+        let name = required(filter, "Name")?;
+        let value = values.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+        let value = value
+            .ok_or_else(|| fault("InvalidParameterValue", format!("Unrecognized filter name: {name}")))?;
+        let wanted = filter["Values"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        if !wanted.map(name_of).any(|wanted| wanted.eq_ignore_ascii_case(value)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// A name of a thing in the form it is stored in: without the ARN around it, in lower case.
+fn stored(name: &str) -> String {
+    name_of(name).to_lowercase()
 }
 
 fn global_json(global: &Global, state: &State) -> Value {
@@ -121,11 +166,14 @@ fn global_json(global: &Global, state: &State) -> Value {
             })
         })
         .collect();
+    let running =
+        global.operation.as_ref().map(|operation| operation.status).filter(|status| *status != "pending");
     let mut answer = json!({
         "GlobalClusterIdentifier": global.id,
         "GlobalClusterResourceId": format!("cluster-{}", global.id),
         "GlobalClusterArn": format!("arn:aws:rds::{ACCOUNT}:global-cluster:{}", global.id),
-        "Status": if global.operation.as_ref().is_some_and(|operation| operation.status != "pending") { "failing-over" } else { "available" },
+        // A free string in the API's model.
+        "Status": running.unwrap_or("available"),
         "Engine": global.engine,
         "EngineVersion": version,
         "StorageEncrypted": false,
@@ -153,10 +201,11 @@ fn cluster_json(cluster: &Cluster, state: &State) -> Value {
         .instances
         .values()
         .filter(|instance| instance.cluster == cluster.arn)
-        .map(|instance| {
+        .enumerate()
+        .map(|(number, instance)| {
             json!({
                 "DBInstanceIdentifier": name_of(&instance.arn),
-                "IsClusterWriter": !secondary,
+                "IsClusterWriter": !secondary && number == 0,
                 "DBClusterParameterGroupStatus": "in-sync",
                 "PromotionTier": 1,
             })
@@ -174,9 +223,9 @@ fn cluster_json(cluster: &Cluster, state: &State) -> Value {
         "MasterUsername": "shop",
         "Port": cluster.address.as_ref().map_or(DEFAULT_PORT, |address| address.port),
         "DBClusterMembers": instances,
-        "StorageEncrypted": false,
+        "StorageEncrypted": cluster.encrypted,
         "DeletionProtection": false,
-        "ClusterCreateTime": cluster.created.to_string(),
+        "ClusterCreateTime": spoken(cluster.created),
         "TagList": tag_list(&cluster.tags),
     });
     if let Some(address) = &cluster.address {
@@ -184,12 +233,19 @@ fn cluster_json(cluster: &Cluster, state: &State) -> Value {
         answer["Endpoint"] = json!(address.host);
         answer["ReaderEndpoint"] = json!(address.host);
     }
+    if let Some(global) = global {
+        answer["GlobalClusterIdentifier"] = json!(global.id);
+        answer["GlobalWriteForwardingStatus"] = json!("disabled");
+        if secondary {
+            answer["ReplicationSourceIdentifier"] = json!(global.writer());
+        }
+    }
     answer
 }
 
 fn instance_json(instance: &Instance, state: &State) -> Value {
     let cluster = state.clusters.get(&instance.cluster);
-    json!({
+    let mut answer = json!({
         "DBInstanceIdentifier": name_of(&instance.arn),
         "DBInstanceArn": instance.arn,
         "DBInstanceClass": instance.class,
@@ -198,7 +254,12 @@ fn instance_json(instance: &Instance, state: &State) -> Value {
         "Engine": cluster.map(|cluster| cluster.engine.clone()),
         "EngineVersion": cluster.map(|cluster| cluster.version.clone()),
         "TagList": tag_list(&instance.tags),
-    })
+    });
+    let address = cluster.and_then(|cluster| cluster.address.as_ref());
+    if let Some(address) = address.filter(|_| instance.status == "available") {
+        answer["Endpoint"] = json!({"Address": address.host, "Port": address.port});
+    }
+    answer
 }
 
 fn snapshot_json(snapshot: &Snapshot) -> Value {
@@ -206,7 +267,7 @@ fn snapshot_json(snapshot: &Snapshot) -> Value {
         "DBClusterSnapshotIdentifier": name_of(&snapshot.arn),
         "DBClusterSnapshotArn": snapshot.arn,
         "DBClusterIdentifier": snapshot.cluster,
-        "SnapshotCreateTime": snapshot.created.to_string(),
+        "SnapshotCreateTime": spoken(snapshot.created),
         "SnapshotType": snapshot.kind,
         "Status": snapshot.status,
         "PercentProgress": snapshot.percent,
@@ -214,20 +275,6 @@ fn snapshot_json(snapshot: &Snapshot) -> Value {
         "EngineVersion": snapshot.version,
         "StorageEncrypted": snapshot.encrypted,
         "TagList": tag_list(&snapshot.tags),
-    })
-}
-
-fn describe_global_clusters(world: &World, input: &Value) -> Result<Value, ApiError> {
-    world.state(|state| match input["GlobalClusterIdentifier"].as_str() {
-        Some(id) => {
-            let global = state.globals.get(id).ok_or_else(|| no_global(id))?;
-            Ok(json!({"GlobalClusters": [global_json(global, state)]}))
-        }
-        None => Ok(page(
-            input,
-            "GlobalClusters",
-            state.globals.values().map(|global| global_json(global, state)).collect(),
-        )),
     })
 }
 
@@ -239,99 +286,198 @@ fn no_cluster(id: &str) -> ApiError {
     missing("DBClusterNotFoundFault", format!("DBCluster {id} not found."))
 }
 
-fn describe_clusters(world: &World, region: &str, input: &Value) -> Result<Value, ApiError> {
-    world.state(|state| match input["DBClusterIdentifier"].as_str() {
-        Some(id) => {
-            let cluster = state
-                .clusters
-                .get(&arn(region, "cluster", id))
-                .filter(|cluster| region_of(&cluster.arn) == region);
-            Ok(json!({"DBClusters": [cluster_json(cluster.ok_or_else(|| no_cluster(id))?, state)]}))
-        }
-        None => {
-            let here = state.clusters.values().filter(|cluster| region_of(&cluster.arn) == region);
-            Ok(page(input, "DBClusters", here.map(|cluster| cluster_json(cluster, state)).collect()))
-        }
-    })
-}
-
-/// The values of a filter of the input, if it is there.
-fn filter<'a>(input: &'a Value, name: &str) -> Option<Vec<&'a str>> {
-    let filter = input["Filters"].as_array()?.iter().find(|filter| filter["Name"] == *name)?;
-    Some(filter["Values"].as_array()?.iter().filter_map(Value::as_str).collect())
-}
-
-fn describe_instances(world: &World, region: &str, input: &Value) -> Result<Value, ApiError> {
-    let clusters = filter(input, "db-cluster-id");
-    world.state(|state| {
-        let here = state.instances.values().filter(|instance| region_of(&instance.arn) == region);
-        if let Some(id) = input["DBInstanceIdentifier"].as_str() {
-            let found = here.into_iter().find(|instance| name_of(&instance.arn) == name_of(id));
-            let found =
-                found.ok_or_else(|| missing("DBInstanceNotFound", format!("DBInstance {id} not found.")))?;
-            return Ok(json!({"DBInstances": [instance_json(found, state)]}));
-        }
-        let wanted = here.filter(|instance| {
-            clusters.as_ref().is_none_or(|all| all.iter().any(|c| name_of(c) == name_of(&instance.cluster)))
-        });
-        Ok(page(input, "DBInstances", wanted.map(|instance| instance_json(instance, state)).collect()))
-    })
-}
-
-fn describe_snapshots(world: &World, region: &str, input: &Value) -> Result<Value, ApiError> {
-    let name = input["DBClusterSnapshotIdentifier"].as_str().map(|id| name_of(id).to_owned());
-    let cluster = input["DBClusterIdentifier"].as_str().map(name_of);
-    let kind = input["SnapshotType"].as_str();
-    world.state(|state| {
-        let found: Vec<Value> = state
-            .snapshots
-            .values()
-            .filter(|snapshot| region_of(&snapshot.arn) == region)
-            .filter(|snapshot| name.as_deref().is_none_or(|name| name_of(&snapshot.arn) == name))
-            .filter(|snapshot| cluster.is_none_or(|cluster| snapshot.cluster == cluster))
-            .filter(|snapshot| kind.is_none_or(|kind| snapshot.kind == kind))
-            .map(snapshot_json)
-            .collect();
-        match name {
-            Some(name) if found.is_empty() => Err(no_snapshot(&name)),
-            _ => Ok(page(input, "DBClusterSnapshots", found)),
-        }
-    })
+fn no_instance(id: &str) -> ApiError {
+    missing("DBInstanceNotFound", format!("DBInstance {id} not found."))
 }
 
 fn no_snapshot(name: &str) -> ApiError {
     missing("DBClusterSnapshotNotFoundFault", format!("DBClusterSnapshot {name} not found."))
 }
 
+/// A text member of the input, if it is there.
+fn text<'a>(input: &'a Value, name: &str) -> Option<&'a str> {
+    input[name].as_str().filter(|text| !text.is_empty())
+}
+
+/// A truth value of the input; absent is false.
+fn flag(input: &Value, name: &str) -> Result<bool, ApiError> {
+    match &input[name] {
+        Value::Null => Ok(false),
+        Value::Bool(value) => Ok(*value),
+        other => Err(fault("InvalidParameterValue", format!("{name} must be true or false, not {other}"))),
+    }
+}
+
+/// The ARN of the thing that an input names by its name or its ARN; `None` for an ARN of another Region.
+fn here(region: &str, kind: &str, name: &str) -> Option<String> {
+    let arn = arn(region, kind, name);
+    (region_of(&arn) == region).then_some(arn)
+}
+
+/// The values in `all` that pass the filters, as JSON, with the first error if there is one.
+fn listed<'a, T: 'a>(
+    all: impl Iterator<Item = &'a T>,
+    passes: impl Fn(&T) -> Result<bool, ApiError>,
+    json: impl Fn(&T) -> Value,
+) -> Result<Vec<Value>, ApiError> {
+    all.map(|one| Ok(passes(one)?.then(|| json(one)))).filter_map(Result::transpose).collect()
+}
+
+fn describe_global_clusters(world: &World, input: &Value) -> Result<Value, ApiError> {
+    world.state(|state| {
+        if let Some(id) = text(input, "GlobalClusterIdentifier") {
+            let global = state.globals.get(&id.to_lowercase()).ok_or_else(|| no_global(id))?;
+            return Ok(json!({"GlobalClusters": [global_json(global, state)]}));
+        }
+        // `region` is the one filter: a member there is enough.
+        let wanted = |global: &Global| {
+            let members =
+                global.members.iter().map(|member| passes(input, &[("region", region_of(&member.arn))]));
+            members.collect::<Result<Vec<_>, _>>().map(|passed| passed.contains(&true))
+        };
+        page(input, "GlobalClusters", listed(state.globals.values(), wanted, |one| global_json(one, state))?)
+    })
+}
+
+fn describe_clusters(world: &World, region: &str, input: &Value) -> Result<Value, ApiError> {
+    world.state(|state| {
+        if let Some(id) = text(input, "DBClusterIdentifier") {
+            let cluster = here(region, "cluster", id).and_then(|arn| state.clusters.get(&arn));
+            return Ok(json!({"DBClusters": [cluster_json(cluster.ok_or_else(|| no_cluster(id))?, state)]}));
+        }
+        let all = state.clusters.values().filter(|cluster| region_of(&cluster.arn) == region);
+        let wanted =
+            |one: &Cluster| passes(input, &[("db-cluster-id", name_of(&one.arn)), ("engine", &one.engine)]);
+        page(input, "DBClusters", listed(all, wanted, |one| cluster_json(one, state))?)
+    })
+}
+
+fn describe_instances(world: &World, region: &str, input: &Value) -> Result<Value, ApiError> {
+    world.state(|state| {
+        if let Some(id) = text(input, "DBInstanceIdentifier") {
+            let instance = here(region, "db", id).and_then(|arn| state.instances.get(&arn));
+            return Ok(
+                json!({"DBInstances": [instance_json(instance.ok_or_else(|| no_instance(id))?, state)]}),
+            );
+        }
+        let all = state.instances.values().filter(|instance| region_of(&instance.arn) == region);
+        let wanted = |one: &Instance| {
+            let engine = state.clusters.get(&one.cluster).map_or("", |cluster| &cluster.engine);
+            let values = [
+                ("db-cluster-id", name_of(&one.cluster)),
+                ("db-instance-id", name_of(&one.arn)),
+                ("engine", engine),
+            ];
+            passes(input, &values)
+        };
+        page(input, "DBInstances", listed(all, wanted, |one| instance_json(one, state))?)
+    })
+}
+
+fn describe_snapshots(world: &World, region: &str, input: &Value) -> Result<Value, ApiError> {
+    let name = text(input, "DBClusterSnapshotIdentifier").map(stored);
+    let cluster = text(input, "DBClusterIdentifier").map(stored);
+    let kind = text(input, "SnapshotType");
+    if name.is_some() && cluster.is_some() {
+        return Err(fault(
+            "InvalidParameterCombination",
+            "DBClusterIdentifier and DBClusterSnapshotIdentifier can't be used together",
+        ));
+    }
+    world.state(|state| {
+        let all = state
+            .snapshots
+            .values()
+            .filter(|snapshot| region_of(&snapshot.arn) == region)
+            .filter(|snapshot| name.as_deref().is_none_or(|name| name_of(&snapshot.arn) == name))
+            .filter(|snapshot| cluster.as_deref().is_none_or(|cluster| snapshot.cluster == cluster))
+            // Nothing here is shared with another account or public.
+            .filter(|snapshot| kind.is_none_or(|kind| snapshot.kind == kind));
+        let wanted = |one: &Snapshot| {
+            let values = [
+                ("db-cluster-id", one.cluster.as_str()),
+                ("db-cluster-snapshot-id", name_of(&one.arn)),
+                ("snapshot-type", one.kind),
+                ("engine", &one.engine),
+            ];
+            passes(input, &values)
+        };
+        let found = listed(all, wanted, snapshot_json)?;
+        match &name {
+            Some(name) if found.is_empty() => Err(no_snapshot(name)),
+            _ => page(input, "DBClusterSnapshots", found),
+        }
+    })
+}
+
+/// Events of the last hour, of `Duration` minutes, or from `StartTime` on.
 fn describe_events(world: &World, region: &str, input: &Value) -> Result<Value, ApiError> {
-    let source = input["SourceIdentifier"].as_str();
-    let source_type = input["SourceType"].as_str();
+    let source = text(input, "SourceIdentifier").map(stored);
+    let source_type = text(input, "SourceType");
+    if source.is_some() && source_type.is_none() {
+        return Err(fault("InvalidParameterCombination", "SourceIdentifier needs a SourceType"));
+    }
+    let time = |name: &str| -> Result<Option<Timestamp>, ApiError> {
+        let parse = |text: &str| {
+            text.parse().map_err(|_| fault("InvalidParameterValue", format!("{name} must be a time")))
+        };
+        text(input, name).map(parse).transpose()
+    };
+    let minutes = input["Duration"].as_i64().unwrap_or(60);
+    let from = time("StartTime")?.unwrap_or(world.clock.now() - SignedDuration::from_mins(minutes));
+    let to = time("EndTime")?.unwrap_or(Timestamp::MAX);
+    let categories: Vec<&str> =
+        input["EventCategories"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     world.state(|state| {
         let found = state
             .rds_events
             .iter()
-            .filter(|event| event.region == region && source.is_none_or(|source| event.source == source))
-            .filter(|event| source_type.is_none_or(|kind| event.source_type == kind))
-            .map(|event| json!({
-                "SourceIdentifier": event.source,
-                "SourceType": event.source_type,
-                "Message": format!("{} {}", event.id, event.message).trim_start(),
-                "EventCategories": [if event.source_type == "db-cluster" { "global failover" } else { "backup" }],
-                "Date": event.at.to_string(),
-            }))
+            .filter(|event| event.region == region && event.at >= from && event.at <= to)
+            .filter(|event| source.as_deref().is_none_or(|source| event.source == source))
+            .filter(|event| source_type.is_none_or(|kind| event.api_source_type() == kind))
+            .filter(|event| categories.is_empty() || categories.contains(&event.category()))
+            .map(|event| {
+                json!({
+                    "SourceIdentifier": event.source,
+                    "SourceType": event.api_source_type(),
+                    // The API has no member for the event's id; EventBridge's events do.
+                    "Message": format!("{} {}", event.id, event.message).trim_start(),
+                    "EventCategories": [event.category()],
+                    "Date": spoken(event.at),
+                })
+            })
             .collect();
-        Ok(page(input, "Events", found))
+        page(input, "Events", found)
     })
 }
 
-/// What a failover and a switchover have in common: the target, and whether it can be.
-fn check_operation(state: &State, id: &str, target: &str) -> Result<String, ApiError> {
+/// Fails over or switches over: checks that it can be, and enters it as `pending`, under one lock, so that of two calls
+/// at once only one is accepted.
+fn begin(world: &Arc<World>, region: &str, input: &Value, loss: bool) -> Result<Value, ApiError> {
+    let id = required(input, "GlobalClusterIdentifier")?.to_lowercase();
+    let target = required(input, "TargetDbClusterIdentifier")?;
+    let answer = world.state(|state| {
+        let from = check_operation(state, region, &id, target, loss)?;
+        let global = state.globals.get_mut(&id).ok_or_else(|| no_global(&id))?;
+        global.operation = Some(Operation { status: "pending", from, to: target.to_owned(), loss });
+        one_global(state, &id)
+    })?;
+    world.begin_operation(&id);
+    Ok(answer)
+}
+
+/// Whether a failover or switchover can be; the ARN of the primary if so.
+fn check_operation(
+    state: &State,
+    region: &str,
+    id: &str,
+    target: &str,
+    loss: bool,
+) -> Result<String, ApiError> {
     let global = state.globals.get(id).ok_or_else(|| no_global(id))?;
     if !target.starts_with("arn:") {
-        return Err(fault(
-            "InvalidParameterValue",
-            format!("TargetDbClusterIdentifier must be an ARN, not {target:?}"),
-        ));
+        let message = format!("TargetDbClusterIdentifier must be an ARN, not {target:?}");
+        return Err(fault("InvalidParameterValue", message));
     }
     let member =
         global.members.iter().find(|member| member.arn == target).ok_or_else(|| no_cluster(target))?;
@@ -344,124 +490,132 @@ fn check_operation(state: &State, id: &str, target: &str) -> Result<String, ApiE
             ),
         ));
     }
+    let refused = |message: String| Err(fault("InvalidDBClusterStateFault", message));
     if member.is_writer {
-        return Err(fault("InvalidDBClusterStateFault", format!("{target} already is the primary of {id}")));
+        return refused(format!("{target} already is the primary of {id}"));
     }
-    let writer = global
-        .members
-        .iter()
-        .find(|member| member.is_writer)
-        .map(|member| member.arn.clone())
-        .unwrap_or_default();
-    let version = |arn: &str| state.clusters.get(arn).map(|cluster| cluster.version.clone());
-    if version(&writer) != version(target) {
-        return Err(fault(
-            "InvalidDBClusterStateFault",
-            format!("The engine versions of {writer} and {target} differ: managed failover is not possible"),
+    let writer = global.writer().unwrap_or_default().to_owned();
+    // Failover asks the Region that takes over, as the other one may be down; switchover asks the primary.
+    let (operation, place) = if loss { ("failover", target) } else { ("switchover", writer.as_str()) };
+    if region_of(place) != region {
+        let message = format!("a {operation} to {target} must be called in {}", region_of(place));
+        return Err(fault("InvalidParameterValue", message));
+    }
+    if member.synchronization != "connected" {
+        return refused(format!("{target} is not synchronized, it is {}", member.synchronization));
+    }
+    if !loss && (state.cut.contains(target) || state.isolated.contains(region_of(target))) {
+        return refused(format!("{target} is not synchronized, its primary can't reach it"));
+    }
+    let entry = |arn: &str| state.clusters.get(arn).ok_or_else(|| no_cluster(arn));
+    let (old, new) = (entry(&writer)?, entry(target)?);
+    if old.version != new.version {
+        return refused(format!(
+            "{writer} has engine version {} and {target} {}: managed failover and switchover need the same",
+            old.version, new.version
         ));
+    }
+    if new.status != "available" {
+        return refused(format!("{target} is {}", new.status));
     }
     if !state.instances.values().any(|instance| instance.cluster == target && instance.status == "available")
     {
-        return Err(fault("InvalidDBClusterStateFault", format!("{target} has no available instance")));
+        return refused(format!("{target} has no available instance"));
     }
     Ok(writer)
 }
 
 fn fail_over(world: &Arc<World>, region: &str, input: &Value) -> Result<Value, ApiError> {
-    let id = required(input, "GlobalClusterIdentifier")?;
-    let target = required(input, "TargetDbClusterIdentifier")?;
-    if input["AllowDataLoss"].as_bool() != Some(true) {
-        if input["Switchover"].as_bool() == Some(true) {
-            return switch_over(world, region, input);
-        }
-        return Err(fault("InvalidParameterCombination", "AllowDataLoss or Switchover must be true"));
+    let (loss, switchover) = (flag(input, "AllowDataLoss")?, flag(input, "Switchover")?);
+    if loss && switchover {
+        let message = "AllowDataLoss and Switchover can't be specified together";
+        return Err(fault("InvalidParameterCombination", message));
     }
-    let from = world.state(|state| check_operation(state, id, target))?;
-    if region_of(target) != region {
-        return Err(fault(
-            "InvalidParameterValue",
-            format!("call FailoverGlobalCluster in the Region of the target, {}", region_of(target)),
-        ));
-    }
-    world.begin_operation(id, from, target.to_owned(), true);
-    one_global(world, id)
+    // Without AllowDataLoss it is a switchover, says the API's reference.
+    begin(world, region, input, loss)
 }
 
 fn switch_over(world: &Arc<World>, region: &str, input: &Value) -> Result<Value, ApiError> {
-    let id = required(input, "GlobalClusterIdentifier")?;
-    let target = required(input, "TargetDbClusterIdentifier")?;
-    let from = world.state(|state| {
-        let from = check_operation(state, id, target)?;
-        let connected = state.globals[id].members.iter().all(|member| member.synchronization == "connected");
-        if !connected || state.isolated.contains(region_of(target)) {
-            return Err(fault("InvalidGlobalClusterStateFault", format!("{target} is not synchronized")));
-        }
-        Ok(from)
-    })?;
-    if region_of(&from) != region {
-        return Err(fault(
-            "InvalidParameterValue",
-            format!("call SwitchoverGlobalCluster in the Region of the primary, {}", region_of(&from)),
-        ));
-    }
-    world.begin_operation(id, from, target.to_owned(), false);
-    one_global(world, id)
+    begin(world, region, input, false)
 }
 
-fn one_global(world: &World, id: &str) -> Result<Value, ApiError> {
-    world.state(|state| {
-        let global = state.globals.get(id).ok_or_else(|| no_global(id))?;
-        Ok(json!({"GlobalCluster": global_json(global, state)}))
-    })
+fn one_global(state: &State, id: &str) -> Result<Value, ApiError> {
+    let global = state.globals.get(id).ok_or_else(|| no_global(id))?;
+    Ok(json!({"GlobalCluster": global_json(global, state)}))
 }
 
-fn remove_member(world: &World, input: &Value) -> Result<Value, ApiError> {
-    let id = required(input, "GlobalClusterIdentifier")?;
+fn remove_member(world: &Arc<World>, input: &Value) -> Result<Value, ApiError> {
+    let id = required(input, "GlobalClusterIdentifier")?.to_lowercase();
     let member = required(input, "DbClusterIdentifier")?;
-    world.state(|state| {
-        let global = state.globals.get_mut(id).ok_or_else(|| no_global(id))?;
-        let before = global.members.len();
-        global.members.retain(|one| one.arn != member);
-        if global.members.len() == before { Err(no_cluster(member)) } else { Ok(()) }
+    let answer = world.state(|state| {
+        let global = state.globals.get(&id).ok_or_else(|| no_global(&id))?;
+        let found = global.members.iter().find(|one| one.arn == member).ok_or_else(|| no_cluster(member))?;
+        if global.operation.is_some() {
+            let message =
+                format!("Global cluster {id} is in an invalid state: a failover or switchover runs");
+            return Err(fault("InvalidGlobalClusterStateFault", message));
+        }
+        if found.is_writer && global.members.len() > 1 {
+            let message = format!("{member} is the primary of {id}: remove the secondaries first");
+            return Err(fault("InvalidGlobalClusterStateFault", message));
+        }
+        let cluster = state.clusters.get_mut(member).ok_or_else(|| no_cluster(member))?;
+        if cluster.status != "available" {
+            return Err(fault("InvalidDBClusterStateFault", format!("{member} is {}", cluster.status)));
+        }
+        cluster.status = "promoting";
+        one_global(state, &id)
     })?;
-    one_global(world, id)
+    world.begin_detach(id, member.to_owned());
+    Ok(answer)
 }
 
 fn copy_snapshot(world: &Arc<World>, region: &str, input: &Value) -> Result<Value, ApiError> {
-    let source = required(input, "SourceDBClusterSnapshotIdentifier")?;
-    let target = required(input, "TargetDBClusterSnapshotIdentifier")?;
-    check_name(target, 255)?;
-    let source = arn(region, "cluster-snapshot", source);
-    let target = arn(region, "cluster-snapshot", target);
+    let source = arn(region, "cluster-snapshot", required(input, "SourceDBClusterSnapshotIdentifier")?);
+    let name = required(input, "TargetDBClusterSnapshotIdentifier")?;
+    check_name(name)?;
+    let target = arn(region, "cluster-snapshot", name);
+    let key = text(input, "KmsKeyId");
     let answer = world.state(|state| {
-        let from = state.snapshots.get(&source).ok_or_else(|| no_snapshot(&source))?.clone();
         if state.isolated.contains(region_of(&source)) {
-            return Err(fault("InvalidDBClusterSnapshotStateFault", "the source Region can't be reached"));
+            return Err(ApiError {
+                status: 500,
+                code: "InternalFailure".into(),
+                message: format!("the Region of {source} can't be reached"),
+            });
         }
+        let from = state.snapshots.get(&source).ok_or_else(|| no_snapshot(&source))?.clone();
         if from.status != "available" {
-            return Err(fault("InvalidDBClusterSnapshotStateFault", format!("{source} is {}", from.status)));
+            let message = format!("{source} is {}, it must be available", from.status);
+            return Err(fault("InvalidDBClusterSnapshotStateFault", message));
         }
         if state.snapshots.contains_key(&target) {
-            return Err(fault(
-                "DBClusterSnapshotAlreadyExistsFault",
-                format!("{} already exists", name_of(&target)),
-            ));
+            return Err(fault("DBClusterSnapshotAlreadyExistsFault", format!("{name} already exists")));
         }
-        if from.encrypted && region_of(&source) != region && input["KmsKeyId"].as_str().is_none() {
-            return Err(fault(
-                "InvalidParameterCombination",
-                "an encrypted snapshot needs a KmsKeyId of this Region",
-            ));
+        match key {
+            Some(_) if !from.encrypted => {
+                let message = "an unencrypted snapshot can't be copied to an encrypted one";
+                return Err(fault("InvalidParameterCombination", message));
+            }
+            Some(key) if key.starts_with("arn:") && region_of(key) != region => {
+                let message = format!("KMS key {key} is not in {region}");
+                return Err(fault("KMSKeyNotAccessibleFault", message));
+            }
+            None if from.encrypted && region_of(&source) != region => {
+                let message = "an encrypted snapshot from another Region needs a KmsKeyId of this one";
+                return Err(fault("InvalidParameterCombination", message));
+            }
+            _ => {}
         }
-        // A copy keeps the time of the original (AWS: the time is that of the source).
-        let copy = Snapshot {
-            arn: target.clone(),
-            kind: "manual",
-            status: "copying",
-            percent: 0,
-            tags: tags_of(input),
-            ..from
-        };
+        let mut tags = tags_of(input)?;
+        if flag(input, "CopyTags")? {
+            // What the call itself says wins.
+            let own = std::mem::replace(&mut tags, from.tags.clone());
+            tags.extend(own);
+        }
+        // A copy keeps the time of the original.
+        let copy =
+            Snapshot { arn: target.clone(), kind: "manual", status: "copying", percent: 0, tags, ..from };
         let answer = snapshot_json(&copy);
         state.snapshots.insert(target.clone(), copy);
         Ok(json!({"DBClusterSnapshot": answer}))
@@ -470,27 +624,39 @@ fn copy_snapshot(world: &Arc<World>, region: &str, input: &Value) -> Result<Valu
     Ok(answer)
 }
 
+/// The numbers in an engine version, to compare by.
+fn numbers(version: &str) -> Vec<u32> {
+    version.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect()
+}
+
 fn restore(world: &Arc<World>, region: &str, input: &Value) -> Result<Value, ApiError> {
     let name = required(input, "DBClusterIdentifier")?;
-    let snapshot = arn(region, "cluster-snapshot", required(input, "SnapshotIdentifier")?);
-    required(input, "Engine")?;
-    check_name(name, 63)?;
+    let snapshot = required(input, "SnapshotIdentifier")?;
+    let engine = required(input, "Engine")?;
+    check_name(name)?;
     let cluster = arn(region, "cluster", name);
+    // A snapshot of another Region has to be copied here first.
+    let snapshot = here(region, "cluster-snapshot", snapshot).ok_or_else(|| no_snapshot(snapshot))?;
     let created = world.clock.now();
     let answer = world.state(|state| {
-        let from = state.snapshots.get(&snapshot).filter(|snapshot| region_of(&snapshot.arn) == region);
-        let from = from.ok_or_else(|| no_snapshot(&snapshot))?;
-        if from.status != "available" {
-            return Err(fault(
-                "InvalidDBClusterSnapshotStateFault",
-                format!("{snapshot} is {}", from.status),
-            ));
-        }
         if state.clusters.contains_key(&cluster) {
             return Err(fault("DBClusterAlreadyExistsFault", format!("{name} already exists")));
         }
-        // Not named, AWS takes the Region's default version, which may be another.
-        let version = input["EngineVersion"].as_str().unwrap_or("8.0.mysql_aurora.3.10.0").to_owned();
+        let from = state.snapshots.get(&snapshot).ok_or_else(|| no_snapshot(&snapshot))?;
+        if from.status != "available" {
+            let message = format!("{snapshot} is {}, it must be available", from.status);
+            return Err(fault("InvalidDBClusterSnapshotStateFault", message));
+        }
+        if engine != from.engine {
+            let message = format!("the snapshot is of engine {}, not {engine}", from.engine);
+            return Err(fault("InvalidParameterCombination", message));
+        }
+        let version = text(input, "EngineVersion").unwrap_or(DEFAULT_VERSION).to_owned();
+        if numbers(&version) < numbers(&from.version) {
+            let message =
+                format!("the snapshot has engine version {}, which can't become {version}", from.version);
+            return Err(fault("InvalidParameterCombination", message));
+        }
         let entry = Cluster {
             arn: cluster.clone(),
             status: "creating",
@@ -498,7 +664,9 @@ fn restore(world: &Arc<World>, region: &str, input: &Value) -> Result<Value, Api
             version,
             database: from.database.clone(),
             address: None,
-            tags: tags_of(input),
+            encrypted: from.encrypted,
+            serverless: input["ServerlessV2ScalingConfiguration"].is_object(),
+            tags: tags_of(input)?,
             created,
         };
         let answer = cluster_json(&entry, state);
@@ -512,14 +680,27 @@ fn restore(world: &Arc<World>, region: &str, input: &Value) -> Result<Value, Api
 fn create_instance(world: &Arc<World>, region: &str, input: &Value) -> Result<Value, ApiError> {
     let name = required(input, "DBInstanceIdentifier")?;
     let class = required(input, "DBInstanceClass")?;
-    required(input, "Engine")?;
-    check_name(name, 63)?;
-    let cluster = arn(region, "cluster", required(input, "DBClusterIdentifier")?);
+    let engine = required(input, "Engine")?;
+    let parent = required(input, "DBClusterIdentifier")?;
+    check_name(name)?;
+    if !class.starts_with("db.") {
+        return Err(fault("InvalidParameterValue", format!("Invalid DB Instance class: {class}")));
+    }
+    let cluster = here(region, "cluster", parent).ok_or_else(|| no_cluster(parent))?;
     let instance = arn(region, "db", name);
     let answer = world.state(|state| {
-        let status = state.clusters.get(&cluster).ok_or_else(|| no_cluster(&cluster))?.status;
-        if status == "deleting" {
-            return Err(fault("InvalidDBClusterStateFault", format!("{cluster} is deleting")));
+        let entry = state.clusters.get(&cluster).ok_or_else(|| no_cluster(parent))?;
+        if !["available", "creating"].contains(&entry.status) {
+            return Err(fault("InvalidDBClusterStateFault", format!("{parent} is {}", entry.status)));
+        }
+        if engine != entry.engine {
+            let message = format!("{parent} is of engine {}, not {engine}", entry.engine);
+            return Err(fault("InvalidParameterCombination", message));
+        }
+        if class == "db.serverless" && !entry.serverless {
+            let message =
+                format!("{parent} has no ServerlessV2ScalingConfiguration, which db.serverless needs");
+            return Err(fault("InvalidDBClusterStateFault", message));
         }
         if state.instances.contains_key(&instance) {
             return Err(fault("DBInstanceAlreadyExists", format!("{name} already exists")));
@@ -529,7 +710,7 @@ fn create_instance(world: &Arc<World>, region: &str, input: &Value) -> Result<Va
             cluster: cluster.clone(),
             class: class.to_owned(),
             status: "creating",
-            tags: tags_of(input),
+            tags: tags_of(input)?,
         };
         let answer = instance_json(&entry, state);
         state.instances.insert(instance.clone(), entry);
@@ -541,11 +722,13 @@ fn create_instance(world: &Arc<World>, region: &str, input: &Value) -> Result<Va
 
 fn delete_instance(world: &Arc<World>, region: &str, input: &Value) -> Result<Value, ApiError> {
     let name = required(input, "DBInstanceIdentifier")?;
-    let instance = arn(region, "db", name);
+    if text(input, "FinalDBSnapshotIdentifier").is_some() {
+        let message = "an instance of a cluster has no final snapshot, its cluster has";
+        return Err(fault("InvalidParameterCombination", message));
+    }
+    let instance = here(region, "db", name).ok_or_else(|| no_instance(name))?;
     let answer = world.state(|state| {
-        let entry = state.instances.get_mut(&instance);
-        let entry =
-            entry.ok_or_else(|| missing("DBInstanceNotFound", format!("DBInstance {name} not found.")))?;
+        let entry = state.instances.get_mut(&instance).ok_or_else(|| no_instance(name))?;
         if entry.status == "deleting" {
             return Err(fault("InvalidDBInstanceState", format!("{name} is being deleted")));
         }
@@ -553,83 +736,108 @@ fn delete_instance(world: &Arc<World>, region: &str, input: &Value) -> Result<Va
         let entry = entry.clone();
         Ok(json!({"DBInstance": instance_json(&entry, state)}))
     })?;
-    world.begin_deletion(instance);
+    world.begin_instance_deletion(instance);
     Ok(answer)
 }
 
 fn delete_cluster(world: &Arc<World>, region: &str, input: &Value) -> Result<Value, ApiError> {
     let name = required(input, "DBClusterIdentifier")?;
-    let cluster = arn(region, "cluster", name);
-    if input["SkipFinalSnapshot"].as_bool() != Some(true)
-        && input["FinalDBSnapshotIdentifier"].as_str().is_none()
-    {
-        return Err(fault(
-            "InvalidParameterCombination",
-            "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is true",
-        ));
+    let cluster = here(region, "cluster", name).ok_or_else(|| no_cluster(name))?;
+    let last = text(input, "FinalDBSnapshotIdentifier");
+    match (flag(input, "SkipFinalSnapshot")?, last) {
+        (true, None) => {}
+        (false, Some(last)) => check_name(last)?,
+        _ => {
+            let message =
+                "FinalDBSnapshotIdentifier is needed unless SkipFinalSnapshot is true, and only then";
+            return Err(fault("InvalidParameterCombination", message));
+        }
     }
+    let last = last.map(|name| arn(region, "cluster-snapshot", name));
+    let now = world.clock.now();
     let answer = world.state(|state| {
         let entry = state.clusters.get(&cluster).ok_or_else(|| no_cluster(name))?;
-        if entry.status == "deleting" {
-            return Err(fault("InvalidDBClusterStateFault", format!("{name} is being deleted")));
+        if !["available", "failed"].contains(&entry.status) {
+            return Err(fault("InvalidDBClusterStateFault", format!("{name} is {}", entry.status)));
         }
-        if state.instances.values().any(|instance| instance.cluster == cluster) {
-            return Err(fault(
-                "InvalidDBClusterStateFault",
-                "Cluster cannot be deleted, it still contains DB instances.",
-            ));
+        if state.instances.values().any(|one| one.cluster == cluster && one.status != "deleting") {
+            let message = "Cluster cannot be deleted, it still contains DB instances in non-deleting state.";
+            return Err(fault("InvalidDBClusterStateFault", message));
         }
         if state.globals.values().any(|global| global.members.iter().any(|member| member.arn == cluster)) {
-            return Err(fault(
-                "InvalidDBClusterStateFault",
-                format!("{name} is a member of a global cluster"),
-            ));
+            let message =
+                "This cluster is a part of a global cluster, please remove it from globalcluster first";
+            return Err(fault("InvalidDBClusterStateFault", message));
         }
-        let answer = cluster_json(entry, state);
-        if let Some(entry) = state.clusters.get_mut(&cluster) {
-            entry.status = "deleting";
+        let snapshot = last.as_ref().map(|arn| Snapshot::of(entry, arn, "manual", "creating", now));
+        if let Some(snapshot) = snapshot {
+            if state.snapshots.contains_key(&snapshot.arn) {
+                let message = format!("{} already exists", name_of(&snapshot.arn));
+                return Err(fault("DBClusterSnapshotAlreadyExistsFault", message));
+            }
+            state.snapshots.insert(snapshot.arn.clone(), snapshot);
         }
-        Ok(json!({"DBCluster": answer}))
+        let entry = state.clusters.get_mut(&cluster).ok_or_else(|| no_cluster(name))?;
+        entry.status = "deleting";
+        let entry = entry.clone();
+        Ok(json!({"DBCluster": cluster_json(&entry, state)}))
     })?;
-    world.begin_deletion(cluster);
+    if let Some(last) = last {
+        world.begin_final_snapshot(cluster.clone(), last);
+    }
+    world.begin_cluster_deletion(cluster);
     Ok(answer)
 }
 
 fn delete_snapshot(world: &Arc<World>, region: &str, input: &Value) -> Result<Value, ApiError> {
     let name = required(input, "DBClusterSnapshotIdentifier")?;
-    let snapshot = arn(region, "cluster-snapshot", name);
+    let snapshot = here(region, "cluster-snapshot", name).ok_or_else(|| no_snapshot(name))?;
     let entry = world.state(|state| {
-        let kind = state.snapshots.get(&snapshot).ok_or_else(|| no_snapshot(name))?.kind;
-        if kind != "manual" {
-            return Err(fault("InvalidDBClusterSnapshotStateFault", "only manual snapshots can be deleted"));
+        let entry = state.snapshots.get(&snapshot).ok_or_else(|| no_snapshot(name))?;
+        if entry.kind != "manual" || entry.status == "creating" {
+            let message = "only manual snapshots that are not being created can be deleted";
+            return Err(fault("InvalidDBClusterSnapshotStateFault", message));
         }
+        // One that is still `copying` may go: that cancels the copy.
         state.snapshots.remove(&snapshot).ok_or_else(|| no_snapshot(name))
     })?;
     let again = Arc::clone(world);
-    world.spawn(async move {
-        // What is not removed here goes with the sandbox's folder.
-        let _ = again.servers.delete_snapshot(&snapshot).await;
-    });
-    Ok(json!({"DBClusterSnapshot": snapshot_json(&entry)}))
+    world.spawn(async move { again.remove_snapshot(&snapshot).await });
+    let mut answer = snapshot_json(&entry);
+    answer["Status"] = json!("deleted");
+    Ok(json!({"DBClusterSnapshot": answer}))
 }
 
-fn tags_mut<'a>(state: &'a mut State, arn: &str) -> Option<&'a mut BTreeMap<String, String>> {
-    let cluster = state.clusters.get_mut(arn).map(|cluster| &mut cluster.tags);
-    let instance = state.instances.get_mut(arn).map(|instance| &mut instance.tags);
-    let snapshot = state.snapshots.get_mut(arn).map(|snapshot| &mut snapshot.tags);
-    cluster.or(instance).or(snapshot)
+fn tags_mut<'a>(
+    state: &'a mut State,
+    region: &str,
+    arn: &str,
+) -> Result<&'a mut BTreeMap<String, String>, ApiError> {
+    if !arn.starts_with("arn:aws:rds:") || region_of(arn) != region {
+        let message = format!("ResourceName must be the ARN of a resource in {region}, not {arn:?}");
+        return Err(fault("InvalidParameterValue", message));
+    }
+    match arn.split(':').nth(5) {
+        Some("cluster") => {
+            state.clusters.get_mut(arn).map(|one| &mut one.tags).ok_or_else(|| no_cluster(arn))
+        }
+        Some("db") => state.instances.get_mut(arn).map(|one| &mut one.tags).ok_or_else(|| no_instance(arn)),
+        Some("cluster-snapshot") => {
+            state.snapshots.get_mut(arn).map(|one| &mut one.tags).ok_or_else(|| no_snapshot(arn))
+        }
+        _ => Err(fault("InvalidParameterValue", format!("the sandbox has no tags on {arn}"))),
+    }
 }
 
-fn add_tags(world: &World, input: &Value) -> Result<Value, ApiError> {
+fn add_tags(world: &World, region: &str, input: &Value) -> Result<Value, ApiError> {
     let arn = required(input, "ResourceName")?;
     world.state(|state| {
-        tags_mut(state, arn).ok_or_else(|| no_cluster(arn))?.extend(tags_of(input));
+        tags_mut(state, region, arn)?.extend(tags_of(input)?);
         Ok(json!({}))
     })
 }
 
-fn list_tags(world: &World, input: &Value) -> Result<Value, ApiError> {
+fn list_tags(world: &World, region: &str, input: &Value) -> Result<Value, ApiError> {
     let arn = required(input, "ResourceName")?;
-    world
-        .state(|state| Ok(json!({"TagList": tag_list(tags_mut(state, arn).ok_or_else(|| no_cluster(arn))?)})))
+    world.state(|state| Ok(json!({"TagList": tag_list(tags_mut(state, region, arn)?)})))
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::aurora::region_of;
 use super::{ApiError, Call, World, required, unknown};
 use crate::ACCOUNT;
 
@@ -12,10 +13,14 @@ pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
         return Err(unknown(call));
     }
     let id = required(&call.input, "SecretId")?;
-    // An ARN ends in the name and a hyphen with six characters.
-    let name = id
-        .split_once(":secret:")
-        .map_or(id, |(_, rest)| rest.rsplit_once('-').map_or(rest, |(name, _)| name));
+    let missing =
+        || ApiError::new("ResourceNotFoundException", format!("Secrets Manager can't find the secret {id}"));
+    let name = match id.split_once(":secret:") {
+        Some(_) if region_of(id) != call.region => return Err(missing()),
+        // An ARN ends in the name and a hyphen with six characters.
+        Some((_, rest)) => rest.rsplit_once('-').map_or(rest, |(name, _)| name),
+        None => id,
+    };
     world
         .state(|state| state.secrets.get(&(call.region.clone(), name.to_owned())).cloned())
         .map(|text| {
@@ -27,7 +32,5 @@ pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
                 "VersionStages": ["AWSCURRENT"],
             })
         })
-        .ok_or_else(|| {
-            ApiError::new("ResourceNotFoundException", format!("Secrets Manager can't find the secret {id}"))
-        })
+        .ok_or_else(missing)
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::aurora::region_of;
 use super::{ApiError, Call, Message, World, required, unknown};
 
 /// Most characters of a subject, and most bytes of a message (SNS quotas).
@@ -21,6 +22,12 @@ pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
         return Err(ApiError::new(
             "InvalidParameter",
             "the subject or the message is too long, or the subject has a line break",
+        ));
+    }
+    if region_of(topic) != call.region {
+        return Err(ApiError::new(
+            "InvalidParameter",
+            format!("Invalid parameter: TopicArn {topic} is not in {}", call.region),
         ));
     }
     world.state(|state| {
