@@ -25,9 +25,22 @@ pub fn restored_instance(execution: &str, database: &str) -> String {
 
 /// Name of the manual snapshot that keeps a system snapshot of the old primary. It derives from the snapshot, not
 /// from the execution: a second run finds the first one's copy.
+///
+/// Names of manual cluster snapshots have at most 63 characters (RDS API reference), those of system snapshots more: the
+/// words that all of them begin with are left out, and of what is still too long a checksum takes the place of the middle.
 pub fn kept_snapshot(snapshot: &str) -> String {
     let plain = snapshot.rsplit(':').next().unwrap_or(snapshot);
-    format!("causeway-{}", identifier(plain, 200))
+    let name = identifier(plain.trim_start_matches("unplanned-global-failover-"), 255);
+    if name.len() <= 54 {
+        return format!("causeway-{name}");
+    }
+    // FNV-1a: the same in every build, which std's hasher does not promise.
+    let sum =
+        name.bytes().fold(0x811c_9dc5_u32, |sum, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let head = name[..25].trim_end_matches('-');
+    // The end holds the time; `identifier` leaves ASCII only.
+    let tail = name[name.len() - 19..].trim_start_matches('-');
+    format!("causeway-{head}-{sum:08x}-{tail}")
 }
 
 /// `text` as a part of an RDS identifier of at most `limit` characters.
@@ -72,8 +85,17 @@ mod tests {
         let long = restored_instance(execution, &"x".repeat(99));
         assert!(long.len() <= 63, "{long}");
         assert_eq!(
-            kept_snapshot("rds:unplanned-global-failover-a--b-2026"),
-            "causeway-unplanned-global-failover-a-b-2026"
+            kept_snapshot("rds:unplanned-global-failover-shop-orders-east-2026-11-25-09-38-44"),
+            "causeway-shop-orders-east-2026-11-25-09-38-44"
+        );
+        let cluster = "c".repeat(63);
+        let long = |second: u32| {
+            kept_snapshot(&format!("rds:unplanned-global-failover-{cluster}-2026-11-25-09-38-{second}"))
+        };
+        assert!(long(44).len() <= 63 && long(44).ends_with("-2026-11-25-09-38-44"), "{}", long(44));
+        assert_ne!(
+            long(44),
+            kept_snapshot(&format!("rds:unplanned-global-failover-{cluster}d-2026-11-25-09-38-44"))
         );
     }
 }
