@@ -99,6 +99,25 @@ pub enum Error {
 impl Error {
     /// Whether it is about a server that can't be reached, not about a table.
     pub fn is_connection(&self) -> bool {
-        matches!(self, Self::Connect { .. })
+        match self {
+            Self::Connect { .. } => true,
+            Self::Query { cause, .. } => {
+                matches!(cause, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the server answered and refused: user, password, permission.
+    pub fn is_refused(&self) -> bool {
+        matches!(self, Self::Connect { cause: sqlx::Error::Database(_), .. })
+    }
+
+    /// The side it is about, where it is about one.
+    pub fn side(&self) -> Option<Side> {
+        match self {
+            Self::Connect { side, .. } | Self::Query { side, .. } => Some(*side),
+            _ => None,
+        }
     }
 }

@@ -1,0 +1,203 @@
+//! The comparison behind one narrow trait: over real servers, or something else in a rehearsal.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use runbook::StepError;
+use runbook::error::Kind;
+use table_diff::{Cursor, Error, Listed, Options, Progress, Server, Side, Sink, Table};
+use tokio::sync::Mutex;
+
+use crate::sides::Sides;
+
+/// How long a statement may take: less than a call, so that a statement that is too slow ends with an error, not with
+/// one call after another.
+const STATEMENT: Duration = Duration::from_secs(180);
+
+/// Why something could not be compared.
+#[derive(Debug)]
+pub enum Failure {
+    /// A database can't be reached, or what was found can't be kept: the step fails, and is called again.
+    Step(StepError),
+    /// This table can't be compared; others can.
+    Table(String),
+}
+
+/// Compares the tables of one database.
+pub trait Compare: Sync {
+    /// The tables of both sides, by name; only those of `include` when it is not empty, without those of `exclude`.
+    fn list_tables(
+        &self,
+        sides: &Sides,
+        include: &[String],
+        exclude: &[String],
+    ) -> impl Future<Output = Result<Vec<Listed>, Failure>> + Send;
+
+    /// Compares one table, see [`table_diff::compare_table`].
+    fn compare_table(
+        &self,
+        sides: &Sides,
+        table: &Table,
+        cursor: Option<Cursor>,
+        sink: &mut impl Sink,
+        stop: impl Fn() -> bool + Send + Sync,
+    ) -> impl Future<Output = Result<Progress, Failure>> + Send;
+}
+
+/// The comparison over real servers. Keeps its connections between tables of one database.
+#[derive(Debug, Default)]
+pub struct Servers {
+    open: Mutex<Option<(String, Server, Server)>>,
+}
+
+impl Servers {
+    /// Takes the connections to a database: those kept, or new ones.
+    async fn take(&self, sides: &Sides) -> Result<(Server, Server), Failure> {
+        if let Some((name, source, target)) = self.open.lock().await.take()
+            && name == sides.name
+        {
+            return Ok((source, target));
+        }
+        let source = Server::connect(Side::Source, sides.source.clone(), STATEMENT).await;
+        let source = source.map_err(|error| failure(sides, error))?;
+        let target = Server::connect(Side::Target, sides.target.clone(), STATEMENT).await;
+        Ok((source, target.map_err(|error| failure(sides, error))?))
+    }
+
+    async fn keep(&self, sides: &Sides, (source, target): (Server, Server)) {
+        *self.open.lock().await = Some((sides.name.clone(), source, target));
+    }
+}
+
+impl Compare for Servers {
+    async fn list_tables(
+        &self,
+        sides: &Sides,
+        include: &[String],
+        exclude: &[String],
+    ) -> Result<Vec<Listed>, Failure> {
+        let mut servers = self.take(sides).await?;
+        let listed = table_diff::list_tables(&mut servers.0, &mut servers.1, include, exclude).await;
+        // Without a list there is no table to blame.
+        let listed = listed.map_err(|error| Failure::Step(step_error(sides, error)))?;
+        self.keep(sides, servers).await;
+        Ok(listed)
+    }
+
+    async fn compare_table(
+        &self,
+        sides: &Sides,
+        table: &Table,
+        cursor: Option<Cursor>,
+        sink: &mut impl Sink,
+        stop: impl Fn() -> bool + Send + Sync,
+    ) -> Result<Progress, Failure> {
+        let mut servers = self.take(sides).await?;
+        let (source, target) = (&mut servers.0, &mut servers.1);
+        let compared = Box::pin(table_diff::compare_table(
+            source,
+            target,
+            table,
+            &Options::default(),
+            cursor,
+            sink,
+            stop,
+        ))
+        .await;
+        // Connections are not kept after an error: nobody knows what is still on its way.
+        let progress = compared.map_err(|error| failure(sides, error))?;
+        self.keep(sides, servers).await;
+        Ok(progress)
+    }
+}
+
+fn failure(sides: &Sides, error: Error) -> Failure {
+    match error {
+        Error::Sink(cause) => Failure::Step(match cause.downcast::<StepError>() {
+            Ok(error) => *error,
+            Err(cause) => StepError::new(Kind::Failed, "keeping what was found failed", "run the step again")
+                .with_source(cause),
+        }),
+        error if error.is_connection() => Failure::Step(step_error(sides, error)),
+        error => Failure::Table(one_line(&error)),
+    }
+}
+
+/// An error that names database, cluster, endpoint and secret.
+fn step_error(sides: &Sides, error: Error) -> StepError {
+    let (cluster, at) = match error.side() {
+        Some(Side::Target) => (format!("new primary {}", sides.target_cluster), &sides.target),
+        _ => (format!("restored old primary {}", sides.source_cluster), &sides.source),
+    };
+    let what =
+        format!("database {}: the {cluster} at {at}, with the user of secret {}", sides.name, sides.secret);
+    let (kind, remedy) = if error.is_refused() {
+        (
+            Kind::Denied,
+            "check the secret's user and password, and that the user may read this database, then run the step again",
+        )
+    } else {
+        (
+            Kind::Unreachable,
+            "check that the function can reach it (subnets, security groups, TLS), then run the step again",
+        )
+    };
+    StepError::new(kind, what, remedy).with_source(one_line(&error))
+}
+
+/// An error with its causes, in one line.
+fn one_line(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let words = inner.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = inner.source();
+    }
+    text.replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use table_diff::{Engine, Target};
+
+    #[tokio::test]
+    async fn a_database_that_can_not_be_reached_is_named_with_cluster_endpoint_and_secret() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let target = Target {
+            engine: Engine::MySql,
+            host: "127.0.0.1".into(),
+            port,
+            user: "u".into(),
+            password: "hush".into(),
+            database: "shop".into(),
+            tls: false,
+        };
+        let sides = Sides {
+            name: "orders".into(),
+            source_cluster: "causeway-old".into(),
+            target_cluster: "new".into(),
+            snapshot: None,
+            snapshot_time: None,
+            source: target.clone(),
+            target,
+            secret: "shop/orders".into(),
+        };
+        let Err(Failure::Step(error)) = Servers::default().list_tables(&sides, &[], &[]).await else {
+            panic!("nothing listens there");
+        };
+        assert_eq!(error.kind(), Kind::Unreachable);
+        let line = error.to_string();
+        for part in
+            ["orders", "restored old primary causeway-old", &format!("127.0.0.1:{port}/shop"), "shop/orders"]
+        {
+            assert!(line.contains(part), "{part} is missing in: {line}");
+        }
+        assert!(!line.contains("hush") && !line.contains('\n'), "{line}");
+    }
+}

@@ -1,0 +1,472 @@
+//! The work of one call: goes on from the state that is kept, table by table, until the time is over.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use runbook::error::Kind;
+use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, names};
+use serde::Serialize;
+use table_diff::{Counts, Cursor, Difference, Listed, Presence, Progress, Sink};
+
+use crate::comparison::{Compare, Failure};
+use crate::sides::Sides;
+use crate::state::{Current, Database, DatabaseSummary, State, Summary, TableStatus, TableSummary};
+use crate::store::{GetObject, PutObject};
+
+/// Bytes of differences after which a part is written.
+pub const PART: usize = 4 * 1024 * 1024;
+/// How long a call compares: an Automation step lasts 300 s at most.
+const SLICE: Duration = Duration::from_secs(240);
+/// Time before the deadline in which no new range is begun.
+const MARGIN: Duration = Duration::from_secs(25);
+/// Time before the deadline at which a range that is not finished is given up.
+const ANSWER: Duration = Duration::from_secs(10);
+/// How much longer than a call compares it may wait for a range.
+const OVERTIME: Duration = Duration::from_secs(30);
+/// After how many seconds without a part the cursor is saved.
+const SAVE: f64 = 10.0;
+
+/// What was seen so far.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Observed {
+    /// Tables that are done.
+    pub tables_done: u64,
+    /// Tables that are known of and not done.
+    pub tables_left: u64,
+    /// Tables that can't be compared.
+    pub tables_in_error: u64,
+    /// The table at work, `database/table`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// Rows and differences of all tables.
+    #[serde(flatten)]
+    pub counts: Counts,
+}
+
+/// The execution's folder in the report bucket.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    bucket: String,
+    prefix: String,
+    /// Bytes after which a part is written.
+    part: usize,
+}
+
+impl Folder {
+    pub(crate) fn new(plan: &RecoveryPlan, region: &str, execution: &str) -> Self {
+        let bucket = plan.report_bucket(region).to_owned();
+        Self { bucket, prefix: names::keys::reconcile(&plan.name, execution), part: PART }
+    }
+
+    fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    async fn read<T: serde::de::DeserializeOwned>(
+        &self,
+        store: &impl GetObject,
+        name: &str,
+    ) -> Result<Option<T>, StepError> {
+        let key = self.key(name);
+        let Some(bytes) = store.get_object(&self.bucket, &key).await? else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+            let what = format!("s3://{}/{key} is not what this step writes", self.bucket);
+            StepError::new(
+                Kind::Failed,
+                what,
+                "restore an earlier version of the object, or start the runbook again",
+            )
+            .with_source(error)
+        })
+    }
+
+    async fn write<T: Serialize + Sync>(
+        &self,
+        store: &impl PutObject,
+        name: &str,
+        value: &T,
+    ) -> Result<(), StepError> {
+        let body = serde_json::to_vec(value).map_err(|error| {
+            StepError::new(Kind::Failed, format!("{name} can't be written as JSON"), "report this line")
+                .with_source(error)
+        })?;
+        store.put_object(&self.bucket, &self.key(name), "application/json", body).await
+    }
+
+    /// The summary, when the comparison is complete.
+    pub(crate) async fn summary(&self, store: &impl GetObject) -> Result<Option<Summary>, StepError> {
+        self.read(store, "summary.json").await
+    }
+
+    /// Where the comparison stands; a state with nothing in it when it has not begun.
+    pub(crate) async fn state(&self, store: &impl GetObject) -> Result<State, StepError> {
+        Ok(self.read(store, "cursor.json").await?.unwrap_or(State { settled: true, ..State::default() }))
+    }
+}
+
+/// Key of a part, under the folder.
+fn part_name(database: &str, table: &str, number: u32) -> String {
+    format!("{database}/{table}/part-{number:05}.jsonl")
+}
+
+/// Compares from `state` on. `all` has the databases that are not finished.
+///
+/// # Errors
+/// When a database can't be reached or the bucket can't be written; what was done is kept.
+pub(crate) async fn run<S: GetObject + PutObject + Sync>(
+    context: &Context,
+    folder: &Folder,
+    store: &S,
+    comparison: &impl Compare,
+    plan: &RecoveryPlan,
+    all: &[Sides],
+    state: State,
+) -> Result<Outcome<Observed>, StepError> {
+    let now = context.clock.now();
+    let stop_at = earlier(now + SLICE, context.deadline - MARGIN);
+    let recovering = !state.settled;
+    let mut work = Work { context, folder, store, stop_at, recovering, state, saved: now };
+    work.state.settled = false;
+    work.save().await?;
+    let most = (SLICE + OVERTIME).min(context.time_left().saturating_sub(ANSWER));
+    let walked = tokio::time::timeout(most, Box::pin(work.walk(comparison, plan, all))).await;
+    // Given up in the middle of a range: what is in memory is not kept, and a part may be there that no cursor counts.
+    let Ok(walked) = walked else { return work.in_progress() };
+    // Once a call was killed, every later one looks for what it may have left: the table may be one of the next.
+    work.state.settled = !recovering;
+    match walked {
+        Ok(true) => {
+            let summary = work.summary();
+            // The state first: a summary says that there is nothing left to do.
+            work.save().await?;
+            folder.write(store, "summary.json", &summary).await?;
+            let key = folder.key("summary.json");
+            Ok(done(&summary).with_changed(vec![format!("wrote s3://{}/{key}", folder.bucket)]))
+        }
+        Ok(false) => {
+            work.save().await?;
+            work.in_progress()
+        }
+        Err(error) => {
+            work.save().await?;
+            Err(error)
+        }
+    }
+}
+
+fn earlier(a: Timestamp, b: Timestamp) -> Timestamp {
+    a.min(b)
+}
+
+struct Work<'a, S> {
+    context: &'a Context,
+    folder: &'a Folder,
+    store: &'a S,
+    stop_at: Timestamp,
+    /// Whether a call before was killed: a part may be there that no cursor counts.
+    recovering: bool,
+    state: State,
+    saved: Timestamp,
+}
+
+impl<S: GetObject + PutObject + Sync> Work<'_, S> {
+    async fn save(&mut self) -> Result<(), StepError> {
+        self.folder.write(self.store, "cursor.json", &self.state).await?;
+        self.saved = self.context.clock.now();
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.context.clock.now() >= self.stop_at
+    }
+
+    /// Compares what is left; true when nothing is.
+    async fn walk(
+        &mut self,
+        comparison: &impl Compare,
+        plan: &RecoveryPlan,
+        all: &[Sides],
+    ) -> Result<bool, StepError> {
+        for sides in all {
+            if !self.state.databases.contains_key(&sides.name) {
+                let wanted = plan.databases.get(&sides.name).map(|database| database.reconcile.clone());
+                let wanted = wanted.unwrap_or_default();
+                let listed = comparison.list_tables(sides, &wanted.tables, &wanted.exclude).await;
+                let remaining = listed.map_err(|failure| match failure {
+                    Failure::Step(error) => error,
+                    Failure::Table(reason) => StepError::new(
+                        Kind::Failed,
+                        format!("database {}: its tables can't be listed: {reason}", sides.name),
+                        "mend the cause and run the step again",
+                    ),
+                })?;
+                let summary = DatabaseSummary {
+                    source_cluster: sides.source_cluster.clone(),
+                    target_cluster: sides.target_cluster.clone(),
+                    snapshot: sides.snapshot.clone(),
+                    snapshot_time: sides.snapshot_time.clone(),
+                    tables: Vec::new(),
+                };
+                let database = Database { summary, remaining, current: Current::default() };
+                self.state.databases.insert(sides.name.clone(), database);
+                self.save().await?;
+            }
+            while let Some(listed) = self.next_table(&sides.name) {
+                if self.is_over() || !self.compare(comparison, sides, listed).await? {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn next_table(&self, database: &str) -> Option<Listed> {
+        self.state.databases.get(database)?.remaining.first().cloned()
+    }
+
+    /// Compares one table; true when it is finished.
+    async fn compare(
+        &mut self,
+        comparison: &impl Compare,
+        sides: &Sides,
+        listed: Listed,
+    ) -> Result<bool, StepError> {
+        let table = listed.table.to_string();
+        let mut summary = TableSummary {
+            table: table.clone(),
+            status: TableStatus::Error,
+            error: None,
+            counts: Counts::default(),
+            seconds: 0.0,
+            key_columns: Vec::new(),
+            notes: Vec::new(),
+        };
+        match listed.presence {
+            Presence::Both => {}
+            Presence::SourceOnly => {
+                summary.error = Some(
+                    "only the old primary has this table: all its rows are missing, and not listed".into(),
+                );
+            }
+            Presence::TargetOnly => {
+                summary.status = TableStatus::Different;
+                summary.notes.push("only the new primary has this table: its rows are not listed".into());
+            }
+            Presence::Neither => {
+                summary.error =
+                    Some("neither side has this table, which the plan names: correct the plan".into());
+            }
+        }
+        if listed.presence != Presence::Both {
+            return self.finish(&sides.name, summary).await.map(|()| true);
+        }
+
+        let current = self.current(&sides.name);
+        let (clock, stop_at) = (self.context.clock.clone(), self.stop_at);
+        let mut parts = Parts {
+            database: sides.name.clone(),
+            table,
+            begun: clock.now(),
+            spent: current.seconds,
+            parts: current.parts,
+            written: false,
+            cursor: current.cursor.clone(),
+            text: Vec::new(),
+            work: self,
+        };
+        let stop = || clock.now() >= stop_at;
+        let compared =
+            Box::pin(comparison.compare_table(sides, &listed.table, current.cursor, &mut parts, stop)).await;
+        parts.flush().await?;
+        if matches!(compared, Ok(Progress::Finished(_)) | Err(Failure::Table(_))) {
+            parts.empty_leftover().await?;
+        }
+        let current = self.current(&sides.name);
+        summary.seconds = current.seconds;
+        if let Some(cursor) = &current.cursor {
+            summary.counts = cursor.counts;
+        }
+        match compared {
+            Ok(Progress::Interrupted(_)) => return Ok(false),
+            Err(Failure::Step(error)) => return Err(error),
+            Err(Failure::Table(reason)) => {
+                summary.notes.push("the counts are those of before the error".into());
+                summary.error = Some(reason);
+            }
+            Ok(Progress::Finished(found)) => {
+                let alike = found.counts.differences() == 0;
+                summary.status = if alike { TableStatus::Alike } else { TableStatus::Different };
+                summary.counts = found.counts;
+                summary.key_columns = found.key_columns;
+                summary.notes = found.notes;
+            }
+        }
+        self.finish(&sides.name, summary).await.map(|()| true)
+    }
+
+    fn current(&self, database: &str) -> Current {
+        self.state.databases.get(database).map(|database| database.current.clone()).unwrap_or_default()
+    }
+
+    /// The table at work is done. Saved now and then only: a table without parts is soon compared again.
+    async fn finish(&mut self, database: &str, summary: TableSummary) -> Result<(), StepError> {
+        if let Some(database) = self.state.databases.get_mut(database) {
+            database.remaining.remove(0);
+            database.current = Current::default();
+            database.summary.tables.push(summary);
+        }
+        if seconds(self.saved, self.context.clock.now()) >= SAVE { self.save().await } else { Ok(()) }
+    }
+
+    fn summary(&self) -> Summary {
+        let databases = &self.state.databases;
+        Summary {
+            databases: databases
+                .iter()
+                .map(|(name, database)| (name.clone(), database.summary.clone()))
+                .collect(),
+        }
+    }
+
+    fn in_progress(&self) -> Result<Outcome<Observed>, StepError> {
+        let mut observed = observed(&self.summary());
+        for (name, database) in &self.state.databases {
+            observed.tables_left += database.remaining.len() as u64;
+            if let (Some(listed), None) = (database.remaining.first(), &observed.table) {
+                observed.table = Some(format!("{name}/{}", listed.table));
+            }
+            if let Some(cursor) = &database.current.cursor {
+                add(&mut observed.counts, cursor.counts);
+            }
+        }
+        let at = observed.table.as_ref().map_or_else(String::new, |table| format!(", now at {table}"));
+        let reason = format!(
+            "{} tables compared, {} known to be left{at}, {} rows of the old primary: {}",
+            observed.tables_done,
+            observed.tables_left,
+            observed.counts.rows_source,
+            words(observed.counts)
+        );
+        Ok(Outcome::new(Status::InProgress, reason, observed))
+    }
+}
+
+fn seconds(from: Timestamp, to: Timestamp) -> f64 {
+    to.duration_since(from).as_secs_f64().max(0.0)
+}
+
+/// Keeps the differences of one table.
+struct Parts<'a, 'b, S> {
+    database: String,
+    table: String,
+    begun: Timestamp,
+    /// Seconds spent on the table by earlier calls.
+    spent: f64,
+    /// Parts that are written.
+    parts: u32,
+    /// Whether this call wrote a part.
+    written: bool,
+    cursor: Option<Cursor>,
+    /// Lines found up to `cursor` that are in no part yet.
+    text: Vec<u8>,
+    work: &'a mut Work<'b, S>,
+}
+
+impl<S: GetObject + PutObject + Sync> Parts<'_, '_, S> {
+    /// Writes what was found, then the cursor that covers it.
+    async fn flush(&mut self) -> Result<(), StepError> {
+        let has_part = !self.text.is_empty();
+        if has_part {
+            let body = std::mem::take(&mut self.text);
+            self.put(self.parts + 1, body).await?;
+            self.parts += 1;
+            self.written = true;
+        }
+        let seconds = self.spent + seconds(self.begun, self.work.context.clock.now());
+        if let Some(database) = self.work.state.databases.get_mut(&self.database) {
+            database.current = Current { cursor: self.cursor.clone(), parts: self.parts, seconds };
+        }
+        if has_part { self.work.save().await } else { Ok(()) }
+    }
+
+    async fn put(&self, number: u32, body: Vec<u8>) -> Result<(), StepError> {
+        let key = self.work.folder.key(&part_name(&self.database, &self.table, number));
+        self.work.store.put_object(&self.work.folder.bucket, &key, "application/x-ndjson", body).await
+    }
+
+    /// After a call that was killed there may be one part that no cursor counts. Mostly this call has replaced it; if
+    /// it found nothing more (the target is live), that part is emptied.
+    async fn empty_leftover(&self) -> Result<(), StepError> {
+        if !self.work.recovering || self.written {
+            return Ok(());
+        }
+        let next = self.parts + 1;
+        let key = self.work.folder.key(&part_name(&self.database, &self.table, next));
+        match self.work.store.get_object(&self.work.folder.bucket, &key).await? {
+            Some(bytes) if !bytes.is_empty() => self.put(next, Vec::new()).await,
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<S: GetObject + PutObject + Sync> Sink for Parts<'_, '_, S> {
+    async fn reached(
+        &mut self,
+        found: Vec<Difference>,
+        cursor: &Cursor,
+    ) -> Result<(), Box<dyn StdError + Send + Sync>> {
+        for difference in &found {
+            serde_json::to_writer(&mut self.text, difference)?;
+            self.text.push(b'\n');
+        }
+        self.cursor = Some(cursor.clone());
+        if self.text.len() >= self.work.folder.part {
+            self.flush().await?;
+        } else if seconds(self.work.saved, self.work.context.clock.now()) >= SAVE {
+            self.flush().await?;
+            self.work.save().await?;
+        }
+        Ok(())
+    }
+}
+
+fn add(counts: &mut Counts, more: Counts) {
+    counts.rows_source += more.rows_source;
+    counts.rows_target += more.rows_target;
+    counts.missing += more.missing;
+    counts.changed += more.changed;
+    counts.extra += more.extra;
+}
+
+fn observed(summary: &Summary) -> Observed {
+    let mut observed = Observed::default();
+    for table in summary.databases.values().flat_map(|database| &database.tables) {
+        observed.tables_done += 1;
+        observed.tables_in_error += u64::from(table.status == TableStatus::Error);
+        add(&mut observed.counts, table.counts);
+    }
+    observed
+}
+
+fn words(counts: Counts) -> String {
+    format!("{} missing, {} changed, {} extra", counts.missing, counts.changed, counts.extra)
+}
+
+/// The outcome of a comparison that is complete.
+pub(crate) fn done(summary: &Summary) -> Outcome<Observed> {
+    let observed = observed(summary);
+    let mut reason = format!("{} tables compared: {}", observed.tables_done, words(observed.counts));
+    for (name, database) in &summary.databases {
+        for table in &database.tables {
+            if let Some(error) = &table.error {
+                reason = format!("{reason}; {name}/{} could not be compared: {error}", table.table);
+            }
+        }
+    }
+    Outcome::new(Status::Done, reason, observed)
+}
+
+#[cfg(test)]
+mod tests;

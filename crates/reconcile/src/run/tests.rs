@@ -1,0 +1,249 @@
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::json;
+use table_diff::{DifferenceKind, Engine, Table, TableSummary as Found, Target};
+
+use super::*;
+
+/// A bucket in memory; fails every write from the `fail_from`-th on, as if the function were killed there.
+#[derive(Default)]
+struct Bucket {
+    objects: Mutex<BTreeMap<String, Vec<u8>>>,
+    writes: AtomicU64,
+    fail_from: AtomicU64,
+}
+
+impl GetObject for Bucket {
+    async fn get_object(&self, _: &str, key: &str) -> Result<Option<Vec<u8>>, StepError> {
+        Ok(self.objects.lock().unwrap().get(key).cloned())
+    }
+}
+
+impl PutObject for Bucket {
+    async fn put_object(&self, _: &str, key: &str, _: &str, body: Vec<u8>) -> Result<(), StepError> {
+        let number = self.writes.fetch_add(1, Ordering::Relaxed);
+        if number >= self.fail_from.load(Ordering::Relaxed) {
+            return Err(StepError::new(Kind::Unreachable, "killed", ""));
+        }
+        self.objects.lock().unwrap().insert(key.to_owned(), body);
+        Ok(())
+    }
+}
+
+/// Tables of numbered rows of which every third is missing. A range is one row and takes a second.
+struct Rows {
+    now: &'static AtomicU64,
+    tables: BTreeMap<&'static str, u64>,
+}
+
+fn cursor(row: u64) -> Cursor {
+    let counts =
+        Counts { rows_source: row, rows_target: row - row / 3, missing: row / 3, ..Counts::default() };
+    serde_json::from_value(
+        json!({"counts": counts, "keyColumns": ["id"], "position": {"afterKey": [format!("{row:016x}")]}}),
+    )
+    .unwrap()
+}
+
+fn row_of(cursor: &Cursor) -> u64 {
+    cursor.counts.rows_source
+}
+
+impl Compare for Rows {
+    async fn list_tables(&self, _: &Sides, _: &[String], _: &[String]) -> Result<Vec<Listed>, Failure> {
+        let table =
+            |name: &str, presence| Listed { table: Table { schema: None, name: name.into() }, presence };
+        let mut tables = self.tables.keys().map(|name| table(name, Presence::Both)).collect::<Vec<_>>();
+        tables.push(table("old", Presence::SourceOnly));
+        Ok(tables)
+    }
+
+    async fn compare_table(
+        &self,
+        _: &Sides,
+        table: &Table,
+        from: Option<Cursor>,
+        sink: &mut impl Sink,
+        stop: impl Fn() -> bool + Send + Sync,
+    ) -> Result<Progress, Failure> {
+        let rows = self.tables[table.name.as_str()];
+        for row in from.as_ref().map_or(0, row_of) + 1..=rows {
+            if table.name == "broken" {
+                return Err(Failure::Table("it broke".into()));
+            }
+            self.now.fetch_add(1, Ordering::Relaxed);
+            let found = (row % 3 == 0).then(|| Difference {
+                kind: DifferenceKind::Missing,
+                key: serde_json::Map::from_iter([("id".to_owned(), json!(row))]),
+                source: Some(serde_json::Map::from_iter([
+                    ("id".to_owned(), json!(row)),
+                    ("v".to_owned(), json!("x".repeat(50))),
+                ])),
+                target: None,
+            });
+            let at = cursor(row);
+            sink.reached(found.into_iter().collect(), &at)
+                .await
+                .map_err(|error| Failure::Step(*error.downcast::<StepError>().unwrap()))?;
+            if row < rows && stop() {
+                return Ok(Progress::Interrupted(Some(at)));
+            }
+        }
+        let found = Found { counts: cursor(rows).counts, key_columns: vec!["id".into()], notes: Vec::new() };
+        Ok(Progress::Finished(found))
+    }
+}
+
+fn sides(name: &str) -> Sides {
+    let target = Target {
+        engine: Engine::MySql,
+        host: "h".into(),
+        port: 1,
+        user: "u".into(),
+        password: "p".into(),
+        database: name.into(),
+        tls: false,
+    };
+    Sides {
+        name: name.into(),
+        source_cluster: "old".into(),
+        target_cluster: "new".into(),
+        snapshot: None,
+        snapshot_time: None,
+        source: target.clone(),
+        target,
+        secret: "s".into(),
+    }
+}
+
+fn new_clock() -> &'static AtomicU64 {
+    Box::leak(Box::new(AtomicU64::new(1_000_000)))
+}
+
+fn context(now: &'static AtomicU64, seconds: i64) -> Context {
+    let time = |now: &AtomicU64| {
+        Timestamp::from_second(i64::try_from(now.load(Ordering::Relaxed)).unwrap()).unwrap()
+    };
+    Context {
+        config: aws_config::SdkConfig::builder().build(),
+        region: "sandbox-west".into(),
+        deadline: time(now) + jiff::SignedDuration::from_secs(seconds),
+        clock: runbook::step::Clock::new(move || time(now)),
+    }
+}
+
+/// Calls until it is done; `kill` says before which write of a call it is killed.
+async fn drive(
+    tables: &[(&'static str, u64)],
+    seconds: i64,
+    mut kill: impl FnMut(u64) -> u64,
+) -> (Bucket, Outcome<Observed>, u64) {
+    let plan = runbook::plan::sample();
+    let folder = Folder { part: 200, ..Folder::new(&plan, "sandbox-west", "e1") };
+    let bucket = Bucket::default();
+    let now = new_clock();
+    let comparison = Rows { now, tables: tables.iter().copied().collect() };
+    for call in 0..2000 {
+        bucket.writes.store(0, Ordering::Relaxed);
+        bucket.fail_from.store(kill(call), Ordering::Relaxed);
+        if let Some(summary) = folder.summary(&bucket).await.unwrap() {
+            return (bucket, done(&summary), call);
+        }
+        let state = folder.state(&bucket).await.unwrap();
+        let all = ["catalog", "orders"].map(sides);
+        let all = all.into_iter().filter(|sides| !state.is_finished(&sides.name)).collect::<Vec<_>>();
+        let outcome = run(&context(now, seconds), &folder, &bucket, &comparison, &plan, &all, state).await;
+        match outcome {
+            Ok(outcome) if outcome.status == Status::Done => return (bucket, outcome, call),
+            Ok(outcome) => assert_eq!(outcome.status, Status::InProgress, "{}", outcome.reason),
+            Err(error) => assert!(error.to_string().contains("killed"), "{error}"),
+        }
+    }
+    panic!("it does not end");
+}
+
+/// The lines of every table and the summary without its times.
+fn result(bucket: &Bucket) -> (BTreeMap<String, String>, serde_json::Value) {
+    let objects = bucket.objects.lock().unwrap();
+    let mut lines: BTreeMap<String, String> = BTreeMap::new();
+    for (key, body) in objects.iter().filter(|(key, _)| key.ends_with(".jsonl")) {
+        let table = key.rsplit_once('/').unwrap().0.to_owned();
+        lines.entry(table).or_default().push_str(std::str::from_utf8(body).unwrap());
+    }
+    let mut summary: serde_json::Value =
+        serde_json::from_slice(&objects["reconcile/shop/e1/summary.json"]).unwrap();
+    for database in ["catalog", "orders"] {
+        for table in summary["databases"][database]["tables"].as_array_mut().unwrap() {
+            table.as_object_mut().unwrap().remove("seconds");
+        }
+    }
+    (lines, summary)
+}
+
+const TABLES: [(&str, u64); 4] = [("a", 4), ("b", 40), ("broken", 5), ("z", 1)];
+
+#[tokio::test]
+async fn the_result_is_the_same_however_often_it_is_cut_or_killed() {
+    let (whole, outcome, calls) = drive(&TABLES, 100_000, |_| u64::MAX).await;
+    assert_eq!(calls, 0);
+    let expected = result(&whole);
+    assert_eq!(expected.1["databases"]["orders"]["tables"][1]["missing"], 13);
+    assert_eq!(expected.1["databases"]["orders"]["tables"][1]["rowsSource"], 40);
+    assert_eq!(expected.0["reconcile/shop/e1/orders/b"].lines().count(), 13);
+    assert_eq!(outcome.observed.counts.missing, 2 * (1 + 13));
+    assert_eq!(outcome.observed.tables_in_error, 4);
+    assert!(outcome.reason.contains("orders/broken could not be compared: it broke"), "{}", outcome.reason);
+    assert!(outcome.reason.contains("catalog/old could not be compared"), "{}", outcome.reason);
+
+    // Cut after every few rows.
+    let (cut, _, calls) = drive(&TABLES, 30, |_| u64::MAX).await;
+    assert!(calls > 5, "{calls}");
+    assert_eq!(result(&cut), expected);
+    // Killed before every write there is, one after another, in long and in short calls.
+    for seconds in [40, 100_000] {
+        for at in 0..30 {
+            let (killed, _, _) = drive(&TABLES, seconds, |call| if call == 0 { at } else { u64::MAX }).await;
+            assert_eq!(result(&killed), expected, "killed before write {at}");
+        }
+        let (killed, _, _) = drive(&TABLES, seconds, |call| 2 + call % 7).await;
+        assert_eq!(result(&killed), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_part_that_no_cursor_counts_is_emptied() {
+    let plan = runbook::plan::sample();
+    let folder = Folder::new(&plan, "sandbox-west", "e1");
+    let bucket = Bucket { fail_from: AtomicU64::new(u64::MAX), ..Bucket::default() };
+    // Left by a killed call that saw a difference which is gone by now.
+    let left = folder.key(&part_name("orders", "z", 1));
+    bucket.put_object("", &left, "", b"{}\n".to_vec()).await.unwrap();
+    let now = new_clock();
+    let comparison = Rows { now, tables: BTreeMap::from([("z", 1)]) };
+    let outcome =
+        run(&context(now, 1000), &folder, &bucket, &comparison, &plan, &[sides("orders")], State::default())
+            .await
+            .unwrap();
+    assert_eq!(outcome.status, Status::Done);
+    assert_eq!(bucket.get_object("", &left).await.unwrap(), Some(Vec::new()));
+}
+
+#[tokio::test]
+async fn what_is_in_progress_says_where_it_stands() {
+    let plan = runbook::plan::sample();
+    let folder = Folder::new(&plan, "sandbox-west", "e1");
+    let bucket = Bucket { fail_from: AtomicU64::new(u64::MAX), ..Bucket::default() };
+    let now = new_clock();
+    let comparison = Rows { now, tables: BTreeMap::from([("a", 1), ("b", 1000)]) };
+    let state = folder.state(&bucket).await.unwrap();
+    let outcome = run(&context(now, 300), &folder, &bucket, &comparison, &plan, &[sides("orders")], state)
+        .await
+        .unwrap();
+    assert_eq!(outcome.status, Status::InProgress);
+    assert_eq!(
+        outcome.reason,
+        "1 tables compared, 2 known to be left, now at orders/b, 240 rows of the old primary: 79 missing, 0 changed, 0 extra"
+    );
+}
