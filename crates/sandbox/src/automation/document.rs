@@ -333,8 +333,8 @@ impl Document {
             problems.push(problem(format!("has {} bytes; SSM takes at most {MAX_BYTES}", text.len())));
         }
         // By way of YAML's own value, which refuses a key that is there twice.
-        let value = serde_norway::from_str::<serde_norway::Value>(text)
-            .and_then(|value| serde_norway::from_value::<Value>(value));
+        let value =
+            serde_norway::from_str::<serde_norway::Value>(text).and_then(serde_norway::from_value::<Value>);
         let map = match value {
             Ok(Value::Object(map)) => map,
             Ok(_) => return Err(DocumentError(vec![problem("is not a map".to_owned())])),
@@ -503,7 +503,8 @@ fn check_targets(steps: &[Step], main: &[Step], fields: &mut Fields<'_>) {
     for (index, step) in steps.iter().enumerate() {
         fields.step = Some(step.name.clone());
         let mut jump = |key: &str, target: &str, outside: bool| {
-            if !among(steps, target) && !(outside && among(main, target)) {
+            let known = among(steps, target) || (outside && among(main, target));
+            if !known {
                 let place = if in_loop { "among the loop's steps" } else { "in mainSteps" };
                 fields.problem(key, format!("there is no step `{target}` {place}"));
             }
@@ -596,7 +597,7 @@ fn read_document(fields: &mut Fields<'_>, text: &str) -> Document {
         match output {
             Value::String(name) => names.push(name),
             other => {
-                fields.problem(&format!("outputs[{index}]"), format!("takes `step.Output`, not {other}"))
+                fields.problem(&format!("outputs[{index}]"), format!("takes `step.Output`, not {other}"));
             }
         }
     }

@@ -83,6 +83,10 @@ pub struct StepExecution {
     pub is_end: bool,
     /// Whether its failure makes the execution fail.
     pub is_critical: bool,
+    /// How often it may be tried.
+    pub max_attempts: u32,
+    /// How long a try may take, in seconds.
+    pub timeout_seconds: Option<u64>,
     /// The loop it ran in.
     pub parent: Option<Parent>,
 }
@@ -130,7 +134,11 @@ impl StepExecution {
             "OnFailure": self.on_failure,
             "IsEnd": self.is_end,
             "IsCritical": self.is_critical,
+            "MaxAttempts": self.max_attempts,
         });
+        if let Some(seconds) = self.timeout_seconds {
+            shown["TimeoutSeconds"] = json!(seconds);
+        }
         if let Some(ended) = self.ended {
             shown["ExecutionEndTime"] = json!(ended.to_string());
         }
@@ -141,9 +149,11 @@ impl StepExecution {
             shown["NextStep"] = json!(next);
         }
         if let Some(parent) = &self.parent {
-            shown["ParentStepDetails"] = json!({
-                "StepName": parent.step, "Action": "aws:loop", "Iteration": parent.iteration, "IteratorValue": parent.item,
-            });
+            shown["ParentStepDetails"] =
+                json!({ "StepName": parent.step, "Action": "aws:loop", "Iteration": parent.iteration });
+            if let Some(item) = &parent.item {
+                shown["ParentStepDetails"]["IteratorValue"] = json!(item);
+            }
         }
         shown
     }

@@ -15,6 +15,8 @@ pub mod execution;
 pub mod references;
 pub mod runner;
 pub mod service;
+#[cfg(test)]
+mod tests;
 pub mod types;
 
 pub use document::{Document, DocumentError};

@@ -3,6 +3,13 @@
 //!
 //! A cancelled execution ends the step that runs, and goes on with the step's `onCancel`, for two minutes at most (AWS's
 //! limit). A run belongs to no other execution and leaves nothing behind but its record.
+//!
+//! Durations are modelled, divided by the clock's factor, but for those of functions, which run in real time: the limit
+//! of `aws:invokeLambdaFunction`, its `timeoutSeconds`, and the two minutes after a cancellation are real.
+//!
+//! Assumptions, where AWS documents nothing: a step that runs again loses the outputs of its earlier run first; tries
+//! follow each other at once; an output whose value does not fit its `Type` is not there; `isEnd` wins over
+//! `onFailure: step:NAME`; `Complete` lets the running step end and then ends the execution.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +22,7 @@ use super::actions::{Action, Done, Failure, Inputs};
 use super::document::{Document, OnFailure, Step};
 use super::execution::{Execution, Parent, Status, StepExecution};
 use super::service::{EventKind, Handle, Shared};
+use super::types::{text, texts};
 use super::{Reading, references};
 use crate::clock::Clock;
 use crate::functions::Functions;
@@ -22,16 +30,31 @@ use crate::world::{Api, ApiError};
 
 /// How long the steps after a cancellation may take ("onCancel handlers have two minutes").
 const ON_CANCEL: Duration = Duration::from_secs(120);
+/// No execution runs for ever, even where its document branches back without end.
+const MAX_STEPS: usize = 10_000;
+/// What SSM shows for a document's output that is not there, as seen in accounts.
+const NO_OUTPUT: &str = "No output available yet because the step is not successfully executed";
 
 /// What somebody has said to a step that waits.
 #[derive(Debug, Clone, Default)]
 pub struct Signals {
-    /// Those who may answer; anyone when empty.
+    /// What the step waits for; `None` when none waits.
+    pub waiting: Option<Waiting>,
+    /// Those who may answer.
     pub approvers: Vec<String>,
     /// Who approved or rejected.
     pub decisions: BTreeMap<String, Decision>,
     /// Whether a paused step may go on.
     pub resumed: bool,
+}
+
+/// What a step waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// The approvers.
+    Approval,
+    /// A signal to resume.
+    Resume,
 }
 
 /// An answer to a request for approval.
@@ -82,9 +105,14 @@ pub(super) struct Run {
     outputs: BTreeMap<(String, String), Value>,
     /// The first critical failure.
     failed: Option<(Status, String)>,
+    /// How many steps ran.
+    count: usize,
+    /// Whether a cancellation's steps run, which can't be cancelled.
+    cancelling: bool,
 }
 
 /// What follows a step.
+#[derive(Debug, PartialEq, Eq)]
 enum Next {
     /// The step below.
     On,
@@ -93,7 +121,25 @@ enum Next {
     /// The end.
     End,
     /// The failure ends the list.
-    Stop(Status, String, bool, Option<String>),
+    Stop,
+}
+
+/// What follows a step that ended. `chosen` is a branch's choice, `inherited` what a step inside a loop says.
+fn after(step: &Step, status: Status, chosen: Option<String>, inherited: Option<OnFailure>) -> Next {
+    if status == Status::Success {
+        // A branch with isEnd goes where a choice leads that holds, and ends if none does (AWS's example of isEnd).
+        return match chosen {
+            Some(target) => Next::To(target),
+            None if step.is_end => Next::End,
+            None => step.next_step.clone().map_or(Next::On, Next::To),
+        };
+    }
+    match inherited.or_else(|| step.on_failure.clone()).unwrap_or(OnFailure::Abort) {
+        OnFailure::Abort => Next::Stop,
+        _ if step.is_end => Next::End,
+        OnFailure::Continue => Next::On,
+        OnFailure::Step(target) => Next::To(target),
+    }
 }
 
 impl Run {
@@ -108,7 +154,18 @@ impl Run {
             .iter()
             .filter_map(|(name, variable)| Some((name.clone(), variable.default.clone()?)))
             .collect();
-        Self { shared, handle, document, parameters, variables, outputs: BTreeMap::new(), failed: None }
+        let outputs = BTreeMap::new();
+        Self {
+            shared,
+            handle,
+            document,
+            parameters,
+            variables,
+            outputs,
+            failed: None,
+            count: 0,
+            cancelling: false,
+        }
     }
 
     /// Runs the document to its end and writes down how it ended.
@@ -122,10 +179,10 @@ impl Run {
                 if let Some(target) = on_cancel
                     && let Some(index) = document.steps.iter().position(|step| step.name == target)
                 {
-                    self.handle.clear_stop();
-                    let limit = self.clock().compressed(ON_CANCEL);
+                    self.cancelling = true;
                     // Cut off at the limit, as AWS does: what follows is left undone.
-                    let _ = tokio::time::timeout(limit, self.steps_from(&document.steps, index, None)).await;
+                    let _ =
+                        tokio::time::timeout(ON_CANCEL, self.steps_from(&document.steps, index, None)).await;
                 }
                 (Status::Cancelled, Some(message))
             }
@@ -142,19 +199,16 @@ impl Run {
             .document
             .outputs
             .iter()
-            .filter_map(|name| Some((name.clone(), super::types::texts(&self.lookup(name)?))));
-        let outputs = outputs.collect();
+            .map(|name| (name.clone(), self.lookup(name).map_or_else(no_output, |value| texts(&value))))
+            .collect();
         let now = self.clock().now();
+        // A step that the two minutes cut off has no end of its own.
+        self.close(0, Status::Cancelled);
         self.handle.update(|execution| {
             execution.status = status;
             execution.failure_message = message;
             execution.outputs = outputs;
             execution.ended = Some(now);
-            // A step that the two minutes cut off has no end of its own.
-            for step in execution.steps.iter_mut().filter(|step| !step.status.ended()) {
-                step.status = Status::Cancelled;
-                step.ended = Some(now);
-            }
         });
         self.shared.tell(&self.handle, None, EventKind::ExecutionEnded(status));
         self.handle.end();
@@ -167,115 +221,118 @@ impl Run {
 
     async fn steps_from(&mut self, steps: &[Step], mut index: usize, parent: Option<&Parent>) -> End {
         while let Some(step) = steps.get(index) {
-            let next = match self.handle.stop() {
-                Some(Stop::Cancel) => {
-                    Next::Stop(Status::Cancelled, "cancelled".into(), true, step.on_cancel.clone())
+            match self.handle.stop().filter(|_| !self.cancelling) {
+                Some(Stop::Cancel) => return cancelled("cancelled".to_owned(), step.on_cancel.clone()),
+                Some(Stop::Complete) => return End::Finished,
+                None => {}
+            }
+            self.count += 1;
+            if self.count > MAX_STEPS {
+                let message =
+                    format!("ended after {MAX_STEPS} steps: the document branches back without end");
+                return End::Stopped { status: Status::Failed, message, explicit: true, on_cancel: None };
+            }
+            let (status, message, next) = match self.step(step, parent).await {
+                Ok(done) => (Status::Success, String::new(), after(step, Status::Success, done.next, None)),
+                Err(failure) if failure.status == Status::Cancelled => {
+                    return cancelled(failure.message, failure.on_cancel.or_else(|| step.on_cancel.clone()));
                 }
-                Some(Stop::Complete) => Next::End,
-                None => Box::pin(self.step(step, parent)).await,
+                Err(failure) => {
+                    let message = format!("step {}: {}", step.name, failure.message);
+                    let next = after(step, failure.status, None, failure.inherited);
+                    // Without an onFailure of its own, a step inside a loop leaves the decision to the loop.
+                    let undecided =
+                        parent.is_some() && step.on_failure.is_none() && step.is_critical.is_none();
+                    if step.critical() && !undecided && self.failed.is_none() {
+                        self.failed = Some((failure.status, message.clone()));
+                    }
+                    (failure.status, message, next)
+                }
             };
             match next {
                 Next::On => index += 1,
                 Next::End => return End::Finished,
                 Next::To(target) => match steps.iter().position(|step| step.name == target) {
                     Some(found) => index = found,
-                    None => {
-                        let (status, message) =
-                            self.failed.clone().unwrap_or((Status::Failed, String::new()));
-                        return End::Outside(target, status, message);
-                    }
+                    None => return End::Outside(target, status, message),
                 },
-                Next::Stop(status, message, explicit, on_cancel) => {
-                    return End::Stopped { status, message, explicit, on_cancel };
+                Next::Stop => {
+                    return End::Stopped {
+                        status,
+                        message,
+                        explicit: step.on_failure.is_some(),
+                        on_cancel: None,
+                    };
                 }
             }
         }
         End::Finished
     }
 
-    /// One step, from its inputs to what follows it.
-    async fn step(&mut self, step: &Step, parent: Option<&Parent>) -> Next {
+    /// One step, from its inputs to its end.
+    async fn step(&mut self, step: &Step, parent: Option<&Parent>) -> Result<Done, Failure> {
         let inputs = self.inputs(step);
         let number = self.begin(step, parent, &inputs);
         self.outputs.retain(|(of, _), _| *of != step.name);
-        let tried = self.tries(step, &inputs).await;
-        let (status, message, next) = match tried {
+        let tried = Box::pin(self.tries(number, step, &inputs)).await;
+        let (status, message) = match &tried {
             Ok(done) => {
-                let outputs = selected(step, &done);
-                for (name, value) in done.outputs.into_iter().chain(outputs) {
+                for (name, value) in done.outputs.clone().into_iter().chain(selected(step, done)) {
                     self.set_output(&step.name, &name, value);
                 }
-                let next = match done.next.or_else(|| step.next_step.clone()) {
-                    _ if step.is_end => Next::End,
-                    Some(target) => Next::To(target),
-                    None => Next::On,
-                };
-                (Status::Success, None, next)
+                (Status::Success, None)
             }
             Err(failure) => {
                 for (name, value) in &failure.outputs {
                     self.set_output(&step.name, name, value.clone());
                 }
-                (failure.status, Some(failure.message.clone()), self.after_failure(step, failure))
+                (failure.status, Some(failure.message.clone()))
             }
         };
         self.finish(number, step, status, message);
-        next
-    }
-
-    /// What follows a failure, and whether it makes the execution fail.
-    fn after_failure(&mut self, step: &Step, failure: Failure) -> Next {
-        if failure.status == Status::Cancelled {
-            return Next::Stop(
-                Status::Cancelled,
-                failure.message,
-                true,
-                failure.on_cancel.or_else(|| step.on_cancel.clone()),
-            );
-        }
-        let message = format!("step {}: {}", step.name, failure.message);
-        if step.critical() && self.failed.is_none() {
-            self.failed = Some((failure.status, message.clone()));
-        }
-        let explicit = step.on_failure.is_some();
-        match failure.inherited.or_else(|| step.on_failure.clone()).unwrap_or(OnFailure::Abort) {
-            OnFailure::Abort => Next::Stop(failure.status, message, explicit, None),
-            _ if step.is_end => Next::End,
-            OnFailure::Continue => Next::On,
-            OnFailure::Step(target) => Next::To(target),
-        }
+        tried
     }
 
     /// Tries a step as often as it may be tried. A time limit counts as a failure once the tries are used up.
-    async fn tries(&mut self, step: &Step, inputs: &Inputs) -> Result<Done, Failure> {
-        let limit = step.timeout.or_else(|| step.action.default_timeout()).map(|limit| match step.action {
-            // Functions run in real time.
-            Action::InvokeLambdaFunction => limit,
-            _ => self.clock().compressed(limit),
-        });
-        let mut stopped = self.handle.stopped();
+    async fn tries(&mut self, number: usize, step: &Step, inputs: &Inputs) -> Result<Done, Failure> {
+        let function = matches!(step.action, Action::InvokeLambdaFunction);
+        let limit = match (step.timeout, step.action.default_timeout()) {
+            // AWS's limit for functions can't be raised, only lowered.
+            (Some(own), Some(most)) if function => Some(own.min(most)),
+            (own, default) => own.or(default),
+        };
         let mut left = step.max_attempts.max(1);
         loop {
-            let trying = async {
+            let mut stopped = self.handle.stopped();
+            // A loop is not cancelled from here: the step inside it is, which names what is to follow.
+            let watched = !self.cancelling && !matches!(step.action, Action::Loop(_));
+            let cancelled = async {
+                if !watched || stopped.wait_for(|stop| *stop == Some(Stop::Cancel)).await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            let clock = self.clock();
+            let timed_out = async {
                 match limit {
-                    Some(limit) => {
-                        match tokio::time::timeout(limit, step.action.run(self, step, inputs)).await {
-                            Ok(result) => result,
-                            Err(_) => Err(Failure::with(
-                                Status::TimedOut,
-                                format!("no end within {} s", limit.as_secs_f64()),
-                            )),
-                        }
-                    }
-                    None => step.action.run(self, step, inputs).await,
+                    Some(limit) if function => tokio::time::sleep(limit).await,
+                    Some(limit) => clock.sleep(limit).await,
+                    None => std::future::pending().await,
                 }
             };
             let result = tokio::select! {
-                result = trying => result,
-                _ = stopped.wait_for(|stop| *stop == Some(Stop::Cancel)) => {
-                    return Err(Failure::with(Status::Cancelled, "cancelled"));
+                biased;
+                () = cancelled => Err(Failure::with(Status::Cancelled, format!("cancelled during step {}", step.name))),
+                result = step.action.run(self, step, inputs) => result,
+                () = timed_out => {
+                    let seconds = limit.unwrap_or_default().as_secs();
+                    Err(Failure::with(Status::TimedOut, format!("no end within {seconds} s")))
                 }
             };
+            self.handle.signals.send_replace(Signals::default());
+            if let Err(failure) = &result {
+                // What a loop was doing when its time was up.
+                self.close(number + 1, failure.status);
+            }
             left -= 1;
             match result {
                 Err(failure) if left > 0 && failure.status != Status::Cancelled => {
@@ -284,6 +341,17 @@ impl Run {
                 other => return other,
             }
         }
+    }
+
+    /// Ends what is recorded as running, from a step's number on.
+    fn close(&self, from: usize, status: Status) {
+        let now = self.clock().now();
+        self.handle.update(|execution| {
+            for step in execution.steps.iter_mut().skip(from).filter(|step| !step.status.ended()) {
+                step.status = status;
+                step.ended = Some(now);
+            }
+        });
     }
 
     fn inputs(&self, step: &Step) -> Inputs {
@@ -334,18 +402,19 @@ impl Run {
         let plain = name.strip_prefix("variable:").unwrap_or(name);
         let variable =
             self.document.variables.get(plain).ok_or_else(|| format!("there is no variable {plain}"))?;
-        let value = variable
-            .r#type
-            .convert(&value)
-            .ok_or_else(|| format!("{plain} takes a {}, not {value}", variable.r#type.name()))?;
+        // AWS: "data type conversions aren't supported".
+        if !variable.r#type.holds(&value) {
+            return Err(format!("{plain} takes a {}, not {value}", variable.r#type.name()));
+        }
         variable.check(&value)?;
         self.variables.insert(plain.to_owned(), value);
         Ok(())
     }
 
-    /// Makes the step that runs wait for what somebody says.
+    /// Makes the step that runs wait for what somebody says: approvers, or with none of them a signal to resume.
     pub fn wait_for_signals(&mut self, approvers: Vec<String>) -> watch::Receiver<Signals> {
-        self.handle.signals.send_replace(Signals { approvers, ..Signals::default() });
+        let waiting = if approvers.is_empty() { Some(Waiting::Resume) } else { Some(Waiting::Approval) };
+        self.handle.signals.send_replace(Signals { waiting, approvers, ..Signals::default() });
         self.handle.update(|execution| {
             execution.status = Status::Waiting;
             if let Some(step) = execution.steps.last_mut() {
@@ -377,7 +446,7 @@ impl Run {
     /// # Errors
     /// When the sandbox was not put together.
     pub fn api(&self) -> Result<Arc<dyn Api>, String> {
-        self.shared.api.get().cloned().ok_or_else(|| "the sandbox has no services".to_owned())
+        self.shared.api().ok_or_else(|| "the sandbox has no services".to_owned())
     }
 
     /// The functions.
@@ -420,6 +489,11 @@ impl Run {
             next_step: step.next_step.clone(),
             is_end: step.is_end,
             is_critical: step.critical(),
+            max_attempts: step.max_attempts,
+            timeout_seconds: step
+                .timeout
+                .or_else(|| step.action.default_timeout())
+                .map(|limit| limit.as_secs()),
             parent: parent.cloned(),
         };
         let number = self.handle.update(|execution| {
@@ -435,8 +509,7 @@ impl Run {
         let of_step = self.outputs.iter().filter(|((of, _), _)| *of == step.name);
         let outputs: BTreeMap<String, Value> =
             of_step.map(|((_, name), value)| (name.clone(), value.clone())).collect();
-        let detail =
-            message.clone().or_else(|| outputs.get("reason").map(super::types::text)).unwrap_or_default();
+        let detail = message.clone().or_else(|| outputs.get("reason").map(text)).unwrap_or_default();
         self.handle.update(|execution: &mut Execution| {
             execution.status = Status::InProgress;
             if let Some(entry) = execution.steps.get_mut(number) {
@@ -450,6 +523,14 @@ impl Run {
     }
 }
 
+fn no_output() -> Vec<String> {
+    vec![NO_OUTPUT.to_owned()]
+}
+
+fn cancelled(message: String, on_cancel: Option<String>) -> End {
+    End::Stopped { status: Status::Cancelled, message, explicit: true, on_cancel }
+}
+
 /// The outputs that a step declares. One whose selector finds nothing, or not what its type says, is not there.
 fn selected(step: &Step, done: &Done) -> Vec<(String, Value)> {
     let select = |output: &super::document::Output| {
@@ -459,4 +540,53 @@ fn selected(step: &Step, done: &Done) -> Vec<(String, Value)> {
         Some((output.name.clone(), output.r#type.convert(&value)?))
     };
     step.outputs.iter().filter_map(select).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(keys: &str) -> Step {
+        let text = format!(
+            "schemaVersion: '0.3'\nmainSteps:\n- name: s\n  action: aws:sleep\n{keys}\n  inputs: {{Duration: PT1S}}\n\
+             - name: other\n  action: aws:sleep\n  inputs: {{Duration: PT1S}}\n"
+        );
+        Document::parse("t.yaml", &text).unwrap().steps.remove(0)
+    }
+
+    #[test]
+    fn what_follows_a_step() {
+        let to = |name: &str| Next::To(name.to_owned());
+        let cases = [
+            ("", Status::Success, None, Next::On),
+            ("  nextStep: other", Status::Success, None, to("other")),
+            ("  nextStep: other", Status::Success, Some("chosen"), to("chosen")),
+            ("  isEnd: true", Status::Success, None, Next::End),
+            ("  isEnd: true", Status::Success, Some("chosen"), to("chosen")),
+            ("", Status::Failed, None, Next::Stop),
+            ("  nextStep: other", Status::Failed, None, Next::Stop),
+            ("  onFailure: Abort", Status::TimedOut, None, Next::Stop),
+            ("  onFailure: Continue", Status::Failed, None, Next::On),
+            ("  onFailure: step:other", Status::Failed, None, to("other")),
+            ("  onFailure: step:other", Status::TimedOut, None, to("other")),
+            ("  isEnd: true", Status::Failed, None, Next::Stop),
+            ("  isEnd: true\n  onFailure: Continue", Status::Failed, None, Next::End),
+            ("  isEnd: true\n  onFailure: step:other", Status::Failed, None, Next::End),
+        ];
+        for (keys, status, chosen, expected) in cases {
+            let found = after(&step(keys), status, chosen.map(ToOwned::to_owned), None);
+            assert_eq!(found, expected, "{keys:?} {status:?} {chosen:?}");
+        }
+        let inherited = Some(OnFailure::Step("inner".to_owned()));
+        assert_eq!(after(&step("  onFailure: Continue"), Status::Failed, None, inherited), to("inner"));
+    }
+
+    #[test]
+    fn what_is_critical() {
+        assert!(step("").critical());
+        assert!(step("  onFailure: step:other").critical());
+        assert!(!step("  onFailure: Continue").critical());
+        assert!(step("  onFailure: Continue\n  isCritical: true").critical());
+        assert!(!step("  isCritical: false").critical());
+    }
 }

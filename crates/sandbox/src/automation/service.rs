@@ -2,8 +2,8 @@
 //!
 //! Executions belong to a Region. Dropping [`Automation`] ends those that run.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -12,16 +12,18 @@ use tokio::task::JoinSet;
 
 use super::Reading;
 use super::document::{Document, Step};
-use super::execution::{Execution, Status};
-use super::runner::{Decision, Run, Signals, Stop};
-use super::types::texts;
+use super::execution::{Execution, Status, StepExecution};
+use super::runner::{Decision, Run, Signals, Stop, Waiting};
+use super::types::{text, texts};
 use crate::clock::Clock;
 use crate::functions::Functions;
 use crate::world::{Api, ApiError};
 
 /// The principal of the calls that actions make.
 pub(super) const PRINCIPAL: &str = "SANDBOX-AUTOMATION";
-/// Most executions at the same time (SSM quotas).
+/// The operator, who may do anything.
+const OPERATOR: &str = "SANDBOX";
+/// Most executions at the same time in a Region (SSM quotas).
 const CONCURRENT: usize = 100;
 /// Most levels of documents that run documents.
 const LEVELS: usize = 5;
@@ -66,10 +68,11 @@ pub(super) struct Shared {
     pub clock: Clock,
     pub functions: Arc<dyn Functions>,
     pub reading: Reading,
-    pub api: OnceLock<Arc<dyn Api>>,
+    api: Mutex<Option<Arc<dyn Api>>>,
     documents: BTreeMap<String, Arc<Document>>,
     executions: Mutex<Vec<Arc<Handle>>>,
-    tokens: Mutex<BTreeMap<String, String>>,
+    /// Client tokens that were used, by Region.
+    tokens: Mutex<BTreeSet<(String, String)>>,
     events: broadcast::Sender<Event>,
     tasks: Mutex<JoinSet<()>>,
 }
@@ -101,20 +104,14 @@ impl Handle {
         lock(&self.execution).clone()
     }
 
-    /// How it is asked to end; a child is asked with its parent.
+    /// How it is asked to end.
     pub fn stop(&self) -> Option<Stop> {
-        let own = *self.stop.borrow();
-        own
+        *self.stop.borrow()
     }
 
     /// Watches how it is asked to end.
     pub fn stopped(&self) -> watch::Receiver<Option<Stop>> {
         self.stop.subscribe()
-    }
-
-    /// Lets the steps after a cancellation run.
-    pub fn clear_stop(&self) {
-        self.stop.send_replace(None);
     }
 
     /// Says that it is over.
@@ -145,6 +142,11 @@ impl Drop for ChildGuard {
 }
 
 impl Shared {
+    /// The services.
+    pub fn api(&self) -> Option<Arc<dyn Api>> {
+        lock(&self.api).clone()
+    }
+
     /// Tells what happened; nobody may listen.
     pub fn tell(&self, handle: &Handle, step: Option<&Step>, kind: EventKind) {
         let _ = self.events.send(Event {
@@ -162,6 +164,7 @@ impl Shared {
     ///
     /// # Errors
     /// As `StartAutomationExecution`.
+    #[expect(clippy::needless_pass_by_value, reason = "callers make the parameters for this one call")]
     pub fn start(
         self: &Arc<Self>,
         region: &str,
@@ -180,10 +183,11 @@ impl Shared {
         }
         let parameters = parameters(&document, &given)?;
         let mut executions = lock(&self.executions);
-        if executions.iter().filter(|handle| !handle.update(|execution| execution.status.ended())).count()
-            >= CONCURRENT
-        {
-            let message = format!("{CONCURRENT} executions run already");
+        let runs = |handle: &&Arc<Handle>| {
+            handle.region == region && !handle.update(|execution| execution.status.ended())
+        };
+        if executions.iter().filter(runs).count() >= CONCURRENT {
+            let message = format!("{CONCURRENT} executions run already in {region}");
             return Err(ApiError::new("AutomationExecutionLimitExceededException", message));
         }
         let id = uuid::Uuid::new_v4().to_string();
@@ -248,6 +252,12 @@ fn parameters(
     let mut values = BTreeMap::new();
     for (name, parameter) in &document.parameters {
         let value = match (given.get(name), &parameter.default) {
+            (Some(texts), _)
+                if texts.len() > 50
+                    || texts.iter().any(|text| !(1..=512).contains(&text.chars().count())) =>
+            {
+                Err("takes at most 50 values of 1 to 512 characters".to_owned())
+            }
             (Some(texts), _) => {
                 parameter.r#type.of_texts(texts).and_then(|value| parameter.check(&value).map(|()| value))
             }
@@ -293,7 +303,7 @@ impl Automation {
                 clock,
                 functions,
                 reading,
-                api: OnceLock::new(),
+                api: Mutex::default(),
                 documents: documents.into_iter().map(|(name, document)| (name, Arc::new(document))).collect(),
                 executions: Mutex::default(),
                 tokens: Mutex::default(),
@@ -303,9 +313,16 @@ impl Automation {
         }
     }
 
-    /// Says where actions make their calls: once, when the sandbox is put together. A second time changes nothing.
+    /// Says where actions make their calls, when the sandbox is put together. The services lead back here, so the two
+    /// keep each other alive until [`Automation::close`].
     pub fn set_api(&self, api: Arc<dyn Api>) {
-        let _ = self.shared.api.set(api);
+        *lock(&self.shared.api) = Some(api);
+    }
+
+    /// Ends what runs, at once and without `onCancel`, as if the runner were killed, and lets go of the services.
+    pub fn close(&self) {
+        lock(&self.shared.tasks).abort_all();
+        *lock(&self.shared.api) = None;
     }
 
     /// Whether an operation of SSM is one of this service.
@@ -323,7 +340,7 @@ impl Automation {
         document: &str,
         parameters: BTreeMap<String, Vec<String>>,
     ) -> Result<String, ApiError> {
-        Ok(self.shared.start(region, document, parameters, "SANDBOX", None)?.id.clone())
+        Ok(self.shared.start(region, document, parameters, OPERATOR, None)?.id.clone())
     }
 
     /// Waits for an execution's end.
@@ -332,6 +349,14 @@ impl Automation {
     /// When there is no such execution.
     pub async fn wait(&self, region: &str, id: &str) -> Result<Execution, ApiError> {
         Ok(self.shared.find(region, id)?.ended().await)
+    }
+
+    /// An execution as it stands.
+    ///
+    /// # Errors
+    /// When there is no such execution.
+    pub fn execution(&self, region: &str, id: &str) -> Result<Execution, ApiError> {
+        Ok(self.shared.find(region, id)?.now())
     }
 
     /// Asks an execution to end now; its `onCancel` steps follow.
@@ -366,15 +391,17 @@ impl Automation {
             "GetAutomationExecution" => {
                 Ok(json!({"AutomationExecution": self.shared.find(region, id)?.now().json()}))
             }
-            "DescribeAutomationExecutions" => Ok(self.describe(region, &input)),
+            "DescribeAutomationExecutions" => self.describe(region, &input),
             "DescribeAutomationStepExecutions" => {
                 let execution = self.shared.find(region, id)?.now();
-                let steps: Vec<Value> =
-                    execution.steps.iter().map(super::execution::StepExecution::json).collect();
-                Ok(json!({"StepExecutions": steps}))
+                describe_steps(execution.steps, &input)
             }
             "StopAutomationExecution" => {
-                let stop = if text("Type") == "Complete" { Stop::Complete } else { Stop::Cancel };
+                let stop = match text("Type") {
+                    "" | "Cancel" => Stop::Cancel,
+                    "Complete" => Stop::Complete,
+                    other => return Err(invalid(format!("Type takes Cancel or Complete, not {other:?}"))),
+                };
                 let handle = self.shared.find(region, id)?;
                 if handle.now().status.ended() {
                     return Err(ApiError::new(
@@ -412,108 +439,147 @@ impl Automation {
     }
 
     fn start_operation(&self, region: &str, principal: &str, input: &Value) -> Result<Value, ApiError> {
+        const KNOWN: [&str; 6] =
+            ["DocumentName", "DocumentVersion", "Parameters", "ClientToken", "Mode", "Tags"];
+        if let Some(key) =
+            input.as_object().and_then(|map| map.keys().find(|key| !KNOWN.contains(&key.as_str())))
+        {
+            return Err(invalid(format!("the sandbox does not implement {key}")));
+        }
+        if input.get("Mode").is_some_and(|mode| mode != "Auto") {
+            return Err(invalid("the sandbox implements Mode Auto only"));
+        }
         let name = input["DocumentName"].as_str().unwrap_or_default();
         // A full ARN ends in the name.
         let name = name.rsplit('/').next().unwrap_or(name);
+        match input["DocumentVersion"].as_str() {
+            None | Some("" | "1" | "$DEFAULT" | "$LATEST") => {}
+            Some(other) => {
+                let message = format!("{name} has no version {other}");
+                return Err(ApiError::new("AutomationDefinitionVersionNotFoundException", message));
+            }
+        }
         let mut given = BTreeMap::new();
         for (key, value) in input["Parameters"].as_object().into_iter().flatten() {
             given.insert(key.clone(), texts(value));
         }
-        let token = input["ClientToken"].as_str();
-        if let Some(token) = token
-            && lock(&self.shared.tokens).contains_key(token)
-        {
-            return Err(ApiError::new(
-                "IdempotentParameterMismatchException",
-                format!("the client token {token} was used before"),
-            ));
+        let token = input["ClientToken"].as_str().map(|token| (region.to_owned(), token.to_owned()));
+        if let Some((_, token)) = token.as_ref().filter(|token| lock(&self.shared.tokens).contains(*token)) {
+            let message = format!("the client token {token} was used before");
+            return Err(ApiError::new("IdempotentParameterMismatch", message));
         }
         let handle = self.shared.start(region, name, given, principal, None)?;
-        if let Some(token) = token {
-            lock(&self.shared.tokens).insert(token.to_owned(), handle.id.clone());
-        }
+        lock(&self.shared.tokens).extend(token);
         Ok(json!({"AutomationExecutionId": handle.id}))
     }
 
-    fn describe(&self, region: &str, input: &Value) -> Value {
-        let wanted = |execution: &Execution| {
-            input["Filters"].as_array().into_iter().flatten().all(|filter| {
-                let values: Vec<String> = texts(&filter["Values"]);
-                let fits = |value: &String| match filter["Key"].as_str().unwrap_or_default() {
-                    "DocumentNamePrefix" => execution.document.starts_with(value.as_str()),
-                    "ExecutionStatus" => execution.status.name() == value,
-                    "ExecutionId" => execution.id == *value,
-                    "ParentExecutionId" => execution.parent.as_ref() == Some(value),
-                    _ => true,
-                };
-                values.iter().any(fits)
-            })
-        };
-        let all: Vec<Arc<Handle>> =
+    fn describe(&self, region: &str, input: &Value) -> Result<Value, ApiError> {
+        let in_region: Vec<Arc<Handle>> =
             lock(&self.shared.executions).iter().filter(|handle| handle.region == region).cloned().collect();
         // Newest first, as the service answers.
-        let shown: Vec<Value> = all
-            .iter()
-            .rev()
-            .map(|handle| handle.now())
-            .filter(wanted)
-            .map(|execution| execution.summary())
-            .collect();
-        json!({"AutomationExecutionMetadataList": shown})
+        let mut found: Vec<Execution> = in_region.iter().rev().map(|handle| handle.now()).collect();
+        for (key, values) in filters(input)? {
+            let any = |fits: &dyn Fn(&String) -> bool| values.iter().any(fits);
+            match key.as_str() {
+                "DocumentNamePrefix" => {
+                    found.retain(|one| any(&|value| one.document.starts_with(value.as_str())));
+                }
+                "ExecutionStatus" => found.retain(|one| any(&|value| one.status.name() == value)),
+                "ExecutionId" => found.retain(|one| any(&|value| one.id == *value)),
+                "ParentExecutionId" => found.retain(|one| any(&|value| one.parent.as_ref() == Some(value))),
+                _ => return Err(no_filter(&key)),
+            }
+        }
+        page(input, found.iter().map(Execution::summary).collect(), "AutomationExecutionMetadataList")
     }
 
     fn signal(&self, region: &str, principal: &str, input: &Value) -> Result<Value, ApiError> {
         let id = input["AutomationExecutionId"].as_str().unwrap_or_default();
         let handle = self.shared.find(region, id)?;
-        if handle.now().status != Status::Waiting {
-            return Err(ApiError::new(
-                "AutomationStepNotFoundException",
-                format!("no step of {id} waits for a signal"),
-            ));
-        }
         let kind = input["SignalType"].as_str().unwrap_or_default();
-        match kind {
-            "Approve" | "Reject" => {
-                let signals = handle.signals.borrow().clone();
-                // Approvers are ARNs or names of users and roles; the sandbox knows the last part of each.
-                let may = signals.approvers.is_empty()
-                    || signals
-                        .approvers
-                        .iter()
-                        .any(|one| one == principal || one.rsplit('/').next() == Some(principal));
-                if !may {
-                    return Err(ApiError::new(
-                        "InvalidAutomationSignalException",
-                        format!("{principal} is no approver"),
-                    ));
-                }
-                let comment = input["Payload"]["Comment"]
-                    .as_array()
-                    .and_then(|all| all.first())
-                    .unwrap_or(&input["Payload"]["Comment"]);
-                let decision = Decision {
-                    approved: kind == "Approve",
-                    comment: comment.as_str().unwrap_or_default().to_owned(),
-                };
-                handle.signals.send_modify(|signals| {
-                    signals.decisions.insert(principal.to_owned(), decision);
-                });
+        let refused = |message: String| ApiError::new("InvalidAutomationSignalException", message);
+        let waiting = match kind {
+            "Approve" | "Reject" => Waiting::Approval,
+            "Resume" => Waiting::Resume,
+            _ => return Err(refused(format!("the sandbox has no signal {kind:?}"))),
+        };
+        let comment = input["Payload"].get("Comment").and_then(|comment| texts(comment).into_iter().next());
+        let mut answer = Ok(json!({}));
+        handle.signals.send_modify(|signals| {
+            // Approvers are ARNs or names of users and roles; the sandbox knows the last part of each.
+            let named = |one: &String| one.rsplit(['/', ':']).next() == Some(principal);
+            if signals.waiting != Some(waiting) {
+                answer = Err(refused(format!("no step of {id} waits for {kind}")));
+            } else if waiting == Waiting::Resume {
+                signals.resumed = true;
+            } else if principal == OPERATOR || signals.approvers.iter().any(named) {
+                let decision = Decision { approved: kind == "Approve", comment: comment.unwrap_or_default() };
+                signals.decisions.insert(principal.to_owned(), decision);
+            } else {
+                answer = Err(refused(format!("{principal} is no approver")));
             }
-            "Resume" => handle.signals.send_modify(|signals| signals.resumed = true),
-            _ => {
-                return Err(ApiError::new(
-                    "InvalidAutomationSignalException",
-                    format!("the sandbox has no signal {kind:?}"),
-                ));
-            }
-        }
-        Ok(json!({}))
+        });
+        answer
     }
+}
+
+fn describe_steps(mut steps: Vec<StepExecution>, input: &Value) -> Result<Value, ApiError> {
+    for (key, values) in filters(input)? {
+        match key.as_str() {
+            "StepExecutionStatus" => {
+                steps.retain(|step| values.iter().any(|value| value == step.status.name()));
+            }
+            "StepExecutionId" => steps.retain(|step| values.contains(&step.id)),
+            "StepName" => steps.retain(|step| values.contains(&step.name)),
+            "Action" => steps.retain(|step| values.iter().any(|value| value == step.action)),
+            _ => return Err(no_filter(&key)),
+        }
+    }
+    if input["ReverseOrder"] == true {
+        steps.reverse();
+    }
+    page(input, steps.iter().map(StepExecution::json).collect(), "StepExecutions")
+}
+
+/// The filters of a request, and their values.
+fn filters(input: &Value) -> Result<Vec<(String, Vec<String>)>, ApiError> {
+    let all = input["Filters"].as_array().into_iter().flatten();
+    all.map(|filter| {
+        let key = filter["Key"].as_str().ok_or_else(|| invalid("a filter has no Key"))?;
+        Ok((key.to_owned(), texts(&filter["Values"])))
+    })
+    .collect()
+}
+
+fn no_filter(key: &str) -> ApiError {
+    ApiError::new("InvalidFilterKey", format!("the sandbox has no filter {key}"))
+}
+
+/// A page of a list: at most `MaxResults` from `NextToken` on, which is a position.
+fn page(input: &Value, all: Vec<Value>, key: &str) -> Result<Value, ApiError> {
+    let from = match input["NextToken"].as_str() {
+        None | Some("") => 0,
+        Some(token) => token.parse::<usize>().ok().filter(|from| *from <= all.len()).ok_or_else(|| {
+            ApiError::new("InvalidNextToken", format!("{token:?} is no token of this list"))
+        })?,
+    };
+    let most = input["MaxResults"].as_u64().and_then(|most| usize::try_from(most).ok()).unwrap_or(50);
+    let more = all.len() > from + most;
+    let shown: Vec<Value> = all.into_iter().skip(from).take(most).collect();
+    let mut answer = json!({ key: shown });
+    if more {
+        answer["NextToken"] = json!((from + most).to_string());
+    }
+    Ok(answer)
+}
+
+fn invalid(message: impl Into<String>) -> ApiError {
+    ApiError::new("ValidationException", message)
 }
 
 impl Drop for Automation {
     fn drop(&mut self) {
-        lock(&self.shared.tasks).abort_all();
+        self.close();
     }
 }
 
@@ -529,7 +595,7 @@ fn shown(name: &str, document: &Document) -> Value {
             let mut shown =
                 json!({"Name": name, "Type": parameter.type_name, "Description": parameter.description});
             if let Some(default) = &parameter.default {
-                shown["DefaultValue"] = json!(super::types::text(default));
+                shown["DefaultValue"] = json!(text(default));
             }
             shown
         })

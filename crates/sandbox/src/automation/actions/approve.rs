@@ -38,6 +38,9 @@ pub(super) async fn run(run: &mut Run, inputs: &Inputs) -> Result<Done, Failure>
         Some(Value::String(one)) => vec![one.clone()],
         other => return Err(Failure::new(format!("Approvers takes a list, not {other:?}"))),
     };
+    if approvers.is_empty() || approvers.len() > 10 {
+        return Err(Failure::new(format!("1 to 10 approvers are needed; there are {}", approvers.len())));
+    }
     let needed = inputs.get("MinRequiredApprovals").and_then(Value::as_u64).unwrap_or(1);
     notify(run, inputs).await;
     let mut waiting = run.wait_for_signals(approvers);
