@@ -1199,3 +1199,61 @@ fn picker_types_are_texts() {
     assert_eq!(document.parameters["Buckets"].r#type, types::Type::StringList);
     assert_eq!(document.required().collect::<Vec<_>>(), ["Role"]);
 }
+
+// The runbooks of this repository.
+
+fn runbook(name: &str) -> String {
+    let path = format!("{}/../../ssm-documents/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn the_runbooks_load() {
+    for name in ["failover", "reconcile"] {
+        assert_eq!(problems(&runbook(name)), [""; 0], "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_failover_runbook_ends_well_or_as_failed_under_every_reading() {
+    let outcome = |status: &str| {
+        let inner = json!({"status": status, "reason": "said", "observed": {"since": "2030-01-01T00:00:00Z", "lag": "{}",
+            "location": "s3://reports/page", "summary": "in short"}, "changed": []});
+        let mut outer = inner.clone();
+        outer["Payload"] = inner;
+        Does::Answer(outer)
+    };
+    let ready = [outcome("Ready"), outcome("Done")];
+    let (done, refused) = ([outcome("Done")], [outcome("Refused")]);
+    let promoting = [outcome("InProgress"), outcome("InProgress"), outcome("Done")];
+    let services = [Does::Answer(json!({"Account": crate::ACCOUNT}))];
+    let cases: [(&[Does], Status); 3] =
+        [(&promoting, Status::Success), (&refused, Status::Failed), (&[FAIL], Status::Failed)];
+    for reading in Reading::ALL {
+        for (promotion, status) in &cases {
+            let script: [(&str, &[Does]); 6] = [
+                ("causeway-preflight", &ready),
+                ("causeway-routing-control", &done),
+                ("causeway-global-failover", promotion),
+                ("causeway-report", &done),
+                ("Publish", &services),
+                ("GetCallerIdentity", &services),
+            ];
+            let stage = stage_of(reading, &[("doc", runbook("failover"))], &script);
+            let given = [
+                ("Plan", "/causeway/plans/shop"),
+                ("ImpairedRegion", crate::EAST),
+                ("AutomationAssumeRole", "arn:aws:iam::000000000000:role/any"),
+            ];
+            let given = given.map(|(name, value)| (name.to_owned(), vec![value.to_owned()]));
+            let id = stage.automation.start(WEST, "doc", BTreeMap::from(given)).unwrap();
+            let ended = stage.ended(&id).await;
+            assert_eq!(ended.status, *status, "{reading:?}: {:?} {:?}", ended.failure_message, ran(&ended));
+            let turned_on = stage.script.asked("causeway-routing-control").len() == 2;
+            assert_eq!(turned_on, *status == Status::Success, "{reading:?}");
+            let told = stage.script.asked("Publish");
+            assert_eq!(told.len(), 1, "{reading:?}");
+            assert_eq!(told[0]["Subject"].as_str().unwrap().contains("FAILED"), *status == Status::Failed);
+        }
+    }
+}
