@@ -422,8 +422,8 @@ impl Servers for MariaDb {
                 return None;
             }
             let row = server.row("SHOW SLAVE STATUS").await.ok()??;
-            // Whole seconds are all that the server tells.
-            let seconds = row.try_get::<Option<i64>, _>("Seconds_Behind_Master").ok()??;
+            // Whole seconds are all that the server tells; null when it does not know.
+            let seconds = row.try_get_unchecked::<Option<u64>, _>("Seconds_Behind_Master").ok()??;
             u32::try_from(seconds).ok().map(|seconds| f64::from(seconds) * 1_000.0)
         }
         .boxed()
