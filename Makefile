@@ -22,7 +22,8 @@ setup: ## install what the machine lacks (MariaDB, a Python environment for the 
 build: ## build the command and the step functions for this machine
 	@cargo build --workspace --bins
 
-test: setup ## run every test; needs no other command first
+test: ## run every test; needs no other command first
+	@tests/setup.sh mariadb
 	@cargo build --workspace --bins
 	@cargo test --workspace
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what a rehearsal and the tests need and the machine lacks: MariaDB's server and clients, and a Python
-# environment of its own (target/python) with boto3 and cfn-lint, an independent client and an independent check.
+# Installs what a rehearsal, the tests and the checks need and the machine lacks: MariaDB's server and clients, and a
+# Python environment of its own (target/python) with cfn-lint.
 # Changes nothing that is there already. Says what to do where it can't install.
 #   setup.sh mariadb | python
 set -euo pipefail
@@ -16,12 +16,12 @@ install() { # package...
 }
 
 mariadb() {
-  if command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null && command -v mariadb-dump >/dev/null; then
+  if command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null; then
     return
   fi
   if ! install mariadb-server mariadb-client; then
     echo "setup: MariaDB is needed and can't be installed from here: install MariaDB 10.6 or later" >&2
-    echo "       (packages mariadb-server and mariadb-client) so that mariadbd, mariadb-install-db and mariadb-dump are on PATH" >&2
+    echo "       (packages mariadb-server and mariadb-client) so that mariadbd and mariadb-install-db are on PATH" >&2
     exit 1
   fi
 }
@@ -31,11 +31,11 @@ python() {
   if [ -e "$environment/installed" ] && cmp -s "$environment/installed" tests/requirements.txt; then
     return
   fi
-  echo "setup: making $environment with boto3 and cfn-lint" >&2
+  echo "setup: making $environment with cfn-lint" >&2
   mkdir -p target
   if ! python3 -m venv --clear "$environment" >/dev/null 2>&1; then
     if ! { install python3-venv && python3 -m venv --clear "$environment"; }; then
-      echo "setup: Python 3 with venv is needed for the tests: install python3 and python3-venv" >&2
+      echo "setup: Python 3 with venv is needed for the checks: install python3 and python3-venv" >&2
       exit 1
     fi
   fi

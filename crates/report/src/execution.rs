@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_ssm::Client;
+use aws_sdk_ssm::operation::get_automation_execution::GetAutomationExecutionError;
 use aws_sdk_ssm::types::StepExecution;
 use jiff::Timestamp;
 use runbook::StepError;
@@ -59,7 +60,7 @@ impl ReadExecution for Client {
             self.get_automation_execution().automation_execution_id(id).send().await.map_err(|error| {
                 let missing = error
                     .as_service_error()
-                    .is_some_and(|error| error.is_automation_execution_not_found_exception());
+                    .is_some_and(GetAutomationExecutionError::is_automation_execution_not_found_exception);
                 if missing {
                     unknown(id)
                 } else {

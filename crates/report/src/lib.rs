@@ -79,7 +79,8 @@ pub struct Observed {
 /// When the plan, the execution or the bucket can't be read or written, or `lag` or the comparison's files make no
 /// sense.
 pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>, StepError> {
-    let s3 = S3::new(&context.config);
+    // Path style, so that a bucket needs no DNS name of its own at the sandbox.
+    let s3 = S3::from_conf(aws_sdk_s3::config::Builder::from(&context.config).force_path_style(true).build());
     match event {
         Event::Record { plan, execution, target_region, outcome, lag } => {
             let plan = RecoveryPlan::load(&context, &plan).await?;

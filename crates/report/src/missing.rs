@@ -452,11 +452,11 @@ pub fn page(report: &Report) -> Result<String, StepError> {
         for table in &entry.tables {
             let name = format!("{database}.{}", table.summary.table);
             if table.summary.status == TableStatus::Error {
-                not_compared.push((
-                    name,
-                    table.summary.error.clone().unwrap_or_else(|| "no reason was given".into()),
-                ));
-                continue;
+                let error = table.summary.error.clone().unwrap_or_else(|| "no reason was given".into());
+                not_compared.push((name.clone(), error));
+                if table.differences.is_none() {
+                    continue;
+                }
             }
             let anchor = (!table.rows.is_empty()).then(|| format!("list-{}", lists.len() + 1));
             let count = |n: u64| if n == 0 { String::new() } else { text::count(n) };
@@ -602,7 +602,7 @@ pub(crate) mod tests {
         json!({"kind": "missing", "key": {"ID": id}, "source": {"ID": id, "CUSTOMER": "c<1>"}, "target": null}).to_string() + "\n"
     }
 
-    pub(crate) fn compared(orders: Vec<Value>) -> Bucket {
+    pub(crate) fn compared(orders: &[Value]) -> Bucket {
         let bucket = Bucket::default();
         let summary = json!({"databases": {"orders": {"sourceCluster": "causeway-e1-orders", "targetCluster": "shop-orders-west",
             "snapshot": "causeway-unplanned", "snapshotTime": "2026-03-01T12:40:00Z", "tables": orders}}});
@@ -622,10 +622,13 @@ pub(crate) mod tests {
     #[tokio::test]
     async fn lists_are_counted_over_all_parts_and_the_manifest_comes_last() {
         let failed = json!({"table": "audit", "status": "error", "error": "no SELECT permission"});
-        let bucket = compared(vec![
+        let half =
+            json!({"table": "half", "status": "error", "error": "gone away", "missing": 1, "notes": []});
+        let bucket = compared(&[
             table("CUSTOMER_ORDER", "different", [3, 1, 1]),
             table("alike", "alike", [0, 0, 0]),
             failed,
+            half,
         ]);
         let changed = json!({"kind": "changed", "key": {"ID": 9}, "source": {"ID": 9, "S": "old"}, "target": {"ID": 9, "S": "new"}});
         let extra = json!({"kind": "extra", "key": {"ID": 8}, "source": null, "target": {"ID": 8, "S": "x"}});
@@ -634,6 +637,8 @@ pub(crate) mod tests {
             &format!("{FOLDER}orders/CUSTOMER_ORDER/part-00002.jsonl"),
             format!("{}{changed}\n{extra}", missing(3)),
         );
+        // What was found before an error is told too.
+        bucket.set(&format!("{FOLDER}orders/half/part-00001.jsonl"), missing(5));
         // Another table whose name begins the same must not be counted in.
         bucket.set(&format!("{FOLDER}orders/CUSTOMER_ORDER_ITEM/part-00001.jsonl"), missing(4));
 
@@ -645,19 +650,24 @@ pub(crate) mod tests {
         );
         assert_eq!(
             outcome.observed.summary,
-            "3 rows were acknowledged by the old primary in sandbox-east and are missing in the new one in sandbox-west: \
-             3 in orders.CUSTOMER_ORDER. 1 row differs between the two. 1 table could not be compared: more may be missing."
+            "4 rows were acknowledged by the old primary in sandbox-east and are missing in the new one in sandbox-west: \
+             3 in orders.CUSTOMER_ORDER, 1 in orders.half. 1 row differs between the two. 2 tables could not be \
+             compared: more may be missing."
         );
         let report: Value = serde_json::from_str(&bucket.text("reports/shop/e1/report.json")).unwrap();
         let orders = &report["databases"]["orders"]["tables"][0];
         assert_eq!(orders["rows"]["missing"].as_array().unwrap().len(), 3);
         assert_eq!(orders["rows"]["changed"][0]["target"]["S"], "new");
-        assert_eq!((&report["totals"]["missing"], &orders["notListed"]), (&json!(3), &json!(0)));
+        assert_eq!((&report["totals"]["missing"], &orders["notListed"]), (&json!(4), &json!(0)));
         let page = bucket.text("reports/shop/e1/report.html");
-        assert!(page.contains("c&#60;1&#62;") && page.contains("no SELECT permission"));
+        assert!(
+            page.contains("c&#60;1&#62;")
+                && page.contains("no SELECT permission")
+                && page.contains(">orders.half</h2>")
+        );
         let manifest: Value = serde_json::from_str(&bucket.text("reports/shop/e1/manifest.json")).unwrap();
         assert_eq!(manifest["files"].as_array().unwrap().len(), 2);
-        assert_eq!(manifest["read"].as_array().unwrap().len(), 2);
+        assert_eq!(manifest["read"].as_array().unwrap().len(), 3);
         assert_eq!(bucket.writes.lock().unwrap().last().unwrap(), "reports/shop/e1/manifest.json");
 
         let before = bucket.text("reports/shop/e1/manifest.json");
@@ -667,7 +677,7 @@ pub(crate) mod tests {
 
     #[tokio::test]
     async fn a_long_list_is_counted_whole_and_listed_in_part() {
-        let bucket = compared(vec![table("t", "different", [2500, 0, 0])]);
+        let bucket = compared(&[table("t", "different", [2500, 0, 0])]);
         bucket.set(&format!("{FOLDER}orders/t/part-00001.jsonl"), (0..2500).map(missing).collect::<String>());
         write_missing(&context(), &bucket, &sample(), "e1").await.unwrap();
         let report: Value = serde_json::from_str(&bucket.text("reports/shop/e1/report.json")).unwrap();
@@ -678,7 +688,7 @@ pub(crate) mod tests {
 
     #[tokio::test]
     async fn lists_that_disagree_with_the_summary_win_and_it_is_said() {
-        let bucket = compared(vec![table("t", "different", [5, 0, 0])]);
+        let bucket = compared(&[table("t", "different", [5, 0, 0])]);
         bucket.set(&format!("{FOLDER}orders/t/part-00001.jsonl"), missing(1));
         let outcome = write_missing(&context(), &bucket, &sample(), "e1").await.unwrap();
         assert!(
@@ -691,7 +701,7 @@ pub(crate) mod tests {
 
     #[tokio::test]
     async fn a_broken_line_is_named_and_a_file_that_reads_differently_is_an_error() {
-        let bucket = compared(vec![table("t", "different", [2, 0, 0])]);
+        let bucket = compared(&[table("t", "different", [2, 0, 0])]);
         bucket.set(&format!("{FOLDER}orders/t/part-00001.jsonl"), missing(1) + "{\"kind\":");
         let error = write_missing(&context(), &bucket, &sample(), "e1").await.unwrap_err().to_string();
         assert!(
@@ -701,8 +711,7 @@ pub(crate) mod tests {
             "{error}"
         );
 
-        let bucket =
-            Bucket { garbles: Some("report.html"), ..compared(vec![table("t", "alike", [0, 0, 0])]) };
+        let bucket = Bucket { garbles: Some("report.html"), ..compared(&[table("t", "alike", [0, 0, 0])]) };
         let error = write_missing(&context(), &bucket, &sample(), "e1").await.unwrap_err().to_string();
         assert!(error.contains("report.html was written but reads differently"), "{error}");
         assert!(!bucket.objects.lock().unwrap().contains_key("reports/shop/e1/manifest.json"));

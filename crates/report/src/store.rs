@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use runbook::StepError;
 use runbook::error::Kind;
@@ -59,7 +60,7 @@ impl GetObject for Client {
                 let bytes = answer.body.collect().await.map_err(|error| broken(bucket, key, error))?;
                 Ok(Some(bytes.to_vec()))
             }
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => Ok(None),
+            Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => Ok(None),
             Err(error) => Err(StepError::aws(format!("reading s3://{bucket}/{key}"), error)),
         }
     }

@@ -7,15 +7,13 @@ pub fn time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// `12:00:05`, for places where the day is said elsewhere.
-pub fn clock(time: Timestamp) -> String {
-    time.strftime("%H:%M:%S").to_string()
-}
-
 /// `0.4 s`, `12 s`, `2 min 3 s`, `3 h 4 min`.
 pub fn duration(seconds: f64) -> String {
+    if seconds < 0.05 {
+        return "0 s".to_owned();
+    }
     if seconds < 9.95 {
-        return format!("{:.1} s", seconds.max(0.0));
+        return format!("{seconds:.1} s");
     }
     let whole = seconds.round() as u64;
     match (whole / 3600, whole / 60 % 60, whole % 60) {
@@ -72,7 +70,7 @@ mod tests {
     fn durations_times_and_counts_are_as_people_say_them() {
         let cases = [
             (0.44, "0.4 s"),
-            (-1.0, "0.0 s"),
+            (-1.0, "0 s"),
             (9.96, "10 s"),
             (59.6, "1 min"),
             (123.0, "2 min 3 s"),

@@ -77,7 +77,10 @@ async fn a_failover_loses_what_was_not_replicated_and_the_snapshot_has_it() {
     insert(&east, 0..20).await;
     until(&west, 20).await;
     let lag = servers.lag_millis(WEST).await;
-    assert!(lag.is_some_and(|lag| lag < 10_000.0), "a secondary that has everything is not behind by seconds: {lag:?}");
+    assert!(
+        lag.is_some_and(|lag| lag < 10_000.0),
+        "a secondary that has everything is not behind by seconds: {lag:?}"
+    );
     servers.cut_link(WEST, true).await.unwrap();
     assert_eq!(servers.lag_millis(WEST).await, None, "nothing is known over a cut link");
     insert(&east, 20..30).await;

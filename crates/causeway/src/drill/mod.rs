@@ -1,0 +1,315 @@
+//! `causeway drill`: the whole story of a failover, with real databases and the deployed binaries.
+//!
+//! 1. Clients place orders in the primary Region through the simulated DNS; a ledger keeps what they saw acknowledged.
+//! 2. The link between the Regions breaks. Writes go on, and from now on they are lost to the other Region.
+//! 3. `failover.yaml` moves the shop; orders are accepted again.
+//! 4. The old Region returns, Aurora leaves a snapshot of the old primary; `reconcile.yaml` restores it, compares it with
+//!    the new primary and reports what is missing.
+//! 5. The verdict: is what the report calls missing just what the clients had acknowledged and the new primary lacks?
+//!
+//! Exit status 0 when the verdict holds, 1 when it does not, 2 when the story could not be told. Whatever happens, no
+//! process and no file is left but the output folder.
+
+mod ledger;
+pub mod shop;
+mod verdict;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use sandbox::{EAST, WEST};
+use sqlx::Row;
+
+use crate::rig::Rig;
+use crate::timeline::{Timeline, spoken};
+use crate::{Error, Machine};
+use ledger::{Entries, Ledger};
+use shop::{Clients, Places};
+use verdict::{Check, NewPrimary, Reported};
+
+/// How long orders are placed before the fault.
+const BEFORE: Duration = Duration::from_secs(5);
+/// How long, in AWS's time, until somebody (or an alarm) starts the failover.
+const DETECTION: Duration = Duration::from_secs(180);
+/// Time to live of the shop's DNS records, in AWS's time.
+const DNS_TTL: Duration = Duration::from_secs(30);
+/// How long orders are placed in the new Region before the old one returns.
+const AFTER: Duration = Duration::from_secs(3);
+/// When an order was not accepted again within this time after the failover, the drill has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Options of the drill.
+#[derive(Args, Debug)]
+pub struct Options {
+    #[command(flatten)]
+    machine: Machine,
+    /// Repeats the orders of another drill [default: from the clock]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Folder for the report, the ledger and the logs
+    #[arg(long, value_name = "DIR", default_value = "out/drill")]
+    output: PathBuf,
+}
+
+/// Runs the drill; Ctrl-C ends it, leaving nothing behind.
+pub async fn run(options: Options) -> Result<ExitCode, Error> {
+    let timeline = Timeline::start();
+    let seed = options.seed.unwrap_or_else(|| jiff::Timestamp::now().as_second().unsigned_abs() % 100_000);
+    timeline.plain(&format!(
+        "Causeway drill · seed {seed} · AWS's durations divided by {}: {} takes 1 s\n",
+        options.machine.factor,
+        spoken(Duration::from_secs_f64(options.machine.factor)),
+    ));
+    timeline.status("starting the two Regions");
+    let interrupted = crate::rig::interrupted();
+    let Some(rig) = Rig::start_unless_interrupted(&options.machine, &options.output).await? else {
+        return Err("interrupted: everything was stopped".into());
+    };
+    let result = tokio::select! {
+        result = story(&rig, &timeline, seed, &options) => result,
+        () = interrupted => Err("interrupted: everything was stopped".into()),
+    };
+    timeline.status("stopping");
+    if result.is_ok() {
+        keep_measures(&rig, &options.output)?;
+    }
+    rig.stop().await;
+    timeline.end();
+    result
+}
+
+/// Keeps what was measured of the functions.
+fn keep_measures(rig: &Rig, output: &std::path::Path) -> Result<(), Error> {
+    std::fs::write(output.join("functions.txt"), rig.measured().join("\n") + "\n")?;
+    Ok(())
+}
+
+async fn story(rig: &Rig, timeline: &Timeline, seed: u64, options: &Options) -> Result<ExitCode, Error> {
+    let login = |database: &str| {
+        rig.database(EAST, database).ok_or_else(|| format!("no {database} database in {EAST}"))
+    };
+    shop::open(&login("orders")?, &login("catalog")?)
+        .await
+        .map_err(|error| format!("can't create the shop's tables: {error}"))?;
+    timeline.line(
+        "sandbox",
+        &format!("{EAST} and {WEST} are up: 2 global databases, 4 MariaDB servers, 5 ARC endpoints"),
+    );
+    let _story = rig.tell(timeline);
+
+    // 1. Traffic.
+    let ledger = Arc::new(Ledger::default());
+    let places: Arc<dyn Places> = rig.places();
+    let clients = Clients::start(seed, rig.compressed(DNS_TTL), &places, &ledger);
+    timeline.line("clients", &format!("placing orders; DNS answers {EAST}"));
+    watch(timeline, &ledger, BEFORE).await;
+
+    // 2. The fault.
+    rig.isolate(EAST).await;
+    let cut_at = clients.elapsed();
+    timeline.line("FAULT", &format!("the link to {EAST} breaks; clients there go on placing orders"));
+    watch(timeline, &ledger, rig.compressed(DETECTION)).await;
+
+    // 3. The failover.
+    let failover = rig
+        .run(
+            WEST,
+            "causeway-failover",
+            &BTreeMap::from([("Plan", "/causeway/plans/shop"), ("ImpairedRegion", EAST)]),
+            || {
+                status(timeline, &ledger, "failover");
+            },
+        )
+        .await?;
+    if failover.status != "Success" {
+        timeline.line(
+            "VERDICT",
+            &format!("the failover runbook ended as {}: {}", failover.status, failover.failure),
+        );
+        return Ok(ExitCode::from(1));
+    }
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while ledger.entries().outage(EAST, WEST).is_none() {
+        if tokio::time::Instant::now() > deadline {
+            timeline.line("VERDICT", &format!("no order was accepted in {WEST} within {}", spoken(PATIENCE)));
+            return Ok(ExitCode::from(1));
+        }
+        watch(timeline, &ledger, Duration::from_millis(200)).await;
+    }
+    watch(timeline, &ledger, AFTER).await;
+    timeline.line("clients", &format!("orders are accepted in {WEST}"));
+
+    // 4. The old Region returns.
+    rig.rejoin(EAST).await;
+    timeline.line("RECOVERY", &format!("{EAST} is back"));
+    let reconcile = rig
+        .run(WEST, "causeway-reconcile", &BTreeMap::from([("Plan", "/causeway/plans/shop")]), || {
+            status(timeline, &ledger, "reconcile");
+        })
+        .await?;
+    timeline.status("stopping the clients");
+    clients.stop().await;
+    let entries = ledger.entries();
+    if reconcile.status != "Success" {
+        timeline.line(
+            "VERDICT",
+            &format!("the reconcile runbook ended as {}: {}", reconcile.status, reconcile.failure),
+        );
+        return Ok(ExitCode::from(1));
+    }
+
+    // 5. The verdict.
+    timeline.status("comparing the report with the ledger");
+    let new_primary =
+        new_primary(rig).await.map_err(|error| format!("can't read the new primary: {error}"))?;
+    let reported = reported(rig, &reconcile.id).await?;
+    let checks = verdict::judge(&entries, &new_primary, &reported);
+    rig.fetch_reports(&failover.id, &options.output).await?;
+    let page = rig.fetch_reports(&reconcile.id, &options.output).await?;
+    timeline.end();
+    summary(timeline, rig, &entries, cut_at, &failover, &checks);
+    let holds = checks.iter().all(Check::holds) && checks.iter().any(|check| check.lost > 0);
+    let leaked = rig.leaked();
+    if !leaked.is_empty() {
+        timeline.plain(&format!("  left behind by the reconcile: {}", leaked.join(", ")));
+    }
+    timeline.plain(&format!("\n  report   {}\n", page.display()));
+    timeline.plain(if holds && leaked.is_empty() {
+        "VERDICT  the report is exact: it lists every acknowledged write that the new primary lacks, and no other"
+    } else if checks.iter().all(|check| check.lost == 0) {
+        "VERDICT  no write was lost, so nothing was shown: the fault did not bite"
+    } else {
+        "VERDICT  the report is NOT exact"
+    });
+    Ok(if holds && leaked.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Lets time pass, and shows that orders are placed.
+async fn watch(timeline: &Timeline, ledger: &Ledger, time: Duration) {
+    let end = tokio::time::Instant::now() + time;
+    while tokio::time::Instant::now() < end {
+        status(timeline, ledger, "shop open");
+        tokio::time::sleep(Duration::from_millis(100).min(time)).await;
+    }
+}
+
+fn status(timeline: &Timeline, ledger: &Ledger, what: &str) {
+    let (accepted, refused) = ledger.counts();
+    timeline.status(format!("{what} · {accepted} orders accepted, {refused} refused"));
+}
+
+fn summary(
+    timeline: &Timeline,
+    rig: &Rig,
+    entries: &Entries,
+    cut_at: Duration,
+    failover: &crate::rig::Ended,
+    checks: &[Check],
+) {
+    let line = |name: &str, text: &str| timeline.plain(&format!("  {name:<8} {text}"));
+    timeline.plain("");
+    if let Some((last, first)) = entries.outage(EAST, WEST) {
+        line(
+            "RTO",
+            &format!(
+                "{} from the fault to the first order in {WEST}; clients saw no order accepted for {}",
+                spoken(first.saturating_sub(cut_at)),
+                spoken(first.saturating_sub(last)),
+            ),
+        );
+        let lost: Vec<Duration> = entries
+            .orders
+            .values()
+            .filter(|order| order.region == EAST && order.at > cut_at)
+            .map(|order| order.at)
+            .collect();
+        let window = match (lost.iter().min(), lost.iter().max()) {
+            (Some(first), Some(last)) => spoken(last.saturating_sub(*first)),
+            _ => "no time".into(),
+        };
+        line(
+            "RPO",
+            &format!("orders acknowledged in {EAST} over {window} after the fault did not make it across"),
+        );
+    }
+    line(
+        "runbook",
+        &format!(
+            "the failover took {}, of which AWS {}: {} of our own",
+            spoken(failover.duration),
+            spoken(rig.modelled_failover()),
+            spoken(failover.duration.saturating_sub(rig.modelled_failover())),
+        ),
+    );
+    timeline.plain(&format!(
+        "\n  {:<16}{:>8}{:>10}{:>10}{:>12}{:>10}",
+        "lost", "really", "reported", "in doubt", "overlooked", "invented"
+    ));
+    for check in checks {
+        timeline.plain(&format!(
+            "  {:<16}{:>8}{:>10}{:>10}{:>12}{:>10}",
+            check.what,
+            check.lost,
+            check.reported,
+            check.in_doubt,
+            check.overlooked.len(),
+            check.invented.len(),
+        ));
+        for (kind, names) in [("overlooked", &check.overlooked), ("invented", &check.invented)] {
+            for name in names.iter().take(5) {
+                timeline.plain(&format!("    {kind}: {name}"));
+            }
+        }
+    }
+}
+
+/// Reads what the new primary has.
+async fn new_primary(rig: &Rig) -> Result<NewPrimary, Error> {
+    let connect = async |database: &str| -> Result<_, Error> {
+        let login =
+            rig.database(WEST, database).ok_or_else(|| format!("no {database} database in {WEST}"))?;
+        Ok(login.connect(database).await?)
+    };
+    let mut read = NewPrimary::default();
+    let mut orders = connect("orders").await?;
+    for row in sqlx::query("SELECT ORDER_ID, STATUS FROM CUSTOMER_ORDER").fetch_all(&mut orders).await? {
+        read.orders.insert(row.try_get(0)?, row.try_get(1)?);
+    }
+    for row in sqlx::query("SELECT ORDER_ID, COUNT(*) FROM CUSTOMER_ORDER_ITEM GROUP BY ORDER_ID")
+        .fetch_all(&mut orders)
+        .await?
+    {
+        read.items.insert(row.try_get(0)?, row.try_get::<i64, _>(1)?.unsigned_abs());
+    }
+    let mut catalog = connect("catalog").await?;
+    for row in sqlx::query("SELECT product_id, tag_id, COUNT(*) FROM product_tag GROUP BY product_id, tag_id")
+        .fetch_all(&mut catalog)
+        .await?
+    {
+        read.tags.insert((row.try_get(0)?, row.try_get(1)?), row.try_get::<i64, _>(2)?.unsigned_abs());
+    }
+    Ok(read)
+}
+
+/// The differences behind the report, as the reconcile step kept them.
+async fn reported(rig: &Rig, execution: &str) -> Result<Vec<Reported>, Error> {
+    let mut rows = Vec::new();
+    let prefix = runbook::names::keys::reconcile("shop", execution);
+    for key in rig.list_reports(&prefix).await? {
+        let Some((table, _)) = key.rsplit_once('/').filter(|_| key.ends_with(".jsonl")) else { continue };
+        let table = table.rsplit('/').next().unwrap_or_default().to_owned();
+        for line in String::from_utf8_lossy(&rig.read_report(&key).await?).lines() {
+            let mut difference: serde_json::Value = serde_json::from_str(line)?;
+            rows.push(Reported {
+                table: table.clone(),
+                kind: difference["kind"].as_str().unwrap_or_default().to_owned(),
+                source: difference["source"].take(),
+            });
+        }
+    }
+    Ok(rows)
+}

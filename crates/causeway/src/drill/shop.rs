@@ -1,0 +1,291 @@
+//! The shop: its two databases and the clients that place orders through the simulated DNS.
+//!
+//! What the clients order is decided by the seed alone; when, by the machine.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
+use sqlx::{AssertSqlSafe, Connection, Executor};
+use tokio::time::{Instant, timeout};
+
+use super::ledger::{Ledger, Order, Tagged};
+
+const SCHEMA: &str = include_str!("schema.sql");
+const PRODUCTS: i32 = 40;
+const TAGS: i32 = 12;
+/// How long a client waits for the database before it gives up and asks DNS again.
+const PATIENCE: Duration = Duration::from_secs(1);
+const ORDER_CLIENTS: u64 = 3;
+
+/// Answers where a Region's database is. The simulated DNS and the world's clusters behind it.
+pub trait Places: Send + Sync + 'static {
+    /// The Region that DNS answers with now; `None` when every health check fails.
+    fn resolve(&self) -> Option<String>;
+    /// How to connect to `database` in `region`.
+    fn database(&self, region: &str, database: &str) -> Option<Login>;
+}
+
+/// How to connect.
+#[derive(Clone)]
+pub struct Login {
+    /// Host.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// User.
+    pub user: String,
+    /// Password.
+    pub password: String,
+}
+
+impl Login {
+    /// A connection to `database`.
+    pub async fn connect(&self, database: &str) -> Result<MySqlConnection, sqlx::Error> {
+        let options = MySqlConnectOptions::new()
+            .host(&self.host)
+            .port(self.port)
+            .username(&self.user)
+            .password(&self.password)
+            .database(database)
+            .ssl_mode(MySqlSslMode::Disabled);
+        match timeout(PATIENCE, MySqlConnection::connect_with(&options)).await {
+            Ok(connection) => connection,
+            Err(_) => Err(sqlx::Error::PoolTimedOut),
+        }
+    }
+}
+
+/// Creates the tables and the products of the shop.
+pub async fn open(orders: &Login, catalog: &Login) -> Result<(), sqlx::Error> {
+    let (_, rest) = SCHEMA.split_once("-- orders").unwrap_or_default();
+    let (orders_sql, catalog_sql) = rest.split_once("-- catalog").unwrap_or_default();
+    let mut connection = orders.connect("orders").await?;
+    connection.execute(orders_sql).await?;
+    connection.close().await?;
+    let mut connection = catalog.connect("catalog").await?;
+    connection.execute(catalog_sql).await?;
+    let products: Vec<String> = (1..=PRODUCTS)
+        .map(|id| format!("({id}, 'Product {id}', {}.{:02}, UTC_TIMESTAMP(6))", 5 + id % 90, id % 100))
+        .collect();
+    let tags: Vec<String> = (1..=TAGS).map(|id| format!("({id}, 'Tag {id}')")).collect();
+    // Only numbers made here go into these statements.
+    connection.execute(AssertSqlSafe(format!("INSERT INTO product VALUES {}", products.join(",")))).await?;
+    connection.execute(AssertSqlSafe(format!("INSERT INTO tag VALUES {}", tags.join(",")))).await?;
+    connection.close().await
+}
+
+/// The clients, running until [`Clients::stop`].
+pub struct Clients {
+    stop: tokio::sync::watch::Sender<bool>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+    started: Instant,
+}
+
+impl Clients {
+    /// Starts them.
+    pub fn start(seed: u64, ttl: Duration, places: &Arc<dyn Places>, ledger: &Arc<Ledger>) -> Self {
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let started = Instant::now();
+        let client = |number: u64, database: &'static str| Client {
+            random: StdRng::seed_from_u64(seed.wrapping_mul(1_000).wrapping_add(number)),
+            places: Arc::clone(places),
+            ledger: Arc::clone(ledger),
+            stopped: stopped.clone(),
+            started,
+            ttl,
+            database,
+            resolved: None,
+            connection: None,
+            orders: Vec::new(),
+        };
+        let mut tasks: Vec<_> =
+            (0..ORDER_CLIENTS).map(|number| tokio::spawn(client(number, "orders").place_orders())).collect();
+        tasks.push(tokio::spawn(client(ORDER_CLIENTS, "catalog").tag_products()));
+        Self { stop, tasks, started }
+    }
+
+    /// Time since they started: the ledger's time.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Lets each end what it is at, and ends them.
+    pub async fn stop(self) {
+        let _ = self.stop.send(true);
+        for task in self.tasks {
+            let _ = task.await;
+        }
+    }
+}
+
+struct Client {
+    random: StdRng,
+    places: Arc<dyn Places>,
+    ledger: Arc<Ledger>,
+    stopped: tokio::sync::watch::Receiver<bool>,
+    started: Instant,
+    ttl: Duration,
+    database: &'static str,
+    resolved: Option<(String, Instant)>,
+    connection: Option<(String, MySqlConnection)>,
+    /// This client's own acknowledged orders, with the Region that has them.
+    orders: Vec<(String, String)>,
+}
+
+/// How a write ended for its client.
+enum Written {
+    Acknowledged(String),
+    /// The commit was sent and not answered.
+    InDoubt,
+    /// Refused before the commit.
+    Not,
+}
+
+impl Client {
+    async fn place_orders(mut self) {
+        while !*self.stopped.borrow() {
+            let pause = Duration::from_millis(self.random.random_range(40..120));
+            tokio::time::sleep(pause).await;
+            if !self.orders.is_empty() && self.random.random_ratio(1, 5) {
+                self.ship_one().await;
+            } else {
+                self.place_one().await;
+            }
+        }
+    }
+
+    async fn place_one(&mut self) {
+        let id = uuid::Builder::from_random_bytes(self.random.random()).into_uuid().to_string();
+        let items: u16 = self.random.random_range(1..=4);
+        let customer = self.random.random_range(1..=500);
+        let mut statements = Vec::new();
+        let mut total = 0;
+        for line in 1..=items {
+            let (product, quantity) =
+                (self.random.random_range(1..=PRODUCTS), self.random.random_range(1..=3));
+            let price = 500 + product * 100;
+            total += price * quantity;
+            statements.push(format!(
+                "INSERT INTO CUSTOMER_ORDER_ITEM VALUES ('{id}', {line}, {product}, {quantity}, {}.{:02})",
+                price / 100,
+                price % 100
+            ));
+        }
+        statements.insert(0, format!(
+            "INSERT INTO CUSTOMER_ORDER VALUES ('{id}', {customer}, 'PAID', {}.{:02}, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6))",
+            total / 100,
+            total % 100
+        ));
+        match self.write(&statements).await {
+            Written::Acknowledged(region) => {
+                let order = Order {
+                    region: region.clone(),
+                    at: self.started.elapsed(),
+                    items,
+                    status: ("PAID".into(), region.clone()),
+                };
+                self.ledger.note(|entries| {
+                    entries.orders.insert(id.clone(), order);
+                });
+                self.orders.push((id, region));
+            }
+            Written::InDoubt => self.ledger.note(|entries| {
+                entries.orders_in_doubt.insert(id);
+                entries.failures.push(self.started.elapsed());
+            }),
+            Written::Not => self.ledger.note(|entries| entries.failures.push(self.started.elapsed())),
+        }
+    }
+
+    /// Ships one of this client's own orders, where it was placed: a client does not know of orders that its Region lacks.
+    async fn ship_one(&mut self) {
+        let pick = self.random.random_range(0..self.orders.len());
+        if self.resolve().as_ref() != Some(&self.orders[pick].1) {
+            return;
+        }
+        // Shipped once: a second change of the same order would hide whether the first one was lost.
+        let (id, _) = self.orders.swap_remove(pick);
+        let statement = format!(
+            "UPDATE CUSTOMER_ORDER SET STATUS = 'SENT', UPDATED_AT = UTC_TIMESTAMP(6) WHERE ORDER_ID = '{id}'"
+        );
+        match self.write(&[statement]).await {
+            Written::Acknowledged(region) => self.ledger.note(|entries| {
+                if let Some(order) = entries.orders.get_mut(&id) {
+                    order.status = ("SENT".into(), region);
+                }
+            }),
+            Written::InDoubt => self.ledger.note(|entries| {
+                entries.statuses_in_doubt.insert(id);
+            }),
+            Written::Not => {}
+        }
+    }
+
+    async fn tag_products(mut self) {
+        while !*self.stopped.borrow() {
+            let pause = Duration::from_millis(self.random.random_range(150..400));
+            tokio::time::sleep(pause).await;
+            // Rows without a key can't be told apart. Each Region gives tags of its own, so that the ledger knows
+            // which were lost even when the same product is tagged again after the failover.
+            let (product, pick) =
+                (self.random.random_range(1..=PRODUCTS), self.random.random_range(1..=TAGS / 2));
+            let tag = if self.resolve().as_deref() == Some(sandbox::EAST) { pick } else { pick + TAGS / 2 };
+            match self.write(&[format!("INSERT INTO product_tag VALUES ({product}, {tag})")]).await {
+                Written::Acknowledged(region) => {
+                    self.ledger.note(|entries| entries.tags.push(Tagged { product, tag, region }));
+                }
+                Written::InDoubt => self.ledger.note(|entries| entries.tags_in_doubt.push((product, tag))),
+                Written::Not => {}
+            }
+        }
+    }
+
+    /// The Region that DNS answers with, remembered for the record's time to live.
+    fn resolve(&mut self) -> Option<String> {
+        if let Some((region, at)) = &self.resolved
+            && at.elapsed() < self.ttl
+        {
+            return Some(region.clone());
+        }
+        let region = self.places.resolve()?;
+        self.resolved = Some((region.clone(), Instant::now()));
+        Some(region)
+    }
+
+    /// Writes in one transaction to the database that DNS names.
+    async fn write(&mut self, statements: &[String]) -> Written {
+        let Some(region) = self.resolve() else { return Written::Not };
+        let mut connection = match self.connection.take() {
+            Some((known, connection)) if known == region => connection,
+            _ => {
+                let Some(login) = self.places.database(&region, self.database) else { return Written::Not };
+                match login.connect(self.database).await {
+                    Ok(connection) => connection,
+                    Err(_) => return Written::Not,
+                }
+            }
+        };
+        let before_commit = async {
+            connection.execute("START TRANSACTION").await?;
+            for statement in statements {
+                // Made of numbers and ids of this module only.
+                connection.execute(AssertSqlSafe(statement.clone())).await?;
+            }
+            Ok::<_, sqlx::Error>(())
+        };
+        if !matches!(timeout(PATIENCE, before_commit).await, Ok(Ok(()))) {
+            return Written::Not;
+        }
+        match timeout(PATIENCE, connection.execute("COMMIT")).await {
+            Ok(Ok(_)) => {
+                self.connection = Some((region.clone(), connection));
+                Written::Acknowledged(region)
+            }
+            // A read-only server refuses the commit itself only in theory: be careful all the same.
+            _ => Written::InDoubt,
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! The comparison that matters: what the report calls lost against what the clients had acknowledged and the new
+//! primary lacks, order by order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::ledger::Entries;
+
+/// What is in the new primary at the end.
+#[derive(Debug, Default)]
+pub struct NewPrimary {
+    /// Status of each order, by id.
+    pub orders: BTreeMap<String, String>,
+    /// Number of items of each order, by id.
+    pub items: BTreeMap<String, u64>,
+    /// How often each product has each tag.
+    pub tags: BTreeMap<(i32, i32), u64>,
+}
+
+/// A difference that the report lists.
+#[derive(Debug, Clone)]
+pub struct Reported {
+    /// Its table.
+    pub table: String,
+    /// `missing`, `changed` or `extra`.
+    pub kind: String,
+    /// The row in the old primary; null when it is not there.
+    pub source: Value,
+}
+
+/// One check of the verdict.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What was compared.
+    pub what: &'static str,
+    /// How many were really lost.
+    pub lost: usize,
+    /// How many the report lists.
+    pub reported: usize,
+    /// How many of the reported ones are in doubt: their clients did not see the answer to the commit.
+    pub in_doubt: usize,
+    /// Lost but not reported.
+    pub overlooked: Vec<String>,
+    /// Reported but not lost.
+    pub invented: Vec<String>,
+}
+
+impl Check {
+    /// Compares two sets; what is in doubt may be reported or not.
+    fn of(
+        what: &'static str,
+        lost: &BTreeSet<String>,
+        reported: &BTreeSet<String>,
+        doubtful: &BTreeSet<String>,
+    ) -> Self {
+        Self {
+            what,
+            lost: lost.len(),
+            reported: reported.len(),
+            in_doubt: reported.iter().filter(|one| doubtful.contains(*one) && !lost.contains(*one)).count(),
+            overlooked: lost.difference(reported).filter(|one| !doubtful.contains(*one)).cloned().collect(),
+            invented: reported.difference(lost).filter(|one| !doubtful.contains(*one)).cloned().collect(),
+        }
+    }
+
+    /// Whether the report is right.
+    pub fn holds(&self) -> bool {
+        self.overlooked.is_empty() && self.invented.is_empty()
+    }
+}
+
+/// Compares what was lost with what is reported.
+pub fn judge(entries: &Entries, new_primary: &NewPrimary, reported: &[Reported]) -> Vec<Check> {
+    let rows = |table: &'static str, kind: &'static str| {
+        reported.iter().filter(move |row| row.table == table && row.kind == kind).map(|row| &row.source)
+    };
+    let order_id = |row: &Value| row["ORDER_ID"].as_str().unwrap_or_default().to_owned();
+
+    let lost_orders: BTreeSet<String> =
+        entries.orders.keys().filter(|id| !new_primary.orders.contains_key(*id)).cloned().collect();
+    let orders = Check::of(
+        "orders",
+        &lost_orders,
+        &rows("CUSTOMER_ORDER", "missing").map(order_id).collect(),
+        &entries.orders_in_doubt,
+    );
+
+    let item = |id: &str, line: u64| format!("{id} line {line}");
+    let lost_items: BTreeSet<String> = entries
+        .orders
+        .iter()
+        .flat_map(|(id, order)| {
+            let there = new_primary.items.get(id).copied().unwrap_or_default();
+            (there + 1..=u64::from(order.items)).map(move |line| item(id, line))
+        })
+        .collect();
+    let reported_items: BTreeSet<String> = rows("CUSTOMER_ORDER_ITEM", "missing")
+        .map(|row| item(&order_id(row), number(&row["LINE"])))
+        .collect();
+    let doubtful_items = reported_items
+        .iter()
+        .filter(|one| one.split(' ').next().is_some_and(|id| entries.orders_in_doubt.contains(id)))
+        .cloned()
+        .collect();
+    let items = Check::of("order items", &lost_items, &reported_items, &doubtful_items);
+
+    let lost_statuses: BTreeSet<String> = entries
+        .orders
+        .iter()
+        .filter(|(id, order)| new_primary.orders.get(*id).is_some_and(|status| *status != order.status.0))
+        .map(|(id, _)| id.clone())
+        .collect();
+    let statuses = Check::of(
+        "order updates",
+        &lost_statuses,
+        &rows("CUSTOMER_ORDER", "changed").map(order_id).collect(),
+        &entries.statuses_in_doubt,
+    );
+
+    vec![orders, items, statuses, tags(entries, new_primary, &mut rows("product_tag", "missing"))]
+}
+
+/// Tags have no key: a product may have one twice. What counts is how often the old primary had it and the new has.
+fn tags(entries: &Entries, new_primary: &NewPrimary, rows: &mut dyn Iterator<Item = &Value>) -> Check {
+    let mut acknowledged: BTreeMap<(i32, i32), u64> = BTreeMap::new();
+    let old_region = entries.tags.first().map(|tagged| tagged.region.clone()).unwrap_or_default();
+    for tagged in entries.tags.iter().filter(|tagged| tagged.region == old_region) {
+        *acknowledged.entry((tagged.product, tagged.tag)).or_default() += 1;
+    }
+    let named = |(product, tag): (i32, i32), nth: u64| format!("product {product} tag {tag} #{nth}");
+    let lost: BTreeSet<String> = acknowledged
+        .iter()
+        .flat_map(|(pair, old)| {
+            let new = new_primary.tags.get(pair).copied().unwrap_or_default();
+            (1..=old.saturating_sub(new)).map(move |nth| named(*pair, nth))
+        })
+        .collect();
+    let mut counted: BTreeMap<(i32, i32), u64> = BTreeMap::new();
+    for row in rows {
+        let pair = |column: &str| i32::try_from(number(&row[column])).unwrap_or_default();
+        *counted.entry((pair("product_id"), pair("tag_id"))).or_default() += 1;
+    }
+    let reported: BTreeSet<String> =
+        counted.iter().flat_map(|(pair, n)| (1..=*n).map(move |nth| named(*pair, nth))).collect();
+    let doubtful = reported
+        .iter()
+        .filter(|one| {
+            entries
+                .tags_in_doubt
+                .iter()
+                .any(|pair| one.starts_with(&named(*pair, 0)[..named(*pair, 0).len() - 1]))
+        })
+        .cloned()
+        .collect();
+    Check::of("product tags", &lost, &reported, &doubtful)
+}
+
+/// A number, whether written as one or as text.
+fn number(value: &Value) -> u64 {
+    value.as_u64().or_else(|| value.as_str().and_then(|text| text.parse().ok())).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ledger::{Order, Tagged};
+    use super::*;
+    use serde_json::json;
+    use std::time::Duration;
+
+    fn entries() -> Entries {
+        let order = |region: &str, status: &str| Order {
+            region: region.into(),
+            at: Duration::ZERO,
+            items: 1,
+            status: (status.into(), region.into()),
+        };
+        let tagged = |product, region: &str| Tagged { product, tag: 1, region: region.into() };
+        Entries {
+            orders: [
+                ("kept", order("e", "PAID")),
+                ("lost", order("e", "PAID")),
+                ("sent", order("e", "SENT")),
+                ("new", order("w", "PAID")),
+            ]
+            .map(|(id, order)| (id.to_owned(), order))
+            .into(),
+            orders_in_doubt: ["doubt".to_owned()].into(),
+            tags: vec![tagged(1, "e"), tagged(1, "e"), tagged(2, "e"), tagged(2, "w")],
+            ..Entries::default()
+        }
+    }
+
+    fn new_primary() -> NewPrimary {
+        let paid = |id: &str| (id.to_owned(), "PAID".to_owned());
+        NewPrimary {
+            orders: [paid("kept"), paid("sent"), paid("new")].into(),
+            items: [("kept".to_owned(), 1), ("sent".to_owned(), 1), ("new".to_owned(), 1)].into(),
+            tags: [((1, 1), 1), ((2, 1), 2)].into(),
+        }
+    }
+
+    fn reported() -> Vec<Reported> {
+        let row = |table: &str, kind: &str, source: Value| Reported {
+            table: table.into(),
+            kind: kind.into(),
+            source,
+        };
+        vec![
+            row("CUSTOMER_ORDER", "missing", json!({"ORDER_ID": "lost"})),
+            row("CUSTOMER_ORDER", "missing", json!({"ORDER_ID": "doubt"})),
+            row("CUSTOMER_ORDER", "changed", json!({"ORDER_ID": "sent"})),
+            row("CUSTOMER_ORDER_ITEM", "missing", json!({"ORDER_ID": "lost", "LINE": 1})),
+            row("product_tag", "missing", json!({"product_id": 1, "tag_id": "1"})),
+        ]
+    }
+
+    #[test]
+    fn a_right_report_holds_and_doubt_counts_for_neither() {
+        let checks = judge(&entries(), &new_primary(), &reported());
+        for check in &checks {
+            assert!(check.holds(), "{check:?}");
+            assert_eq!(check.lost, 1, "{check:?}");
+        }
+        assert_eq!(checks[0].in_doubt, 1);
+    }
+
+    #[test]
+    fn each_row_overlooked_or_invented_is_seen() {
+        for left_out in 0..reported().len() {
+            let mut rows = reported();
+            let row = rows.remove(left_out);
+            let holds = judge(&entries(), &new_primary(), &rows).iter().all(Check::holds);
+            assert_eq!(holds, row.source["ORDER_ID"] == "doubt", "without {row:?}");
+        }
+        for (table, kind) in
+            [("CUSTOMER_ORDER", "missing"), ("CUSTOMER_ORDER", "changed"), ("CUSTOMER_ORDER_ITEM", "missing")]
+        {
+            let mut rows = reported();
+            rows.push(Reported {
+                table: table.into(),
+                kind: kind.into(),
+                source: json!({"ORDER_ID": "kept", "LINE": 1}),
+            });
+            assert!(!judge(&entries(), &new_primary(), &rows).iter().all(Check::holds), "{table} {kind}");
+        }
+    }
+}

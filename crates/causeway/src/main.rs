@@ -1,0 +1,76 @@
+//! The command: rehearse a failover, keep a sandbox running, check a recovery plan.
+
+mod drill;
+mod plan;
+mod rig;
+mod sandbox_command;
+mod timeline;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Multi-Region failover runbooks, rehearsed on this machine.
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Rehearse a Region failover and account for every lost write
+    Drill(drill::Options),
+    /// Keep the two Regions running until Ctrl-C, for the `aws` command and SDKs
+    Sandbox(sandbox_command::Options),
+    /// Check a recovery plan, or print its JSON Schema
+    Plan {
+        #[command(subcommand)]
+        command: plan::Command,
+    },
+}
+
+/// Where the parts of a rehearsal are, and how fast AWS is.
+#[derive(Args, Clone, Debug)]
+pub struct Machine {
+    /// Folder with the step functions' binaries [default: the folder of this program]
+    #[arg(long, value_name = "DIR")]
+    functions: Option<PathBuf>,
+    /// Folder with the Automation documents
+    #[arg(long, value_name = "DIR", default_value = "ssm-documents")]
+    documents: PathBuf,
+    /// By how much AWS's durations are divided: 60 makes a minute a second
+    #[arg(long, value_name = "N", default_value_t = 60.0, value_parser = factor)]
+    factor: f64,
+}
+
+fn factor(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(factor) if (1.0..=3600.0).contains(&factor) => Ok(factor),
+        _ => Err("use a number from 1 to 3600".into()),
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Drill(options) => drill::run(options).await,
+        Command::Sandbox(options) => sandbox_command::run(options).await,
+        Command::Plan { command } => plan::run(&command),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            #[expect(clippy::print_stderr, reason = "this is the command's output")]
+            {
+                eprintln!("causeway: {error}");
+            }
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// An error of the command, in one line.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,397 @@
+//! A whole sandbox in this process: the world with MariaDB servers, the runbooks, the step functions' binaries, all
+//! behind one endpoint.
+//!
+//! [`Rig::stop`] ends every process and removes every file but the output folder; a drop does the same less gently.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sandbox::automation::{Automation, Document, Event, EventKind, Reading, Status};
+use sandbox::clock::Clock;
+use sandbox::databases::mariadb::MariaDb;
+use sandbox::functions::binaries::Binaries;
+use sandbox::functions::binaries::Settings;
+use sandbox::router::Router;
+use sandbox::wire::Wire;
+use sandbox::wire::connector::sdk_config;
+use sandbox::wire::server::{Listeners, Server};
+use sandbox::world::{Api, World, durations};
+use sandbox::{EAST, REGIONS, WEST};
+
+use crate::drill::shop::{Login, Places};
+use crate::timeline::{Timeline, spoken};
+use crate::{Error, Machine};
+
+/// The role that Automation runs as: any name will do here.
+const ROLE: &str = "arn:aws:iam::000000000000:role/causeway-automation";
+
+/// A running sandbox.
+pub struct Rig {
+    world: Arc<World>,
+    automation: Arc<Automation>,
+    servers: Arc<MariaDb>,
+    functions: Arc<Binaries>,
+    wire: Arc<Wire>,
+    server: Server,
+    clock: Clock,
+    // Last, so that it goes when nothing uses it any more.
+    _folder: tempfile::TempDir,
+}
+
+/// How an execution ended.
+pub struct Ended {
+    /// Its id.
+    pub id: String,
+    /// `Success`, `Failed`, …
+    pub status: String,
+    /// The first failure, if any.
+    pub failure: String,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+/// Comes back when the user wants an end: Ctrl-C or a termination signal.
+pub async fn interrupted() {
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            // Without the handler a termination ends the process at once; nothing to wait for.
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+}
+
+impl Rig {
+    /// Starts everything; logs go below `output`. `None` when the user wanted an end meanwhile.
+    pub async fn start_unless_interrupted(machine: &Machine, output: &Path) -> Result<Option<Self>, Error> {
+        let documents = documents(&machine.documents)?;
+        let binaries = match &machine.functions {
+            Some(folder) => folder.clone(),
+            None => std::env::current_exe()?.parent().map(Path::to_owned).unwrap_or_default(),
+        };
+        for name in STEPS {
+            if !binaries.join(name).is_file() {
+                let folder = binaries.display();
+                return Err(format!("there is no step function {name} in {folder}: run `make build`, or name their folder with --functions").into());
+            }
+        }
+        let logs = output.join("logs");
+        std::fs::create_dir_all(&logs)
+            .map_err(|error| format!("can't create {}: {error}", logs.display()))?;
+        let folder = tempfile::Builder::new().prefix("causeway-").tempdir()?;
+        let servers = Arc::new(MariaDb::new(folder.path().join("databases"))?);
+        let assembled = tokio::select! {
+            assembled = Self::assemble(machine, documents, binaries, logs, folder, Arc::clone(&servers)) => assembled.map(Some),
+            () = interrupted() => Ok(None),
+        };
+        if !matches!(assembled, Ok(Some(_))) {
+            // Some servers may run already.
+            servers.shutdown().await;
+        }
+        assembled
+    }
+
+    async fn assemble(
+        machine: &Machine,
+        documents: Vec<(String, Document)>,
+        binaries: PathBuf,
+        logs: PathBuf,
+        folder: tempfile::TempDir,
+        servers: Arc<MariaDb>,
+    ) -> Result<Self, Error> {
+        let objects = folder.path().join("s3");
+        std::fs::create_dir_all(&objects)?;
+        let clock = Clock::new(machine.factor);
+        let listeners = Listeners::bind().await?;
+        let world = World::shop(clock, Arc::clone(&servers) as _, &listeners.arc_urls).await?;
+        let functions = Arc::new(Binaries::new(Settings {
+            binaries,
+            logs,
+            prefix: "causeway".into(),
+            endpoint: listeners.url.clone(),
+            timeout: Duration::from_secs(300),
+        }));
+        let reading = Reading { function_error_fails_step: true, selector_root_is_payload: false };
+        let automation = Arc::new(Automation::new(clock, Arc::clone(&functions) as _, reading, documents));
+        let router: Arc<dyn Api> =
+            Arc::new(Router::new(Arc::clone(&world), Arc::clone(&automation), Arc::clone(&functions) as _));
+        automation.set_api(Arc::clone(&router));
+        let wire = Arc::new(Wire::new(router, &objects)?);
+        for region in REGIONS {
+            wire.create_bucket(&bucket(region))?;
+        }
+        let server = listeners.serve(&wire);
+        Ok(Self { world, automation, servers, functions, wire, server, clock, _folder: folder })
+    }
+
+    /// Stops everything.
+    pub async fn stop(self) {
+        self.world.stop();
+        self.functions.shutdown().await;
+        self.server.stop().await;
+        self.servers.shutdown().await;
+    }
+
+    /// The endpoint of every service but ARC's.
+    pub fn url(&self) -> &str {
+        &self.server.url
+    }
+
+    /// ARC's five endpoints.
+    pub fn arc_urls(&self) -> &[String; 5] {
+        &self.server.arc_urls
+    }
+
+    /// How to connect to the shop's database in a Region.
+    pub fn database(&self, region: &str, database: &str) -> Option<Login> {
+        login(&self.world, region, database)
+    }
+
+    /// The simulated DNS and the databases behind it.
+    pub fn places(&self) -> Arc<dyn Places> {
+        Arc::new(Shop(Arc::clone(&self.world)))
+    }
+
+    /// A modelled duration as it passes here.
+    pub fn compressed(&self, modelled: Duration) -> Duration {
+        self.clock.compressed(modelled)
+    }
+
+    /// What AWS's own part of a failover takes here.
+    pub fn modelled_failover(&self) -> Duration {
+        self.compressed(durations::PENDING + durations::FAILING_OVER)
+    }
+
+    /// Cuts a Region off.
+    pub async fn isolate(&self, region: &str) {
+        self.world.isolate(region).await;
+    }
+
+    /// Ends that.
+    pub async fn rejoin(&self, region: &str) {
+        self.world.rejoin(region).await;
+    }
+
+    /// What a reconcile has restored and not removed.
+    pub fn leaked(&self) -> Vec<String> {
+        self.world.tagged(runbook::names::EXECUTION_TAG)
+    }
+
+    /// What was measured of the functions, a line each.
+    pub fn measured(&self) -> Vec<String> {
+        let line = |(name, measured): (&String, &sandbox::functions::binaries::Measured)| {
+            format!(
+                "{name:<26} {:>4} calls, {:>4} ms from exec to its first poll, {:>3} MiB at most",
+                measured.invocations,
+                measured.first_poll.as_millis(),
+                measured.peak_kib / 1024
+            )
+        };
+        self.functions.measured().iter().map(line).collect()
+    }
+
+    /// Tells the world's events and the runbooks' steps on a timeline, until the guard is dropped.
+    pub fn tell(&self, timeline: &Timeline) -> Telling {
+        let (mut steps, mut events) = (self.automation.subscribe(), self.world.subscribe());
+        let (of_steps, of_world) = (timeline.clone(), timeline.clone());
+        let telling_steps = tokio::spawn(async move {
+            let mut started = BTreeMap::new();
+            // A listener that falls behind has lost some lines and goes on.
+            while let Some(event) = next(&mut steps).await {
+                tell_step(&of_steps, &event, &mut started);
+            }
+        });
+        let telling_world = tokio::spawn(async move {
+            while let Some(event) = next(&mut events).await {
+                of_world.line(&event.region, &event.text);
+            }
+        });
+        Telling(telling_steps, telling_world)
+    }
+
+    /// Runs a document to its end; `meanwhile` is called often.
+    pub async fn run(
+        &self,
+        region: &str,
+        document: &str,
+        parameters: &BTreeMap<&str, &str>,
+        meanwhile: impl Fn(),
+    ) -> Result<Ended, Error> {
+        let mut given: BTreeMap<String, Vec<String>> =
+            parameters.iter().map(|(name, value)| ((*name).to_owned(), vec![(*value).to_owned()])).collect();
+        given.insert("AutomationAssumeRole".into(), vec![ROLE.into()]);
+        let id = self.automation.start(region, document, given)?;
+        let ended = self.automation.wait(region, &id);
+        tokio::pin!(ended);
+        let execution = loop {
+            tokio::select! {
+                execution = &mut ended => break execution?,
+                () = tokio::time::sleep(Duration::from_millis(100)) => meanwhile(),
+            }
+        };
+        let ended = execution.ended.unwrap_or(execution.started);
+        Ok(Ended {
+            id: id.clone(),
+            status: execution.status.name().to_owned(),
+            failure: execution.failure_message.unwrap_or_default(),
+            duration: Duration::try_from(execution.started.duration_until(ended)).unwrap_or_default(),
+        })
+    }
+
+    fn s3(&self) -> aws_sdk_s3::Client {
+        aws_sdk_s3::Client::new(&sdk_config(Arc::clone(&self.wire), WEST, "SANDBOX"))
+    }
+
+    /// Keys in the report bucket of the Region that took over.
+    pub async fn list_reports(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        let client = self.s3();
+        let mut pages = client.list_objects_v2().bucket(bucket(WEST)).prefix(prefix).into_paginator().send();
+        let mut keys = Vec::new();
+        while let Some(page) = pages.next().await {
+            keys.extend(page?.contents().iter().filter_map(|object| object.key().map(str::to_owned)));
+        }
+        Ok(keys)
+    }
+
+    /// An object of that bucket.
+    pub async fn read_report(&self, key: &str) -> Result<Vec<u8>, Error> {
+        let object = self.s3().get_object().bucket(bucket(WEST)).key(key).send().await?;
+        Ok(object.body.collect().await?.to_vec())
+    }
+
+    /// Copies an execution's reports to a folder; returns the path of the page.
+    pub async fn fetch_reports(&self, execution: &str, folder: &Path) -> Result<PathBuf, Error> {
+        let prefix = runbook::names::keys::reports("shop", execution);
+        let mut page = folder.to_owned();
+        for key in self.list_reports(&prefix).await? {
+            let path = folder.join(key.strip_prefix(&prefix).unwrap_or(&key));
+            if let Some(parent) = path.parent() {
+                std::fs::create_dir_all(parent)?;
+            }
+            std::fs::write(&path, self.read_report(&key).await?)?;
+            if path.extension().is_some_and(|extension| extension == "html") {
+                page = path;
+            }
+        }
+        Ok(page)
+    }
+}
+
+/// The step functions.
+const STEPS: [&str; 6] =
+    ["preflight", "routing-control", "global-failover", "snapshot-restore", "reconcile", "report"];
+
+/// The world behind the shop's clients.
+struct Shop(Arc<World>);
+
+impl Places for Shop {
+    fn resolve(&self) -> Option<String> {
+        self.0.resolve(&[EAST, WEST])
+    }
+
+    fn database(&self, region: &str, database: &str) -> Option<Login> {
+        login(&self.0, region, database)
+    }
+}
+
+fn login(world: &World, region: &str, database: &str) -> Option<Login> {
+    let plan = runbook::plan::sample();
+    let member = plan.databases.get(database)?.members.get(region)?;
+    let address = world.cluster_address(&member.cluster_arn)?;
+    let secret: runbook::secret::Credentials =
+        serde_json::from_str(&world.secret(region, &member.secret)?).ok()?;
+    Some(Login {
+        host: address.host,
+        port: address.port,
+        user: secret.username,
+        password: secret.password.expose().to_owned(),
+    })
+}
+
+fn bucket(region: &str) -> String {
+    runbook::plan::sample().report_bucket(region).to_owned()
+}
+
+/// Every document of a folder, under the name it is deployed with.
+fn documents(folder: &Path) -> Result<Vec<(String, Document)>, Error> {
+    let files = std::fs::read_dir(folder).map_err(|error| {
+        format!(
+            "can't read the documents in {}: {error}; name their folder with --documents",
+            folder.display()
+        )
+    })?;
+    let mut documents = Vec::new();
+    for file in files {
+        let path = file?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if let Some(plain) = name.strip_suffix(".yaml") {
+            documents.push((
+                format!("causeway-{plain}"),
+                Document::parse(&name, &std::fs::read_to_string(&path)?)?,
+            ));
+        }
+    }
+    if documents.is_empty() {
+        return Err(format!(
+            "there is no document in {}; name their folder with --documents",
+            folder.display()
+        )
+        .into());
+    }
+    Ok(documents)
+}
+
+/// Tells until it is dropped.
+pub struct Telling(tokio::task::JoinHandle<()>, tokio::task::JoinHandle<()>);
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        self.0.abort();
+        self.1.abort();
+    }
+}
+
+/// The next event; `None` when there will be none.
+async fn next<T: Clone>(events: &mut tokio::sync::broadcast::Receiver<T>) -> Option<T> {
+    use tokio::sync::broadcast::error::RecvError;
+    loop {
+        match events.recv().await {
+            Ok(event) => return Some(event),
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return None,
+        }
+    }
+}
+
+/// A line for what matters to a person: functions, approvals and the end; branches and sleeps are left out.
+fn tell_step(timeline: &Timeline, event: &Event, started: &mut BTreeMap<(String, String), jiff::Timestamp>) {
+    let document = event.document.trim_start_matches("causeway-");
+    match (&event.step, &event.kind) {
+        (Some(step), EventKind::StepStarted) => {
+            started.insert((event.execution.clone(), step.clone()), event.at);
+        }
+        (Some(step), EventKind::StepEnded(status, detail)) => {
+            let begun = started.remove(&(event.execution.clone(), step.clone()));
+            if ["aws:branch", "aws:sleep"].contains(&event.action) && *status == Status::Success {
+                return;
+            }
+            let took =
+                begun.and_then(|at| Duration::try_from(at.duration_until(event.at)).ok()).unwrap_or_default();
+            let status =
+                if *status == Status::Success { String::new() } else { format!("{} ", status.name()) };
+            timeline.line(document, &format!("{step:<16} {:>7}  {status}{detail}", spoken(took)));
+        }
+        (None, EventKind::ExecutionEnded(status)) => {
+            timeline.line(document, &format!("ended: {}", status.name()))
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,168 @@
+//! Drift guards: documents, template, events, docs and crates say the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_norway::Value;
+
+/// The step functions, by the name of their crate.
+const STEPS: [&str; 6] =
+    ["preflight", "routing-control", "global-failover", "snapshot-restore", "reconcile", "report"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn template() -> BTreeMap<String, Value> {
+    let template: Value = serde_norway::from_str(&read("template.yaml")).unwrap();
+    let resources = template.get("Resources").and_then(Value::as_mapping).unwrap();
+    resources.iter().map(|(name, resource)| (name.as_str().unwrap().to_owned(), resource.clone())).collect()
+}
+
+fn of_type<'a>(resources: &'a BTreeMap<String, Value>, kind: &str) -> Vec<(&'a String, &'a Value)> {
+    resources.iter().filter(|(_, resource)| resource["Type"] == *kind).collect()
+}
+
+/// The text behind a tag such as `!Sub`, or the value itself.
+fn text(value: &Value) -> String {
+    match value {
+        Value::Tagged(tagged) => text(&tagged.value),
+        Value::String(text) => text.clone(),
+        other => serde_norway::to_string(other).unwrap(),
+    }
+}
+
+/// Names of the functions that the documents call, without the prefix.
+fn called() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for document in documents() {
+        for line in read(&format!("ssm-documents/{document}")).lines() {
+            if let Some((_, name)) = line.split_once("FunctionName: '{{ Prefix }}-") {
+                names.insert(name.trim_end_matches('\'').to_owned());
+            }
+        }
+    }
+    names
+}
+
+fn documents() -> Vec<String> {
+    let mut names: Vec<_> = std::fs::read_dir(root().join("ssm-documents"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn every_function_has_a_resource_a_role_of_its_own_an_event_a_document_and_a_line_in_the_docs() {
+    let resources = template();
+    let functions = of_type(&resources, "AWS::Serverless::Function");
+    let mut roles = BTreeSet::new();
+    for step in STEPS {
+        let (name, function) = functions
+            .iter()
+            .find(|(_, function)| {
+                text(&function["Properties"]["FunctionName"]) == format!("${{Prefix}}-{step}")
+            })
+            .unwrap_or_else(|| panic!("template.yaml has no function ${{Prefix}}-{step}"));
+        assert_eq!(
+            text(&function["Metadata"]["BuildProperties"]["Binary"]),
+            step,
+            "{name} builds another binary"
+        );
+        assert!(roles.insert(text(&function["Properties"]["Role"])), "{name} shares its role");
+        assert!(root().join(format!("events/{step}.json")).exists(), "no events/{step}.json");
+        assert!(called().contains(step), "no document calls {step}");
+        assert!(
+            read("docs/contracts.md").contains(&format!("`causeway-{step}`")),
+            "docs/contracts.md does not name {step}"
+        );
+    }
+    assert_eq!(functions.len(), STEPS.len(), "template.yaml has a function that is no step");
+    assert_eq!(called(), STEPS.map(String::from).into(), "a document calls what is no step");
+}
+
+#[test]
+fn every_document_is_deployed_from_its_file() {
+    let resources = template();
+    let deployed: BTreeSet<String> = of_type(&resources, "AWS::SSM::Document")
+        .iter()
+        .map(|(_, document)| {
+            let include = &document["Properties"]["Content"]["Fn::Transform"];
+            let file =
+                text(&include["Parameters"]["Location"]).trim_start_matches("ssm-documents/").to_owned();
+            let name = text(&document["Properties"]["Name"]);
+            assert_eq!(
+                format!("{}.yaml", name.trim_start_matches("${Prefix}-")),
+                file,
+                "{name} is another file's name"
+            );
+            file
+        })
+        .collect();
+    assert_eq!(deployed, documents().into_iter().collect());
+}
+
+#[test]
+fn every_document_loads_in_the_runner() {
+    for document in documents() {
+        sandbox::automation::Document::parse(&document, &read(&format!("ssm-documents/{document}")))
+            .unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
+#[test]
+fn every_sample_event_is_understood() {
+    fn check<E: serde::de::DeserializeOwned>(step: &str) {
+        let text = read(&format!("events/{step}.json"));
+        serde_json::from_str::<E>(&text).unwrap_or_else(|error| panic!("events/{step}.json: {error}"));
+        let mut unknown: serde_json::Value = serde_json::from_str(&text).unwrap();
+        unknown["surprise"] = serde_json::json!(1);
+        assert!(serde_json::from_value::<E>(unknown).is_err(), "{step} takes an unknown field");
+    }
+    check::<preflight::Event>("preflight");
+    check::<routing_control::Event>("routing-control");
+    check::<global_failover::Event>("global-failover");
+    check::<snapshot_restore::Event>("snapshot-restore");
+    check::<reconcile::Event>("reconcile");
+    check::<report::Event>("report");
+}
+
+#[test]
+fn the_published_schema_is_the_plans() {
+    let published: serde_json::Value = serde_json::from_str(&read("docs/recovery-plan.schema.json")).unwrap();
+    assert_eq!(
+        published,
+        runbook::RecoveryPlan::json_schema(),
+        "write it again: target/debug/causeway plan schema > docs/recovery-plan.schema.json"
+    );
+}
+
+#[test]
+fn nothing_deployed_depends_on_the_sandbox() {
+    for step in STEPS {
+        let output = Command::new(env!("CARGO"))
+            .args(["tree", "--offline", "--package", step, "--edges", "normal,build", "--prefix", "none"])
+            .current_dir(root())
+            .output()
+            .unwrap();
+        let tree = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            output.status.success() && tree.contains("runbook"),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        for line in tree.lines() {
+            assert!(
+                !line.starts_with("sandbox ") && !line.starts_with("causeway "),
+                "{step} depends on {line}"
+            );
+        }
+    }
+}
