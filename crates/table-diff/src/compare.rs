@@ -263,7 +263,11 @@ async fn by_key<S: Sink, F: Fn() -> bool + Send + Sync>(
             Err(error) => return Err(error),
         };
         attempt = 1;
-        let Some(piece) = piece else { continue };
+        let Some(piece) = piece else {
+            // Differences are seldom alone: large ranges would be summed for nothing.
+            size = size.min(options.inspect_rows.max(1));
+            continue;
+        };
         let elapsed = begun.elapsed();
         if piece.summed && elapsed < FAST {
             size = (size * 2).min(most);

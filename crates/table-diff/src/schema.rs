@@ -390,7 +390,11 @@ fn uniques(rows: Vec<Cells>) -> Vec<Unique> {
 fn mysql_column(name: String, base: &str, type_text: String, collation: String) -> Column {
     let column = format!("t.{}", sql::name(Engine::MySql, &name));
     let as_text = |expression: &str| format!("CAST({expression} AS CHAR)");
-    let characters = format!("CAST(CONVERT({column} USING utf8mb4) AS BINARY)");
+    let characters = if collation.starts_with("utf8mb4_") {
+        format!("CAST({column} AS BINARY)")
+    } else {
+        format!("CAST(CONVERT({column} USING utf8mb4) AS BINARY)")
+    };
     let plain = || column.clone();
     let (kind, canonical, order, native) = match base {
         // ZEROFILL is a matter of display: adding 0 takes it off. BIT becomes its number.

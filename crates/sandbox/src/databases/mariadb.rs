@@ -99,8 +99,9 @@ impl MariaDb {
     pub async fn shutdown(&self) {
         let servers = std::mem::take(&mut *self.servers.lock().unwrap_or_else(PoisonError::into_inner));
         futures::future::join_all(servers.values().map(|server| server.stop())).await;
-        // The folder is the caller's and may be gone already.
+        // The folder is the caller's and may be gone already. Whoever still holds this keeps no file alive.
         let _ = tokio::fs::remove_dir_all(&self.root).await;
+        let _ = tokio::fs::remove_dir_all(self.sockets.path()).await;
     }
 
     fn server(&self, cluster: &str) -> Result<Arc<Server>, ServerError> {

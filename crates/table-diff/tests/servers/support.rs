@@ -106,6 +106,10 @@ impl MariaDb {
         assert!(ran.status.success(), "{sql}: {}", String::from_utf8_lossy(&ran.stderr));
     }
 
+    pub fn kill_connections_of(&self, user: &str) {
+        self.sql("", &format!("KILL CONNECTION USER {user}"));
+    }
+
     pub fn target(&self, database: &str) -> Target {
         Target {
             engine: Engine::MySql,

@@ -1,0 +1,192 @@
+//! What goes wrong, and what must not: tables on one side, tables that change, connections that break, wrong
+//! passwords, a live target.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use table_diff::{
+    Cursor, Difference, Error, Options, Presence, Progress, Server, Side, Sink, Table, compare_table,
+    list_tables,
+};
+
+use crate::support::{Kept, MariaDb, compare};
+
+fn table(name: &str) -> Table {
+    Table { schema: None, name: name.into() }
+}
+
+fn small() -> Options {
+    Options { first_rows: 10, chunk_rows: 10, inspect_rows: 10, fetch_bytes: 1000 }
+}
+
+#[tokio::test]
+async fn what_goes_wrong_is_told_and_what_passes_is_survived() {
+    let server = MariaDb::start();
+    server.sql("", "CREATE DATABASE a CHARACTER SET utf8mb4; CREATE DATABASE b CHARACTER SET utf8mb4");
+    server.sql("a", "CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t SELECT seq, 1 FROM seq_1_to_1000; CREATE TABLE only_a (i INT); CREATE TABLE n (v INT); INSERT INTO n SELECT seq FROM seq_1_to_300; INSERT INTO n SELECT 7 FROM seq_1_to_5");
+    server.sql("b", "CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t SELECT seq, 1 FROM seq_1_to_1000; UPDATE t SET v = 2 WHERE id % 100 = 0; CREATE TABLE only_b (i INT); CREATE VIEW w AS SELECT 1; CREATE TABLE n (v INT); INSERT INTO n SELECT seq FROM seq_5_to_300");
+    let mut source = server.connect(Side::Source, "a").await;
+    let mut target = server.connect(Side::Target, "b").await;
+
+    // Tables on one side, names that nobody has, names left out.
+    let list = |listed: Vec<table_diff::Listed>| {
+        listed.into_iter().map(|l| (l.table.to_string(), l.presence)).collect::<Vec<_>>()
+    };
+    let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+    let all = list_tables(&mut source, &mut target, &[], &names(&["n"])).await.unwrap();
+    assert_eq!(
+        list(all),
+        [
+            ("only_a".into(), Presence::SourceOnly),
+            ("only_b".into(), Presence::TargetOnly),
+            ("t".into(), Presence::Both)
+        ]
+    );
+    let some = list_tables(&mut source, &mut target, &names(&["t", "T"]), &[]).await.unwrap();
+    assert_eq!(list(some), [("t".into(), Presence::Both), ("T".into(), Presence::Neither)]);
+
+    // A table that is not there.
+    let gone = compare_table(
+        &mut source,
+        &mut target,
+        &table("only_a"),
+        &small(),
+        None,
+        &mut Kept::default(),
+        || false,
+    )
+    .await;
+    let gone = gone.unwrap_err();
+    assert!(
+        !gone.is_connection() && gone.to_string().contains("only_a") && gone.to_string().contains("target"),
+        "{gone}"
+    );
+
+    // Wrong password: refused, names side and address, says nothing secret.
+    let mut wrong = server.target("a");
+    wrong.password = "hush".into();
+    let refused = Server::connect(Side::Target, wrong, Duration::from_secs(5)).await.unwrap_err();
+    assert!(refused.is_connection() && refused.is_refused() && refused.side() == Some(Side::Target));
+    let text = format!("{refused} {refused:?}");
+    assert!(text.contains(&format!("127.0.0.1:{}/a", server.port)) && !text.contains("hush"), "{text}");
+
+    // Connections killed in the middle, again and again: nothing is lost, nothing twice.
+    struct Killer<'a>(&'a MariaDb, Kept);
+    impl Sink for Killer<'_> {
+        async fn reached(
+            &mut self,
+            found: Vec<Difference>,
+            cursor: &Cursor,
+        ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+            if self.1.calls % 20 == 3 {
+                self.0.kill_connections_of("u");
+            }
+            self.1.reached(found, cursor).await
+        }
+    }
+    let mut killer = Killer(&server, Kept::default());
+    let progress =
+        compare_table(&mut source, &mut target, &table("t"), &small(), None, &mut killer, || false)
+            .await
+            .unwrap();
+    let Progress::Finished(summary) = progress else { panic!("{progress:?}") };
+    assert_eq!((summary.counts.changed, summary.counts.differences()), (10, 10));
+    assert_eq!(killer.1.found.len(), 10);
+    let mut ids =
+        killer.1.found.iter().map(|difference| difference.key["id"].as_i64().unwrap()).collect::<Vec<_>>();
+    ids.sort_unstable();
+    assert_eq!(ids, (1..=10).map(|id| id * 100).collect::<Vec<_>>());
+
+    // A sink that fails ends the comparison.
+    struct Full;
+    impl Sink for Full {
+        async fn reached(
+            &mut self,
+            _: Vec<Difference>,
+            _: &Cursor,
+        ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+            Err("disk full".into())
+        }
+    }
+    let failed =
+        compare_table(&mut source, &mut target, &table("t"), &small(), None, &mut Full, || false).await;
+    assert!(matches!(failed, Err(Error::Sink(_))));
+
+    // Many equal rows without a key, cut everywhere.
+    let (found, summary) = compare(&mut source, &mut target, &table("n"), &small(), 1).await;
+    assert_eq!(
+        (found.len(), summary.counts.missing, summary.counts.rows_source, summary.counts.rows_target),
+        (9, 9, 305, 296)
+    );
+
+    // A key that changed in the meantime.
+    let asked = AtomicUsize::new(0);
+    let stop = || asked.fetch_add(1, Ordering::Relaxed) > 3;
+    let progress =
+        compare_table(&mut source, &mut target, &table("t"), &small(), None, &mut Kept::default(), stop)
+            .await
+            .unwrap();
+    let Progress::Interrupted(cursor) = progress else { panic!("{progress:?}") };
+    server.sql("b", "ALTER TABLE t DROP PRIMARY KEY");
+    let altered =
+        compare_table(&mut source, &mut target, &table("t"), &small(), cursor, &mut Kept::default(), || {
+            false
+        })
+        .await;
+    assert!(altered.unwrap_err().to_string().contains("key changed"));
+}
+
+#[test]
+fn a_live_target_invents_nothing() {
+    let server = MariaDb::start();
+    server.sql("", "CREATE DATABASE a; CREATE DATABASE b");
+    server.sql("a", "CREATE TABLE t (id INT PRIMARY KEY, v INT) SELECT seq AS id, 1 AS v FROM seq_1_to_5000");
+    // The target's writes only touch rows from 4001 on and rows of its own: those below must never be reported.
+    server.sql("b", "CREATE TABLE t (id INT PRIMARY KEY, v INT) SELECT seq AS id, 1 AS v FROM seq_1_to_5000; DELETE FROM t WHERE id = 17");
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut round = 0;
+            while !done.load(Ordering::Relaxed) {
+                round += 1;
+                server.sql("b", &format!(
+                    "UPDATE t SET v = {round} WHERE id > 4000 AND id % 7 = {}; UPDATE t SET v = v + 1 WHERE id <= 4000; \
+                     UPDATE t SET v = v - 1 WHERE id <= 4000; INSERT INTO t VALUES ({}, 1)", round % 7, 10_000 + round));
+            }
+        });
+        let _end = End(&done);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut source = server.connect(Side::Source, "a").await;
+            let mut target = server.connect(Side::Target, "b").await;
+            for _ in 0..3 {
+                let options =
+                    Options { first_rows: 500, chunk_rows: 500, inspect_rows: 100, fetch_bytes: 10_000 };
+                let (found, _) = compare(&mut source, &mut target, &table("t"), &options, 7).await;
+                let missing = found
+                    .iter()
+                    .filter(|difference| difference.source.is_some() && difference.target.is_none())
+                    .collect::<Vec<_>>();
+                assert_eq!(missing.len(), 1);
+                assert_eq!(missing[0].key["id"], 17);
+                // A row caught between the two updates really differs at that moment; that is true, not invented.
+                for difference in &found {
+                    let (left, right) = (&difference.source, &difference.target);
+                    assert_ne!(left, right);
+                    if left.is_none() {
+                        assert!(difference.key["id"].as_i64().unwrap() > 5000);
+                    }
+                }
+            }
+        });
+    });
+}
+
+/// Ends the writer also when an assertion fails.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
