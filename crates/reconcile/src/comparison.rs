@@ -79,7 +79,7 @@ impl Compare for Servers {
         let mut servers = self.take(sides).await?;
         let listed = table_diff::list_tables(&mut servers.0, &mut servers.1, include, exclude).await;
         // Without a list there is no table to blame.
-        let listed = listed.map_err(|error| Failure::Step(step_error(sides, error)))?;
+        let listed = listed.map_err(|error| Failure::Step(step_error(sides, &error)))?;
         self.keep(sides, servers).await;
         Ok(listed)
     }
@@ -118,13 +118,13 @@ fn failure(sides: &Sides, error: Error) -> Failure {
             Err(cause) => StepError::new(Kind::Failed, "keeping what was found failed", "run the step again")
                 .with_source(cause),
         }),
-        error if error.is_connection() => Failure::Step(step_error(sides, error)),
+        error if error.is_connection() => Failure::Step(step_error(sides, &error)),
         error => Failure::Table(one_line(&error)),
     }
 }
 
 /// An error that names database, cluster, endpoint and secret.
-fn step_error(sides: &Sides, error: Error) -> StepError {
+fn step_error(sides: &Sides, error: &Error) -> StepError {
     let (cluster, at) = match error.side() {
         Some(Side::Target) => (format!("new primary {}", sides.target_cluster), &sides.target),
         _ => (format!("restored old primary {}", sides.source_cluster), &sides.source),
@@ -142,7 +142,7 @@ fn step_error(sides: &Sides, error: Error) -> StepError {
             "check that the function can reach it (subnets, security groups, TLS), then run the step again",
         )
     };
-    StepError::new(kind, what, remedy).with_source(one_line(&error))
+    StepError::new(kind, what, remedy).with_source(one_line(error))
 }
 
 /// An error with its causes, in one line.

@@ -2,6 +2,7 @@
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use runbook::StepError;
 use runbook::error::Kind;
@@ -45,7 +46,7 @@ impl GetObject for Client {
                     Err(broken.with_source(error))
                 }
             },
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => Ok(None),
+            Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => Ok(None),
             Err(error) => Err(StepError::aws(what, error)),
         }
     }

@@ -76,6 +76,11 @@ impl<'a> Groups<'a> {
     }
 }
 
+/// The first hash that either stream has next.
+fn first(streams: [&Groups<'_>; 2]) -> Option<String> {
+    streams.into_iter().filter_map(|stream| stream.next.as_ref()).map(|group| &group.hash).min().cloned()
+}
+
 /// What is handed to the caller: a place and what was found up to it.
 pub(crate) struct Found {
     pub(crate) place: Place,
@@ -118,12 +123,7 @@ pub(crate) async fn walk(
     let mut counts = Counts::default();
     let mut suspects: Vec<Suspect> = Vec::new();
     let (mut bytes, mut told) = (0, 0);
-    loop {
-        let Some(hash) =
-            [&left.next, &right.next].into_iter().flatten().map(|group| &group.hash).min().cloned()
-        else {
-            break;
-        };
+    while let Some(hash) = first([&left, &right]) {
         let mut count = 0;
         let mut size = 0;
         let mut other = 0;

@@ -1,4 +1,5 @@
 //! The comparison on real servers, which the tests start themselves.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test's helper may panic")]
 
 mod cases;
 mod failures;

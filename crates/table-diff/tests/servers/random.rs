@@ -267,7 +267,7 @@ fn naive(shape: Shape, source: &[Row], target: &[Row]) -> Vec<String> {
             match target.iter().find(|other| other.0 == row.0) {
                 None => lines.push(line("missing", &row.0, Some(&value(row)), None)),
                 Some(other) if other.1 != row.1 => {
-                    lines.push(line("changed", &row.0, Some(&value(row)), Some(&value(other))))
+                    lines.push(line("changed", &row.0, Some(&value(row)), Some(&value(other))));
                 }
                 Some(_) => {}
             }
