@@ -113,12 +113,15 @@ impl MariaDb {
     async fn template(&self) -> Result<&Path, ServerError> {
         let made = self.template.get_or_try_init(|| async {
             let folder = self.root.join("template");
+            // A folder of its own for temporary tables: servers that share one remove each other's.
+            let temporary = temporary_folder(&self.root).await?;
             let mut command = Command::new("mariadb-install-db");
             command.arg("--no-defaults").arg(format!("--datadir={}", folder.display())).args([
                 "--auth-root-authentication-method=normal",
                 "--skip-test-db",
                 "--innodb-log-file-size=16M",
             ]);
+            command.arg(format!("--tmpdir={}", temporary.display()));
             as_current_user(&mut command);
             let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await;
             let output = output.map_err(|error| failed("mariadb-install-db does not start", error))?;
@@ -190,10 +193,12 @@ impl Server {
     /// Starts the process and waits until it answers.
     async fn run(&self) -> Result<(), ServerError> {
         let log = self.folder.join("error.log");
+        let temporary = temporary_folder(self.folder.parent().unwrap_or(&self.folder)).await?;
         let mut command = Command::new("mariadbd");
         command
             .arg("--no-defaults")
             .arg(format!("--datadir={}", self.folder.display()))
+            .arg(format!("--tmpdir={}", temporary.display()))
             .arg(format!("--socket={}", self.socket.display()))
             .arg(format!("--port={}", self.port))
             .arg(format!("--server-id={}", self.number))
@@ -387,6 +392,10 @@ impl Servers for MariaDb {
     ) -> BoxFuture<'a, Result<(), ServerError>> {
         async move {
             let (old, new) = (self.server(old_primary)?, self.server(new_primary)?);
+            // Called again: the new primary follows nobody any more. Making the old one writable would split the data.
+            if new.row("SHOW SLAVE STATUS").await?.is_none() {
+                return Ok(());
+            }
             // Setting read_only waits for running commits and refuses those that come later.
             old.execute(&["SET GLOBAL read_only = 1"]).await?;
             let position = old.text("SELECT @@GLOBAL.gtid_binlog_pos").await?;
@@ -565,6 +574,14 @@ async fn copy(source: &Path, target: &Path) -> Result<(), ServerError> {
     } else {
         Err(failed(what(), last_lines(&String::from_utf8_lossy(&output.stderr))))
     }
+}
+
+/// A new folder for one process's temporary tables, below `root`.
+async fn temporary_folder(root: &Path) -> Result<PathBuf, ServerError> {
+    let folder = root.join(format!("temporary-{}", uuid::Uuid::new_v4()));
+    let made = tokio::fs::create_dir_all(&folder).await;
+    made.map_err(|error| failed(format!("creating {}", folder.display()), error))?;
+    Ok(folder)
 }
 
 async fn remove(folder: &Path) -> Result<(), ServerError> {

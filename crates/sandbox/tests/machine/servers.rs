@@ -137,6 +137,9 @@ async fn a_switchover_under_writes_loses_nothing() {
     until(&west, 50).await;
     servers.switch_over(EAST, WEST).await.unwrap();
     let acknowledged = writer.await.unwrap();
+    servers.switch_over(EAST, WEST).await.unwrap();
+    let refused = connect(&east).await.unwrap().execute("INSERT INTO t VALUES (-9)").await;
+    assert!(refused.is_err(), "a repeated switchover must not make the old primary writable");
     assert!(acknowledged.len() >= 50);
     assert_eq!(ids(&west).await, acknowledged);
     let all = acknowledged.len() + 1;
