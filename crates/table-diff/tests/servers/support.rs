@@ -28,6 +28,8 @@ impl MariaDb {
                 "--auth-root-authentication-method=normal",
             ])
             .arg(format!("--datadir={}", data.display()))
+            // Servers that share a temporary folder remove each other's tables.
+            .arg(format!("--tmpdir={}", folder.path().display()))
             .stdin(Stdio::null())
             .output()
             .unwrap_or_else(|error| panic!("mariadb-install-db can't be run ({error}): run `make setup`"));
@@ -45,6 +47,8 @@ impl MariaDb {
                 "--sql-mode=ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH",
             ])
             .arg(format!("--datadir={}", data.display()))
+            // Servers that share a temporary folder remove each other's tables.
+            .arg(format!("--tmpdir={}", folder.path().display()))
             .arg(format!("--socket={}", folder.path().join("s").display()))
             .arg(format!("--port={port}"))
             .stdin(Stdio::null())
