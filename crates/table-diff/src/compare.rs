@@ -15,6 +15,9 @@ use crate::{Error, Table};
 
 /// How often a range is tried when the connection breaks.
 const TRIES: u32 = 4;
+/// How often a range may be cut before one is compared: each cut leaves an eighth of the rows or fewer on one side, so
+/// that some ten are enough, unless the servers disagree on the order.
+const CUTS: u32 = 100;
 /// A range that takes longer than this is followed by a smaller one.
 const SLOW: Duration = Duration::from_secs(1);
 /// A range that takes less than this is followed by a larger one.
@@ -251,6 +254,7 @@ async fn by_key<S: Sink, F: Fn() -> bool + Send + Sync>(
     let most = options.chunk_rows.max(1);
     let mut size = options.first_rows.clamp(1, most);
     let mut attempt = 1;
+    let mut cuts = 0;
     loop {
         let begun = Instant::now();
         let piece = match walk.step(source, target, paired, table, options, size).await {
@@ -264,10 +268,16 @@ async fn by_key<S: Sink, F: Fn() -> bool + Send + Sync>(
         };
         attempt = 1;
         let Some(piece) = piece else {
+            cuts += 1;
+            if cuts > CUTS {
+                let reason = "the two servers don't put its keys in the same order (collations of different versions?)";
+                return Err(Error::Table { table: table.to_string(), reason: reason.into() });
+            }
             // Differences are seldom alone: large ranges would be summed for nothing.
             size = size.min(options.inspect_rows.max(1));
             continue;
         };
+        cuts = 0;
         let elapsed = begun.elapsed();
         if piece.summed && elapsed < FAST {
             size = (size * 2).min(most);
