@@ -34,13 +34,12 @@ mod comparison;
 mod run;
 mod sides;
 mod state;
-mod store;
 
 pub use comparison::{Compare, Failure, Servers};
 pub use run::{Observed, PART};
+pub use runbook::bucket::{GetObject, PutObject};
 pub use sides::{Place, Sides};
 pub use state::{DatabaseSummary, Summary, TableStatus, TableSummary};
-pub use store::{GetObject, PutObject};
 
 /// What the step is asked for.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -96,7 +95,7 @@ pub async fn handle_with(
             "give the id of the Automation execution that restored the old primary",
         ));
     }
-    let store = store::client(&context.config);
+    let store = runbook::bucket::client(&context.config);
     let folder = run::Folder::new(&plan, &context.region, &event.execution);
     if let Some(summary) = folder.summary(&store).await? {
         return Ok(run::done(&summary));

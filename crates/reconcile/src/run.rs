@@ -12,7 +12,7 @@ use table_diff::{Counts, Cursor, Difference, Listed, Presence, Progress, Sink};
 use crate::comparison::{Compare, Failure};
 use crate::sides::Sides;
 use crate::state::{Current, Database, DatabaseSummary, State, Summary, TableStatus, TableSummary};
-use crate::store::{GetObject, PutObject};
+use crate::{GetObject, PutObject};
 
 /// Bytes of differences after which a part is written.
 pub const PART: usize = 4 * 1024 * 1024;

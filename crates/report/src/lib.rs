@@ -19,7 +19,6 @@
 //! Memory is bounded: differences are streamed, and only the first of each kind and table are listed, see
 //! [`missing`].
 
-use aws_sdk_s3::Client as S3;
 use aws_sdk_ssm::Client as Ssm;
 use runbook::names::keys;
 use runbook::record::FailoverRecord;
@@ -80,7 +79,7 @@ pub struct Observed {
 /// sense.
 pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>, StepError> {
     // Path style, so that a bucket needs no DNS name of its own at the sandbox.
-    let s3 = S3::from_conf(aws_sdk_s3::config::Builder::from(&context.config).force_path_style(true).build());
+    let s3 = runbook::bucket::client(&context.config);
     match event {
         Event::Record { plan, execution, target_region, outcome, lag } => {
             let plan = RecoveryPlan::load(&context, &plan).await?;

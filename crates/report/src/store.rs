@@ -4,35 +4,12 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::operation::get_object::GetObjectError;
-use aws_sdk_s3::primitives::ByteStream;
 use runbook::StepError;
+pub use runbook::bucket::{GetObject, PutObject, broken};
 use runbook::error::Kind;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncBufRead;
-
-/// Reads a small object whole; `None` when there is none.
-pub trait GetObject {
-    /// The object's bytes.
-    fn get_object(
-        &self,
-        bucket: &str,
-        key: &str,
-    ) -> impl Future<Output = Result<Option<Vec<u8>>, StepError>> + Send;
-}
-
-/// Writes an object.
-pub trait PutObject {
-    /// Replaces what is at `key`.
-    fn put_object(
-        &self,
-        bucket: &str,
-        key: &str,
-        content_type: &str,
-        body: Vec<u8>,
-    ) -> impl Future<Output = Result<(), StepError>> + Send;
-}
 
 /// Bytes that come as they are read.
 pub type Lines = Pin<Box<dyn AsyncBufRead + Send>>;
@@ -51,39 +28,6 @@ pub trait ListKeys {
         bucket: &str,
         prefix: &str,
     ) -> impl Future<Output = Result<Vec<String>, StepError>> + Send;
-}
-
-impl GetObject for Client {
-    async fn get_object(&self, bucket: &str, key: &str) -> Result<Option<Vec<u8>>, StepError> {
-        match Client::get_object(self).bucket(bucket).key(key).send().await {
-            Ok(answer) => {
-                let bytes = answer.body.collect().await.map_err(|error| broken(bucket, key, error))?;
-                Ok(Some(bytes.to_vec()))
-            }
-            Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => Ok(None),
-            Err(error) => Err(StepError::aws(format!("reading s3://{bucket}/{key}"), error)),
-        }
-    }
-}
-
-impl PutObject for Client {
-    async fn put_object(
-        &self,
-        bucket: &str,
-        key: &str,
-        content_type: &str,
-        body: Vec<u8>,
-    ) -> Result<(), StepError> {
-        Client::put_object(self)
-            .bucket(bucket)
-            .key(key)
-            .content_type(content_type)
-            .body(ByteStream::from(body))
-            .send()
-            .await
-            .map_err(|error| StepError::aws(format!("writing s3://{bucket}/{key}"), error))?;
-        Ok(())
-    }
 }
 
 impl ReadLines for Client {
@@ -110,16 +54,6 @@ impl ListKeys for Client {
         keys.sort();
         Ok(keys)
     }
-}
-
-/// The error for an object whose bytes stop coming.
-pub(crate) fn broken(
-    bucket: &str,
-    key: &str,
-    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> StepError {
-    StepError::new(Kind::Unreachable, format!("reading s3://{bucket}/{key} broke off"), "run the step again")
-        .with_source(error)
 }
 
 /// Writes an object and reads it back.

@@ -7,6 +7,7 @@
 //! - [`plan`]: the recovery plan, the one configuration of an application's failover
 //! - [`step`]: how a step is called, what it answers, how it is served as a Lambda function
 //! - [`watch`](mod@watch): looking at the world until something is so, within the time of one call
+//! - [`bucket`]: the report bucket's small objects
 //! - [`error`]: the one error type: names the thing, keeps the cause, says what to do
 //! - [`aws`]: the SDK configuration, by Region
 //! - [`arc`]: routing controls at the five endpoints of an ARC cluster
@@ -18,6 +19,7 @@
 pub mod arc;
 pub mod aurora;
 pub mod aws;
+pub mod bucket;
 pub mod error;
 pub mod names;
 pub mod plan;

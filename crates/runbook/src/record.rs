@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::bucket::GetObject;
+use crate::error::{Kind, StepError};
+
 /// The last failover of a plan, at [`crate::names::keys::last_failover`]. Written by `report` at the end of
-/// `failover.yaml`, also of one that failed; read by `preflight` (cooldown) and by `snapshot-restore` and
+/// `failover.yaml`, also of one that failed once it had reached the promotion; read by `preflight` (cooldown) and by `snapshot-restore` and
 /// `report` (which snapshot, which window).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -28,4 +31,29 @@ pub struct FailoverRecord {
     /// Replication lag in seconds measured before the failover, by database; absent where it was not known.
     #[serde(default)]
     pub lag_seconds: BTreeMap<String, f64>,
+}
+
+/// Reads the record of the last failover.
+pub trait ReadLastFailover {
+    /// The record of `plan` in `bucket`; `None` when there is none.
+    fn read_last_failover(
+        &self,
+        bucket: &str,
+        plan: &str,
+    ) -> impl Future<Output = Result<Option<FailoverRecord>, StepError>> + Send;
+}
+
+impl ReadLastFailover for aws_sdk_s3::Client {
+    async fn read_last_failover(
+        &self,
+        bucket: &str,
+        plan: &str,
+    ) -> Result<Option<FailoverRecord>, StepError> {
+        let key = crate::names::keys::last_failover(plan);
+        let Some(bytes) = GetObject::get_object(self, bucket, &key).await? else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+            let what = format!("s3://{bucket}/{key} is no record of a failover");
+            StepError::new(Kind::Failed, what, "restore an earlier version of the object").with_source(error)
+        })
+    }
 }

@@ -184,7 +184,11 @@ where
 /// # Errors
 /// When the text is no such time.
 pub fn optional_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-    optional_text(deserializer)?.map(|text| text.parse().map_err(D::Error::custom)).transpose()
+    let time = |text: String| {
+        let bad = |_| D::Error::custom(format!("{text:?} is no time, need one like 2026-01-31T12:00:00Z"));
+        text.parse().map_err(bad)
+    };
+    optional_text(deserializer)?.map(time).transpose()
 }
 
 /// Reads an optional text of an event: `None` when absent, null or the empty string.

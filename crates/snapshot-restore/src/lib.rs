@@ -25,10 +25,9 @@ pub mod cleanup;
 #[cfg(test)]
 mod fake;
 pub mod rds;
-mod records;
 pub mod restore;
 
-pub use records::ReadLastFailover;
+pub use runbook::record::ReadLastFailover;
 
 /// Time between two looks.
 pub const LOOK: Duration = Duration::from_secs(2);
@@ -92,7 +91,7 @@ pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>,
     let client = |region: &str| Client::new(&runbook::aws::in_region(&context.config, region));
     match event.operation {
         Operation::Restore => {
-            let records = records::s3(&context.config);
+            let records = runbook::bucket::client(&context.config);
             Ok(wrap(restore::run(&run, &records, client).await?, Observed::Restore))
         }
         Operation::Cleanup => Ok(wrap(cleanup::run(&run, client).await?, Observed::Cleanup)),
