@@ -38,11 +38,11 @@ use runbook::aurora::{
 };
 use runbook::error::Kind;
 use runbook::plan::{Engine, Limits};
-use runbook::record::FailoverRecord;
-use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, aws};
+use runbook::record::{FailoverRecord, ReadLastFailover};
+use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, aws, bucket};
 use serde::Serialize;
 
-use crate::world::{DescribeInstances, Instance, MeasureLag, ReadLastFailover};
+use crate::world::{DescribeInstances, Instance, MeasureLag};
 use crate::{CheckEvent, Mode};
 
 /// How long a question to the target Region may take, the SDK's retries included.
@@ -464,16 +464,7 @@ pub(crate) fn cause(error: &StepError) -> String {
 /// function's; else as [`observe`].
 pub async fn run(context: &Context, event: &CheckEvent) -> Result<Outcome<crate::Observed>, StepError> {
     let plan = crate::plan_for(context, &event.plan, &event.target_region).await?;
-    if event.mode == Mode::Failover && event.target_region != context.region {
-        return Err(StepError::new(
-            Kind::BadEvent,
-            format!(
-                "`targetRegion` is {}, but this function runs in {}",
-                event.target_region, context.region
-            ),
-            format!("run the failover in the Region that takes over, {}", event.target_region),
-        ));
-    }
+    regions(&plan, event, &context.region)?;
     let target = event.target_region.as_str();
     let asked = Asked { target, other: plan.other_region(target), mode: event.mode };
     let there = aws::in_region(&context.config, asked.target);
@@ -482,8 +473,8 @@ pub async fn run(context: &Context, event: &CheckEvent) -> Result<Outcome<crate:
         target: Rds::new(&there),
         other: Rds::new(&elsewhere),
         metrics: aws_sdk_cloudwatch::Client::new(&there),
-        records: s3(&there),
-        other_records: s3(&elsewhere),
+        records: bucket::client(&there),
+        other_records: bucket::client(&elsewhere),
         arc: arc::endpoints(&context.config, &plan.routing),
     };
     let now = context.clock.now();
@@ -492,9 +483,26 @@ pub async fn run(context: &Context, event: &CheckEvent) -> Result<Outcome<crate:
     Ok(outcome(&seen, &asked, judgement))
 }
 
-fn s3(config: &aws_config::SdkConfig) -> aws_sdk_s3::Client {
-    // By path: a bucket's name with dots in it fits no certificate, and an endpoint of one's own has no names for buckets.
-    aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(config).force_path_style(true).build())
+/// Checks that the event's Regions fit the plan, each other and `here`, the function's own.
+fn regions(plan: &RecoveryPlan, event: &CheckEvent, here: &str) -> Result<(), StepError> {
+    let target = &event.target_region;
+    if event.mode == Mode::Failover && target != here {
+        return Err(StepError::new(
+            Kind::BadEvent,
+            format!("`targetRegion` is {target}, but this function runs in {here}"),
+            format!("run the failover in the Region that takes over, {target}"),
+        ));
+    }
+    let Some(impaired) = &event.impaired_region else { return Ok(()) };
+    plan.require_region(impaired, "`impairedRegion`")?;
+    if impaired == target {
+        return Err(StepError::new(
+            Kind::BadEvent,
+            format!("`impairedRegion` is {impaired}, the Region that is to take over"),
+            format!("name the Region to leave, {}", plan.other_region(target)),
+        ));
+    }
+    Ok(())
 }
 
 fn outcome(seen: &Seen, asked: &Asked, judgement: Judgement) -> Outcome<crate::Observed> {

@@ -9,8 +9,9 @@
 //! Both only look, but for that one row: calling again at any moment is safe, and a failure leaves nothing behind.
 
 use jiff::Timestamp;
+use runbook::step::{optional_text, optional_time};
 use runbook::{Context, Outcome, RecoveryPlan, StepError};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 pub mod check;
 pub mod probe;
@@ -41,6 +42,9 @@ pub struct CheckEvent {
     pub execution: String,
     /// The Region that is to take over.
     pub target_region: String,
+    /// The Region to leave, where the caller names it: must be the other one.
+    #[serde(default, deserialize_with = "optional_text")]
+    pub impaired_region: Option<String>,
     /// How.
     #[serde(default)]
     pub mode: Mode,
@@ -81,16 +85,6 @@ pub enum Observed {
     Check(check::Observed),
     /// By `verify`.
     Verify(verify::Observed),
-}
-
-/// A time in RFC 3339; absent, null or empty: none.
-fn optional_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-    match Option::<String>::deserialize(deserializer)?.as_deref() {
-        None | Some("") => Ok(None),
-        Some(text) => text.parse().map(Some).map_err(|_| {
-            serde::de::Error::custom(format!("{text:?} is no time, need one like 2026-01-31T12:00:00Z"))
-        }),
-    }
 }
 
 /// Serves an event.

@@ -1,16 +1,13 @@
-//! What `check` asks of the world beside [`runbook::aurora`] and [`runbook::arc`]: instances, lag, the last failover.
+//! What `check` asks of the world beside [`runbook::aurora`] and [`runbook::arc`]: instances and lag.
 //! One narrow trait each, implemented for the SDK's client.
 
 use std::time::Duration;
 
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, ScanBy};
 use aws_sdk_rds::types::Filter;
-use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_smithy_types::DateTime;
 use jiff::Timestamp;
 use runbook::StepError;
-use runbook::error::Kind;
-use runbook::record::FailoverRecord;
 
 /// How far back the newest lag is looked for. CloudWatch gets Aurora's metrics once a minute, minutes late at times, and
 /// they stop when the Region is cut off; an alarm or a person needs some minutes to start a failover. The last value
@@ -101,43 +98,5 @@ impl MeasureLag for aws_sdk_cloudwatch::Client {
             newest.map(|(_, millis)| millis / 1000.0)
         };
         Ok(newest("rpo").or_else(|| newest("replication")))
-    }
-}
-
-/// Reads the record of the last failover.
-pub trait ReadLastFailover {
-    /// The record of `plan` in `bucket`; `None` when there never was a failover.
-    fn read_last_failover(
-        &self,
-        bucket: &str,
-        plan: &str,
-    ) -> impl Future<Output = Result<Option<FailoverRecord>, StepError>> + Send;
-}
-
-impl ReadLastFailover for aws_sdk_s3::Client {
-    async fn read_last_failover(
-        &self,
-        bucket: &str,
-        plan: &str,
-    ) -> Result<Option<FailoverRecord>, StepError> {
-        let key = runbook::names::keys::last_failover(plan);
-        let what = format!("reading s3://{bucket}/{key}");
-        // Without s3:ListBucket, S3 answers 403 and not 404 for an object that does not exist.
-        let answer = match self.get_object().bucket(bucket).key(&key).send().await {
-            Ok(answer) => answer,
-            Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => {
-                return Ok(None);
-            }
-            Err(error) => return Err(StepError::aws(what, error)),
-        };
-        let bad = || {
-            StepError::new(
-                Kind::Failed,
-                format!("{what} gave no record of a failover"),
-                "look at the object; remove it if it is spoilt",
-            )
-        };
-        let body = answer.body.collect().await.map_err(|error| bad().with_source(error))?;
-        serde_json::from_slice(&body.into_bytes()).map(Some).map_err(|error| bad().with_source(error))
     }
 }

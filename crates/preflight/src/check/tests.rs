@@ -465,3 +465,31 @@ async fn a_silent_target_is_an_error_and_silent_measures_need_approval_within_on
     assert_eq!(judgement.reasons.len(), 3, "{judgement:?}");
     assert!(took <= Duration::from_secs(10), "{took:?}");
 }
+
+#[test]
+fn the_region_to_leave_is_the_other_one() {
+    let plan = runbook::plan::sample();
+    let asked = |target: &str, impaired: Option<&str>, mode| CheckEvent {
+        plan: "/causeway/plans/shop".into(),
+        execution: "e".into(),
+        target_region: target.into(),
+        impaired_region: impaired.map(str::to_owned),
+        mode,
+    };
+    let cases = [
+        (WEST, Some(EAST), Mode::Failover, None),
+        (WEST, None, Mode::Failover, None),
+        (EAST, None, Mode::Switchover, None),
+        (EAST, Some(WEST), Mode::Failover, Some("this function runs in sandbox-west")),
+        (WEST, Some(WEST), Mode::Failover, Some("name the Region to leave, sandbox-east")),
+        (WEST, Some("sandbox-north"), Mode::Failover, Some("is not a Region of plan shop")),
+    ];
+    for (target, impaired, mode, expected) in cases {
+        let error = regions(&plan, &asked(target, impaired, mode), WEST).err().map(|error| error.to_string());
+        match (expected, &error) {
+            (None, None) => {}
+            (Some(part), Some(error)) => assert!(error.contains(part), "{error}"),
+            _ => panic!("{target} {impaired:?}: {error:?}"),
+        }
+    }
+}
