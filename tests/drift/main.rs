@@ -127,11 +127,15 @@ fn every_sample_event_is_understood() {
         assert!(serde_json::from_value::<E>(unknown).is_err(), "{step} takes an unknown field");
     }
     check::<preflight::Event>("preflight");
+    check::<preflight::Event>("preflight-verify");
     check::<routing_control::Event>("routing-control");
+    check::<routing_control::Event>("routing-control-fill-endpoints");
     check::<global_failover::Event>("global-failover");
     check::<snapshot_restore::Event>("snapshot-restore");
+    check::<snapshot_restore::Event>("snapshot-restore-cleanup");
     check::<reconcile::Event>("reconcile");
     check::<report::Event>("report");
+    check::<report::Event>("report-record");
 }
 
 #[test]
@@ -165,4 +169,33 @@ fn nothing_deployed_depends_on_the_sandbox() {
             );
         }
     }
+}
+
+#[test]
+fn the_report_reads_the_summary_that_the_comparison_writes() {
+    let table = reconcile::TableSummary {
+        table: "t".into(),
+        status: reconcile::TableStatus::Error,
+        error: Some("gone".into()),
+        counts: table_diff::Counts { rows_source: 5, rows_target: 4, missing: 3, changed: 2, extra: 1 },
+        seconds: 0.5,
+        key_columns: vec!["id".into()],
+        notes: vec!["a note".into()],
+    };
+    let written = reconcile::Summary {
+        databases: BTreeMap::from([(
+            "orders".into(),
+            reconcile::DatabaseSummary {
+                source_cluster: "old".into(),
+                target_cluster: "new".into(),
+                snapshot: Some("s".into()),
+                snapshot_time: Some("2026-01-31T12:00:00Z".into()),
+                tables: vec![table],
+            },
+        )]),
+    };
+    let written = serde_json::to_value(written).unwrap();
+    let read = report::missing::Summary::parse(written.to_string().as_bytes(), "test").unwrap();
+    // Every member arrives, and with its value.
+    assert_eq!(serde_json::to_value(&read.databases).unwrap(), written["databases"]);
 }
