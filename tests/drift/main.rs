@@ -1,5 +1,7 @@
 //! Drift guards: documents, template, events, docs and crates say the same.
 
+#![expect(clippy::unwrap_used, reason = "tests say what failed by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;

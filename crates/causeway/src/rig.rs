@@ -390,7 +390,7 @@ fn tell_step(timeline: &Timeline, event: &Event, started: &mut BTreeMap<(String,
             timeline.line(document, &format!("{step:<16} {:>7}  {status}{detail}", spoken(took)));
         }
         (None, EventKind::ExecutionEnded(status)) => {
-            timeline.line(document, &format!("ended: {}", status.name()))
+            timeline.line(document, &format!("ended: {}", status.name()));
         }
         _ => {}
     }
