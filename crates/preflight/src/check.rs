@@ -5,7 +5,7 @@
 //!
 //! | found | failover | switchover |
 //! |---|---|---|
-//! | every database has its writer in the target Region already | Refused | Refused |
+//! | every database has its writer in the target Region already | Refused, or see below | Refused |
 //! | an operation of a global cluster is running | Refused | Refused |
 //! | the target is no member, or has no available instance | Refused | Refused |
 //! | engine versions differ (major, minor) | Refused | Refused |
@@ -25,6 +25,18 @@
 //! (the rest of a failover that stopped half-way) is noted and not judged further. Only a failover that succeeded starts
 //! a cooldown: one that failed may be tried again at once. A switchover is asked for by a person and loses nothing, so no
 //! cooldown holds it back.
+//!
+//! # The rest of a failover
+//! A failover whose function or runner was killed is started again, and ends in the same state. When every database has
+//! its writer in the target, what is left is the traffic, the verification and the record ([`rest`]):
+//!
+//! | traffic of the other Region, of the target | the last failover on record | answer |
+//! |---|---|---|
+//! | on, any | any | Refused: no failover left it so, it takes that traffic off first |
+//! | off, any | to the target, succeeded | Refused: nothing is left to do |
+//! | off, any | to the target, failed | Ready |
+//! | off, off | none, or another | Ready: no Region has the traffic |
+//! | off, on | none, or another | NeedsApproval: a plan whose passive Region is off looks just so |
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -47,8 +59,13 @@ use crate::{CheckEvent, Mode};
 
 /// How long a question to the target Region may take, the SDK's retries included.
 pub const TARGET: Duration = Duration::from_secs(8);
-/// How long a question to the other Region may take: it may be cut off, and nothing depends on it.
+/// How long a question to the other Region may take in a switchover, which needs an answer.
 pub const OTHER: Duration = Duration::from_secs(5);
+/// The same in a failover: that Region may be cut off, nothing depends on it, and every second of it is a second of
+/// outage. A call to the other side of the world with a new connection takes less than half of this.
+pub const IMPAIRED: Duration = Duration::from_secs(2);
+/// Outcome of a failover that was verified.
+const SUCCEEDED: &str = "Succeeded";
 /// How many ARC endpoints AWS promises to answer.
 const PROMISED_ENDPOINTS: usize = 3;
 
@@ -167,11 +184,15 @@ pub fn judge(seen: &Seen, asked: &Asked, limits: &Limits, now: Timestamp) -> Jud
         .map(|(name, _)| name.as_str())
         .collect();
     if there.len() == seen.databases.len() {
-        refusals.push(format!(
-            "{} already is primary of every database ({})",
-            asked.target,
-            there.join(", ")
-        ));
+        let already = format!("{} already is primary of every database ({})", asked.target, there.join(", "));
+        match rest(seen, asked) {
+            Rest::Nothing => refusals.push(already),
+            Rest::Unclear => doubts.push(format!(
+                "{already} and has the traffic, but no failover to it is on record: approve to verify and record one \
+                 that was not"
+            )),
+            Rest::Some(why) => notes.push(format!("{already}; the rest of that failover is to be done: {why}")),
+        }
     } else if !there.is_empty() {
         notes.push(format!("{} already is primary of {}", asked.target, there.join(", ")));
     }
@@ -202,9 +223,8 @@ pub fn judge(seen: &Seen, asked: &Asked, limits: &Limits, now: Timestamp) -> Jud
     if let Err(error) = &seen.other_record {
         notes.push(format!("the record of the last failover in {} can't be read: {error}", asked.other));
     }
-    let records =
-        [&seen.record, &seen.other_record].into_iter().filter_map(|record| record.as_ref().ok()?.as_ref());
-    let last = records.filter(|record| record.outcome == "Succeeded").max_by_key(|record| record.ended_at);
+    let last =
+        records(seen).filter(|record| record.outcome == SUCCEEDED).max_by_key(|record| record.ended_at);
     if let Some(last) = last {
         let cooldown = SignedDuration::from_mins(i64::from(limits.cooldown_minutes));
         let end = last.ended_at.checked_add(cooldown).unwrap_or(Timestamp::MAX);
@@ -232,6 +252,34 @@ pub fn judge(seen: &Seen, asked: &Asked, limits: &Limits, now: Timestamp) -> Jud
     };
     refusals.append(&mut doubts);
     Judgement { status, reasons: refusals, notes }
+}
+
+/// What an execution has to do whose databases all have their writer in the target.
+enum Rest {
+    Nothing,
+    Some(String),
+    /// Perhaps nothing.
+    Unclear,
+}
+
+/// See the table on the module's page.
+fn rest(seen: &Seen, asked: &Asked) -> Rest {
+    let traffic = |region| seen.arc.values().find_map(|answer| answer.as_ref().ok()?.get(region));
+    if asked.mode == Mode::Switchover || traffic(asked.other) != Some(&State::Off) {
+        return Rest::Nothing;
+    }
+    let last = records(seen).max_by_key(|record| record.ended_at);
+    match last.filter(|last| last.to_region == asked.target) {
+        Some(last) if last.outcome == SUCCEEDED => Rest::Nothing,
+        Some(last) => Rest::Some(format!("execution {} failed", last.execution)),
+        None if traffic(asked.target) == Some(&State::Off) => Rest::Some("no Region has the traffic".into()),
+        None => Rest::Unclear,
+    }
+}
+
+/// The last failovers that are on record, one for each Region at most.
+fn records(seen: &Seen) -> impl Iterator<Item = &FailoverRecord> {
+    [&seen.record, &seen.other_record].into_iter().filter_map(|record| record.as_ref().ok()?.as_ref())
 }
 
 /// Judges one database that does not have its writer in the target yet. `found`: refusals, doubts, notes.
@@ -382,6 +430,7 @@ where
     S: ReadLastFailover,
     A: ReadStates,
 {
+    let patience = if asked.mode == Mode::Failover { IMPAIRED } else { OTHER };
     let databases = plan.databases.iter().map(async |(name, database)| {
         let missing = |what: &str| {
             StepError::new(
@@ -396,7 +445,7 @@ where
             within(TARGET, asked.target, apis.target.describe_global_cluster(&database.global_cluster)),
             within(TARGET, asked.target, apis.target.describe_cluster(target.cluster())),
             within(TARGET, asked.target, apis.target.describe_instances(target.cluster())),
-            within(OTHER, asked.other, apis.other.describe_cluster(other.cluster())),
+            within(patience, asked.other, apis.other.describe_cluster(other.cluster())),
             within(TARGET, asked.target, apis.metrics.measure_lag(target.cluster(), now)),
         );
         let global = global?
@@ -426,7 +475,7 @@ where
         try_join_all(databases),
         join_all(endpoints),
         within(TARGET, asked.target, apis.records.read_last_failover(own_bucket, &plan.name)),
-        within(OTHER, asked.other, apis.other_records.read_last_failover(other_bucket, &plan.name)),
+        within(patience, asked.other, apis.other_records.read_last_failover(other_bucket, &plan.name)),
     );
     Ok(Seen {
         databases: databases?.into_iter().collect(),

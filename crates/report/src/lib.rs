@@ -126,7 +126,7 @@ where
     let mut changed = folder.written();
     if keep {
         // The last one, so that later runbooks never read of a failover whose record is missing.
-        let text = store::json(&record.failover())?;
+        let text = store::json(&record.failover(last.as_ref()))?;
         store::put_and_check(store, bucket, &last_key, "application/json", text).await?;
         changed.push(format!("wrote s3://{bucket}/{last_key}"));
     }

@@ -259,20 +259,24 @@ fn steps(runs: &[&StepRun]) -> Vec<Step> {
 }
 
 impl Record {
-    /// What later runbooks need to know of it.
-    pub fn failover(&self) -> FailoverRecord {
+    /// What later runbooks need to know of it. When the `last` failover failed on its way to the same Region, this
+    /// execution is the rest of it: what counts then is when that one began, and the lag that it measured where this
+    /// one could not, because the databases had moved.
+    pub fn failover(&self, last: Option<&FailoverRecord>) -> FailoverRecord {
+        let begun = last.filter(|last| last.outcome != "Succeeded" && last.to_region == self.to_region);
+        let measured = self.lag_seconds.iter().filter_map(|(name, lag)| Some((name.clone(), (*lag)?)));
         FailoverRecord {
             plan: self.plan.clone(),
             execution: self.execution.clone(),
             outcome: format!("{:?}", self.outcome),
             from_region: self.from_region.clone(),
             to_region: self.to_region.clone(),
-            started_at: self.started_at,
+            started_at: begun.map_or(self.started_at, |begun| begun.started_at.min(self.started_at)),
             ended_at: self.ended_at,
-            lag_seconds: self
-                .lag_seconds
-                .iter()
-                .filter_map(|(name, lag)| Some((name.clone(), (*lag)?)))
+            lag_seconds: begun
+                .into_iter()
+                .flat_map(|begun| begun.lag_seconds.clone())
+                .chain(measured)
                 .collect(),
         }
     }
@@ -329,8 +333,7 @@ fn next(record: &Record) -> String {
              start the runbook again."
         ),
         Progress::Promoted => format!(
-            "Every database has its writer in {to}: do not fail over again. Mend the cause, then finish by hand: \
-             routing-control `set` with `on` {to}, preflight `verify`."
+            "Every database has its writer in {to}. Mend the cause and start the runbook again: it goes on from there."
         ),
     }
 }
@@ -574,7 +577,7 @@ pub(crate) mod tests {
             "shop moved from sandbox-east to sandbox-west in 2 min 5 s (budget 15 min), 1 min 54 s of it promoting the \
              databases. Writes at risk: catalog unknown, orders 0.8 s (budget 1 min each)."
         );
-        assert_eq!(record.failover().lag_seconds, BTreeMap::from([("orders".to_owned(), 0.8)]));
+        assert_eq!(record.failover(None).lag_seconds, BTreeMap::from([("orders".to_owned(), 0.8)]));
     }
 
     #[test]
@@ -616,7 +619,7 @@ pub(crate) mod tests {
                 Progress::Promoting,
                 "60 min are over. Databases may be",
             ),
-            (7, named("trafficOn", failed("broken")), Progress::Promoted, "do not fail over again"),
+            (7, named("trafficOn", failed("broken")), Progress::Promoted, "it goes on from there"),
             (7, run("trafficOn", 7, 9, &[]), Progress::Promoted, "gave no reason"),
         ];
         for (ran, mut last, progress, said) in cases {
@@ -644,16 +647,40 @@ pub(crate) mod tests {
     #[test]
     fn the_last_failover_is_the_latest_one_that_promoted() {
         let record = build(&sample(), &asked(End::Succeeded, ""), &good(), at(126)).unwrap();
-        let earlier = FailoverRecord { started_at: at(-1), ..record.failover() };
-        let later = FailoverRecord { started_at: at(1), ..record.failover() };
+        let earlier = FailoverRecord { started_at: at(-1), ..record.failover(None) };
+        let later = FailoverRecord { started_at: at(1), ..record.failover(None) };
         assert!(
             replaces(&record, None)
                 && replaces(&record, Some(&earlier))
-                && replaces(&record, Some(&record.failover()))
+                && replaces(&record, Some(&record.failover(None)))
         );
         assert!(!replaces(&record, Some(&later)));
         let stopped = Record { progress: Progress::TrafficMoving, ..record };
         assert!(!replaces(&stopped, None));
+    }
+
+    #[test]
+    fn the_rest_of_a_failed_failover_began_with_it() {
+        let record = build(&sample(), &asked(End::Succeeded, ""), &good(), at(126)).unwrap();
+        let lag_seconds = BTreeMap::from([("catalog".to_owned(), 0.3), ("orders".to_owned(), 7.0)]);
+        let failed = FailoverRecord {
+            outcome: "Failed".into(),
+            started_at: at(-500),
+            lag_seconds,
+            ..record.failover(None)
+        };
+        let whole = record.failover(Some(&failed));
+        assert_eq!((whole.started_at, whole.ended_at), (at(-500), at(126)));
+        // Measured this time: orders only.
+        assert_eq!(
+            whole.lag_seconds,
+            BTreeMap::from([("catalog".to_owned(), 0.3), ("orders".to_owned(), 0.8)])
+        );
+        let elsewhere = FailoverRecord { to_region: "sandbox-east".into(), ..failed.clone() };
+        let over = FailoverRecord { outcome: "Succeeded".into(), ..failed };
+        for other in [elsewhere, over] {
+            assert_eq!(record.failover(Some(&other)), record.failover(None));
+        }
     }
 
     #[test]

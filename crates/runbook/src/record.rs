@@ -24,7 +24,7 @@ pub struct FailoverRecord {
     pub from_region: String,
     /// The Region that took over.
     pub to_region: String,
-    /// When the execution started.
+    /// When the execution started; of the rest of a failover that had failed: when that did.
     pub started_at: Timestamp,
     /// When the record was written.
     pub ended_at: Timestamp,
