@@ -1,0 +1,181 @@
+//! `failover.yaml`: the east is cut off, the west takes over.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sandbox::automation::{Execution, Reading, Status};
+use sandbox::{EAST, WEST};
+
+use crate::faults::{Called, Fault};
+use crate::stage::{FAST, SLOW, Stage, State};
+
+/// What a failover leaves, whatever happened on the way.
+pub fn moved() -> State {
+    State {
+        writers: ["shop-catalog", "shop-orders"].map(|global| (global.to_owned(), WEST.to_owned())).into(),
+        traffic: BTreeSet::from([WEST.to_owned()]),
+        kept: 0,
+        leaked: Vec::new(),
+        last_failover: Some(("Succeeded".into(), EAST.into(), WEST.into())),
+    }
+}
+
+/// A stage whose east is cut off.
+pub async fn impaired(reading: Reading, factor: f64) -> Stage {
+    let stage = Stage::new(reading, factor).await;
+    stage.world.isolate(EAST).await;
+    stage
+}
+
+/// Starts the runbook once more, as a person does who was told that it failed.
+async fn again(stage: &Stage) -> Execution {
+    let parameters = [("ImpairedRegion", EAST), ("Approvers", "arn:aws:iam::000000000000:user/night-shift")];
+    let id = stage.start("causeway-failover", &parameters);
+    tokio::select! {
+        execution = stage.ended(&id) => execution,
+        execution = async {
+            stage.approve(&id).await;
+            stage.ended(&id).await
+        } => execution,
+    }
+}
+
+/// Starts it again, unless all that was lost is the last answer: then there is nothing left to do.
+async fn finish(stage: &Stage, case: &str) {
+    if stage.state().await != moved() {
+        let execution = again(stage).await;
+        assert_eq!(execution.status, Status::Success, "{case}, again: {}", told(&execution));
+    }
+}
+
+/// What failed, for a message.
+pub fn told(execution: &Execution) -> String {
+    let steps = execution.steps.iter().map(|step| {
+        format!("  {} {} {}", step.name, step.status.name(), step.failure_message.as_deref().unwrap_or(""))
+    });
+    format!("{:?}\n{}", execution.failure_message, steps.collect::<Vec<_>>().join("\n"))
+}
+
+/// Every fault to try on a runbook, and the factor to try it at: killed at the first and the last call of each kind, the
+/// other faults at the first, and the answer of each invocation lost, also of those that only wait.
+pub async fn faults(
+    stage: impl AsyncFn(Reading, f64) -> Stage,
+    runbook: impl AsyncFn(&Stage) -> Execution,
+    waiting: f64,
+) -> Vec<(Fault, f64)> {
+    let undisturbed = async |factor| {
+        let stage = stage(Reading::ALL[0], factor).await;
+        stage.trouble(Fault::Nothing);
+        assert_eq!(runbook(&stage).await.status, Status::Success);
+        stage
+    };
+    let (fast, slow) = (undisturbed(FAST).await, undisturbed(waiting).await);
+    assert!(slow.faults.invocations() > fast.faults.invocations());
+    let mut ends: BTreeMap<Called, (usize, usize)> = BTreeMap::new();
+    for (number, called) in fast.faults.calls().into_iter().enumerate() {
+        ends.entry(called).or_insert((number, number)).1 = number;
+    }
+    let firsts: BTreeSet<usize> = ends.values().map(|(first, _)| *first).collect();
+    let lasts: BTreeSet<usize> =
+        ends.values().map(|(_, last)| *last).filter(|last| !firsts.contains(last)).collect();
+    let kinds = [Fault::Killed, Fault::Broken, Fault::Silent, Fault::Denied];
+    let calls = kinds
+        .iter()
+        .flat_map(|kind| firsts.iter().map(|number| kind(*number)))
+        .chain(lasts.into_iter().map(Fault::Killed));
+    let answers = (0..slow.faults.invocations()).map(Fault::AnswerLost);
+    calls.map(|fault| (fault, FAST)).chain(answers.map(|fault| (fault, waiting))).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_application_moves_under_every_reading_and_however_often_a_step_is_called() {
+    for reading in Reading::ALL {
+        for fault in [Fault::Nothing, Fault::Twice, Fault::AtOnce] {
+            let stage = impaired(reading, SLOW).await;
+            stage.trouble(fault);
+            let execution = stage.fail_over().await;
+            assert_eq!(execution.status, Status::Success, "{reading:?} {fault:?} {}", told(&execution));
+            let waited = execution.steps.iter().any(|step| step.name == "awaitPromotion");
+            // Two calls in turn wait twice as long.
+            assert!(waited || fault == Fault::Twice, "{}", told(&execution));
+            assert_eq!(stage.state().await, moved(), "{reading:?} {fault:?}");
+            let messages = stage.messages(0);
+            assert_eq!(messages.len(), 1, "{messages:?}");
+            assert_eq!(messages[0].subject, "Causeway: sandbox-west has taken over");
+            let files = BTreeSet::from(["record.json", "record.html", "manifest.json"].map(String::from));
+            assert_eq!(stage.reports(&execution.id).await, files);
+        }
+    }
+}
+
+/// Whatever breaks, the runbook ends well, or somebody is told and it ends well when it is started again. Each fault
+/// meets one reading; the calls of each step are many, so that each step meets every reading.
+#[tokio::test(start_paused = true)]
+async fn after_a_fault_at_any_call_it_ends_in_the_same_state() {
+    let (mut failed, mut succeeded) = (0, 0);
+    for (number, (fault, factor)) in faults(impaired, Stage::fail_over, SLOW).await.into_iter().enumerate() {
+        let reading = Reading::ALL[number % 4];
+        let case = format!("{reading:?} {fault:?}");
+        let stage = impaired(reading, factor).await;
+        stage.trouble(fault);
+        let execution = stage.fail_over().await;
+        if execution.status == Status::Success {
+            succeeded += 1;
+        } else {
+            failed += 1;
+            assert!(!stage.messages(0).is_empty(), "{case}: nobody was told. {}", told(&execution));
+            stage.trouble(Fault::Nothing);
+            stage.settle().await;
+            finish(&stage, &case).await;
+        }
+        assert_eq!(stage.state().await, moved(), "{case}");
+    }
+    assert!(
+        failed > 20 && succeeded > 20,
+        "the faults are not felt, or never survived: {failed}, {succeeded}"
+    );
+}
+
+/// An execution that is killed or cancelled tells nobody and records nothing.
+#[tokio::test(start_paused = true)]
+async fn killed_or_cancelled_at_any_step_and_started_again_it_ends_in_the_same_state() {
+    let stage = impaired(Reading::ALL[0], FAST).await;
+    let mut happened = stage.automation.subscribe();
+    stage.fail_over().await;
+    let events = happened.len();
+    assert!(happened.recv().await.is_ok() && events > 20, "{events}");
+    for cancel in [false, true] {
+        for at in 0..events {
+            let case = format!("event {at}, {}", if cancel { "cancelled" } else { "killed" });
+            let stage = impaired(Reading::ALL[at % 4], FAST).await;
+            let mut happened = stage.automation.subscribe();
+            let id = stage.start("causeway-failover", &[("ImpairedRegion", EAST)]);
+            for _ in 0..=at {
+                happened.recv().await.unwrap();
+            }
+            if cancel {
+                stage.automation.cancel(WEST, &id).unwrap();
+                stage.ended(&id).await;
+            } else {
+                stage.kill_executions();
+            }
+            stage.settle().await;
+            finish(&stage, &case).await;
+            assert_eq!(stage.state().await, moved(), "{case}");
+        }
+    }
+}
+
+/// What a check refuses changes nothing.
+#[tokio::test(start_paused = true)]
+async fn to_where_it_is_already_nothing_moves() {
+    let stage = Stage::new(Reading::ALL[0], FAST).await;
+    let id = stage.start("causeway-failover", &[("ImpairedRegion", WEST)]);
+    assert_eq!(stage.ended(&id).await.status, Status::Failed);
+    stage.world.isolate(EAST).await;
+    assert_eq!(stage.fail_over().await.status, Status::Success);
+    let known = stage.world.messages().len();
+    let execution = again(&stage).await;
+    assert_eq!(execution.status, Status::Failed);
+    assert!(stage.messages(known)[0].body.contains("already is primary of every database"));
+    assert_eq!(stage.state().await, moved());
+}

@@ -1,0 +1,178 @@
+//! The step functions in this process: the handlers that are deployed, over the real SDK.
+//!
+//! Two of them reach databases; with none there, they ask the world in their place ([`Probe`], [`Orders`]).
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use preflight::AcceptsWrite;
+use preflight::probe::{Write, WriteTarget};
+use reconcile::{Compare, Failure, Sides};
+use runbook::step::{Clock, call};
+use runbook::{Context, StepError};
+use sandbox::functions::{Functions, Invocation};
+use sandbox::wire::Wire;
+use sandbox::wire::connector::sdk_config;
+use sandbox::world::{ApiError, World};
+use serde_json::{Value, json};
+use table_diff::{Counts, Cursor, Difference, DifferenceKind, Listed, Presence, Progress, Sink, Table};
+
+use crate::faults::{Fault, Faults};
+
+/// How long an invocation lasts at most.
+const TIMEOUT: Duration = Duration::from_secs(300);
+/// Lost orders in [`Orders`].
+pub const LOST: u64 = 4;
+
+/// Runs the handlers.
+pub struct Handlers {
+    /// The world behind them.
+    pub world: Arc<World>,
+    /// Its clock.
+    pub clock: sandbox::clock::Clock,
+    /// Their way to it; set once it is there.
+    pub wire: OnceLock<Arc<Wire>>,
+    /// What goes wrong.
+    pub faults: Arc<Faults>,
+}
+
+impl Handlers {
+    async fn answer(&self, region: &str, function: &str, event: Value) -> Invocation {
+        let principal = format!("SANDBOX-{}", function.to_uppercase());
+        let clock = self.clock;
+        let context = Context {
+            config: sdk_config(Arc::clone(self.wire.get().unwrap()), region, &principal),
+            region: region.to_owned(),
+            clock: Clock::new(move || clock.now()),
+            deadline: clock.now() + TIMEOUT,
+        };
+        let (probe, orders) = (Probe(&self.world), Orders(&self.world));
+        let answer: BoxFuture<'_, Result<Value, StepError>> = match function {
+            "causeway-preflight" => {
+                call(|context, event| preflight::handle_with(context, event, &probe), context, event).boxed()
+            }
+            "causeway-routing-control" => call(routing_control::handle, context, event).boxed(),
+            "causeway-global-failover" => call(global_failover::handle, context, event).boxed(),
+            "causeway-snapshot-restore" => call(snapshot_restore::handle, context, event).boxed(),
+            "causeway-reconcile" => {
+                call(|context, event| reconcile::handle_with(context, event, &orders), context, event).boxed()
+            }
+            "causeway-report" => call(report::handle, context, event).boxed(),
+            other => panic!("there is no function {other}"),
+        };
+        match answer.await {
+            Ok(answer) => Invocation::Answer(answer),
+            Err(error) => Invocation::FunctionError {
+                error_type: format!("{:?}", error.kind()),
+                message: error.to_string(),
+            },
+        }
+    }
+}
+
+fn killed(error_type: &str) -> Invocation {
+    Invocation::FunctionError { error_type: error_type.into(), message: "RequestId: … Error".into() }
+}
+
+impl Functions for Handlers {
+    fn invoke<'a>(
+        &'a self,
+        region: &'a str,
+        function: &'a str,
+        event: Value,
+    ) -> BoxFuture<'a, Result<Invocation, ApiError>> {
+        async move {
+            let (fault, lost) = self.faults.invoked();
+            let again = event.clone();
+            let answer = match fault {
+                Fault::Twice => {
+                    self.answer(region, function, again).await;
+                    self.answer(region, function, event).await
+                }
+                Fault::AtOnce => {
+                    let both = (self.answer(region, function, again), self.answer(region, function, event));
+                    futures::join!(both.0, both.1).1
+                }
+                _ => tokio::select! {
+                    answer = self.answer(region, function, event) => answer,
+                    () = self.faults.killed() => killed("Runtime.ExitError"),
+                },
+            };
+            Ok(if lost { killed("Sandbox.Timedout") } else { answer })
+        }
+        .boxed()
+    }
+}
+
+/// Whether a database accepts a write, as the world knows it.
+struct Probe<'a>(&'a Arc<World>);
+
+impl AcceptsWrite for Probe<'_> {
+    async fn accepts_write(&self, target: &WriteTarget) -> Result<Write, StepError> {
+        let plan = runbook::plan::sample();
+        let cluster = &plan.databases[&target.name].members[&target.region].cluster_arn;
+        Ok(if self.0.accepts_writes(cluster) {
+            Write::Accepted
+        } else {
+            Write::NotYet(format!("{cluster} is read-only"))
+        })
+    }
+}
+
+/// A comparison in which [`LOST`] orders of each database are missing. Each takes so long that one invocation does not
+/// find all.
+struct Orders<'a>(&'a Arc<World>);
+
+/// How long it takes to find one.
+const EACH: Duration = Duration::from_secs(35);
+
+impl Compare for Orders<'_> {
+    async fn list_tables(&self, _: &Sides, _: &[String], _: &[String]) -> Result<Vec<Listed>, Failure> {
+        let table = Table { schema: None, name: "CUSTOMER_ORDER".into() };
+        Ok(vec![Listed { table, presence: Presence::Both }])
+    }
+
+    async fn compare_table(
+        &self,
+        sides: &Sides,
+        _: &Table,
+        from: Option<Cursor>,
+        sink: &mut impl Sink,
+        stop: impl Fn() -> bool + Send + Sync,
+    ) -> Result<Progress, Failure> {
+        let restored = self.0.tagged(runbook::names::EXECUTION_TAG);
+        assert!(restored.iter().any(|arn| arn.ends_with(&format!(":cluster:{}", sides.source_cluster))));
+        let done = from.map_or(0, |cursor| cursor.counts.missing);
+        for number in done + 1..=LOST {
+            tokio::time::sleep(EACH).await;
+            let row = json!({"ID": number, "STATUS": "PAID"}).as_object().cloned();
+            let difference = Difference {
+                kind: DifferenceKind::Missing,
+                key: json!({"ID": number}).as_object().cloned().unwrap_or_default(),
+                source: row,
+                target: None,
+            };
+            let cursor = cursor(number);
+            let reached = sink.reached(vec![difference], &cursor).await;
+            reached.map_err(|error| Failure::Step(*error.downcast::<StepError>().unwrap()))?;
+            if number < LOST && stop() {
+                return Ok(Progress::Interrupted(Some(cursor)));
+            }
+        }
+        Ok(Progress::Finished(table_diff::TableSummary {
+            counts: cursor(LOST).counts,
+            key_columns: vec!["ID".into()],
+            notes: Vec::new(),
+        }))
+    }
+}
+
+/// Where the comparison stands after so many lost orders.
+fn cursor(number: u64) -> Cursor {
+    let counts = Counts { rows_source: 100, rows_target: 100 - number, missing: number, ..Counts::default() };
+    let cursor =
+        json!({"counts": counts, "keyColumns": ["ID"], "position": {"afterKey": [format!("{number:016x}")]}});
+    serde_json::from_value(cursor).unwrap()
+}

@@ -1,0 +1,141 @@
+//! `reconcile.yaml`: the east is back, and what it lost is found.
+
+use std::collections::BTreeSet;
+
+use runbook::names::EXECUTION_TAG;
+use sandbox::automation::{Reading, Status};
+use sandbox::functions::Invocation;
+use sandbox::{EAST, WEST};
+use serde_json::json;
+
+use crate::failover::{faults, impaired, moved, told};
+use crate::faults::Fault;
+use crate::handlers::LOST;
+use crate::stage::{BRISK, FAST, SLOW, Stage, State};
+
+/// A stage on which the failover is over, and the east is back.
+async fn recovered(reading: Reading, factor: f64) -> Stage {
+    let stage = impaired(reading, factor).await;
+    assert_eq!(stage.fail_over().await.status, Status::Success);
+    stage.world.rejoin(EAST).await;
+    stage
+}
+
+/// What a reconciliation leaves: the failover, and a snapshot of each database.
+fn reconciled() -> State {
+    State { kept: 2, ..moved() }
+}
+
+/// The report of an execution says what was lost.
+async fn complete(stage: &Stage, execution: &str) -> bool {
+    let files = ["report.json", "report.html", "manifest.json"].map(String::from);
+    stage.reports(execution).await == BTreeSet::from(files)
+        && stage.report(execution, "report.json").await["totals"]["missing"] == 2 * LOST
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_report_is_written_under_every_reading_and_however_often_a_step_is_called() {
+    for (reading, fault) in
+        Reading::ALL.into_iter().zip([Fault::Nothing, Fault::Twice, Fault::AtOnce].into_iter().cycle())
+    {
+        let stage = recovered(reading, SLOW).await;
+        let known = stage.world.messages().len();
+        stage.trouble(fault);
+        let execution = stage.reconcile().await;
+        assert_eq!(execution.status, Status::Success, "{reading:?} {fault:?} {}", told(&execution));
+        for step in ["awaitRestore", "awaitCleanup"] {
+            assert!(execution.steps.iter().any(|ran| ran.name == step), "{step}: {}", told(&execution));
+        }
+        assert!(complete(&stage, &execution.id).await, "{reading:?} {fault:?}");
+        assert_eq!(stage.state().await, reconciled(), "{reading:?} {fault:?}");
+        let messages = stage.messages(known);
+        assert_eq!(messages.len(), 1, "{messages:?}");
+        assert_eq!(messages[0].subject, "Causeway: missing-transaction report is ready");
+    }
+}
+
+/// Whatever breaks: the report is written, or somebody is told; nothing that costs money is left behind, or somebody is
+/// told that too and can remove it; and the next execution ends well.
+#[tokio::test(start_paused = true)]
+async fn after_a_fault_at_any_call_nothing_is_left_behind_and_the_next_execution_ends_well() {
+    let (mut failed, mut succeeded) = (0, 0);
+    for (number, (fault, factor)) in faults(recovered, Stage::reconcile, BRISK).await.into_iter().enumerate()
+    {
+        let reading = Reading::ALL[number % 4];
+        let case = format!("{reading:?} {fault:?}");
+        let stage = recovered(reading, factor).await;
+        let known = stage.world.messages().len();
+        stage.trouble(fault);
+        let first = stage.reconcile().await;
+        if first.status == Status::Success {
+            succeeded += 1;
+        } else {
+            failed += 1;
+            let messages = stage.messages(known);
+            assert!(!messages.is_empty(), "{case}: nobody was told. {}", told(&first));
+            let left_over = messages.iter().any(|message| message.subject.contains("LEFT OVER"));
+            assert!(left_over || stage.state().await.leaked.is_empty(), "{case}: {}", told(&first));
+            stage.trouble(Fault::Nothing);
+            clean_up_by_hand(&stage, &first.id).await;
+            let next = stage.reconcile().await;
+            assert_eq!(next.status, Status::Success, "{case}: {}", told(&next));
+            assert!(complete(&stage, &next.id).await, "{case}");
+        }
+        assert_eq!(stage.state().await, reconciled(), "{case}");
+    }
+    assert!(
+        failed > 20 && succeeded > 20,
+        "the faults are not felt, or never survived: {failed}, {succeeded}"
+    );
+}
+
+/// A cancelled execution cleans up itself; of one that was killed the clean-up is called by hand.
+#[tokio::test(start_paused = true)]
+async fn killed_or_cancelled_at_any_step_nothing_is_left_behind() {
+    let steps = {
+        let stage = recovered(Reading::ALL[0], FAST).await;
+        stage.reconcile().await.steps.len()
+    };
+    assert!(steps > 10, "{steps}");
+    let mut cleaned = 0;
+    for cancel in [false, true] {
+        for at in 0..steps {
+            let stage = recovered(Reading::ALL[at % 4], FAST).await;
+            let mut happened = stage.automation.subscribe();
+            let id = stage.start("causeway-reconcile", &[]);
+            // Two events of each step: into the middle of it.
+            for _ in 0..=2 * at {
+                happened.recv().await.unwrap();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            if cancel {
+                stage.automation.cancel(WEST, &id).unwrap();
+                stage.ended(&id).await;
+            } else {
+                stage.kill_executions();
+            }
+            cleaned += usize::from(!stage.world.tagged(EXECUTION_TAG).is_empty());
+            clean_up_by_hand(&stage, &id).await;
+            let next = stage.reconcile().await;
+            assert_eq!(next.status, Status::Success, "step {at}, {cancel}: {}", told(&next));
+            assert!(complete(&stage, &next.id).await, "step {at}, {cancel}");
+            assert_eq!(stage.state().await, reconciled(), "step {at}, {cancel}");
+        }
+    }
+    assert!(cleaned > 0);
+}
+
+/// As the notification says: the function is called with this execution until nothing is left.
+async fn clean_up_by_hand(stage: &Stage, execution: &str) {
+    let event = json!({"operation": "cleanup", "plan": "/causeway/plans/shop", "execution": execution});
+    for _ in 0..20 {
+        let Invocation::Answer(answer) = stage.invoke("causeway-snapshot-restore", event.clone()).await
+        else {
+            panic!("the clean-up of {execution} broke");
+        };
+        if answer["status"] == "Done" {
+            return;
+        }
+    }
+    panic!("the clean-up of {execution} does not end");
+}

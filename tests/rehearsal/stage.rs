@@ -1,0 +1,211 @@
+//! Puts world, wire, handlers and runbooks together, runs a runbook, and says what state it left.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use runbook::names::{EXECUTION_TAG, PLAN_TAG, keys};
+use runbook::record::FailoverRecord;
+use sandbox::automation::{Automation, Document, Execution, Reading, Status};
+use sandbox::clock::Clock;
+use sandbox::databases::NoServers;
+use sandbox::functions::{Functions, Invocation};
+use sandbox::router::Router;
+use sandbox::wire::Wire;
+use sandbox::wire::connector::sdk_config;
+use sandbox::world::{Api, Message, World};
+use sandbox::{EAST, REGIONS, WEST};
+
+use crate::faults::{Fault, Faults, Faulty};
+use crate::handlers::Handlers;
+
+/// What AWS's own durations are divided by, so that steps have to wait in more than one invocation. Time is paused: a
+/// factor only saves looks at the world.
+pub const SLOW: f64 = 1.5;
+/// The same, with few such waits.
+pub const BRISK: f64 = 20.0;
+/// The same, so that a rehearsal is short.
+pub const FAST: f64 = 300.0;
+
+/// A world with two Regions, and the runbooks to start in it.
+pub struct Stage {
+    pub world: Arc<World>,
+    pub automation: Arc<Automation>,
+    pub faults: Arc<Faults>,
+    clock: Clock,
+    handlers: Arc<Handlers>,
+    api: Arc<dyn Api>,
+    wire: Arc<Wire>,
+    _objects: tempfile::TempDir,
+}
+
+/// What a runbook leaves behind, without what differs between two executions that did the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// The Region of each global cluster's writer.
+    pub writers: BTreeMap<String, String>,
+    /// Regions that clients are sent to.
+    pub traffic: BTreeSet<String>,
+    /// Kept snapshots.
+    pub kept: usize,
+    /// What carries an execution's tag.
+    pub leaked: Vec<String>,
+    /// Outcome and Regions of the last failover.
+    pub last_failover: Option<(String, String, String)>,
+}
+
+impl Stage {
+    /// The shop, with its primary in the east.
+    pub async fn new(reading: Reading, factor: f64) -> Self {
+        let clock = Clock::new(factor);
+        let arc_urls = [1, 2, 3, 4, 5].map(|number| format!("http://arc-{number}.sandbox"));
+        let world = World::shop(clock, Arc::new(NoServers), &arc_urls).await.unwrap();
+        let faults = Faults::none();
+        let handlers = Arc::new(Handlers {
+            world: Arc::clone(&world),
+            clock,
+            wire: OnceLock::new(),
+            faults: Arc::clone(&faults),
+        });
+        let documents = ["failover", "reconcile"].map(|name| {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../ssm-documents/{name}.yaml"));
+            let text = std::fs::read_to_string(path).unwrap();
+            (format!("causeway-{name}"), Document::parse(name, &text).unwrap())
+        });
+        let automation =
+            Arc::new(Automation::new(clock, Arc::clone(&handlers) as _, reading, documents.into()));
+        let router = Router::new(Arc::clone(&world), Arc::clone(&automation), Arc::clone(&handlers) as _);
+        let api: Arc<dyn Api> = Arc::new(Faulty { api: Arc::new(router), faults: Arc::clone(&faults) });
+        automation.set_api(Arc::clone(&api));
+        let objects = tempfile::tempdir().unwrap();
+        let wire = Arc::new(Wire::new(Arc::clone(&api), objects.path()).unwrap());
+        for region in REGIONS {
+            wire.create_bucket(runbook::plan::sample().report_bucket(region)).unwrap();
+        }
+        assert!(handlers.wire.set(Arc::clone(&wire)).is_ok());
+        Self { world, automation, faults, clock, handlers, api, wire, _objects: objects }
+    }
+
+    /// Runs `failover.yaml` from the east, which is cut off, to the west.
+    pub async fn fail_over(&self) -> Execution {
+        self.run("causeway-failover", &[("ImpairedRegion", EAST)]).await
+    }
+
+    /// Runs `reconcile.yaml` in the west.
+    pub async fn reconcile(&self) -> Execution {
+        self.run("causeway-reconcile", &[]).await
+    }
+
+    /// Starts a runbook in the west.
+    pub fn start(&self, document: &str, parameters: &[(&str, &str)]) -> String {
+        let given = [
+            ("Plan", "/causeway/plans/shop"),
+            ("AutomationAssumeRole", "arn:aws:iam::000000000000:role/causeway-automation"),
+        ];
+        let given =
+            given.iter().chain(parameters).map(|(name, value)| ((*name).into(), vec![(*value).into()]));
+        self.automation.start(WEST, document, given.collect()).unwrap()
+    }
+
+    async fn run(&self, document: &str, parameters: &[(&str, &str)]) -> Execution {
+        let id = self.start(document, parameters);
+        self.ended(&id).await
+    }
+
+    /// Waits for an execution's end.
+    pub async fn ended(&self, id: &str) -> Execution {
+        self.automation.wait(WEST, id).await.unwrap()
+    }
+
+    /// Waits until an execution asks for an approval, and gives it.
+    pub async fn approve(&self, id: &str) {
+        while self.automation.execution(WEST, id).unwrap().status != Status::Waiting {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        let signal = serde_json::json!({"AutomationExecutionId": id, "SignalType": "Approve"});
+        self.automation.call(WEST, "SANDBOX", "SendAutomationSignal", signal).await.unwrap();
+    }
+
+    /// Waits until every operation of a global cluster and of the recovery of a Region is over.
+    pub async fn settle(&self) {
+        self.clock.sleep(Duration::from_secs(3_600)).await;
+    }
+
+    /// Ends every execution at once, as if it had never been.
+    pub fn kill_executions(&self) {
+        self.automation.close();
+        self.automation.set_api(Arc::clone(&self.api));
+    }
+
+    /// Calls a function by hand.
+    pub async fn invoke(&self, function: &str, event: serde_json::Value) -> Invocation {
+        self.handlers.invoke(WEST, function, event).await.unwrap()
+    }
+
+    /// Sets what goes wrong from now on.
+    pub fn trouble(&self, fault: Fault) {
+        self.faults.set(fault);
+    }
+
+    /// The messages since the first `known` ones.
+    pub fn messages(&self, known: usize) -> Vec<Message> {
+        self.world.messages().split_off(known)
+    }
+
+    /// What is there now.
+    pub async fn state(&self) -> State {
+        let config = sdk_config(Arc::clone(&self.wire), WEST, "SANDBOX");
+        let rds = aws_sdk_rds::Client::new(&config);
+        let globals = rds.describe_global_clusters().send().await.unwrap();
+        let writer = |global: &aws_sdk_rds::types::GlobalCluster| {
+            let members = global.global_cluster_members();
+            let writer = members.iter().find(|member| member.is_writer() == Some(true)).unwrap();
+            let region = writer.db_cluster_arn().unwrap().split(':').nth(3).unwrap().to_owned();
+            (global.global_cluster_identifier().unwrap().to_owned(), region)
+        };
+        let bucket = runbook::plan::sample().report_bucket(WEST).to_owned();
+        let last = self.object(&bucket, &keys::last_failover("shop")).await;
+        let last = last.map(|bytes| serde_json::from_slice::<FailoverRecord>(&bytes).unwrap());
+        let resolves = |region: &&str| self.world.resolve(&[region]).is_some();
+        State {
+            writers: globals.global_clusters().iter().map(writer).collect(),
+            traffic: REGIONS.iter().filter(|region| resolves(region)).map(|&region| region.into()).collect(),
+            kept: self.world.tagged(PLAN_TAG).len(),
+            leaked: self.world.tagged(EXECUTION_TAG),
+            last_failover: last.map(|last| (last.outcome, last.from_region, last.to_region)),
+        }
+    }
+
+    /// Names of the files that an execution left in the report bucket.
+    pub async fn reports(&self, execution: &str) -> BTreeSet<String> {
+        let bucket = runbook::plan::sample().report_bucket(WEST).to_owned();
+        let prefix = keys::reports("shop", execution);
+        let listed = self.s3().list_objects_v2().bucket(&bucket).prefix(&prefix).send().await.unwrap();
+        let name = |object: &aws_sdk_s3::types::Object| object.key().unwrap()[prefix.len()..].to_owned();
+        listed.contents().iter().map(name).collect()
+    }
+
+    /// A file that an execution left there.
+    pub async fn report(&self, execution: &str, name: &str) -> serde_json::Value {
+        let bucket = runbook::plan::sample().report_bucket(WEST).to_owned();
+        let key = keys::reports("shop", execution) + name;
+        serde_json::from_slice(&self.object(&bucket, &key).await.unwrap()).unwrap()
+    }
+
+    async fn object(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
+        let object = self.s3().get_object().bucket(bucket).key(key).send().await.ok()?;
+        Some(object.body.collect().await.unwrap().to_vec())
+    }
+
+    fn s3(&self) -> aws_sdk_s3::Client {
+        aws_sdk_s3::Client::new(&sdk_config(Arc::clone(&self.wire), WEST, "SANDBOX"))
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.automation.close();
+        self.world.stop();
+    }
+}
