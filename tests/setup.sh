@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what a rehearsal, the tests and the checks need and the machine lacks: MariaDB's server and clients, and a
-# Python environment of its own (target/python) with cfn-lint.
+# Python environment of its own (target/python) with boto3 and cfn-lint.
 # Changes nothing that is there already. Says what to do where it can't install.
 #   setup.sh mariadb | python
 set -euo pipefail
@@ -31,7 +31,7 @@ python() {
   if [ -e "$environment/installed" ] && cmp -s "$environment/installed" tests/requirements.txt; then
     return
   fi
-  echo "setup: making $environment with cfn-lint" >&2
+  echo "setup: making $environment with boto3 and cfn-lint" >&2
   mkdir -p target
   if ! python3 -m venv --clear "$environment" >/dev/null 2>&1; then
     if ! { install python3-venv && python3 -m venv --clear "$environment"; }; then

@@ -1,0 +1,129 @@
+//! The built command on this machine, with real databases and the built step functions: drills, and a sandbox that an
+//! independent client drives.
+//!
+//! Each run gets a folder for temporary files of its own, so that what it leaves behind is seen.
+
+#![expect(clippy::unwrap_used, reason = "tests say what failed by panicking")]
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// A run of the command.
+struct Run {
+    child: Child,
+    lines: std::io::Lines<BufReader<ChildStdout>>,
+    said: String,
+    temporary: tempfile::TempDir,
+}
+
+impl Run {
+    fn start(arguments: &[&str]) -> Self {
+        // target/debug/deps/command-…: the binaries are two folders up.
+        let folder = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned();
+        let command = folder.join("causeway");
+        assert!(command.is_file(), "there is no {}: run `make build` first", command.display());
+        let temporary = tempfile::tempdir().unwrap();
+        let mut child = Command::new(command)
+            .args(arguments)
+            .current_dir(root())
+            .env("TMPDIR", temporary.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines, said: String::new(), temporary }
+    }
+
+    /// Reads on until a line that holds `text`.
+    fn read_until(&mut self, text: &str) -> String {
+        for line in self.lines.by_ref() {
+            let line = line.unwrap();
+            self.said += &format!("{line}\n");
+            if line.contains(text) {
+                return line;
+            }
+        }
+        panic!("it ended without a word of {text}:\n{}", self.said);
+    }
+
+    /// As Ctrl-C does.
+    fn interrupt(&self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    }
+
+    /// Waits for the end: what it said, and its exit status. Nothing may be left behind.
+    fn end(mut self) -> (String, Option<i32>) {
+        for line in self.lines.by_ref() {
+            self.said += &format!("{}\n", line.unwrap());
+        }
+        let code = self.child.wait().unwrap().code();
+        let said = &self.said;
+        let files: Vec<_> = std::fs::read_dir(self.temporary.path()).unwrap().collect();
+        assert!(files.is_empty(), "files are left: {files:?}\n{said}");
+        let mine = self.temporary.path().to_str().unwrap();
+        let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+            let line = std::fs::read(entry.unwrap().path().join("cmdline")).ok()?;
+            Some(String::from_utf8_lossy(&line).into_owned()).filter(|line| line.contains(mine))
+        });
+        let processes: Vec<_> = processes.collect();
+        assert!(processes.is_empty(), "processes are left: {processes:?}\n{said}");
+        (self.said, code)
+    }
+}
+
+/// Two at once: no port and no file is shared. The verdict of a drill is its exit status.
+#[test]
+fn two_drills_side_by_side_account_for_every_lost_write() {
+    let output = tempfile::tempdir().unwrap();
+    let runs = ["1", "2"].map(|seed| {
+        let folder = output.path().join(seed);
+        let run =
+            Run::start(&["drill", "--factor", "240", "--seed", seed, "--output", folder.to_str().unwrap()]);
+        (folder, run)
+    });
+    for (folder, run) in runs {
+        let (said, code) = run.end();
+        assert_eq!(code, Some(0), "{said}");
+        let (start, end) = (folder.to_str().unwrap(), "report.html");
+        let path =
+            said.split_whitespace().find(|word| word.starts_with(start) && word.ends_with(end)).unwrap();
+        let page = std::fs::read_to_string(path).unwrap();
+        assert!(page.contains("CUSTOMER_ORDER"), "{path}");
+    }
+}
+
+#[test]
+fn an_interrupted_drill_leaves_nothing_behind() {
+    let output = tempfile::tempdir().unwrap();
+    let mut run = Run::start(&["drill", "--factor", "240", "--output", output.path().to_str().unwrap()]);
+    run.read_until("placing orders");
+    run.interrupt();
+    let (said, code) = run.end();
+    assert_eq!(code, Some(2), "{said}");
+}
+
+#[test]
+fn an_independent_client_drives_the_sandbox() {
+    let python = root().join("target/python/bin/python");
+    assert!(python.is_file(), "there is no {}: run `make setup` first", python.display());
+    let mut run = Run::start(&["sandbox", "--factor", "240"]);
+    let endpoint = run.read_until("AWS_ENDPOINT_URL=").split_once('=').unwrap().1.to_owned();
+    let arc = [(); 5].map(|()| {
+        let line = run.read_until("--endpoint-url");
+        let mut words = line.split_whitespace().skip_while(|word| *word != "--endpoint-url");
+        words.nth(1).unwrap().to_owned()
+    });
+    let script = root().join("tests/command/drive.py");
+    let driven = Command::new(python).arg(script).arg(endpoint).args(arc).output().unwrap();
+    run.interrupt();
+    let (said, code) = run.end();
+    let errors = String::from_utf8_lossy(&driven.stderr);
+    assert!(driven.status.success(), "{errors}\n{said}");
+    assert_eq!(code, Some(0), "{said}");
+}
