@@ -38,9 +38,9 @@ use serde::Serialize;
 use crate::rds::{Answer, Copy, CreateInstance, ForRestore, Instance, RestoreCluster, Snapshot, Tags, tag};
 use crate::{LOOK, ReadLastFailover, Run};
 
-/// Tag of a kept snapshot: ARN of the snapshot it is a copy of.
+/// Tag of a kept snapshot and of a cluster restored from it: ARN of the snapshot that it is a copy of.
 pub const SNAPSHOT_TAG: &str = "causeway:snapshot";
-/// Tag of a kept snapshot: when the original was taken, RFC 3339. RDS gives a copy a time of its own.
+/// Tag of the same: when the original was taken, RFC 3339. RDS gives a copy a time of its own.
 pub const SNAPSHOT_TIME_TAG: &str = "causeway:snapshot-time";
 /// Capacity of a restored `db.serverless` instance in ACUs: it is only read, by one comparison.
 const SERVERLESS: (f64, f64) = (0.5, 16.0);
@@ -314,6 +314,9 @@ fn with_kept(want: &Want, kept: &Snapshot, taken: Option<&Snapshot>) -> Decision
             progress(kept)
         ));
     }
+    // Whoever compares the cluster has to be able to say of what moment it is.
+    let origin =
+        kept.tags.iter().filter(|(name, _)| [SNAPSHOT_TAG, SNAPSHOT_TIME_TAG].contains(&name.as_str()));
     Decision::Act(Action::Restore(RestoreCluster {
         id: want.cluster(),
         snapshot: kept.id.clone(),
@@ -322,7 +325,7 @@ fn with_kept(want: &Want, kept: &Snapshot, taken: Option<&Snapshot>) -> Decision
         subnet_group: want.how.subnet_group.clone(),
         security_groups: want.how.security_groups.clone(),
         serverless: (want.how.instance_class == "db.serverless").then_some(SERVERLESS),
-        tags: want.tags(),
+        tags: want.tags().into_iter().chain(origin.cloned()).collect(),
     }))
 }
 

@@ -233,6 +233,9 @@ fn a_restore_takes_the_snapshots_engine_version_and_the_regions_network() {
     assert_eq!(restore.security_groups, ["sg-1"]);
     assert_eq!(restore.serverless, Some(SERVERLESS));
     assert!(restore.tags.contains(&(EXECUTION_TAG.into(), EXECUTION.into())));
+    for name in [SNAPSHOT_TAG, SNAPSHOT_TIME_TAG] {
+        assert_eq!(tag(&restore.tags, name), tag(&kept("available").tags, name), "{name}");
+    }
     assert!(
         !kept("available").tags.iter().any(|(key, _)| key == EXECUTION_TAG),
         "evidence is not cleaned up"
