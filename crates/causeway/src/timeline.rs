@@ -2,10 +2,14 @@
 //!
 //! Lines go to standard output, so that a pipe or a file keeps the story; the living line goes to the terminal only.
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::Instant;
+
+/// Below what happened, where a line is longer than the terminal is wide.
+const INDENT: &str = "                        ";
 
 /// The timeline of one rehearsal. Cheap to clone.
 #[derive(Clone)]
@@ -33,7 +37,14 @@ impl Timeline {
     /// A line of the story: `who` did or saw `what`.
     pub fn line(&self, who: &str, what: &str) {
         let seconds = self.elapsed().as_secs_f64();
-        self.plain(&format!("{seconds:>7.1} s  {who:<12} {what}"));
+        let text = format!("{seconds:>7.1} s  {who:<12} {what}");
+        if std::io::stdout().is_terminal() {
+            let width = textwrap::Options::with_termwidth().subsequent_indent(INDENT);
+            self.plain(&textwrap::fill(&text, width));
+        } else {
+            // A line per event, for those who search a file.
+            self.plain(&text);
+        }
     }
 
     /// A line without a time.
