@@ -483,7 +483,8 @@ async fn a_silent_other_region_costs_one_time_limit_and_is_only_noted() {
     let mut apis = Apis { other: SILENT, other_records: SILENT, ..apis() };
     apis.arc[0].api = SILENT;
     let (seen, took) = observed(&apis).await;
-    assert!(took <= IMPAIRED + Duration::from_millis(10), "{took:?}");
+    // The silent ARC endpoint has longer than the silent Region.
+    assert!(took <= arc::ATTEMPT.max(IMPAIRED) + Duration::from_millis(10), "{took:?}");
     let judgement = judged(&seen.unwrap(), Mode::Failover);
     assert_eq!(judgement.status, Status::Ready, "{judgement:?}");
     assert_eq!(judgement.notes.len(), 3, "two versions, one record: {judgement:?}");
