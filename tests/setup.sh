@@ -35,7 +35,7 @@ python() {
   mkdir -p target
   if ! python3 -m venv --clear "$environment" >/dev/null 2>&1; then
     if ! { install python3-venv && python3 -m venv --clear "$environment"; }; then
-      echo "setup: Python 3 with venv is needed for the checks: install python3 and python3-venv" >&2
+      echo "setup: Python 3 with venv is needed for tests and checks: install python3 and python3-venv" >&2
       exit 1
     fi
   fi

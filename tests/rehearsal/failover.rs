@@ -1,12 +1,12 @@
 //! `failover.yaml`: the east is cut off, the west takes over.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use sandbox::automation::{Execution, Reading, Status};
 use sandbox::{EAST, WEST};
 
-use crate::faults::{Called, Fault};
-use crate::stage::{FAST, SLOW, Stage, State};
+use crate::faults::Fault;
+use crate::stage::{FAST, SLOW, Stage, State, faults, told};
 
 /// What a failover leaves, whatever happened on the way.
 pub fn moved() -> State {
@@ -47,51 +47,12 @@ async fn finish(stage: &Stage, case: &str) {
     }
 }
 
-/// What failed, for a message.
-pub fn told(execution: &Execution) -> String {
-    let steps = execution.steps.iter().map(|step| {
-        format!("  {} {} {}", step.name, step.status.name(), step.failure_message.as_deref().unwrap_or(""))
-    });
-    format!("{:?}\n{}", execution.failure_message, steps.collect::<Vec<_>>().join("\n"))
-}
-
-/// Every fault to try on a runbook, and the factor to try it at: killed at the first and the last call of each kind, the
-/// other faults at the first, and the answer of each invocation lost, also of those that only wait.
-pub async fn faults(
-    stage: impl AsyncFn(Reading, f64) -> Stage,
-    runbook: impl AsyncFn(&Stage) -> Execution,
-    waiting: f64,
-) -> Vec<(Fault, f64)> {
-    let undisturbed = async |factor| {
-        let stage = stage(Reading::ALL[0], factor).await;
-        stage.trouble(Fault::Nothing);
-        assert_eq!(runbook(&stage).await.status, Status::Success);
-        stage
-    };
-    let (fast, slow) = (undisturbed(FAST).await, undisturbed(waiting).await);
-    assert!(slow.faults.invocations() > fast.faults.invocations());
-    let mut ends: BTreeMap<Called, (usize, usize)> = BTreeMap::new();
-    for (number, called) in fast.faults.calls().into_iter().enumerate() {
-        ends.entry(called).or_insert((number, number)).1 = number;
-    }
-    let firsts: BTreeSet<usize> = ends.values().map(|(first, _)| *first).collect();
-    let lasts: BTreeSet<usize> =
-        ends.values().map(|(_, last)| *last).filter(|last| !firsts.contains(last)).collect();
-    let kinds = [Fault::Killed, Fault::Broken, Fault::Silent, Fault::Denied];
-    let calls = kinds
-        .iter()
-        .flat_map(|kind| firsts.iter().map(|number| kind(*number)))
-        .chain(lasts.into_iter().map(Fault::Killed));
-    let answers = (0..slow.faults.invocations()).map(Fault::AnswerLost);
-    calls.map(|fault| (fault, FAST)).chain(answers.map(|fault| (fault, waiting))).collect()
-}
-
 #[tokio::test(start_paused = true)]
 async fn the_application_moves_under_every_reading_and_however_often_a_step_is_called() {
     for reading in Reading::ALL {
         for fault in [Fault::Nothing, Fault::Twice, Fault::AtOnce] {
             let stage = impaired(reading, SLOW).await;
-            stage.trouble(fault);
+            stage.faults.set(fault);
             let execution = stage.fail_over().await;
             assert_eq!(execution.status, Status::Success, "{reading:?} {fault:?} {}", told(&execution));
             let waited = execution.steps.iter().any(|step| step.name == "awaitPromotion");
@@ -110,20 +71,20 @@ async fn the_application_moves_under_every_reading_and_however_often_a_step_is_c
 /// Whatever breaks, the runbook ends well, or somebody is told and it ends well when it is started again. Each fault
 /// meets one reading; the calls of each step are many, so that each step meets every reading.
 #[tokio::test(start_paused = true)]
-async fn after_a_fault_at_any_call_it_ends_in_the_same_state() {
+async fn after_a_fault_at_any_kind_of_call_it_ends_in_the_same_state() {
     let (mut failed, mut succeeded) = (0, 0);
     for (number, (fault, factor)) in faults(impaired, Stage::fail_over, SLOW).await.into_iter().enumerate() {
         let reading = Reading::ALL[number % 4];
         let case = format!("{reading:?} {fault:?}");
         let stage = impaired(reading, factor).await;
-        stage.trouble(fault);
+        stage.faults.set(fault);
         let execution = stage.fail_over().await;
         if execution.status == Status::Success {
             succeeded += 1;
         } else {
             failed += 1;
             assert!(!stage.messages(0).is_empty(), "{case}: nobody was told. {}", told(&execution));
-            stage.trouble(Fault::Nothing);
+            stage.faults.set(Fault::Nothing);
             stage.settle().await;
             finish(&stage, &case).await;
         }
@@ -152,12 +113,7 @@ async fn killed_or_cancelled_at_any_step_and_started_again_it_ends_in_the_same_s
             for _ in 0..=at {
                 happened.recv().await.unwrap();
             }
-            if cancel {
-                stage.automation.cancel(WEST, &id).unwrap();
-                stage.ended(&id).await;
-            } else {
-                stage.kill_executions();
-            }
+            stage.end_early(&id, cancel).await;
             stage.settle().await;
             finish(&stage, &case).await;
             assert_eq!(stage.state().await, moved(), "{case}");

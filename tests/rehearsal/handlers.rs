@@ -12,7 +12,7 @@ use preflight::probe::{Write, WriteTarget};
 use reconcile::{Compare, Failure, Sides};
 use runbook::step::{Clock, call};
 use runbook::{Context, StepError};
-use sandbox::functions::{Functions, Invocation};
+use sandbox::functions::{Functions, Invocation, access_key_id};
 use sandbox::wire::Wire;
 use sandbox::wire::connector::sdk_config;
 use sandbox::world::{ApiError, World};
@@ -40,10 +40,9 @@ pub struct Handlers {
 
 impl Handlers {
     async fn answer(&self, region: &str, function: &str, event: Value) -> Invocation {
-        let principal = format!("SANDBOX-{}", function.to_uppercase());
         let clock = self.clock;
         let context = Context {
-            config: sdk_config(Arc::clone(self.wire.get().unwrap()), region, &principal),
+            config: sdk_config(Arc::clone(self.wire.get().unwrap()), region, &access_key_id(function)),
             region: region.to_owned(),
             clock: Clock::new(move || clock.now()),
             deadline: clock.now() + TIMEOUT,

@@ -1,8 +1,8 @@
 //! Both runbooks, rehearsed in one process and in paused time: the documents in `ssm-documents/`, the real step handlers
 //! over the real SDK, and the simulated world, without database servers.
 //!
-//! - [`stage`]: puts it together, runs a runbook, and says what state it left
-//! - [`faults`]: what goes wrong, at any call and any invocation
+//! - [`stage`]: puts it together, runs a runbook, says what state it left and which faults to try on it
+//! - [`faults`]: what goes wrong, at a call or an invocation
 //! - [`handlers`]: the step functions in this process
 //! - [`failover`], [`reconcile`]: the rehearsals
 

@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 
 use runbook::names::EXECUTION_TAG;
+use sandbox::EAST;
 use sandbox::automation::{Reading, Status};
 use sandbox::functions::Invocation;
-use sandbox::{EAST, WEST};
 use serde_json::json;
 
-use crate::failover::{faults, impaired, moved, told};
+use crate::failover::{impaired, moved};
 use crate::faults::Fault;
 use crate::handlers::LOST;
-use crate::stage::{BRISK, FAST, SLOW, Stage, State};
+use crate::stage::{BRISK, FAST, SLOW, Stage, State, faults, told};
 
 /// A stage on which the failover is over, and the east is back.
 async fn recovered(reading: Reading, factor: f64) -> Stage {
@@ -40,7 +40,7 @@ async fn the_report_is_written_under_every_reading_and_however_often_a_step_is_c
     {
         let stage = recovered(reading, SLOW).await;
         let known = stage.world.messages().len();
-        stage.trouble(fault);
+        stage.faults.set(fault);
         let execution = stage.reconcile().await;
         assert_eq!(execution.status, Status::Success, "{reading:?} {fault:?} {}", told(&execution));
         for step in ["awaitRestore", "awaitCleanup"] {
@@ -57,7 +57,7 @@ async fn the_report_is_written_under_every_reading_and_however_often_a_step_is_c
 /// Whatever breaks: the report is written, or somebody is told; nothing that costs money is left behind, or somebody is
 /// told that too and can remove it; and the next execution ends well.
 #[tokio::test(start_paused = true)]
-async fn after_a_fault_at_any_call_nothing_is_left_behind_and_the_next_execution_ends_well() {
+async fn after_a_fault_at_any_kind_of_call_nothing_is_left_behind_and_the_next_execution_ends_well() {
     let (mut failed, mut succeeded) = (0, 0);
     for (number, (fault, factor)) in faults(recovered, Stage::reconcile, BRISK).await.into_iter().enumerate()
     {
@@ -65,7 +65,7 @@ async fn after_a_fault_at_any_call_nothing_is_left_behind_and_the_next_execution
         let case = format!("{reading:?} {fault:?}");
         let stage = recovered(reading, factor).await;
         let known = stage.world.messages().len();
-        stage.trouble(fault);
+        stage.faults.set(fault);
         let first = stage.reconcile().await;
         if first.status == Status::Success {
             succeeded += 1;
@@ -75,7 +75,7 @@ async fn after_a_fault_at_any_call_nothing_is_left_behind_and_the_next_execution
             assert!(!messages.is_empty(), "{case}: nobody was told. {}", told(&first));
             let left_over = messages.iter().any(|message| message.subject.contains("LEFT OVER"));
             assert!(left_over || stage.state().await.leaked.is_empty(), "{case}: {}", told(&first));
-            stage.trouble(Fault::Nothing);
+            stage.faults.set(Fault::Nothing);
             clean_up_by_hand(&stage, &first.id).await;
             let next = stage.reconcile().await;
             assert_eq!(next.status, Status::Success, "{case}: {}", told(&next));
@@ -108,12 +108,7 @@ async fn killed_or_cancelled_at_any_step_nothing_is_left_behind() {
                 happened.recv().await.unwrap();
             }
             tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-            if cancel {
-                stage.automation.cancel(WEST, &id).unwrap();
-                stage.ended(&id).await;
-            } else {
-                stage.kill_executions();
-            }
+            stage.end_early(&id, cancel).await;
             cleaned += usize::from(!stage.world.tagged(EXECUTION_TAG).is_empty());
             clean_up_by_hand(&stage, &id).await;
             let next = stage.reconcile().await;

@@ -5,19 +5,20 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use runbook::names::{EXECUTION_TAG, PLAN_TAG, keys};
 use runbook::record::FailoverRecord;
 use sandbox::automation::{Automation, Document, Execution, Reading, Status};
 use sandbox::clock::Clock;
 use sandbox::databases::NoServers;
-use sandbox::functions::{Functions, Invocation};
+use sandbox::functions::{Functions, Invocation, OPERATOR};
 use sandbox::router::Router;
 use sandbox::wire::Wire;
 use sandbox::wire::connector::sdk_config;
 use sandbox::world::{Api, Message, World};
 use sandbox::{EAST, REGIONS, WEST};
 
-use crate::faults::{Fault, Faults, Faulty};
+use crate::faults::{Called, Fault, Faults, Faulty};
 use crate::handlers::Handlers;
 
 /// What AWS's own durations are divided by, so that steps have to wait in more than one invocation. Time is paused: a
@@ -81,7 +82,7 @@ impl Stage {
         let objects = tempfile::tempdir().unwrap();
         let wire = Arc::new(Wire::new(Arc::clone(&api), objects.path()).unwrap());
         for region in REGIONS {
-            wire.create_bucket(runbook::plan::sample().report_bucket(region)).unwrap();
+            wire.create_bucket(&bucket(region)).unwrap();
         }
         assert!(handlers.wire.set(Arc::clone(&wire)).is_ok());
         Self { world, automation, faults, clock, handlers, api, wire, _objects: objects }
@@ -124,7 +125,7 @@ impl Stage {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         let signal = serde_json::json!({"AutomationExecutionId": id, "SignalType": "Approve"});
-        self.automation.call(WEST, "SANDBOX", "SendAutomationSignal", signal).await.unwrap();
+        self.automation.call(WEST, OPERATOR, "SendAutomationSignal", signal).await.unwrap();
     }
 
     /// Waits until every operation of a global cluster and of the recovery of a Region is over.
@@ -132,20 +133,20 @@ impl Stage {
         self.clock.sleep(Duration::from_secs(3_600)).await;
     }
 
-    /// Ends every execution at once, as if it had never been.
-    pub fn kill_executions(&self) {
-        self.automation.close();
-        self.automation.set_api(Arc::clone(&self.api));
+    /// Ends an execution on its way: cancelled, or killed as if it had never been.
+    pub async fn end_early(&self, execution: &str, cancel: bool) {
+        if cancel {
+            self.automation.cancel(WEST, execution).unwrap();
+            self.ended(execution).await;
+        } else {
+            self.automation.close();
+            self.automation.set_api(Arc::clone(&self.api));
+        }
     }
 
     /// Calls a function by hand.
     pub async fn invoke(&self, function: &str, event: serde_json::Value) -> Invocation {
         self.handlers.invoke(WEST, function, event).await.unwrap()
-    }
-
-    /// Sets what goes wrong from now on.
-    pub fn trouble(&self, fault: Fault) {
-        self.faults.set(fault);
     }
 
     /// The messages since the first `known` ones.
@@ -155,8 +156,7 @@ impl Stage {
 
     /// What is there now.
     pub async fn state(&self) -> State {
-        let config = sdk_config(Arc::clone(&self.wire), WEST, "SANDBOX");
-        let rds = aws_sdk_rds::Client::new(&config);
+        let rds = aws_sdk_rds::Client::new(&self.operator());
         let globals = rds.describe_global_clusters().send().await.unwrap();
         let writer = |global: &aws_sdk_rds::types::GlobalCluster| {
             let members = global.global_cluster_members();
@@ -164,8 +164,7 @@ impl Stage {
             let region = writer.db_cluster_arn().unwrap().split(':').nth(3).unwrap().to_owned();
             (global.global_cluster_identifier().unwrap().to_owned(), region)
         };
-        let bucket = runbook::plan::sample().report_bucket(WEST).to_owned();
-        let last = self.object(&bucket, &keys::last_failover("shop")).await;
+        let last = self.object(&keys::last_failover("shop")).await;
         let last = last.map(|bytes| serde_json::from_slice::<FailoverRecord>(&bytes).unwrap());
         let resolves = |region: &&str| self.world.resolve(&[region]).is_some();
         State {
@@ -179,27 +178,30 @@ impl Stage {
 
     /// Names of the files that an execution left in the report bucket.
     pub async fn reports(&self, execution: &str) -> BTreeSet<String> {
-        let bucket = runbook::plan::sample().report_bucket(WEST).to_owned();
         let prefix = keys::reports("shop", execution);
-        let listed = self.s3().list_objects_v2().bucket(&bucket).prefix(&prefix).send().await.unwrap();
+        let listed = self.s3().list_objects_v2().bucket(bucket(WEST)).prefix(&prefix).send().await.unwrap();
         let name = |object: &aws_sdk_s3::types::Object| object.key().unwrap()[prefix.len()..].to_owned();
         listed.contents().iter().map(name).collect()
     }
 
     /// A file that an execution left there.
     pub async fn report(&self, execution: &str, name: &str) -> serde_json::Value {
-        let bucket = runbook::plan::sample().report_bucket(WEST).to_owned();
         let key = keys::reports("shop", execution) + name;
-        serde_json::from_slice(&self.object(&bucket, &key).await.unwrap()).unwrap()
+        serde_json::from_slice(&self.object(&key).await.unwrap()).unwrap()
     }
 
-    async fn object(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
-        let object = self.s3().get_object().bucket(bucket).key(key).send().await.ok()?;
+    async fn object(&self, key: &str) -> Option<Vec<u8>> {
+        let object = self.s3().get_object().bucket(bucket(WEST)).key(key).send().await.ok()?;
         Some(object.body.collect().await.unwrap().to_vec())
     }
 
     fn s3(&self) -> aws_sdk_s3::Client {
-        aws_sdk_s3::Client::new(&sdk_config(Arc::clone(&self.wire), WEST, "SANDBOX"))
+        aws_sdk_s3::Client::new(&self.operator())
+    }
+
+    /// Looks at the world as the operator, whom no fault meets.
+    fn operator(&self) -> SdkConfig {
+        sdk_config(Arc::clone(&self.wire), WEST, OPERATOR)
     }
 }
 
@@ -208,4 +210,47 @@ impl Drop for Stage {
         self.automation.close();
         self.world.stop();
     }
+}
+
+fn bucket(region: &str) -> String {
+    runbook::plan::sample().report_bucket(region).to_owned()
+}
+
+/// What failed, for a message.
+pub fn told(execution: &Execution) -> String {
+    let steps = execution.steps.iter().map(|step| {
+        format!("  {} {} {}", step.name, step.status.name(), step.failure_message.as_deref().unwrap_or(""))
+    });
+    format!("{:?}\n{}", execution.failure_message, steps.collect::<Vec<_>>().join("\n"))
+}
+
+/// Every fault to try on a runbook, and the factor to try it at: killed at the first and the last call of each kind, the
+/// other faults at the first, and the answer of each invocation lost, also of those that only wait.
+pub async fn faults(
+    stage: impl AsyncFn(Reading, f64) -> Stage,
+    runbook: impl AsyncFn(&Stage) -> Execution,
+    waiting: f64,
+) -> Vec<(Fault, f64)> {
+    let undisturbed = async |factor| {
+        let stage = stage(Reading::ALL[0], factor).await;
+        stage.faults.set(Fault::Nothing);
+        assert_eq!(runbook(&stage).await.status, Status::Success);
+        stage
+    };
+    let (fast, slow) = (undisturbed(FAST).await, undisturbed(waiting).await);
+    assert!(slow.faults.invocations() > fast.faults.invocations());
+    let mut ends: BTreeMap<Called, (usize, usize)> = BTreeMap::new();
+    for (number, called) in fast.faults.calls().into_iter().enumerate() {
+        ends.entry(called).or_insert((number, number)).1 = number;
+    }
+    let firsts: BTreeSet<usize> = ends.values().map(|(first, _)| *first).collect();
+    let lasts: BTreeSet<usize> =
+        ends.values().map(|(_, last)| *last).filter(|last| !firsts.contains(last)).collect();
+    let kinds = [Fault::Killed, Fault::Broken, Fault::Silent, Fault::Denied];
+    let calls = kinds
+        .iter()
+        .flat_map(|kind| firsts.iter().map(|number| kind(*number)))
+        .chain(lasts.into_iter().map(Fault::Killed));
+    let answers = (0..slow.faults.invocations()).map(Fault::AnswerLost);
+    calls.map(|fault| (fault, FAST)).chain(answers.map(|fault| (fault, waiting))).collect()
 }

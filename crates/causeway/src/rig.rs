@@ -11,6 +11,7 @@ use std::time::Duration;
 use sandbox::automation::{Automation, Document, Event, EventKind, Reading, Status};
 use sandbox::clock::Clock;
 use sandbox::databases::mariadb::MariaDb;
+use sandbox::functions::OPERATOR;
 use sandbox::functions::binaries::Binaries;
 use sandbox::functions::binaries::Settings;
 use sandbox::router::Router;
@@ -247,7 +248,7 @@ impl Rig {
     }
 
     fn s3(&self) -> aws_sdk_s3::Client {
-        aws_sdk_s3::Client::new(&sdk_config(Arc::clone(&self.wire), WEST, "SANDBOX"))
+        aws_sdk_s3::Client::new(&sdk_config(Arc::clone(&self.wire), WEST, OPERATOR))
     }
 
     /// Keys in the report bucket of the Region that took over.

@@ -64,8 +64,6 @@ pub const OTHER: Duration = Duration::from_secs(5);
 /// The same in a failover: that Region may be cut off, nothing depends on it, and every second of it is a second of
 /// outage. A call to the other side of the world with a new connection takes less than half of this.
 pub const IMPAIRED: Duration = Duration::from_secs(2);
-/// Outcome of a failover that was verified.
-const SUCCEEDED: &str = "Succeeded";
 /// How many ARC endpoints AWS promises to answer.
 const PROMISED_ENDPOINTS: usize = 3;
 
@@ -223,8 +221,7 @@ pub fn judge(seen: &Seen, asked: &Asked, limits: &Limits, now: Timestamp) -> Jud
     if let Err(error) = &seen.other_record {
         notes.push(format!("the record of the last failover in {} can't be read: {error}", asked.other));
     }
-    let last =
-        records(seen).filter(|record| record.outcome == SUCCEEDED).max_by_key(|record| record.ended_at);
+    let last = records(seen).filter(|record| record.succeeded()).max_by_key(|record| record.ended_at);
     if let Some(last) = last {
         let cooldown = SignedDuration::from_mins(i64::from(limits.cooldown_minutes));
         let end = last.ended_at.checked_add(cooldown).unwrap_or(Timestamp::MAX);
@@ -270,7 +267,7 @@ fn rest(seen: &Seen, asked: &Asked) -> Rest {
     }
     let last = records(seen).max_by_key(|record| record.ended_at);
     match last.filter(|last| last.to_region == asked.target) {
-        Some(last) if last.outcome == SUCCEEDED => Rest::Nothing,
+        Some(last) if last.succeeded() => Rest::Nothing,
         Some(last) => Rest::Some(format!("execution {} failed", last.execution)),
         None if traffic(asked.target) == Some(&State::Off) => Rest::Some("no Region has the traffic".into()),
         None => Rest::Unclear,

@@ -1,14 +1,10 @@
 //! What is compared with what: the old primary, restored, with the new one. Pure functions over what was observed.
 
 use runbook::aurora::{Cluster, GlobalCluster, region_of};
-use runbook::names::EXECUTION_TAG;
+use runbook::names::{EXECUTION_TAG, SNAPSHOT_TAG, SNAPSHOT_TIME_TAG};
 use runbook::plan::{Database, Engine, Tls};
 use runbook::secret::Credentials;
 use table_diff::Target;
-
-/// Tags of a restored cluster that say what it was restored from, where the restore left them.
-const SNAPSHOT_TAG: &str = "causeway:snapshot";
-const SNAPSHOT_TIME_TAG: &str = "causeway:snapshot-time";
 
 /// The two sides of one database.
 #[derive(Debug, Clone)]

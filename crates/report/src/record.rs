@@ -263,7 +263,7 @@ impl Record {
     /// execution is the rest of it: what counts then is when that one began, and the lag that it measured where this
     /// one could not, because the databases had moved.
     pub fn failover(&self, last: Option<&FailoverRecord>) -> FailoverRecord {
-        let begun = last.filter(|last| last.outcome != "Succeeded" && last.to_region == self.to_region);
+        let begun = last.filter(|last| !last.succeeded() && last.to_region == self.to_region);
         let measured = self.lag_seconds.iter().filter_map(|(name, lag)| Some((name.clone(), (*lag)?)));
         FailoverRecord {
             plan: self.plan.clone(),

@@ -4,6 +4,10 @@
 pub const EXECUTION_TAG: &str = "causeway:execution";
 /// Tag that names the recovery plan.
 pub const PLAN_TAG: &str = "causeway:plan";
+/// Tag of a kept snapshot and of a cluster restored from it: ARN of the snapshot that it is a copy of.
+pub const SNAPSHOT_TAG: &str = "causeway:snapshot";
+/// Tag of the same: when the original was taken, RFC 3339. RDS gives a copy a time of its own.
+pub const SNAPSHOT_TIME_TAG: &str = "causeway:snapshot-time";
 
 /// The first characters of an execution's id that make a name unique enough and still readable.
 fn short(execution: &str) -> String {

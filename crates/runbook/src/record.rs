@@ -9,8 +9,8 @@ use crate::bucket::GetObject;
 use crate::error::{Kind, StepError};
 
 /// The last failover of a plan, at [`crate::names::keys::last_failover`]. Written by `report` at the end of
-/// `failover.yaml`, also of one that failed once it had reached the promotion; read by `preflight` (cooldown) and by `snapshot-restore` and
-/// `report` (which snapshot, which window).
+/// `failover.yaml`, also of one that failed once it had reached the promotion; read by `preflight` (cooldown, and whether
+/// a failover is complete), by `snapshot-restore` and `report` (which snapshot, which window).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FailoverRecord {
@@ -31,6 +31,13 @@ pub struct FailoverRecord {
     /// Replication lag in seconds measured before the failover, by database; absent where it was not known.
     #[serde(default)]
     pub lag_seconds: BTreeMap<String, f64>,
+}
+
+impl FailoverRecord {
+    /// Whether the failover was verified.
+    pub fn succeeded(&self) -> bool {
+        self.outcome == "Succeeded"
+    }
 }
 
 /// Reads the record of the last failover.

@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use futures::future::{join_all, try_join_all};
 use jiff::Timestamp;
 use runbook::aurora::{self, Cluster, GlobalCluster, region_of};
-use runbook::names::{self, EXECUTION_TAG, PLAN_TAG};
+use runbook::names::{self, EXECUTION_TAG, PLAN_TAG, SNAPSHOT_TAG, SNAPSHOT_TIME_TAG};
 use runbook::plan::{Database, Restore};
 use runbook::record::FailoverRecord;
 use runbook::watch::{Look, watch};
@@ -38,10 +38,6 @@ use serde::Serialize;
 use crate::rds::{Answer, Copy, CreateInstance, ForRestore, Instance, RestoreCluster, Snapshot, Tags, tag};
 use crate::{LOOK, ReadLastFailover, Run};
 
-/// Tag of a kept snapshot and of a cluster restored from it: ARN of the snapshot that it is a copy of.
-pub const SNAPSHOT_TAG: &str = "causeway:snapshot";
-/// Tag of the same: when the original was taken, RFC 3339. RDS gives a copy a time of its own.
-pub const SNAPSHOT_TIME_TAG: &str = "causeway:snapshot-time";
 /// Capacity of a restored `db.serverless` instance in ACUs: it is only read, by one comparison.
 const SERVERLESS: (f64, f64) = (0.5, 16.0);
 

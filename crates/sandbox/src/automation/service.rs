@@ -16,13 +16,11 @@ use super::execution::{Execution, Status, StepExecution};
 use super::runner::{Decision, Run, Signals, Stop, Waiting};
 use super::types::{text, texts};
 use crate::clock::Clock;
-use crate::functions::Functions;
+use crate::functions::{Functions, OPERATOR};
 use crate::world::{Api, ApiError};
 
 /// The principal of the calls that actions make.
 pub(super) const PRINCIPAL: &str = "SANDBOX-AUTOMATION";
-/// The operator, who may do anything.
-const OPERATOR: &str = "SANDBOX";
 /// Most executions at the same time in a Region (SSM quotas).
 const CONCURRENT: usize = 100;
 /// Most levels of documents that run documents.

@@ -8,6 +8,14 @@ pub mod binaries;
 use futures::future::BoxFuture;
 use serde_json::Value;
 
+/// The access key id of the operator, who may do anything and whom no test disturbs.
+pub const OPERATOR: &str = "SANDBOX";
+
+/// The access key id of a function, such as `causeway-preflight`.
+pub fn access_key_id(function: &str) -> String {
+    format!("{OPERATOR}-{}", function.to_uppercase())
+}
+
 /// What an invocation ended in.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Invocation {
