@@ -8,9 +8,6 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::Instant;
 
-/// Below what happened, where a line is longer than the terminal is wide.
-const INDENT: &str = "                        ";
-
 /// The timeline of one rehearsal. Cheap to clone.
 #[derive(Clone)]
 pub struct Timeline {
@@ -37,17 +34,25 @@ impl Timeline {
     /// A line of the story: `who` did or saw `what`.
     pub fn line(&self, who: &str, what: &str) {
         let seconds = self.elapsed().as_secs_f64();
-        let text = format!("{seconds:>7.1} s  {who:<12} {what}");
-        if std::io::stdout().is_terminal() {
-            let width = textwrap::Options::with_termwidth().subsequent_indent(INDENT);
-            self.plain(&textwrap::fill(&text, width));
-        } else {
-            // A line per event, for those who search a file.
-            self.plain(&text);
-        }
+        self.wrapped(24, &format!("{seconds:>7.1} s  {who:<12} {what}"));
     }
 
-    /// A line without a time.
+    /// A line without a time; what a terminal has no room for goes on below, `indent` columns in.
+    pub fn wrapped(&self, indent: usize, text: &str) {
+        if !std::io::stdout().is_terminal() {
+            // A line per event, for those who search a file.
+            return self.plain(text);
+        }
+        let indent = " ".repeat(indent);
+        let width = textwrap::Options::with_termwidth()
+            .subsequent_indent(&indent)
+            // Names and addresses stay whole, to be copied.
+            .word_splitter(textwrap::WordSplitter::NoHyphenation)
+            .break_words(false);
+        self.plain(&textwrap::fill(text, width));
+    }
+
+    /// A line without a time, as it is.
     #[expect(clippy::print_stdout, reason = "this is the command's output")]
     pub fn plain(&self, text: &str) {
         self.live.suspend(|| println!("{text}"));

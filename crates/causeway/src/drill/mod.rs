@@ -178,13 +178,14 @@ async fn story(rig: &Rig, timeline: &Timeline, seed: u64, options: &Options) -> 
         timeline.plain(&format!("  left behind by the reconcile: {}", leaked.join(", ")));
     }
     timeline.plain(&format!("\n  report   {}\n", page.display()));
-    timeline.plain(if holds && leaked.is_empty() {
+    let verdict = if holds && leaked.is_empty() {
         "VERDICT  the report is exact: it lists every acknowledged write that the new primary lacks, and no other"
     } else if checks.iter().all(|check| check.lost == 0) {
         "VERDICT  no write was lost, so nothing was shown: the fault did not bite"
     } else {
         "VERDICT  the report is NOT exact"
-    });
+    };
+    timeline.wrapped(9, verdict);
     Ok(if holds && leaked.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
@@ -210,7 +211,7 @@ fn summary(
     failover: &crate::rig::Ended,
     checks: &[Check],
 ) {
-    let line = |name: &str, text: &str| timeline.plain(&format!("  {name:<8} {text}"));
+    let line = |name: &str, text: &str| timeline.wrapped(11, &format!("  {name:<8} {text}"));
     timeline.plain("");
     if let Some((last, first)) = entries.outage(EAST, WEST) {
         line(
