@@ -5,7 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests say what failed by panicking")]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -33,6 +33,7 @@ impl Run {
             .current_dir(root())
             .env("TMPDIR", temporary.path())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -62,6 +63,8 @@ impl Run {
         for line in self.lines.by_ref() {
             self.said += &format!("{}\n", line.unwrap());
         }
+        // A line or two: what is long goes to files.
+        self.child.stderr.take().unwrap().read_to_string(&mut self.said).unwrap();
         let code = self.child.wait().unwrap().code();
         let said = &self.said;
         let files: Vec<_> = std::fs::read_dir(self.temporary.path()).unwrap().collect();
@@ -106,6 +109,7 @@ fn an_interrupted_drill_leaves_nothing_behind() {
     run.interrupt();
     let (said, code) = run.end();
     assert_eq!(code, Some(2), "{said}");
+    assert!(said.ends_with("causeway: interrupted: everything was stopped\n"), "{said}");
 }
 
 #[test]
