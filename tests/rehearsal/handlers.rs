@@ -5,6 +5,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use preflight::AcceptsWrite;
@@ -42,12 +43,17 @@ impl Handlers {
     async fn answer(&self, region: &str, function: &str, event: Value) -> Invocation {
         let clock = self.clock;
         let context = Context {
-            config: sdk_config(Arc::clone(self.wire.get().unwrap()), region, &access_key_id(function)),
+            config: sdk_config(
+                Arc::clone(self.wire.get().unwrap()),
+                region,
+                &access_key_id(region, function),
+            ),
             region: region.to_owned(),
             clock: Clock::new(move || clock.now()),
             deadline: clock.now() + TIMEOUT,
         };
-        let (probe, orders) = (Probe(&self.world), Orders(&self.world));
+        let config = context.config.clone();
+        let (probe, orders) = (Probe(&self.world, &config), Orders(&self.world));
         let answer: BoxFuture<'_, Result<Value, StepError>> = match function {
             "causeway-preflight" => {
                 call(|context, event| preflight::handle_with(context, event, &probe), context, event).boxed()
@@ -106,10 +112,11 @@ impl Functions for Handlers {
 }
 
 /// Whether a database accepts a write, as the world knows it.
-struct Probe<'a>(&'a Arc<World>);
+struct Probe<'a>(&'a Arc<World>, &'a SdkConfig);
 
 impl AcceptsWrite for Probe<'_> {
     async fn accepts_write(&self, target: &WriteTarget) -> Result<Write, StepError> {
+        runbook::secret::credentials(self.1, &target.secret).await?;
         let plan = runbook::plan::sample();
         let cluster = &plan.databases[&target.name].members[&target.region].cluster_arn;
         Ok(if self.0.accepts_writes(cluster) {

@@ -5,11 +5,13 @@
 //! - [`faults`]: what goes wrong, at a call or an invocation
 //! - [`handlers`]: the step functions in this process
 //! - [`failover`], [`reconcile`]: the rehearsals
+//! - [`permissions`]: that no role in `template.yaml` may do more than they need
 
 #![expect(clippy::unwrap_used, reason = "tests say what failed by panicking")]
 
 mod failover;
 mod faults;
 mod handlers;
+mod permissions;
 mod reconcile;
 mod stage;

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use runbook::names::EXECUTION_TAG;
-use sandbox::EAST;
 use sandbox::automation::{Reading, Status};
 use sandbox::functions::Invocation;
+use sandbox::{EAST, WEST};
 use serde_json::json;
 
 use crate::failover::{impaired, moved};
@@ -124,7 +124,7 @@ async fn killed_or_cancelled_at_any_step_nothing_is_left_behind() {
 async fn clean_up_by_hand(stage: &Stage, execution: &str) {
     let event = json!({"operation": "cleanup", "plan": "/causeway/plans/shop", "execution": execution});
     for _ in 0..20 {
-        let Invocation::Answer(answer) = stage.invoke("causeway-snapshot-restore", event.clone()).await
+        let Invocation::Answer(answer) = stage.invoke(WEST, "causeway-snapshot-restore", event.clone()).await
         else {
             panic!("the clean-up of {execution} broke");
         };

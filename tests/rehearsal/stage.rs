@@ -12,11 +12,13 @@ use sandbox::automation::{Automation, Document, Execution, Reading, Status};
 use sandbox::clock::Clock;
 use sandbox::databases::NoServers;
 use sandbox::functions::{Functions, Invocation, OPERATOR};
+use sandbox::permissions::Permissions;
 use sandbox::router::Router;
 use sandbox::wire::Wire;
 use sandbox::wire::connector::sdk_config;
-use sandbox::world::{Api, Message, World};
+use sandbox::world::{Api, Call, Message, World};
 use sandbox::{EAST, REGIONS, WEST};
+use serde_json::Value;
 
 use crate::faults::{Called, Fault, Faults, Faulty};
 use crate::handlers::Handlers;
@@ -34,6 +36,7 @@ pub struct Stage {
     pub world: Arc<World>,
     pub automation: Arc<Automation>,
     pub faults: Arc<Faults>,
+    pub permissions: Arc<Permissions>,
     clock: Clock,
     handlers: Arc<Handlers>,
     api: Arc<dyn Api>,
@@ -74,10 +77,12 @@ impl Stage {
             let text = std::fs::read_to_string(path).unwrap();
             (format!("causeway-{name}"), Document::parse(name, &text).unwrap())
         });
-        let automation =
-            Arc::new(Automation::new(clock, Arc::clone(&handlers) as _, reading, documents.into()));
+        let permissions = roles().anew();
+        let invoked = permissions.guard_functions(Arc::clone(&handlers) as _);
+        let automation = Arc::new(Automation::new(clock, invoked, reading, documents.into()));
         let router = Router::new(Arc::clone(&world), Arc::clone(&automation), Arc::clone(&handlers) as _);
-        let api: Arc<dyn Api> = Arc::new(Faulty { api: Arc::new(router), faults: Arc::clone(&faults) });
+        let api = permissions.guard(Arc::clone(&world), Arc::new(router));
+        let api: Arc<dyn Api> = Arc::new(Faulty { api, faults: Arc::clone(&faults) });
         automation.set_api(Arc::clone(&api));
         let objects = tempfile::tempdir().unwrap();
         let wire = Arc::new(Wire::new(Arc::clone(&api), objects.path()).unwrap());
@@ -85,7 +90,7 @@ impl Stage {
             wire.create_bucket(&bucket(region)).unwrap();
         }
         assert!(handlers.wire.set(Arc::clone(&wire)).is_ok());
-        Self { world, automation, faults, clock, handlers, api, wire, _objects: objects }
+        Self { world, automation, faults, permissions, clock, handlers, api, wire, _objects: objects }
     }
 
     /// Runs `failover.yaml` from the east, which is cut off, to the west.
@@ -145,8 +150,14 @@ impl Stage {
     }
 
     /// Calls a function by hand.
-    pub async fn invoke(&self, function: &str, event: serde_json::Value) -> Invocation {
-        self.handlers.invoke(WEST, function, event).await.unwrap()
+    pub async fn invoke(&self, region: &str, function: &str, event: Value) -> Invocation {
+        self.handlers.invoke(region, function, event).await.unwrap()
+    }
+
+    /// Asks the world as the operator.
+    pub async fn ask(&self, service: &str, operation: &str, input: Value) -> Value {
+        let [principal, region, service, operation] = [OPERATOR, WEST, service, operation].map(str::to_owned);
+        self.api.call(Call { principal, region, service, operation, input }).await.unwrap()
     }
 
     /// The messages since the first `known` ones.
@@ -185,7 +196,7 @@ impl Stage {
     }
 
     /// A file that an execution left there.
-    pub async fn report(&self, execution: &str, name: &str) -> serde_json::Value {
+    pub async fn report(&self, execution: &str, name: &str) -> Value {
         let key = keys::reports("shop", execution) + name;
         serde_json::from_slice(&self.object(&key).await.unwrap()).unwrap()
     }
@@ -212,14 +223,26 @@ impl Drop for Stage {
     }
 }
 
+/// The roles of the template, which is read once.
+fn roles() -> &'static Permissions {
+    static ROLES: OnceLock<Arc<Permissions>> = OnceLock::new();
+    ROLES.get_or_init(|| {
+        let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
+        let template = std::fs::read_to_string(template).unwrap();
+        Permissions::read(&template, &runbook::plan::sample()).unwrap()
+    })
+}
+
 fn bucket(region: &str) -> String {
     runbook::plan::sample().report_bucket(region).to_owned()
 }
 
-/// What failed, for a message.
+/// What failed, for a message: also a function whose error did not fail its step.
 pub fn told(execution: &Execution) -> String {
     let steps = execution.steps.iter().map(|step| {
-        format!("  {} {} {}", step.name, step.status.name(), step.failure_message.as_deref().unwrap_or(""))
+        let failure = step.failure_message.as_deref().unwrap_or("");
+        let error = step.outputs.get("FunctionError").and(step.outputs.get("Payload"));
+        format!("  {} {} {failure}{}", step.name, step.status.name(), error.unwrap_or(&Value::Null))
     });
     format!("{:?}\n{}", execution.failure_message, steps.collect::<Vec<_>>().join("\n"))
 }

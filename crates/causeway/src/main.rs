@@ -41,6 +41,9 @@ pub struct Machine {
     /// Folder with the Automation documents
     #[arg(long, value_name = "DIR", default_value = "ssm-documents")]
     documents: PathBuf,
+    /// The SAM template, whose roles say what functions and runbooks may do
+    #[arg(long, value_name = "FILE", default_value = "template.yaml")]
+    template: PathBuf,
     /// By how much AWS's durations are divided: 60 makes a minute a second
     #[arg(long, value_name = "N", default_value_t = 60.0, value_parser = factor)]
     factor: f64,

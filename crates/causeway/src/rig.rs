@@ -14,11 +14,12 @@ use sandbox::databases::mariadb::MariaDb;
 use sandbox::functions::OPERATOR;
 use sandbox::functions::binaries::Binaries;
 use sandbox::functions::binaries::Settings;
+use sandbox::permissions::Permissions;
 use sandbox::router::Router;
 use sandbox::wire::Wire;
 use sandbox::wire::connector::sdk_config;
 use sandbox::wire::server::{Listeners, Server};
-use sandbox::world::{Api, World, durations};
+use sandbox::world::{World, durations};
 use sandbox::{EAST, REGIONS, WEST};
 
 use crate::drill::shop::{Login, Places};
@@ -74,6 +75,7 @@ impl Rig {
     /// Starts everything; logs go below `output`. `None` when the user wanted an end meanwhile.
     pub async fn start_unless_interrupted(machine: &Machine, output: &Path) -> Result<Option<Self>, Error> {
         let documents = documents(&machine.documents)?;
+        let permissions = permissions(&machine.template)?;
         let binaries = match &machine.functions {
             Some(folder) => folder.clone(),
             None => std::env::current_exe()?.parent().map(Path::to_owned).unwrap_or_default(),
@@ -90,7 +92,7 @@ impl Rig {
         let folder = tempfile::Builder::new().prefix("causeway-").tempdir()?;
         let servers = Arc::new(MariaDb::new(folder.path().join("databases"))?);
         let assembled = tokio::select! {
-            assembled = Self::assemble(machine, documents, binaries, logs, folder, Arc::clone(&servers)) => assembled.map(Some),
+            assembled = Self::assemble(machine, documents, permissions, binaries, logs, folder, Arc::clone(&servers)) => assembled.map(Some),
             () = interrupted() => Ok(None),
         };
         if !matches!(assembled, Ok(Some(_))) {
@@ -103,6 +105,7 @@ impl Rig {
     async fn assemble(
         machine: &Machine,
         documents: Vec<(String, Document)>,
+        permissions: Arc<Permissions>,
         binaries: PathBuf,
         logs: PathBuf,
         folder: tempfile::TempDir,
@@ -121,11 +124,12 @@ impl Rig {
             timeout: Duration::from_secs(300),
         }));
         let reading = Reading { function_error_fails_step: true, selector_root_is_payload: false };
-        let automation = Arc::new(Automation::new(clock, Arc::clone(&functions) as _, reading, documents));
-        let router: Arc<dyn Api> =
-            Arc::new(Router::new(Arc::clone(&world), Arc::clone(&automation), Arc::clone(&functions) as _));
-        automation.set_api(Arc::clone(&router));
-        let wire = Arc::new(Wire::new(router, &objects)?);
+        let invoked = permissions.guard_functions(Arc::clone(&functions) as _);
+        let automation = Arc::new(Automation::new(clock, invoked, reading, documents));
+        let router = Router::new(Arc::clone(&world), Arc::clone(&automation), Arc::clone(&functions) as _);
+        let api = permissions.guard(Arc::clone(&world), Arc::new(router));
+        automation.set_api(Arc::clone(&api));
+        let wire = Arc::new(Wire::new(api, &objects)?);
         for region in REGIONS {
             wire.create_bucket(&bucket(region))?;
         }
@@ -348,6 +352,15 @@ fn documents(folder: &Path) -> Result<Vec<(String, Document)>, Error> {
         .into());
     }
     Ok(documents)
+}
+
+/// What functions and runbooks may do, by the roles in the template.
+fn permissions(template: &Path) -> Result<Arc<Permissions>, Error> {
+    let name = template.display();
+    let text = std::fs::read_to_string(template)
+        .map_err(|error| format!("can't read {name}: {error}; name the SAM template with --template"))?;
+    let permissions = Permissions::read(&text, &runbook::plan::sample());
+    Ok(permissions.map_err(|error| format!("{name}: {error}"))?)
 }
 
 /// Tells until it is dropped.

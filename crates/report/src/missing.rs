@@ -646,7 +646,7 @@ pub(crate) mod tests {
         assert_eq!(outcome.status, Status::Done);
         assert_eq!(
             outcome.observed.location,
-            "s3://causeway-reports-sandbox-west/reports/shop/e1/report.html"
+            "s3://causeway-reports-000000000000-sandbox-west/reports/shop/e1/report.html"
         );
         assert_eq!(
             outcome.observed.summary,
@@ -706,7 +706,7 @@ pub(crate) mod tests {
         let error = write_missing(&context(), &bucket, &sample(), "e1").await.unwrap_err().to_string();
         assert!(
             error.contains(
-                "line 2 of s3://causeway-reports-sandbox-west/reconcile/shop/e1/orders/t/part-00001.jsonl"
+                "line 2 of s3://causeway-reports-000000000000-sandbox-west/reconcile/shop/e1/orders/t/part-00001.jsonl"
             ),
             "{error}"
         );

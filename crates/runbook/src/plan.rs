@@ -389,7 +389,7 @@ pub fn sample() -> RecoveryPlan {
             ("orders".into(), database("orders")),
         ]),
         limits: Limits::default(),
-        report_buckets: by_region(&|region| format!("causeway-reports-{region}")),
+        report_buckets: by_region(&|region| format!("causeway-reports-000000000000-{region}")),
         regions,
     }
 }

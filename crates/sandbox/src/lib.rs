@@ -5,6 +5,7 @@
 //! - [`databases`]: real database servers as Aurora clusters
 //! - [`automation`]: runs the documents in `ssm-documents/` with the service's semantics
 //! - [`functions`]: runs step functions, as the deployed binaries behind a Lambda runtime API, or in process
+//! - [`permissions`]: checks every call of a function or a runbook against its role in `template.yaml`
 //! - [`clock`]: the world's time; AWS's durations divided by one factor
 //!
 //! Region names are such that AWS can't have them, and credentials such that they can't be real: a rehearsal can't
@@ -14,6 +15,7 @@ pub mod automation;
 pub mod clock;
 pub mod databases;
 pub mod functions;
+pub mod permissions;
 pub mod router;
 pub mod wire;
 pub mod world;

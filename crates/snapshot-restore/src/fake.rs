@@ -396,7 +396,7 @@ impl ReadLastFailover for Fake {
         bucket: &str,
         plan: &str,
     ) -> Result<Option<FailoverRecord>, StepError> {
-        assert_eq!((bucket, plan), ("causeway-reports-sandbox-west", "shop"));
+        assert_eq!((bucket, plan), ("causeway-reports-000000000000-sandbox-west", "shop"));
         Ok(self.read()?.record.clone())
     }
 }

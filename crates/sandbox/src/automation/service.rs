@@ -20,7 +20,7 @@ use crate::functions::{Functions, OPERATOR};
 use crate::world::{Api, ApiError};
 
 /// The principal of the calls that actions make.
-pub(super) const PRINCIPAL: &str = "SANDBOX-AUTOMATION";
+pub(crate) const PRINCIPAL: &str = "SANDBOX-AUTOMATION";
 /// Most executions at the same time in a Region (SSM quotas).
 const CONCURRENT: usize = 100;
 /// Most levels of documents that run documents.

@@ -262,7 +262,7 @@ impl Inner {
                 ("AWS_REGION", region),
                 ("AWS_DEFAULT_REGION", region),
                 ("AWS_ENDPOINT_URL", &self.settings.endpoint),
-                ("AWS_ACCESS_KEY_ID", &super::access_key_id(function)),
+                ("AWS_ACCESS_KEY_ID", &super::access_key_id(region, function)),
                 ("AWS_SECRET_ACCESS_KEY", crate::wire::SECRET),
             ])
             .process_group(0)

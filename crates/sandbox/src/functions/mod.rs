@@ -1,7 +1,6 @@
 //! Step functions, as the world's Lambda service runs them.
 //!
-//! A function's credentials name it: the access key id is `SANDBOX-` and the function's name in upper case, so that
-//! the world knows who calls. [`binaries`] runs the deployed binaries behind a Lambda runtime API.
+//! A function's credentials name it and its Region ([`access_key_id`]), so that the world knows who calls. [`binaries`] runs the deployed binaries behind a Lambda runtime API.
 
 pub mod binaries;
 
@@ -11,9 +10,14 @@ use serde_json::Value;
 /// The access key id of the operator, who may do anything and whom no test disturbs.
 pub const OPERATOR: &str = "SANDBOX";
 
-/// The access key id of a function, such as `causeway-preflight`.
-pub fn access_key_id(function: &str) -> String {
-    format!("{OPERATOR}-{}", function.to_uppercase())
+/// The access key id of a function, such as `SANDBOX.sandbox-west.causeway-preflight`.
+pub fn access_key_id(region: &str, function: &str) -> String {
+    format!("{OPERATOR}.{region}.{function}")
+}
+
+/// The Region and the name of the function with this access key id; `None` for another caller.
+pub(crate) fn caller(access_key_id: &str) -> Option<(&str, &str)> {
+    access_key_id.strip_prefix(OPERATOR)?.strip_prefix('.')?.split_once('.')
 }
 
 /// What an invocation ended in.

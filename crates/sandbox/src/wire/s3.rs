@@ -1,9 +1,10 @@
 //! S3 over a folder, by the s3s library: a bucket is a folder, an object a file.
 //!
 //! Signatures are verified (the library insists), with [`super::SECRET`] for every access key id. Before an operation
-//! touches the folder the world is asked, as `Call { service: "s3", operation: "PutObject", input: {"Bucket", "Key"} }`:
-//! that is where permissions, injected faults and the silence of an isolated Region apply. It answers `Ok` with
-//! anything to let the operation pass. A failure there leaves the folder as it was.
+//! touches the folder the world is asked, as `Call { service: "s3", operation: "PutObject", input: {"Bucket", "Key"} }`,
+//! with the `Prefix` of a list, and `"Missing": true` when an object is asked for that does not exist: that is where
+//! permissions, injected faults and the silence of an isolated Region apply. It answers `Ok` with anything to let the
+//! operation pass. A failure there leaves the folder as it was.
 //!
 //! Buckets are made ahead ([`Store::create_bucket`]) and belong to no Region: whoever asks for one in the wrong
 //! Region is not sent elsewhere. As objects are files, a key can't be the folder of another (`a` and `a/b`).
@@ -112,9 +113,19 @@ impl S3Access for Gate {
         let path = context.s3_path();
         let bucket = path.as_bucket().or_else(|| path.as_object().map(|(bucket, _)| bucket));
         let mut input = Map::new();
-        let mut insert = |name: &str, value: &str| input.insert(name.to_owned(), value.into());
-        bucket.map(|bucket| insert("Bucket", bucket));
-        path.as_object().map(|(_, key)| insert("Key", key));
+        let mut insert = |name: &str, value: Value| input.insert(name.to_owned(), value);
+        bucket.map(|bucket| insert("Bucket", bucket.into()));
+        if let Some((bucket, key)) = path.as_object() {
+            insert("Key", key.into());
+            let read = ["GetObject", "HeadObject"].contains(&context.s3_op().name());
+            if read && !self.root.join(bucket).join(key).is_file() {
+                insert("Missing", true.into());
+            }
+        }
+        let query = context.uri().query().unwrap_or_default().as_bytes();
+        if let Some((_, prefix)) = form_urlencoded::parse(query).find(|(name, _)| name == "prefix") {
+            insert("Prefix", prefix.into());
+        }
         match self.api.call(scope.call(context.s3_op().name().to_owned(), Value::Object(input))).await {
             Ok(_) => {}
             Err(CallError::NoAnswer) => {

@@ -65,11 +65,11 @@ mod tests {
             Scope::of(&headers)
         };
         let scope = Scope {
-            principal: "SANDBOX-CAUSEWAY-PREFLIGHT".into(),
+            principal: "SANDBOX.sandbox-east.causeway-preflight".into(),
             region: "sandbox-east".into(),
             service: "rds".into(),
         };
-        let good = "AWS4-HMAC-SHA256 Credential=SANDBOX-CAUSEWAY-PREFLIGHT/20261125/sandbox-east/rds/aws4_request, \
+        let good = "AWS4-HMAC-SHA256 Credential=SANDBOX.sandbox-east.causeway-preflight/20261125/sandbox-east/rds/aws4_request, \
                     SignedHeaders=host;x-amz-date, Signature=00";
         assert_eq!(read(good).unwrap(), scope);
         for bad in [

@@ -27,6 +27,8 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
+pub(crate) use secrets::secret_arn;
+
 use crate::clock::Clock;
 use crate::databases::{ServerError, Servers};
 use crate::{ACCOUNT, EAST, REGIONS, WEST};
@@ -362,6 +364,16 @@ impl World {
             let snapshots = state.snapshots.values().map(|s| (&s.arn, &s.tags));
             let all = clusters.chain(instances).chain(snapshots);
             all.filter(|(_, tags)| tags.contains_key(tag)).map(|(arn, _)| arn.clone()).collect()
+        })
+    }
+
+    /// The tags of an Aurora resource; none when it does not exist.
+    pub(crate) fn tags(&self, arn: &str) -> BTreeMap<String, String> {
+        self.state(|state| {
+            let cluster = state.clusters.get(arn).map(|cluster| &cluster.tags);
+            let instance = state.instances.get(arn).map(|instance| &instance.tags);
+            let snapshot = state.snapshots.get(arn).map(|snapshot| &snapshot.tags);
+            cluster.or(instance).or(snapshot).cloned().unwrap_or_default()
         })
     }
 

@@ -8,6 +8,11 @@ use super::aurora::region_of;
 use super::{ApiError, Call, World, required, unknown};
 use crate::ACCOUNT;
 
+/// The ARN of a secret: its name, and the six characters that the service adds.
+pub(crate) fn secret_arn(region: &str, name: &str) -> String {
+    format!("arn:aws:secretsmanager:{region}:{ACCOUNT}:secret:{name}-sandbx")
+}
+
 pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
     if call.operation != "GetSecretValue" {
         return Err(unknown(call));
@@ -25,7 +30,7 @@ pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
         .state(|state| state.secrets.get(&(call.region.clone(), name.to_owned())).cloned())
         .map(|text| {
             json!({
-                "ARN": format!("arn:aws:secretsmanager:{}:{ACCOUNT}:secret:{name}-sandbx", call.region),
+                "ARN": secret_arn(&call.region, name),
                 "Name": name,
                 "VersionId": "00000000-0000-0000-0000-000000000001",
                 "SecretString": text,

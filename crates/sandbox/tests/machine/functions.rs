@@ -73,7 +73,7 @@ async fn a_process_is_kept_warm_and_has_only_the_environment_it_is_given() {
     let folder = tempfile::tempdir().unwrap();
     let binaries = binaries(folder.path(), Duration::from_secs(30));
     let first = answer(&binaries, json!({"do": "answer"})).await;
-    assert_eq!(first["key"], "SANDBOX-CAUSEWAY-TEST");
+    assert_eq!(first["key"], "SANDBOX.sandbox-west.causeway-test");
     let names: Vec<&str> =
         first["environment"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
     assert!(names.iter().all(|name| name.starts_with("AWS_") || name.starts_with("LC_")), "{names:?}");

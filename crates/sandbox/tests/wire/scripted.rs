@@ -12,7 +12,7 @@ use sandbox::world::{Api, ApiError, Call, CallError};
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub const CALLER: &str = "SANDBOX-CAUSEWAY-PREFLIGHT";
+pub const CALLER: &str = "SANDBOX.sandbox-east.causeway-preflight";
 
 /// Answers by operation; one that is not scripted is an error.
 #[derive(Default)]

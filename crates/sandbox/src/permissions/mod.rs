@@ -1,0 +1,206 @@
+//! Least privilege, as AWS would hold it: every call of a function or of a runbook is checked against its role in
+//! `template.yaml`, and denied in the words of the service that is called.
+//!
+//! [`Permissions`] reads the template once, with the values that the recovery plan gives for its parameters, for both
+//! Regions. [`Permissions::guard`] puts it before an [`Api`], [`Permissions::guard_functions`] before the functions that
+//! Automation invokes. The operator may do anything; a caller whom nobody knows, nothing.
+//!
+//! - [`template`]: the roles, with CloudFormation's functions resolved
+//! - [`policy`]: what a statement says, and whether it fits
+//! - [`request`]: what a call needs
+//!
+//! What is not checked: trust policies (who may take a role), and what AWS does in a role's name behind a call (logs,
+//! X-Ray, KMS, network interfaces).
+
+mod policy;
+mod request;
+mod template;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use runbook::RecoveryPlan;
+use serde_json::Value;
+
+use crate::automation::PRINCIPAL;
+use crate::functions::{Functions, Invocation, OPERATOR, caller};
+use crate::world::{Api, ApiError, Call, CallError, World};
+use crate::{ACCOUNT, REGIONS};
+use policy::{Need, Verdict, decide};
+use template::{Role, Roles};
+
+/// A template whose roles can't be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the roles in template.yaml can't be read: {0}")]
+pub struct TemplateError(String);
+
+/// A permission: one action on one kind of resource, by one statement of a role.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Permission {
+    /// The role's name in the template.
+    pub role: String,
+    /// Which statement of it, from 0.
+    pub statement: usize,
+    /// The action, as the statement writes it.
+    pub action: String,
+    /// The kind of resource, such as `cluster`; of objects in S3, their keys.
+    pub kind: String,
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { role, statement, action, kind } = self;
+        write!(f, "{role} may {action} on {kind} (statement {})", statement + 1)
+    }
+}
+
+/// The roles of both Regions, and what was made use of.
+#[derive(Debug)]
+pub struct Permissions {
+    roles: Arc<BTreeMap<&'static str, Roles>>,
+    used: Mutex<BTreeSet<Permission>>,
+}
+
+impl Permissions {
+    /// Reads the roles out of the text of a template.
+    ///
+    /// # Errors
+    /// When a role is written in a way that the sandbox does not know.
+    pub fn read(template: &str, plan: &RecoveryPlan) -> Result<Arc<Self>, TemplateError> {
+        let of = |region| template::roles(template, plan, region).map(|roles| (region, roles));
+        let roles = REGIONS.into_iter().map(of).collect::<Result<_, _>>().map_err(TemplateError)?;
+        Ok(Arc::new(Self { roles: Arc::new(roles), used: Mutex::default() }))
+    }
+
+    /// The same roles for another world, with nothing made use of yet.
+    pub fn anew(&self) -> Arc<Self> {
+        Arc::new(Self { roles: Arc::clone(&self.roles), used: Mutex::default() })
+    }
+
+    /// Checks every call before `api` gets it.
+    pub fn guard(self: &Arc<Self>, world: Arc<World>, api: Arc<dyn Api>) -> Arc<dyn Api> {
+        Arc::new(GuardedApi { permissions: Arc::clone(self), world, api })
+    }
+
+    /// Checks that Automation may invoke a function before it is invoked.
+    pub fn guard_functions(self: &Arc<Self>, functions: Arc<dyn Functions>) -> Arc<dyn Functions> {
+        Arc::new(GuardedFunctions { permissions: Arc::clone(self), functions })
+    }
+
+    /// Every permission that a role has and nobody made use of so far.
+    pub fn unused(&self) -> BTreeSet<Permission> {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let roles = self.roles.values().flat_map(|of| of.functions.values().chain([&of.automation]));
+        roles.flat_map(Role::permissions).filter(|permission| !used.contains(permission)).collect()
+    }
+
+    /// Checks what a principal needs in a Region.
+    fn check(&self, principal: &str, region: &str, service: &str, needs: &[Need]) -> Result<(), ApiError> {
+        if principal == OPERATOR {
+            return Ok(());
+        }
+        let (role, session) = match caller(principal) {
+            Some((home, function)) => {
+                (self.roles.get(home).and_then(|of| of.functions.get(function)), function)
+            }
+            None if principal == PRINCIPAL => (self.roles.get(region).map(|of| &of.automation), "Automation"),
+            None => (None, principal),
+        };
+        let Some(role) = role else {
+            let message = "The security token included in the request is invalid.".into();
+            return Err(ApiError { status: 403, code: "UnrecognizedClientException".into(), message });
+        };
+        for need in needs {
+            let because = match decide(&role.statements, need) {
+                Verdict::Allowed { statement, action, resource } => {
+                    let permission = role.permission(statement, action, resource);
+                    self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(permission);
+                    continue;
+                }
+                Verdict::Denied => "with an explicit deny in an identity-based policy".to_owned(),
+                Verdict::NotAllowed => {
+                    format!("because no identity-based policy allows the {} action", need.action)
+                }
+            };
+            let message = format!(
+                "User: arn:aws:sts::{ACCOUNT}:assumed-role/{}/{session} is not authorized to perform: {} on resource: \
+                 {} {because}",
+                role.name, need.action, need.resource
+            );
+            let (status, code) = match service {
+                "rds" | "s3" | "sns" | "sts" | "monitoring" => (403, "AccessDenied"),
+                "ssm" | "secretsmanager" => (400, "AccessDeniedException"),
+                _ => (403, "AccessDeniedException"),
+            };
+            return Err(ApiError { status, code: code.into(), message });
+        }
+        Ok(())
+    }
+}
+
+impl Role {
+    fn permission(&self, statement: usize, action: &str, resource: &str) -> Permission {
+        let part = resource.splitn(6, ':').last().unwrap_or_default();
+        let kind = match part.split_once('/') {
+            // The bucket's name has the Region in it.
+            Some((_, key)) if resource.starts_with("arn:aws:s3:") => key,
+            None if resource.starts_with("arn:aws:s3:") => "the bucket",
+            _ => part.split([':', '/']).next().unwrap_or_default(),
+        };
+        Permission { role: self.name.clone(), statement, action: action.into(), kind: kind.into() }
+    }
+
+    fn permissions(&self) -> impl Iterator<Item = Permission> {
+        let statements = self.statements.iter().enumerate();
+        statements.flat_map(move |(number, statement)| {
+            statement.allows().map(move |(action, resource)| self.permission(number, action, resource))
+        })
+    }
+}
+
+/// An [`Api`] behind the permissions.
+struct GuardedApi {
+    permissions: Arc<Permissions>,
+    world: Arc<World>,
+    api: Arc<dyn Api>,
+}
+
+impl Api for GuardedApi {
+    fn call(&self, call: Call) -> BoxFuture<'_, Result<Value, CallError>> {
+        // A Region that is cut off does not deny either.
+        if !self.world.is_isolated(&call.region) {
+            let needs = request::needs(&call, &self.world);
+            let checked = self.permissions.check(&call.principal, &call.region, &call.service, &needs);
+            if let Err(denied) = checked {
+                return async { Err(denied.into()) }.boxed();
+            }
+        }
+        self.api.call(call)
+    }
+}
+
+/// Functions behind the permissions of Automation.
+struct GuardedFunctions {
+    permissions: Arc<Permissions>,
+    functions: Arc<dyn Functions>,
+}
+
+impl Functions for GuardedFunctions {
+    fn invoke<'a>(
+        &'a self,
+        region: &'a str,
+        function: &'a str,
+        event: Value,
+    ) -> BoxFuture<'a, Result<Invocation, ApiError>> {
+        let need = request::invoke(region, function);
+        match self.permissions.check(PRINCIPAL, region, "lambda", &[need]) {
+            Ok(()) => self.functions.invoke(region, function, event),
+            Err(denied) => async { Err(denied) }.boxed(),
+        }
+    }
+}

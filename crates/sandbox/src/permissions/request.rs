@@ -1,0 +1,193 @@
+//! What a call needs, as AWS's service authorization reference says it: actions, resources, condition keys.
+//!
+//! RDS checks the default subnet, parameter and option groups, too, where a request names none.
+
+use serde_json::Value;
+
+use super::policy::Need;
+use crate::ACCOUNT;
+use crate::world::{Call, World, secret_arn};
+
+/// Everything that a call needs; nothing when it is free to anyone.
+pub(super) fn needs(call: &Call, world: &World) -> Vec<Need> {
+    let input = &call.input;
+    let text = |name: &str| input[name].as_str().filter(|text| !text.is_empty());
+    match (call.service.as_str(), call.operation.as_str()) {
+        ("sts", "GetCallerIdentity") => Vec::new(),
+        ("rds", _) => rds(call, world),
+        ("s3", _) => s3(call),
+        ("ssm", "GetParameter" | "PutParameter") => {
+            let name = text("Name").unwrap_or_default().trim_start_matches('/');
+            vec![Need::new(action("ssm", call), regional(call, "ssm", &format!("parameter/{name}")))]
+        }
+        ("ssm", "GetAutomationExecution" | "DescribeAutomationStepExecutions") => {
+            let id = text("AutomationExecutionId").unwrap_or_default();
+            vec![Need::new(action("ssm", call), regional(call, "ssm", &format!("automation-execution/{id}")))]
+        }
+        ("secretsmanager", "GetSecretValue") => {
+            let id = text("SecretId").unwrap_or_default();
+            let secret = if id.starts_with("arn:") { id.to_owned() } else { secret_arn(&call.region, id) };
+            vec![Need::new(action("secretsmanager", call), secret)]
+        }
+        ("sns", "Publish") => vec![Need::new("sns:Publish", text("TopicArn").unwrap_or_default())],
+        ("lambda", "Invoke") => vec![invoke(&call.region, text("FunctionName").unwrap_or_default())],
+        ("monitoring", _) => vec![Need::new(action("cloudwatch", call), "*")],
+        ("route53-recovery-cluster", "GetRoutingControlState" | "UpdateRoutingControlState") => {
+            vec![routing_control(call, input)]
+        }
+        ("route53-recovery-cluster", "UpdateRoutingControlStates") => {
+            let entries = input["UpdateRoutingControlStateEntries"].as_array().into_iter().flatten();
+            entries.map(|entry| routing_control(call, entry)).collect()
+        }
+        ("route53-recovery-control-config", "DescribeCluster") => {
+            let cluster = text("ClusterArn").unwrap_or_default();
+            vec![Need::new(action("route53-recovery-control-config", call), cluster)]
+        }
+        // No policy here names an action that has no line above.
+        (service, _) => vec![Need::new(action(service, call), "*")],
+    }
+}
+
+/// What invoking a function needs.
+pub(super) fn invoke(region: &str, function: &str) -> Need {
+    let arn = if function.starts_with("arn:") {
+        function.to_owned()
+    } else {
+        format!("arn:aws:lambda:{region}:{ACCOUNT}:function:{function}")
+    };
+    Need::new("lambda:InvokeFunction", arn)
+}
+
+fn action(prefix: &str, call: &Call) -> String {
+    format!("{prefix}:{}", call.operation)
+}
+
+fn regional(call: &Call, service: &str, resource: &str) -> String {
+    format!("arn:aws:{service}:{}:{ACCOUNT}:{resource}", call.region)
+}
+
+fn routing_control(call: &Call, of: &Value) -> Need {
+    let need = Need::new(
+        action("route53-recovery-cluster", call),
+        of["RoutingControlArn"].as_str().unwrap_or_default(),
+    );
+    if !call.operation.starts_with("Update") {
+        return need;
+    }
+    let overridden = call.input["SafetyRulesToOverride"].as_array().is_some_and(|rules| !rules.is_empty());
+    need.with("route53-recovery-cluster:AllowSafetyRulesOverrides", &overridden.to_string())
+}
+
+fn s3(call: &Call) -> Vec<Need> {
+    let text = |name: &str| call.input[name].as_str();
+    let bucket = format!("arn:aws:s3:::{}", text("Bucket").unwrap_or_default());
+    let object = format!("{bucket}/{}", text("Key").unwrap_or_default());
+    match call.operation.as_str() {
+        "GetObject" | "HeadObject" => {
+            let mut needs = vec![Need::new("s3:GetObject", object)];
+            if call.input["Missing"] == true {
+                // Who may not list a bucket may not know what it lacks. AWS does not say whether the request has
+                // s3:prefix then; here it has not.
+                needs.push(Need::new("s3:ListBucket", bucket));
+            }
+            needs
+        }
+        // Parts of an upload are that of one object.
+        "PutObject" | "CreateMultipartUpload" | "UploadPart" | "CompleteMultipartUpload" => {
+            vec![Need::new("s3:PutObject", object)]
+        }
+        "ListObjectsV2" | "ListObjects" => {
+            let need = Need::new("s3:ListBucket", bucket);
+            vec![match text("Prefix") {
+                Some(prefix) => need.with("s3:prefix", prefix),
+                None => need,
+            }]
+        }
+        "HeadBucket" => vec![Need::new("s3:ListBucket", bucket)],
+        _ if call.input["Key"].is_null() => vec![Need::new(action("s3", call), bucket)],
+        _ => vec![Need::new(action("s3", call), object)],
+    }
+}
+
+fn rds(call: &Call, world: &World) -> Vec<Need> {
+    let text = |name: &str| call.input[name].as_str().filter(|text| !text.is_empty());
+    // An ARN is taken as it is; a name that is missing is every name.
+    let arn = |kind: &str, name: Option<&str>| match name {
+        Some(arn) if arn.starts_with("arn:") => arn.to_owned(),
+        name => regional(call, "rds", &format!("{kind}:{}", name.unwrap_or("*").to_lowercase())),
+    };
+    let named = |kind: &str, member: &str| arn(kind, text(member));
+    let global = || {
+        let name = text("GlobalClusterIdentifier").unwrap_or("*").to_lowercase();
+        format!("arn:aws:rds::{ACCOUNT}:global-cluster:{name}")
+    };
+    let action = action("rds", call);
+    let need = |resource: String| Need::new(action.clone(), resource);
+    // A resource that there is: conditions may ask for its tags.
+    let existing = |resource: String| {
+        let tags = world.tags(&resource);
+        let with = |need: Need, (key, value): (&String, &String)| {
+            need.with(&format!("aws:ResourceTag/{key}"), value)
+        };
+        tags.iter().fold(need(resource), with)
+    };
+    // A resource that is made, with its tags.
+    let made = |resource: String| {
+        let tagged = call.input["Tags"].as_array().is_some_and(|tags| !tags.is_empty());
+        let tag = tagged.then(|| Need::new("rds:AddTagsToResource", resource.clone()));
+        std::iter::once(need(resource)).chain(tag).collect::<Vec<_>>()
+    };
+    let engine = text("Engine").unwrap_or_default();
+    let group = |kind: &str, member: &str| need(arn(kind, Some(text(member).unwrap_or("default"))));
+    let of_engine = |kind: &str, separator: &str, member: &str| {
+        let default = format!("default{separator}{engine}8.0");
+        need(arn(kind, Some(text(member).unwrap_or(&default))))
+    };
+    match call.operation.as_str() {
+        "DescribeGlobalClusters" => vec![need(global())],
+        "DescribeDBClusters" => vec![need(named("cluster", "DBClusterIdentifier"))],
+        "DescribeDBInstances" => vec![need(named("db", "DBInstanceIdentifier"))],
+        "DescribeDBClusterSnapshots" => {
+            let of_cluster = text("DBClusterIdentifier").map(|cluster| need(arn("cluster", Some(cluster))));
+            let snapshot = need(named("cluster-snapshot", "DBClusterSnapshotIdentifier"));
+            of_cluster.into_iter().chain([snapshot]).collect()
+        }
+        "FailoverGlobalCluster" | "SwitchoverGlobalCluster" => {
+            vec![need(global()), need(named("cluster", "TargetDbClusterIdentifier"))]
+        }
+        "CopyDBClusterSnapshot" => {
+            let source = need(named("cluster-snapshot", "SourceDBClusterSnapshotIdentifier"));
+            let copy = made(named("cluster-snapshot", "TargetDBClusterSnapshotIdentifier"));
+            [vec![source], copy].concat()
+        }
+        "RestoreDBClusterFromSnapshot" => {
+            let from = vec![
+                need(named("cluster-snapshot", "SnapshotIdentifier")),
+                group("subgrp", "DBSubnetGroupName"),
+                of_engine("cluster-pg", ".", "DBClusterParameterGroupName"),
+                of_engine("og", ":", "OptionGroupName"),
+            ];
+            [made(named("cluster", "DBClusterIdentifier")), from].concat()
+        }
+        "CreateDBInstance" => {
+            let from = vec![
+                need(named("cluster", "DBClusterIdentifier")),
+                group("subgrp", "DBSubnetGroupName"),
+                of_engine("pg", ".", "DBParameterGroupName"),
+                of_engine("og", ":", "OptionGroupName"),
+            ];
+            [made(named("db", "DBInstanceIdentifier")), from].concat()
+        }
+        "DeleteDBInstance" => vec![existing(named("db", "DBInstanceIdentifier"))],
+        "DeleteDBCluster" => {
+            let last =
+                text("FinalDBSnapshotIdentifier").map(|name| need(arn("cluster-snapshot", Some(name))));
+            last.into_iter().chain([existing(named("cluster", "DBClusterIdentifier"))]).collect()
+        }
+        "DeleteDBClusterSnapshot" => vec![existing(named("cluster-snapshot", "DBClusterSnapshotIdentifier"))],
+        "AddTagsToResource" | "ListTagsForResource" => {
+            vec![existing(text("ResourceName").unwrap_or("*").to_owned())]
+        }
+        _ => vec![need("*".into())],
+    }
+}

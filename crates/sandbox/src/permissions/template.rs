@@ -1,0 +1,237 @@
+//! The roles of `template.yaml`, as CloudFormation would make them in a Region.
+//!
+//! Resolves the intrinsic functions that the template uses, with parameters taken from a recovery plan: the values that
+//! its user gives for it. Another function, or a reference to something that a policy never needed so far, is an
+//! error that names it.
+
+use std::collections::BTreeMap;
+
+use regex::{Captures, Regex};
+use runbook::RecoveryPlan;
+use serde_json::{Map, Value, json};
+use serde_norway::Value as Yaml;
+
+use super::policy::{self, Statement};
+use crate::ACCOUNT;
+
+/// A role: its name in the template, and what its policies say.
+#[derive(Debug)]
+pub(super) struct Role {
+    pub name: String,
+    pub statements: Vec<Statement>,
+}
+
+/// The roles of a Region.
+#[derive(Debug)]
+pub(super) struct Roles {
+    /// By the name of the function that has it.
+    pub functions: BTreeMap<String, Role>,
+    /// That of the runbooks.
+    pub automation: Role,
+}
+
+/// The stack that a template makes in a Region.
+struct Stack<'a> {
+    template: &'a Yaml,
+    region: &'a str,
+    given: BTreeMap<&'static str, Value>,
+}
+
+/// Reads the roles out of a template's text.
+pub(super) fn roles(text: &str, plan: &RecoveryPlan, region: &str) -> Result<Roles, String> {
+    let template: Yaml = serde_norway::from_str(text).map_err(|error| error.to_string())?;
+    let stack = Stack { template: &template, region, given: parameters(plan, region) };
+    let resources = template["Resources"].as_mapping().ok_or("it has no Resources")?;
+    let mut functions = BTreeMap::new();
+    for (name, resource) in resources {
+        if resource["Type"] != "AWS::Serverless::Function" {
+            continue;
+        }
+        let name = name.as_str().unwrap_or_default();
+        let function = stack.text(&resource["Properties"]["FunctionName"])?;
+        let Yaml::Tagged(role) = &resource["Properties"]["Role"] else {
+            return Err(format!("{name} has no Role of its own"));
+        };
+        let role = role.value.as_str().and_then(|role| role.strip_suffix(".Arn"));
+        let role = role.ok_or_else(|| format!("the Role of {name} is no `!GetAtt ROLE.Arn`"))?;
+        functions.insert(function, stack.role(role)?);
+    }
+    Ok(Roles { functions, automation: stack.role("AutomationRole")? })
+}
+
+/// What the template's parameters are for a plan; for the others their defaults hold.
+fn parameters(plan: &RecoveryPlan, region: &str) -> BTreeMap<&'static str, Value> {
+    let globals = plan
+        .databases
+        .values()
+        .map(|database| json!(format!("arn:aws:rds::{ACCOUNT}:global-cluster:{}", database.global_cluster)));
+    let members = plan.databases.values().flat_map(|database| database.members.iter());
+    let clusters = members.clone().map(|(_, member)| json!(member.cluster_arn));
+    let secrets = members
+        .filter(|(of, _)| *of == region)
+        .map(|(_, member)| json!(crate::world::secret_arn(region, &member.secret)));
+    BTreeMap::from([
+        ("PlanName", json!(plan.name)),
+        ("Plan", json!("{}")),
+        ("GlobalClusterArns", globals.collect()),
+        ("ClusterArns", clusters.collect()),
+        ("SecretArns", secrets.collect()),
+        ("RoutingControlArns", plan.routing.controls.values().cloned().collect()),
+        ("ArcClusterArn", json!(plan.routing.cluster_arn)),
+    ])
+}
+
+impl Stack<'_> {
+    fn role(&self, name: &str) -> Result<Role, String> {
+        let role = &self.template["Resources"][name];
+        if role["Type"] != "AWS::IAM::Role" {
+            return Err(format!("{name} is no AWS::IAM::Role"));
+        }
+        let policies = role["Properties"]["Policies"].as_sequence().map(Vec::as_slice).unwrap_or_default();
+        let mut statements = Vec::new();
+        for policy in policies {
+            let document = self.resolve(&policy["PolicyDocument"])?.unwrap_or_default();
+            statements
+                .extend(policy::read(document).map_err(|error| format!("the policy of {name}: {error}"))?);
+        }
+        Ok(Role { name: name.to_owned(), statements })
+    }
+
+    /// A value with its functions resolved; `None` is `AWS::NoValue`.
+    fn resolve(&self, value: &Yaml) -> Result<Option<Value>, String> {
+        Ok(Some(match value {
+            Yaml::Tagged(tagged) => return self.function(&tagged.tag.to_string(), &tagged.value),
+            Yaml::Sequence(items) => {
+                let items = items.iter().filter_map(|item| self.resolve(item).transpose());
+                Value::Array(items.collect::<Result<_, _>>()?)
+            }
+            Yaml::Mapping(members) => {
+                let mut resolved = Map::new();
+                for (name, member) in members {
+                    if let Some(member) = self.resolve(member)? {
+                        resolved.insert(name.as_str().unwrap_or_default().to_owned(), member);
+                    }
+                }
+                Value::Object(resolved)
+            }
+            plain => serde_json::to_value(plain).map_err(|error| error.to_string())?,
+        }))
+    }
+
+    fn text(&self, value: &Yaml) -> Result<String, String> {
+        match self.resolve(value)? {
+            Some(Value::String(text)) => Ok(text),
+            other => Err(format!("{other:?} is not text")),
+        }
+    }
+
+    fn function(&self, name: &str, argument: &Yaml) -> Result<Option<Value>, String> {
+        let unknown = || format!("the sandbox can't resolve {name} of {argument:?}");
+        let items = || argument.as_sequence().ok_or_else(unknown);
+        Ok(Some(match name {
+            "!Ref" => match argument.as_str().ok_or_else(unknown)? {
+                "AWS::NoValue" => return Ok(None),
+                name => self.reference(name)?,
+            },
+            "!GetAtt" => json!(self.attribute(argument.as_str().ok_or_else(unknown)?)?),
+            "!Sub" => json!(self.substitute(argument.as_str().ok_or_else(unknown)?)?),
+            "!If" => match items()?.as_slice() {
+                [condition, yes, no] => {
+                    let condition = condition.as_str().ok_or_else(unknown)?;
+                    let holds = self.resolve(&self.template["Conditions"][condition])? == Some(json!(true));
+                    return self.resolve(if holds { yes } else { no });
+                }
+                _ => return Err(unknown()),
+            },
+            "!Equals" => match items()?.as_slice() {
+                [one, other] => json!(self.resolve(one)? == self.resolve(other)?),
+                _ => return Err(unknown()),
+            },
+            "!Not" => match items()?.as_slice() {
+                [one] => json!(self.resolve(one)? == Some(json!(false))),
+                _ => return Err(unknown()),
+            },
+            "!Join" => match items()?.as_slice() {
+                [separator, list] => {
+                    let list = self.resolve(list)?.unwrap_or_default();
+                    let list: Vec<String> = serde_json::from_value(list).map_err(|_| unknown())?;
+                    json!(list.join(&self.text(separator)?))
+                }
+                _ => return Err(unknown()),
+            },
+            _ => return Err(unknown()),
+        }))
+    }
+
+    fn reference(&self, name: &str) -> Result<Value, String> {
+        match name {
+            "AWS::Region" => return Ok(json!(self.region)),
+            "AWS::AccountId" => return Ok(json!(ACCOUNT)),
+            "AWS::Partition" => return Ok(json!("aws")),
+            _ => {}
+        }
+        let parameter = &self.template["Parameters"][name];
+        if !parameter.is_null() {
+            return match (self.given.get(name), &parameter["Default"]) {
+                (Some(given), _) => Ok(given.clone()),
+                (None, Yaml::Null) => Err(format!("the plan gives nothing for the parameter {name}")),
+                (None, default) if parameter["Type"] == "CommaDelimitedList" => {
+                    let list = default.as_str().unwrap_or_default().split(',');
+                    Ok(list.filter(|item| !item.is_empty()).collect())
+                }
+                (None, default) => serde_json::to_value(default).map_err(|error| error.to_string()),
+            };
+        }
+        let resource = &self.template["Resources"][name];
+        match resource["Type"].as_str() {
+            Some("AWS::SNS::Topic") => {
+                let topic = self.text(&resource["Properties"]["TopicName"])?;
+                Ok(json!(format!("arn:aws:sns:{}:{ACCOUNT}:{topic}", self.region)))
+            }
+            _ => Err(format!("the sandbox can't resolve !Ref {name}")),
+        }
+    }
+
+    fn attribute(&self, path: &str) -> Result<String, String> {
+        let unknown = || format!("the sandbox can't resolve !GetAtt {path}");
+        let name = path.strip_suffix(".Arn").ok_or_else(unknown)?;
+        let resource = &self.template["Resources"][name];
+        let named = |property: &str| self.text(&resource["Properties"][property]);
+        let region = self.region;
+        Ok(match resource["Type"].as_str() {
+            Some("AWS::Serverless::Function") => {
+                format!("arn:aws:lambda:{region}:{ACCOUNT}:function:{}", named("FunctionName")?)
+            }
+            Some("AWS::Logs::LogGroup") => {
+                format!("arn:aws:logs:{region}:{ACCOUNT}:log-group:{}:*", named("LogGroupName")?)
+            }
+            Some("AWS::S3::Bucket") => format!("arn:aws:s3:::{}", named("BucketName")?),
+            _ => return Err(unknown()),
+        })
+    }
+
+    /// `!Sub` of one text.
+    fn substitute(&self, text: &str) -> Result<String, String> {
+        let variable = Regex::new(r"\$\{([A-Za-z0-9:.]+)\}").map_err(|error| error.to_string())?;
+        let mut problem = None;
+        let resolved = variable.replace_all(text, |found: &Captures<'_>| {
+            let value = match &found[1] {
+                path if path.contains('.') => self.attribute(path).map(Value::String),
+                name => self.reference(name),
+            };
+            match value {
+                Ok(Value::String(text)) => text,
+                Ok(other) => {
+                    problem = Some(format!("{} in `{text}` is not text but {other}", &found[0]));
+                    String::new()
+                }
+                Err(error) => {
+                    problem = Some(error);
+                    String::new()
+                }
+            }
+        });
+        let resolved = resolved.into_owned();
+        problem.map_or(Ok(resolved), Err)
+    }
+}

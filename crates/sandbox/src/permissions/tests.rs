@@ -1,0 +1,186 @@
+//! What a policy allows, what a call needs, and how a denial is said.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::clock::Clock;
+use crate::databases::NoServers;
+use crate::functions::access_key_id;
+use crate::{EAST, WEST};
+
+fn template() -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml");
+    std::fs::read_to_string(path).unwrap()
+}
+
+fn statements(written: &Value) -> Vec<policy::Statement> {
+    policy::read(json!({"Version": "2012-10-17", "Statement": written})).unwrap()
+}
+
+fn allowed(statements: &[policy::Statement], need: &Need) -> bool {
+    matches!(decide(statements, need), Verdict::Allowed { .. })
+}
+
+#[test]
+fn wildcards_stay_inside_their_part_of_an_arn_and_actions_have_no_case() {
+    let cluster = |name: &str| Need::new("rds:DeleteDBCluster", format!("arn:aws:rds:r:1:cluster:{name}"));
+    let on = |resource: &str| {
+        statements(&json!([{"Effect": "Allow", "Action": "RDS:Delete*", "Resource": resource}]))
+    };
+    assert!(allowed(&on("arn:aws:rds:*:1:cluster:causeway-*"), &cluster("causeway-1")));
+    assert!(allowed(&on("arn:aws:rds:?:1:cluster:causeway-?"), &cluster("causeway-1")));
+    assert!(!allowed(&on("arn:aws:rds:*:1:cluster:causeway-*"), &cluster("shop")));
+    assert!(!allowed(&on("arn:aws:rds:*:cluster:causeway-*:x"), &cluster("causeway-1")));
+    assert!(!allowed(&on("arn:aws:rds:*:2:cluster:*"), &cluster("causeway-1")));
+    assert!(allowed(&on("*"), &cluster("shop")));
+    // An action without resources needs the `*`.
+    assert!(!allowed(&on("arn:aws:rds:*:1:cluster:*"), &Need::new("rds:DeleteDBCluster", "*")));
+    assert!(!allowed(&on("*"), &Need::new("rds:CreateDBCluster", "*")));
+}
+
+#[test]
+fn a_deny_wins_and_a_condition_holds_only_with_its_key() {
+    let conditional = |condition: Value| {
+        statements(&json!([{"Effect": "Allow", "Action": "a:b", "Resource": "*", "Condition": condition}]))
+    };
+    let need = Need::new("a:b", "*");
+    let with = |value: &str| need.clone().with("k", value);
+    for (condition, none, same, other) in [
+        (json!({"StringEquals": {"k": "v*"}}), false, false, false),
+        (json!({"StringLike": {"k": ["x", "v*"]}}), false, true, false),
+        (json!({"StringLikeIfExists": {"k": "v*"}}), true, true, false),
+        (json!({"Null": {"k": "false"}}), false, true, true),
+        (json!({"Null": {"k": "true"}}), true, false, false),
+        (json!({"Bool": {"k": "VALUE"}}), false, true, false),
+    ] {
+        let statements = conditional(condition.clone());
+        let seen = [&need, &with("value"), &with("w")].map(|need| allowed(&statements, need));
+        assert_eq!(seen, [none, same, other], "{condition}");
+    }
+    let denied = statements(&json!([
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+        {"Sid": "No", "Effect": "Deny", "Action": ["a:c", "a:b"], "Resource": "*"},
+    ]));
+    assert_eq!(decide(&denied, &need), Verdict::Denied);
+    assert!(allowed(&denied, &Need::new("a:d", "*")));
+    assert_eq!(decide(&conditional(json!({})), &Need::new("a:c", "*")), Verdict::NotAllowed);
+}
+
+#[test]
+fn what_the_sandbox_does_not_know_of_policies_is_refused() {
+    let base = json!({"Effect": "Allow", "Action": "a:b", "Resource": "*"});
+    for (key, value, told) in [
+        ("NotAction", json!("a:c"), "NotAction"),
+        ("Condition", json!({"ArnLike": {"k": "v"}}), "ArnLike"),
+        ("Resource", json!("cluster:shop"), "cluster:shop"),
+        ("Effect", json!("Maybe"), "Maybe"),
+    ] {
+        let mut written = base.clone();
+        written[key] = value;
+        let read = policy::read(json!({"Version": "2012-10-17", "Statement": [written]}));
+        assert!(read.is_err_and(|error| error.contains(told)), "{key}");
+    }
+    let plan = runbook::plan::sample();
+    let told = |from: &str, to: &str| {
+        let text = template();
+        assert!(text.contains(from));
+        Permissions::read(&text.replace(from, to), &plan).unwrap_err().to_string()
+    };
+    assert!(told("!Ref SecretArns", "!Ref Secrets").contains("!Ref Secrets"));
+    assert!(told("!GetAtt LogGroup.Arn", "!GetAtt LogGroup.Name").contains("LogGroup.Name"));
+    assert!(told("!Sub '${ReportBucket.Arn}/reconcile/*'", "!Select [0, [a]]").contains("!Select"));
+}
+
+async fn guarded() -> (Arc<Permissions>, Arc<World>, Arc<dyn Api>) {
+    let arc_urls = [1, 2, 3, 4, 5].map(|number| format!("http://arc-{number}.sandbox"));
+    let world = World::shop(Clock::new(1.0), Arc::new(NoServers), &arc_urls).await.unwrap();
+    let permissions = Permissions::read(&template(), &runbook::plan::sample()).unwrap();
+    let api = permissions.guard(Arc::clone(&world), Arc::new(Arc::clone(&world)));
+    (permissions, world, api)
+}
+
+fn call(principal: &str, region: &str, service: &str, operation: &str, input: Value) -> Call {
+    let [principal, region, service, operation] = [principal, region, service, operation].map(str::to_owned);
+    Call { principal, region, service, operation, input }
+}
+
+fn denial(answer: Result<Value, CallError>) -> (String, String) {
+    match answer {
+        Err(CallError::Service(error)) => (error.code, error.message),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_may_do_what_its_role_says_in_its_region_and_no_more() {
+    let (_, world, api) = guarded().await;
+    let preflight = access_key_id(WEST, "causeway-preflight");
+    let parameter = json!({"Name": "/causeway/plans/shop"});
+    let read =
+        |region, input: &Value| api.call(call(&preflight, region, "ssm", "GetParameter", input.clone()));
+    assert!(read(WEST, &parameter).await.is_ok());
+    // The other Region's is not the role's to read; another parameter neither.
+    let (code, message) = denial(read(EAST, &parameter).await);
+    assert_eq!(code, "AccessDeniedException");
+    assert_eq!(
+        message,
+        "User: arn:aws:sts::000000000000:assumed-role/PreflightRole/causeway-preflight is not authorized to perform: \
+         ssm:GetParameter on resource: arn:aws:ssm:sandbox-east:000000000000:parameter/causeway/plans/shop because no \
+         identity-based policy allows the ssm:GetParameter action"
+    );
+    assert!(read(WEST, &json!({"Name": "/causeway/plans/other"})).await.is_err());
+    // Who is cut off hears nothing, also no denial.
+    world.isolate(EAST).await;
+    assert_eq!(read(EAST, &parameter).await, Err(CallError::NoAnswer));
+    let fail_over = json!({"GlobalClusterIdentifier": "shop-orders", "AllowDataLoss": true,
+        "TargetDbClusterIdentifier": "arn:aws:rds:sandbox-west:000000000000:cluster:shop-orders-west"});
+    let failing =
+        |principal: &str| api.call(call(principal, WEST, "rds", "FailoverGlobalCluster", fail_over.clone()));
+    assert_eq!(denial(failing(&preflight).await).0, "AccessDenied");
+    assert_eq!(denial(failing("SANDBOX.sandbox-west.nobody").await).0, "UnrecognizedClientException");
+    assert_eq!(denial(failing("SOMEBODY").await).0, "UnrecognizedClientException");
+    assert!(failing(&access_key_id(WEST, "causeway-global-failover")).await.is_ok());
+    world.stop();
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_carries_an_executions_tag_may_be_deleted() {
+    let (_, world, api) = guarded().await;
+    let restored = |tags: Value| {
+        json!({"DBClusterIdentifier": "causeway-e1", "SnapshotIdentifier": "causeway-kept", "Engine": "aurora-mysql",
+            "Tags": tags})
+    };
+    let key = access_key_id(WEST, "causeway-snapshot-restore");
+    let rds = |operation, input| api.call(call(&key, WEST, "rds", operation, input));
+    let delete = json!({"DBClusterIdentifier": "causeway-e1", "SkipFinalSnapshot": true});
+    // Nothing of that name carries a tag: the role does not say whether it exists.
+    let (code, message) = denial(rds("DeleteDBCluster", delete.clone()).await);
+    assert_eq!(code, "AccessDenied");
+    assert!(message.contains("rds:DeleteDBCluster on resource: arn:aws:rds:sandbox-west:"), "{message}");
+    let tagged = restored(json!([{"Key": runbook::names::EXECUTION_TAG, "Value": "e1"}]));
+    // Allowed, but there is no such snapshot.
+    assert_eq!(denial(rds("RestoreDBClusterFromSnapshot", tagged).await).0, "DBClusterSnapshotNotFoundFault");
+    let other = json!({"DBClusterIdentifier": "shop-orders-west", "SkipFinalSnapshot": true});
+    assert_eq!(denial(rds("DeleteDBCluster", other).await).0, "AccessDenied");
+    world.stop();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_made_use_of_is_noted() {
+    let (permissions, world, api) = guarded().await;
+    let read = Permission {
+        role: "ReportRole".into(),
+        statement: 0,
+        action: "ssm:GetParameter".into(),
+        kind: "parameter".into(),
+    };
+    assert!(permissions.unused().contains(&read));
+    let key = access_key_id(WEST, "causeway-report");
+    let input = json!({"Name": "/causeway/plans/shop"});
+    api.call(call(&key, WEST, "ssm", "GetParameter", input)).await.unwrap();
+    assert!(!permissions.unused().contains(&read));
+    assert_eq!(read.to_string(), "ReportRole may ssm:GetParameter on parameter (statement 1)");
+    world.stop();
+}

@@ -1,0 +1,69 @@
+//! Least privilege. Every rehearsal runs behind the roles of `template.yaml`, so that none lacks a permission; here, none
+//! has one too many.
+
+use sandbox::automation::{Reading, Status};
+use sandbox::functions::Invocation;
+use sandbox::permissions::Permission;
+use sandbox::{EAST, WEST};
+use serde_json::{Value, json};
+
+use crate::stage::{FAST, Stage, told};
+
+/// What no call of a rehearsal shows, and why a role needs it.
+fn behind_the_calls(permission: &Permission) -> bool {
+    let service = permission.action.split(':').next().unwrap_or_default();
+    // Lambda itself writes logs and traces in the name of the function's role.
+    ["logs", "xray"].contains(&service)
+        // AWS doesn't say whether the tags in a list of clusters need it.
+        || permission.action == "rds:ListTagsForResource"
+        // Called when an execution has more steps than one answer holds. AWS doesn't say how many; the sandbox has no limit.
+        || permission.action == "ssm:DescribeAutomationStepExecutions"
+}
+
+async fn by_hand(stage: &Stage, function: &str, event: Value) -> Value {
+    match stage.invoke(WEST, function, event).await {
+        Invocation::Answer(answer) if answer["status"] == "Done" => answer,
+        other => panic!("{function}: {other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_permission_is_made_use_of() {
+    let stage = Stage::new(Reading::ALL[0], FAST).await;
+    let event = |operation: &str| json!({"operation": operation, "plan": "/causeway/plans/shop", "execution": "by-hand"});
+    // Ahead of time: the endpoints are filled into a plan that has others.
+    let parameter = json!({"Name": "/causeway/plans/shop"});
+    let text = async || {
+        let plan = stage.ask("ssm", "GetParameter", parameter.clone()).await;
+        plan["Parameter"]["Value"].as_str().unwrap().to_owned()
+    };
+    let wrong = text().await.replace("http://arc-1.sandbox", "http://arc-0.sandbox");
+    let input = json!({"Name": parameter["Name"], "Value": wrong, "Overwrite": true});
+    stage.ask("ssm", "PutParameter", input).await;
+    by_hand(&stage, "causeway-routing-control", event("fill-endpoints")).await;
+    assert!(text().await.contains("http://arc-1.sandbox"));
+    // Without a failover, nothing is reconciled.
+    assert_eq!(stage.reconcile().await.status, Status::Failed);
+    // The story.
+    stage.world.isolate(EAST).await;
+    let moved = stage.fail_over().await;
+    assert_eq!(moved.status, Status::Success, "{}", told(&moved));
+    stage.world.rejoin(EAST).await;
+    let reconciled = stage.reconcile().await;
+    assert_eq!(reconciled.status, Status::Success, "{}", told(&reconciled));
+    stage.settle().await;
+    // And back, which has no runbook yet.
+    let mut back = event("switchover");
+    back["targetRegion"] = json!(EAST);
+    loop {
+        match stage.invoke(EAST, "causeway-global-failover", back.clone()).await {
+            Invocation::Answer(answer) if answer["status"] == "InProgress" => stage.settle().await,
+            Invocation::Answer(answer) if answer["status"] == "Done" => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    let unused = stage.permissions.unused();
+    let unused: Vec<String> =
+        unused.iter().filter(|permission| !behind_the_calls(permission)).map(ToString::to_string).collect();
+    assert!(unused.is_empty(), "nobody makes use of these, remove them:\n{}", unused.join("\n"));
+}
