@@ -178,7 +178,6 @@ impl Compare for Orders<'_> {
 /// Where the comparison stands after so many lost orders.
 fn cursor(number: u64) -> Cursor {
     let counts = Counts { rows_source: 100, rows_target: 100 - number, missing: number, ..Counts::default() };
-    let cursor =
-        json!({"counts": counts, "keyColumns": ["ID"], "position": {"afterKey": [format!("{number:016x}")]}});
+    let cursor = json!({"counts": counts, "keyColumns": ["ID"], "position": {"afterKey": {"key": [format!("{number:016x}")]}}});
     serde_json::from_value(cursor).unwrap()
 }

@@ -6,22 +6,23 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::difference::{Difference, DifferenceKind};
-use crate::keyed::Walk;
-use crate::multiset::{self, Found, Place, Take};
+use crate::keyed::{Walk, Within, hexadecimal};
+use crate::multiset::{self, Found, Take};
+use crate::scanning::by_scan;
 use crate::schema::{self, Paired};
 use crate::server::Server;
-use crate::sql::{Key, hex, unhex};
+use crate::sql::Key;
 use crate::{Error, Table};
 
 /// How often a range is tried when the connection breaks.
-const TRIES: u32 = 4;
+pub(crate) const TRIES: u32 = 4;
 /// How often a range may be cut before one is compared: each cut leaves an eighth of the rows or fewer on one side, so
 /// that some ten are enough, unless the servers disagree on the order.
-const CUTS: u32 = 100;
+pub(crate) const CUTS: u32 = 100;
 /// A range that takes longer than this is followed by a smaller one.
-const SLOW: Duration = Duration::from_secs(1);
+pub(crate) const SLOW: Duration = Duration::from_secs(1);
 /// A range that takes less than this is followed by a larger one.
-const FAST: Duration = Duration::from_millis(250);
+pub(crate) const FAST: Duration = Duration::from_millis(250);
 
 /// Limits of a comparison.
 #[derive(Debug, Clone)]
@@ -34,11 +35,22 @@ pub struct Options {
     pub inspect_rows: u64,
     /// Bytes of differing rows at most that are held, unless one row has more.
     pub fetch_bytes: u64,
+    /// Rows of a chunk on average, where a table is scanned; a power of two.
+    pub spread: u64,
+    /// Sums of MD5 instead of CRC: no scan, see the crate's documentation. Twice the time and more.
+    pub strong: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { first_rows: 10_000, chunk_rows: 200_000, inspect_rows: 5_000, fetch_bytes: 4 * 1024 * 1024 }
+        Self {
+            first_rows: 10_000,
+            chunk_rows: 200_000,
+            inspect_rows: 5_000,
+            fetch_bytes: 4 * 1024 * 1024,
+            spread: 32,
+            strong: false,
+        }
     }
 }
 
@@ -67,7 +79,7 @@ impl Counts {
         }
     }
 
-    fn plus(self, other: Self) -> Self {
+    pub(crate) fn plus(self, other: Self) -> Self {
         Self {
             rows_source: self.rows_source + other.rows_source,
             rows_target: self.rows_target + other.rows_target,
@@ -96,12 +108,33 @@ pub struct Cursor {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-enum Position {
-    /// The key's canonical bytes, in hexadecimal.
-    AfterKey(Vec<String>),
-    AtHash(Place),
+pub(crate) enum Position {
+    AfterKey(Place),
+    AtHash(multiset::Place),
     /// Everything is compared.
     End,
+}
+
+/// A place in the order of the key.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Place {
+    /// Everything up to this key is compared; `None` at the start.
+    #[serde(with = "hexadecimal")]
+    pub(crate) key: Option<Key>,
+    /// The ranges that are being cut.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) within: Vec<Within>,
+}
+
+impl Place {
+    pub(crate) fn of(walk: &Walk) -> Self {
+        Self { key: walk.low.clone(), within: walk.within.clone() }
+    }
+
+    pub(crate) fn walk(self) -> Walk {
+        Walk { low: self.key, within: self.within }
+    }
 }
 
 /// A table that is compared to its end.
@@ -186,33 +219,54 @@ pub async fn compare_table(
         };
         by_hash(source, target, &paired, table, options, place, Taker { state, sink, stop }).await
     } else {
-        let low = match position {
-            Some(Position::AfterKey(key)) => {
-                Some(key.iter().map(|part| unhex(part.as_bytes()).unwrap_or_default()).collect())
-            }
-            _ => None,
+        let place = match position {
+            Some(Position::AfterKey(place)) => place,
+            _ => Place::default(),
         };
-        by_key(source, target, &paired, table, options, low, Taker { state, sink, stop }).await
+        let taker = Taker { state, sink, stop };
+        let sides = Sides { source, target, paired: &paired, table, options };
+        by_key(sides, place, taker).await
+    }
+}
+
+/// Both sides of the table that is compared.
+pub(crate) struct Sides<'a> {
+    pub(crate) source: &'a mut Server,
+    pub(crate) target: &'a mut Server,
+    pub(crate) paired: &'a Paired,
+    pub(crate) table: &'a Table,
+    pub(crate) options: &'a Options,
+}
+
+async fn by_key<S: Sink, F: Fn() -> bool + Send + Sync>(
+    mut sides: Sides<'_>,
+    place: Place,
+    taker: Taker<'_, S, F>,
+) -> Result<Progress, Error> {
+    if sides.can_scan().await? {
+        by_scan(sides, place, taker).await
+    } else {
+        by_range(sides, place, taker).await
     }
 }
 
 /// What is counted, and the last place told.
-struct State {
-    counts: Counts,
-    last: Option<Cursor>,
-    key_columns: Vec<String>,
+pub(crate) struct State {
+    pub(crate) counts: Counts,
+    pub(crate) last: Option<Cursor>,
+    pub(crate) key_columns: Vec<String>,
 }
 
 /// The caller's side of a comparison.
-struct Taker<'a, S, F> {
-    state: State,
+pub(crate) struct Taker<'a, S, F> {
+    pub(crate) state: State,
     sink: &'a mut S,
     stop: F,
 }
 
 impl<S: Sink, F: Fn() -> bool + Send + Sync> Taker<'_, S, F> {
     /// Hands over what was found; answers whether to go on.
-    async fn hand_over(
+    pub(crate) async fn hand_over(
         &mut self,
         counts: Counts,
         found: Vec<Difference>,
@@ -226,7 +280,7 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Taker<'_, S, F> {
         Ok(!(self.stop)())
     }
 
-    fn finished(self, paired: &Paired) -> Progress {
+    pub(crate) fn finished(self, paired: &Paired) -> Progress {
         Progress::Finished(TableSummary {
             counts: self.state.counts,
             key_columns: self.state.key_columns,
@@ -241,16 +295,13 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Take for Taker<'_, S, F> {
     }
 }
 
-async fn by_key<S: Sink, F: Fn() -> bool + Send + Sync>(
-    source: &mut Server,
-    target: &mut Server,
-    paired: &Paired,
-    table: &Table,
-    options: &Options,
-    low: Option<Key>,
+async fn by_range<S: Sink, F: Fn() -> bool + Send + Sync>(
+    sides: Sides<'_>,
+    place: Place,
     mut taker: Taker<'_, S, F>,
 ) -> Result<Progress, Error> {
-    let mut walk = Walk::new(low);
+    let Sides { source, target, paired, table, options } = sides;
+    let mut walk = place.walk();
     let most = options.chunk_rows.max(1);
     let mut size = options.first_rows.clamp(1, most);
     let mut attempt = 1;
@@ -270,8 +321,7 @@ async fn by_key<S: Sink, F: Fn() -> bool + Send + Sync>(
         let Some(piece) = piece else {
             cuts += 1;
             if cuts > CUTS {
-                let reason = "the two servers don't put its keys in the same order (collations of different versions?)";
-                return Err(Error::Table { table: table.to_string(), reason: reason.into() });
+                return Err(disordered(table));
             }
             // Differences are seldom alone: large ranges would be summed for nothing.
             size = size.min(options.inspect_rows.max(1));
@@ -288,11 +338,15 @@ async fn by_key<S: Sink, F: Fn() -> bool + Send + Sync>(
             taker.hand_over(piece.counts, piece.differences, Position::End).await?;
             return Ok(taker.finished(paired));
         }
-        let key = walk.low.iter().flatten().map(|part| hex(part)).collect::<Vec<_>>();
-        if !taker.hand_over(piece.counts, piece.differences, Position::AfterKey(key)).await? {
+        if !taker.hand_over(piece.counts, piece.differences, Position::AfterKey(Place::of(&walk))).await? {
             return Ok(Progress::Interrupted(taker.state.last));
         }
     }
+}
+
+pub(crate) fn disordered(table: &Table) -> Error {
+    let reason = "the two servers don't put its keys in the same order (collations of different versions?)";
+    Error::Table { table: table.to_string(), reason: reason.into() }
 }
 
 async fn by_hash<S: Sink, F: Fn() -> bool + Send + Sync>(
@@ -301,7 +355,7 @@ async fn by_hash<S: Sink, F: Fn() -> bool + Send + Sync>(
     paired: &Paired,
     table: &Table,
     options: &Options,
-    mut place: Option<Place>,
+    mut place: Option<multiset::Place>,
     mut taker: Taker<'_, S, F>,
 ) -> Result<Progress, Error> {
     let mut attempt = 1;
@@ -343,7 +397,7 @@ async fn by_hash<S: Sink, F: Fn() -> bool + Send + Sync>(
 
 /// Whether an error may be gone when the range is tried again: the connection broke, or the server gave up a
 /// transaction.
-fn passes(error: &Error) -> bool {
+pub(crate) fn passes(error: &Error) -> bool {
     let (Error::Query { cause, .. } | Error::Connect { cause, .. }) = error else { return false };
     match cause {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
@@ -358,7 +412,7 @@ fn passes(error: &Error) -> bool {
 }
 
 /// Waits a moment and makes both connections anew; a server that starts again gets some seconds for it.
-async fn again(source: &mut Server, target: &mut Server, attempt: u32) -> Result<(), Error> {
+pub(crate) async fn again(source: &mut Server, target: &mut Server, attempt: u32) -> Result<(), Error> {
     for wait in 0..TRIES {
         tokio::time::sleep(Duration::from_millis(300) * attempt * (1 << wait)).await;
         let made = match source.reconnect().await {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::future::try_join;
+use serde::{Deserialize, Serialize};
 
 use crate::compare::{Counts, Options};
 use crate::difference::{Difference, DifferenceKind, row};
@@ -19,19 +20,39 @@ const FETCH: usize = 100;
 pub(crate) struct Walk {
     /// Everything up to this key is compared; `None` at the start.
     pub(crate) low: Option<Key>,
-    /// The range that is being cut.
-    within: Option<Within>,
+    /// The ranges that are being cut, each within the one before it.
+    pub(crate) within: Vec<Within>,
 }
 
 /// A range that is walked in pieces, because its rows are too many to be looked at together.
-#[derive(Debug)]
-struct Within {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Within {
     /// Whose rows are counted: the side that has more.
-    side: Side,
+    pub(crate) side: Side,
     /// Where it ends; `None`: at the end of the table.
-    high: Option<Key>,
+    #[serde(with = "hexadecimal")]
+    pub(crate) high: Option<Key>,
     /// Rows of a piece.
-    size: u64,
+    pub(crate) size: u64,
+}
+
+/// A key in a cursor: the canonical bytes of its columns, in hexadecimal.
+pub(crate) mod hexadecimal {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::sql::{Key, hex, unhex};
+
+    pub(crate) fn serialize<S: Serializer>(key: &Option<Key>, serializer: S) -> Result<S::Ok, S::Error> {
+        let texts = key.as_ref().map(|key| key.iter().map(|part| hex(part)).collect::<Vec<_>>());
+        texts.serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Key>, D::Error> {
+        let Some(texts) = Option::<Vec<String>>::deserialize(deserializer)? else { return Ok(None) };
+        let parts = texts.iter().map(|text| unhex(text.as_bytes())).collect::<Option<Key>>();
+        parts.map(Some).ok_or_else(|| serde::de::Error::custom("a key that is not hexadecimal"))
+    }
 }
 
 /// A range that is compared.
@@ -45,10 +66,6 @@ pub(crate) struct Piece {
 }
 
 impl Walk {
-    pub(crate) fn new(low: Option<Key>) -> Self {
-        Self { low, within: None }
-    }
-
     /// Compares the next range of at most `size` rows; `None` when it only found where to cut. After an error the
     /// place is as it was, and the same range can be tried again.
     pub(crate) async fn step(
@@ -62,7 +79,7 @@ impl Walk {
     ) -> Result<Option<Piece>, Error> {
         let what = format!("comparing table {table}");
         let low = self.low.as_ref();
-        let high = if let Some(within) = &self.within {
+        let high = if let Some(within) = self.within.last() {
             let (server, statements) = match within.side {
                 Side::Source => (&mut *source, &paired.source),
                 Side::Target => (&mut *target, &paired.target),
@@ -76,7 +93,7 @@ impl Walk {
                 None => {
                     let high = boundary(target, &paired.target, low, None, size, &what).await?;
                     if high.is_some() {
-                        self.within = Some(Within { side: Side::Target, high: None, size });
+                        self.within.push(Within { side: Side::Target, high: None, size });
                     }
                     high
                 }
@@ -98,7 +115,7 @@ impl Walk {
             (Side::Target, rows_target)
         };
         if rows > options.inspect_rows.max(1) {
-            self.within = Some(Within { side, high, size: options.inspect_rows.max(1) });
+            self.within.push(Within { side, high, size: options.inspect_rows.max(1) });
             return Ok(None);
         }
 
@@ -107,33 +124,14 @@ impl Walk {
             digests(target, &paired.target, low, high.as_ref(), &what),
         )
         .await?;
-        left.retain(|key, digest| match right.get(key) {
-            Some(other) if other.hash == digest.hash => {
-                right.remove(key);
-                false
-            }
-            _ => true,
-        });
+        drop_alike(&mut left, &mut right);
         let bytes = left.values().chain(right.values()).map(|digest| digest.size).sum::<u64>();
         if bytes > options.fetch_bytes && rows > 1 {
-            self.within = Some(Within { side, high, size: (rows / 8).max(1) });
+            self.within.push(Within { side, high, size: (rows / 8).max(1) });
             return Ok(None);
         }
-        let mut keys = left.into_keys().chain(right.into_keys()).collect::<Vec<_>>();
-        keys.sort();
-        keys.dedup();
-        let mut differences = Vec::new();
-        for keys in keys.chunks(FETCH) {
-            let keys = keys.iter().collect::<Vec<_>>();
-            let (mut left, mut right) = try_join(
-                whole_rows(source, &paired.source, &keys, &what),
-                whole_rows(target, &paired.target, &keys, &what),
-            )
-            .await?;
-            differences.extend(
-                keys.iter().filter_map(|key| difference(paired, left.remove(*key), right.remove(*key))),
-            );
-        }
+        let keys = keys_of(left, right);
+        let differences = fetch(source, target, paired, &keys, &what).await?;
         Ok(Some(self.advance(high, counts, differences, false)))
     }
 
@@ -147,8 +145,8 @@ impl Walk {
         for difference in &differences {
             counts.add(difference.kind);
         }
-        if self.within.as_ref().is_some_and(|within| within.high == high) {
-            self.within = None;
+        while self.within.last().is_some_and(|within| within.high == high) {
+            self.within.pop();
         }
         let finished = high.is_none();
         if high.is_some() {
@@ -156,6 +154,48 @@ impl Walk {
         }
         Piece { counts, differences, summed, finished }
     }
+}
+
+/// Takes out what is the same on both sides.
+pub(crate) fn drop_alike(left: &mut BTreeMap<Key, Digest>, right: &mut BTreeMap<Key, Digest>) {
+    left.retain(|key, digest| match right.get(key) {
+        Some(other) if other.hash == digest.hash => {
+            right.remove(key);
+            false
+        }
+        _ => true,
+    });
+}
+
+/// The keys of both sides, each once, in the order of their bytes.
+pub(crate) fn keys_of(left: BTreeMap<Key, Digest>, right: BTreeMap<Key, Digest>) -> Vec<Key> {
+    let mut keys = left.into_keys().chain(right.into_keys()).collect::<Vec<_>>();
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+/// Looks at the rows of these keys again, whole: what still differs, in the order of the keys.
+pub(crate) async fn fetch(
+    source: &mut Server,
+    target: &mut Server,
+    paired: &Paired,
+    keys: &[Key],
+    what: &str,
+) -> Result<Vec<Difference>, Error> {
+    let mut differences = Vec::new();
+    for keys in keys.chunks(FETCH) {
+        let mut sorted = keys.iter().collect::<Vec<_>>();
+        sorted.sort();
+        let (mut left, mut right) = try_join(
+            whole_rows(source, &paired.source, &sorted, what),
+            whole_rows(target, &paired.target, &sorted, what),
+        )
+        .await?;
+        differences
+            .extend(keys.iter().filter_map(|key| difference(paired, left.remove(key), right.remove(key))));
+    }
+    Ok(differences)
 }
 
 /// What two fetched rows of one key are; `None` when they are the same by now.
@@ -209,9 +249,20 @@ async fn sum(
     Ok((count, cells.next().flatten().unwrap_or_default()))
 }
 
-struct Digest {
+/// Hash and size of a row.
+#[derive(Debug)]
+pub(crate) struct Digest {
     hash: Vec<u8>,
-    size: u64,
+    pub(crate) size: u64,
+}
+
+impl Digest {
+    /// Reads key, hash and size.
+    pub(crate) fn read(mut cells: Cells) -> (Key, Self) {
+        let size = number(cells.pop().flatten().as_deref());
+        let hash = cells.pop().flatten().unwrap_or_default();
+        (cells.into_iter().flatten().collect(), Self { hash, size })
+    }
 }
 
 async fn digests(
@@ -223,10 +274,9 @@ async fn digests(
 ) -> Result<BTreeMap<Key, Digest>, Error> {
     let mut digests = BTreeMap::new();
     server
-        .each(statements.digests(low, high)?, what, |mut cells| {
-            let size = number(cells.pop().flatten().as_deref());
-            let hash = cells.pop().flatten().unwrap_or_default();
-            digests.insert(cells.into_iter().flatten().collect(), Digest { hash, size });
+        .each(statements.digests(low, high)?, what, |cells| {
+            let (key, digest) = Digest::read(cells);
+            digests.insert(key, digest);
         })
         .await?;
     Ok(digests)

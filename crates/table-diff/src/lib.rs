@@ -47,6 +47,8 @@ mod compare;
 mod difference;
 mod keyed;
 mod multiset;
+mod scan;
+mod scanning;
 mod schema;
 mod server;
 mod sql;

@@ -151,6 +151,7 @@ pub(crate) struct Column {
     /// Type, in the server's words.
     pub(crate) type_text: String,
     pub(crate) kind: Kind,
+    pub(crate) nullable: bool,
     /// Too long to be hashed as it is.
     pub(crate) wide: bool,
     pub(crate) collation: String,
@@ -164,6 +165,7 @@ pub(crate) struct Column {
 /// A unique index over columns that can't be null.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Unique {
+    name: String,
     primary: bool,
     columns: Vec<String>,
 }
@@ -204,7 +206,8 @@ pub(crate) async fn pair(source: &mut Server, target: &mut Server, table: &Table
             reason: "no column is the same on both sides".into(),
         });
     }
-    let key_columns = common_key(&left, &right, &pairs);
+    let indexes = common_key(&left, &right, &pairs);
+    let key_columns = indexes.map(|(unique, _)| unique.columns.clone()).unwrap_or_default();
     if key_columns.is_empty() {
         notes.push("no primary key and no unique index over columns that can't be null: rows are counted, not matched".into());
     }
@@ -218,19 +221,29 @@ pub(crate) async fn pair(source: &mut Server, target: &mut Server, table: &Table
         })
         .collect::<Vec<_>>();
     let wide = |&(l, r): &(usize, usize)| left.columns[l].wide || right.columns[r].wide;
-    let statements = |columns: &[Column], compared: Vec<(usize, bool)>, key: Vec<(usize, bool)>| {
-        sql::Statements::new(engine, table, columns, &compared, &key)
+    let pieces =
+        pairs.iter().map(|&(l, r)| sql::Piece::of(&left.columns[l], &right.columns[r])).collect::<Vec<_>>();
+    // The scan follows an index on either side, so its order has to be the same: columns in one order, and native.
+    let scannable = engine == Engine::MySql
+        && indexes.is_some_and(|(unique, other)| unique.columns == other.columns)
+        && key.iter().all(|&(_, _, native)| native);
+    let index = |of: fn((&Unique, &Unique)) -> String| indexes.filter(|_| scannable).map(of);
+    let (left_index, right_index) = (index(|(l, _)| l.name.clone()), index(|(_, r)| r.name.clone()));
+    let statements = |columns: &[Column], compared: Vec<(usize, bool)>, key: Vec<(usize, bool)>, index| {
+        sql::Statements::new(engine, table, columns, &compared, &key, &pieces, index)
     };
     Ok(Paired {
         source: statements(
             &left.columns,
             pairs.iter().map(|pair| (pair.0, wide(pair))).collect(),
             key.iter().map(|&(l, _, native)| (l, native)).collect(),
+            left_index,
         ),
         target: statements(
             &right.columns,
             pairs.iter().map(|pair| (pair.1, wide(pair))).collect(),
             key.iter().map(|&(_, r, native)| (r, native)).collect(),
+            right_index,
         ),
         source_columns: left.columns,
         target_columns: right.columns,
@@ -279,8 +292,12 @@ fn scale(type_text: &str) -> Option<&str> {
     Some(type_text.split_once(',')?.1.split_once(')')?.0.trim())
 }
 
-/// The first unique set of columns that both sides have, primary keys first; empty when there is none.
-fn common_key(left: &Described, right: &Described, pairs: &[(usize, usize)]) -> Vec<String> {
+/// The first unique set of columns that both sides have, primary keys first, with the index over it on either side.
+fn common_key<'a>(
+    left: &'a Described,
+    right: &'a Described,
+    pairs: &[(usize, usize)],
+) -> Option<(&'a Unique, &'a Unique)> {
     let usable = |name: &String| {
         pairs
             .iter()
@@ -289,14 +306,10 @@ fn common_key(left: &Described, right: &Described, pairs: &[(usize, usize)]) -> 
     let set = |columns: &[String]| columns.iter().cloned().collect::<BTreeSet<_>>();
     let mut candidates = left.uniques.iter().collect::<Vec<_>>();
     candidates.sort_by_key(|unique| !unique.primary);
-    candidates
-        .into_iter()
-        .find(|unique| {
-            unique.columns.iter().all(usable)
-                && right.uniques.iter().any(|other| set(&other.columns) == set(&unique.columns))
-        })
-        .map(|unique| unique.columns.clone())
-        .unwrap_or_default()
+    candidates.into_iter().find_map(|unique| {
+        let other = right.uniques.iter().find(|other| set(&other.columns) == set(&unique.columns))?;
+        unique.columns.iter().all(usable).then_some((unique, other))
+    })
 }
 
 fn lossy(bytes: Vec<u8>) -> String {
@@ -311,7 +324,7 @@ async fn describe(server: &mut Server, table: &Table) -> Result<Described, Error
         // The name's bytes: information_schema compares without regard to case.
         Engine::MySql => (
             format!(
-                "SELECT CAST(COLUMN_NAME AS BINARY), DATA_TYPE, CAST(COLUMN_TYPE AS BINARY), COLLATION_NAME \
+                "SELECT CAST(COLUMN_NAME AS BINARY), DATA_TYPE, CAST(COLUMN_TYPE AS BINARY), COLLATION_NAME, IS_NULLABLE \
                  FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = {name} \
                  AND CAST(TABLE_NAME AS BINARY) = CAST({name} AS BINARY) ORDER BY ORDINAL_POSITION"
             ),
@@ -350,9 +363,12 @@ async fn describe(server: &mut Server, table: &Table) -> Result<Described, Error
     let columns = columns
         .into_iter()
         .map(|row| {
-            let [name, base, type_text, collation] = texts(row);
+            let [name, base, type_text, collation, nullable] = texts(row);
             match engine {
-                Engine::MySql => mysql_column(name, &base.to_lowercase(), type_text, collation),
+                Engine::MySql => Column {
+                    nullable: nullable != "NO",
+                    ..mysql_column(name, &base.to_lowercase(), type_text, collation)
+                },
                 Engine::Postgres => postgres_column(name, &base, type_text, collation),
             }
         })
@@ -367,8 +383,8 @@ async fn describe(server: &mut Server, table: &Table) -> Result<Described, Error
     Ok(Described { columns, uniques: uniques(rows) })
 }
 
-/// The first four cells as texts; NULL is empty.
-fn texts(row: Cells) -> [String; 4] {
+/// The first cells as texts; NULL is empty.
+fn texts<const N: usize>(row: Cells) -> [String; N] {
     let mut cells = row.into_iter().map(|cell| cell.map(lossy).unwrap_or_default());
     std::array::from_fn(|_| cells.next().unwrap_or_default())
 }
@@ -379,8 +395,8 @@ fn uniques(rows: Vec<Cells>) -> Vec<Unique> {
     for row in rows {
         let [index, primary, column, usable] = texts(row);
         let entry = found
-            .entry(index)
-            .or_insert_with(|| (Unique { primary: primary == "1", columns: Vec::new() }, true));
+            .entry(index.clone())
+            .or_insert_with(|| (Unique { name: index, primary: primary == "1", columns: Vec::new() }, true));
         entry.1 &= usable == "1" && !column.is_empty();
         entry.0.columns.push(column);
     }
@@ -427,7 +443,7 @@ fn mysql_column(name: String, base: &str, type_text: String, collation: String) 
     };
     let wide = matches!(kind, Kind::Text | Kind::Bytes)
         && !matches!(base, "char" | "varchar" | "enum" | "set" | "binary" | "varbinary");
-    Column { name, type_text, kind, wide, collation, canonical, order, native }
+    Column { name, type_text, kind, nullable: true, wide, collation, canonical, order, native }
 }
 
 fn postgres_column(name: String, base: &str, type_text: String, collation: String) -> Column {
@@ -451,7 +467,7 @@ fn postgres_column(name: String, base: &str, type_text: String, collation: Strin
     };
     // As a key, `text` may be what the index is over; as a value it may be long. Hashing needs no care for length here.
     let wide = matches!(base, "json" | "jsonb" | "xml");
-    Column { name, type_text, kind, wide, collation, canonical, order: column, native }
+    Column { name, type_text, kind, nullable: true, wide, collation, canonical, order: column, native }
 }
 
 #[cfg(test)]
@@ -495,8 +511,11 @@ mod tests {
 
     #[test]
     fn a_key_is_one_that_both_sides_have() {
-        let unique =
-            |primary, names: &[&str]| Unique { primary, columns: names.iter().map(|&n| n.into()).collect() };
+        let unique = |primary, names: &[&str]| Unique {
+            name: String::new(),
+            primary,
+            columns: names.iter().map(|&n| n.into()).collect(),
+        };
         let table = |uniques| Described {
             columns: columns(&[("a", "int", "int"), ("b", "int", "int"), ("t", "text", "text")]),
             uniques,
@@ -510,7 +529,9 @@ mod tests {
             (vec![unique(true, &["t"])], vec![unique(true, &["t"])], vec![]),
         ];
         for (left, right, expected) in cases {
-            assert_eq!(common_key(&table(left), &table(right), &pairs), expected);
+            let (left, right) = (table(left), table(right));
+            let found = common_key(&left, &right, &pairs).map(|(unique, _)| unique.columns.clone());
+            assert_eq!(found.unwrap_or_default(), expected);
         }
     }
 }

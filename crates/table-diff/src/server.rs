@@ -29,7 +29,8 @@ pub enum Engine {
 }
 
 /// Which of the two servers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Side {
     /// What is compared with.
     Source,

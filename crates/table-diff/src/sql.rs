@@ -74,7 +74,90 @@ pub(crate) struct Statements {
     pub(crate) key_index: Vec<usize>,
     /// Index of each compared column in `select`.
     pub(crate) compared: Vec<usize>,
+    /// The expression of a row's CRC and the index to follow, where the table can be scanned.
+    scan: Option<(String, String)>,
 }
+
+/// What a row is cut by in a scan: the row's CRC with these low bits off ends a chunk.
+///
+/// The state of a chunk is the count of its rows, times this, and the sum of their mixed CRCs below 2³² each: exact up to
+/// 2¹² rows, which a chunk never has by chance.
+pub(crate) const ROW: u64 = 1 << 44;
+
+/// How a pair of columns enters the text whose CRC a scan takes: the same way on both sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// NULL is possible on either side.
+    nullable: bool,
+    form: Form,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Digits and the like, without a `#`.
+    Bounded,
+    /// Long: its CRC, which is digits.
+    Crc,
+    /// Text or bytes.
+    Free,
+}
+
+impl Piece {
+    pub(crate) fn of(left: &Column, right: &Column) -> Self {
+        let bounded = |kind| matches!(kind, Kind::Integer | Kind::Decimal | Kind::Float | Kind::Moment);
+        let form = if bounded(left.kind) && bounded(right.kind) {
+            Form::Bounded
+        } else if left.wide || right.wide || left.kind == Kind::Other || right.kind == Kind::Other {
+            Form::Crc
+        } else {
+            Form::Free
+        };
+        Self { nullable: left.nullable || right.nullable, form }
+    }
+}
+
+/// The CRC of a row.
+///
+/// The text is joined with `#`. What may hold a `#` comes last, and the lengths of all of these but the last come before,
+/// so that no boundary can move. `CONCAT_WS` leaves a NULL out: where one is possible, it is written as `N`, which
+/// neither digits nor a length are.
+fn row_crc(columns: &[Column], compared: &[(usize, bool)], pieces: &[Piece]) -> String {
+    let (mut first, mut free) = (Vec::new(), Vec::new());
+    for (&(index, _), piece) in compared.iter().zip(pieces) {
+        let column = &columns[index];
+        let value = match column.kind {
+            // The number itself; `canonical` would only say in other words how it becomes text.
+            Kind::Integer | Kind::Decimal | Kind::Moment => column.order.clone(),
+            Kind::Float => column.canonical.clone(),
+            // Joined with a binary separator, text is taken as its bytes.
+            Kind::Text if UTF8.iter().any(|start| column.collation.starts_with(start)) => {
+                column.order.clone()
+            }
+            _ => column.canonical.clone(),
+        };
+        match piece.form {
+            Form::Free => free.push((value, piece.nullable)),
+            Form::Bounded if piece.nullable => first.push(format!("COALESCE({value}, 'N')")),
+            Form::Bounded => first.push(value),
+            Form::Crc if piece.nullable => {
+                first.push(format!("COALESCE(CRC32({value}), 'N'), COALESCE(LENGTH({value}), 'N')"));
+            }
+            Form::Crc => first.push(format!("CRC32({value}), LENGTH({value})")),
+        }
+    }
+    let last = free.len().saturating_sub(1);
+    for (value, nullable) in &free[..last] {
+        let length = format!("LENGTH({value})");
+        first.push(if *nullable { format!("COALESCE({length}, 'N')") } else { length });
+    }
+    first.extend(free.into_iter().map(|(value, _)| value));
+    format!("CRC32(CONCAT_WS(_binary'#', {}))", first.join(", "))
+}
+
+/// The largest prime below 2³².
+const PRIME: u64 = 4_294_967_291;
+/// Collations of character sets whose bytes are those of UTF-8.
+const UTF8: [&str; 4] = ["utf8mb4_", "utf8mb3_", "utf8_", "ascii_"];
 
 #[derive(Debug)]
 struct KeyPart {
@@ -86,13 +169,15 @@ struct KeyPart {
 
 impl Statements {
     /// `compared`: index of the column, and whether it enters the hash as its MD5. `key`: index of the column, and
-    /// whether ranges follow the server's own order.
+    /// whether ranges follow the server's own order. `index`: what a scan may follow; `pieces`: how it sees `compared`.
     pub(crate) fn new(
         engine: Engine,
         table: &Table,
         columns: &[Column],
         compared: &[(usize, bool)],
         key: &[(usize, bool)],
+        pieces: &[Piece],
+        index: Option<String>,
     ) -> Self {
         let parts =
             compared.iter().map(|&(index, wide)| part(engine, &columns[index], wide)).collect::<Vec<_>>();
@@ -126,7 +211,65 @@ impl Statements {
             key: key_parts.collect(),
             key_index: key.iter().map(|&(index, _)| index).collect(),
             compared: compared.iter().map(|&(index, _)| index).collect(),
+            scan: index.map(|index| (row_crc(columns, compared, pieces), name(engine, &index))),
         }
+    }
+
+    /// Whether the table can be scanned.
+    pub(crate) fn scannable(&self) -> bool {
+        self.scan.is_some()
+    }
+
+    /// One pass in the order of the key: key and state of each chunk's last row, at most `limit` of them. Then, as a
+    /// row with the state only, what came after the last.
+    ///
+    /// The state is kept in a user variable, which each row adds to; MySQL deprecates that, and has no other way to sum
+    /// up without a temporary table, which costs as much as the scan.
+    pub(crate) fn scan(&self, low: Option<&Key>, spread: u64, limit: u64) -> Result<String, Error> {
+        Ok(format!(
+            "SET @causeway_sum = CAST(0 AS UNSIGNED), @causeway_row = CAST(0 AS UNSIGNED); {}; \
+             SELECT {}CAST(@causeway_sum AS CHAR), 0",
+            self.chunks(low, spread, limit)?,
+            "NULL, ".repeat(self.key.len()),
+        ))
+    }
+
+    fn chunks(&self, low: Option<&Key>, spread: u64, limit: u64) -> Result<String, Error> {
+        let (crc, index) =
+            self.scan.as_ref().map_or(("0", ""), |(crc, index)| (crc.as_str(), index.as_str()));
+        let order = self.key.iter().map(|part| part.order.as_str()).collect::<Vec<_>>().join(", ");
+        // IF: the assignments come first, and once for each row.
+        Ok(format!(
+            "SELECT {}, CAST(@causeway_sum AS CHAR), @causeway_sum := 0 FROM {} FORCE INDEX ({index}) \
+             WHERE {} AND IF((@causeway_sum := @causeway_sum + {ROW} + \
+             ((@causeway_row := {crc}) * (@causeway_row >> 2)) % {PRIME}) IS NULL, 1, @causeway_row & {} = 0) \
+             ORDER BY {order} LIMIT {limit}",
+            self.key_select(),
+            self.from,
+            self.range(low, None)?,
+            spread.next_power_of_two() - 1,
+        ))
+    }
+
+    /// How the server goes about the scan; the last column tells.
+    pub(crate) fn explain(&self, spread: u64) -> Result<String, Error> {
+        Ok(format!("EXPLAIN {}", self.chunks(None, spread, 1_000_000)?))
+    }
+
+    /// The number of its range, then key, hash and size of each row of these ranges.
+    pub(crate) fn digests_of(&self, ranges: &[(Option<&Key>, Option<&Key>)]) -> Result<String, Error> {
+        let selects = ranges.iter().enumerate().map(|(number, (low, high))| {
+            Ok(format!(
+                "(SELECT {}, {}, {}, {} FROM {} WHERE {})",
+                self.as_text(&number.to_string()),
+                self.key_select(),
+                self.hash,
+                self.as_text(&self.size),
+                self.from,
+                self.range(*low, *high)?
+            ))
+        });
+        Ok(selects.collect::<Result<Vec<_>, Error>>()?.join(" UNION ALL "))
     }
 
     fn as_text(&self, expression: &str) -> String {

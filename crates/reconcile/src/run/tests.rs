@@ -42,7 +42,7 @@ fn cursor(row: u64) -> Cursor {
     let counts =
         Counts { rows_source: row, rows_target: row - row / 3, missing: row / 3, ..Counts::default() };
     serde_json::from_value(
-        json!({"counts": counts, "keyColumns": ["id"], "position": {"afterKey": [format!("{row:016x}")]}}),
+        json!({"counts": counts, "keyColumns": ["id"], "position": {"afterKey": {"key": [format!("{row:016x}")]}}}),
     )
     .unwrap()
 }

@@ -8,8 +8,16 @@ use table_diff::{Options, Presence, Side, list_tables};
 
 use crate::support::{MariaDb, compare};
 
-/// Limits from one row to all at once, and after how many ranges it is cut.
-const WAYS: [(u64, u64, usize); 4] = [(1, 1, 1), (2, 3, 2), (5, 2, usize::MAX), (100_000, 5000, usize::MAX)];
+/// Limits from one row to all at once, after how many ranges it is cut, how often a scan cuts, and whether it is one.
+const WAYS: [(u64, u64, usize, u64, bool); 7] = [
+    (1, 1, 1, 32, true),
+    (2, 3, 2, 32, true),
+    (100_000, 5000, usize::MAX, 32, true),
+    (1, 1, 1, 1, false),
+    (2, 3, 2, 2, false),
+    (5, 2, usize::MAX, 4, false),
+    (100_000, 5000, usize::MAX, 32, false),
+];
 
 #[tokio::test]
 async fn every_case_gives_what_is_expected() {
@@ -26,9 +34,10 @@ async fn every_case_gives_what_is_expected() {
         server.script(&right, &case.join("target.sql"));
         let mut expected = lines(&fs::read_to_string(case.join("expected.jsonl")).unwrap());
         expected.sort();
-        for (rows, inspect_rows, cut) in WAYS {
+        for (rows, inspect_rows, cut, spread, strong) in WAYS {
+            let fetch_bytes = rows * 100;
             let options =
-                Options { first_rows: rows, chunk_rows: rows, inspect_rows, fetch_bytes: rows * 100 };
+                Options { first_rows: rows, chunk_rows: rows, inspect_rows, fetch_bytes, spread, strong };
             let mut source = server.connect(Side::Source, &left).await;
             let mut target = server.connect(Side::Target, &right).await;
             let mut found = Vec::new();
@@ -43,7 +52,7 @@ async fn every_case_gives_what_is_expected() {
             found.sort();
             if found != expected {
                 wrong.push(format!(
-                    "{name} in ranges of {rows}:\nfound\n{}\nexpected\n{}",
+                    "{name} in {options:?}:\nfound\n{}\nexpected\n{}",
                     found.join("\n"),
                     expected.join("\n")
                 ));

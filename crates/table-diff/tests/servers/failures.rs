@@ -16,7 +16,7 @@ fn table(name: &str) -> Table {
 }
 
 fn small() -> Options {
-    Options { first_rows: 10, chunk_rows: 10, inspect_rows: 10, fetch_bytes: 1000 }
+    Options { first_rows: 10, chunk_rows: 10, inspect_rows: 10, fetch_bytes: 1000, spread: 4, strong: false }
 }
 
 #[tokio::test]
@@ -160,8 +160,14 @@ fn a_live_target_invents_nothing() {
             let mut source = server.connect(Side::Source, "a").await;
             let mut target = server.connect(Side::Target, "b").await;
             for _ in 0..3 {
-                let options =
-                    Options { first_rows: 500, chunk_rows: 500, inspect_rows: 100, fetch_bytes: 10_000 };
+                let options = Options {
+                    first_rows: 500,
+                    chunk_rows: 500,
+                    inspect_rows: 100,
+                    fetch_bytes: 10_000,
+                    spread: 8,
+                    strong: false,
+                };
                 let (found, _) = compare(&mut source, &mut target, &table("t"), &options, 7).await;
                 let missing = found
                     .iter()

@@ -143,7 +143,13 @@ async fn postgres_is_compared_as_well() {
     let mut source = server.connect(Side::Source, "a").await;
     let mut target = server.connect(Side::Target, "b").await;
     for (rows, cut) in [(1, 1), (3, 2), (10_000, usize::MAX)] {
-        let options = Options { first_rows: rows, chunk_rows: rows, inspect_rows: rows, fetch_bytes: 200 };
+        let options = Options {
+            first_rows: rows,
+            chunk_rows: rows,
+            inspect_rows: rows,
+            fetch_bytes: 200,
+            ..Options::default()
+        };
         let mut found = Vec::new();
         for listed in list_tables(&mut source, &mut target, &[], &[]).await.unwrap() {
             let (differences, _) = compare(&mut source, &mut target, &listed.table, &options, cut).await;

@@ -1,0 +1,304 @@
+//! A table that is scanned: passes over both sides, and what they leave to look into.
+//!
+//! After each piece of a pass the sink is told how far the comparison came. A failure leaves it there: the rest of the
+//! pass is done again.
+
+use futures::future::try_join;
+use tokio::time::Instant;
+
+use crate::Error;
+use crate::compare::{
+    CUTS, Counts, FAST, Place, Position, Progress, SLOW, Sides, Sink, TRIES, Taker, again, disordered, passes,
+};
+use crate::difference::Difference;
+use crate::keyed::{Walk, Within, fetch, keys_of};
+use crate::scan::{Finding, cut, differing, follows_index, scan};
+use crate::server::Side;
+use crate::sql::Key;
+
+/// How many ranges one statement looks into: each is a table that the server opens.
+const RANGES: usize = 100;
+
+impl Sides<'_> {
+    /// Whether the table can be scanned: an index on either side that the server follows.
+    pub(crate) async fn can_scan(&mut self) -> Result<bool, Error> {
+        let (left, right) = (&self.paired.source, &self.paired.target);
+        if self.options.strong || !left.scannable() || !right.scannable() {
+            return Ok(false);
+        }
+        let what = self.what();
+        let spread = self.options.spread;
+        let (left, right) = try_join(
+            follows_index(self.source, left, spread, &what),
+            follows_index(self.target, right, spread, &what),
+        )
+        .await?;
+        Ok(left && right)
+    }
+
+    fn what(&self) -> String {
+        format!("comparing table {}", self.table)
+    }
+}
+
+/// How it goes on after something was handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    On,
+    /// The caller wants no more.
+    Stopped,
+    /// The table is at its end.
+    Finished,
+}
+
+/// A range to look into, with the rows before it that are alike.
+struct Suspect {
+    low: Option<Key>,
+    high: Option<Key>,
+    before: Counts,
+    own: Counts,
+}
+
+impl Suspect {
+    /// A walk through it in pieces of `size` rows.
+    fn walk(&self, size: u64) -> Walk {
+        let side = if self.own.rows_source >= self.own.rows_target { Side::Source } else { Side::Target };
+        let within = Within { side, high: self.high.clone(), size: size.max(1) };
+        Walk { low: self.low.clone(), within: vec![within] }
+    }
+}
+
+/// What is not handed over yet: ranges to look into, then rows that are alike; it reaches to `at`.
+#[derive(Default)]
+struct Batch {
+    suspects: Vec<Suspect>,
+    rows: u64,
+    alike: Counts,
+    at: Option<Key>,
+}
+
+/// Keys of rows that differ, and what was counted up to `at`.
+#[derive(Default)]
+struct Waiting {
+    keys: Vec<Key>,
+    bytes: u64,
+    counts: Counts,
+    at: Option<Key>,
+}
+
+pub(crate) async fn by_scan<S: Sink, F: Fn() -> bool + Send + Sync>(
+    sides: Sides<'_>,
+    place: Place,
+    taker: Taker<'_, S, F>,
+) -> Result<Progress, Error> {
+    let options = sides.options;
+    let spread = options.spread.max(1);
+    let most = (options.chunk_rows / spread).max(1);
+    let mut limit = (options.first_rows / spread).clamp(1, most);
+    let mut attempt = 1;
+    let what = sides.what();
+    let mut run = Run { sides, taker, place, what };
+    loop {
+        let before = run.place.clone();
+        let begun = Instant::now();
+        // A walk that was cut off goes on as it was, so that its pieces come to lie in the same places.
+        let next = if before.within.is_empty() {
+            run.pass(limit).await
+        } else {
+            run.walk(before.clone().walk(), Counts::default()).await.map(Some)
+        };
+        match next {
+            Ok(Some(Next::Stopped)) => return Ok(Progress::Interrupted(run.taker.state.last)),
+            Ok(Some(Next::Finished)) => return Ok(run.taker.finished(run.sides.paired)),
+            // The sides have nothing in common as far as they were scanned.
+            Ok(None) => limit = limit.saturating_mul(2),
+            Ok(Some(Next::On)) => {
+                attempt = 1;
+                if begun.elapsed() > SLOW {
+                    limit = (limit / 2).max(1);
+                } else if begun.elapsed() < FAST {
+                    limit = (limit * 2).min(most.max(limit));
+                }
+            }
+            Err(error) => {
+                if run.place != before {
+                    attempt = 1;
+                }
+                if !passes(&error) || attempt >= TRIES {
+                    return Err(error);
+                }
+                again(run.sides.source, run.sides.target, attempt).await?;
+                attempt += 1;
+            }
+        }
+    }
+}
+
+/// A comparison under way.
+struct Run<'a, 'b, S, F> {
+    sides: Sides<'a>,
+    taker: Taker<'b, S, F>,
+    /// What was handed over reaches to here.
+    place: Place,
+    what: String,
+}
+
+impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
+    /// One pass of at most `limit` chunks from where it is; `None` when that did not bring it further.
+    async fn pass(&mut self, limit: u64) -> Result<Option<Next>, Error> {
+        let Sides { source, target, paired, options, .. } = &mut self.sides;
+        let low = self.place.key.clone();
+        let (left, right) = try_join(
+            scan(source, &paired.source, low.as_ref(), options.spread, limit, &self.what),
+            scan(target, &paired.target, low.as_ref(), options.spread, limit, &self.what),
+        )
+        .await?;
+        let pieces = cut(&left, &right);
+        drop((left, right));
+        if pieces.is_empty() {
+            return Ok(None);
+        }
+        let most = options.inspect_rows.max(1);
+        let mut batch = Batch { at: low, ..Batch::default() };
+        for piece in pieces {
+            let own = piece.finding.counts();
+            let rows = own.rows_source.max(own.rows_target);
+            let low = std::mem::replace(&mut batch.at, piece.high.clone());
+            let side = match piece.finding {
+                Finding::Alike(_) => {
+                    batch.alike = batch.alike.plus(own);
+                    continue;
+                }
+                Finding::Differs(..) if rows <= most => {
+                    let before = std::mem::take(&mut batch.alike);
+                    batch.suspects.push(Suspect { low, high: piece.high, before, own });
+                    batch.rows += rows;
+                    if (batch.rows >= most || batch.suspects.len() >= RANGES)
+                        && let end @ (Next::Stopped | Next::Finished) = self.settle(&mut batch).await?
+                    {
+                        return Ok(Some(end));
+                    }
+                    continue;
+                }
+                Finding::Unknown(side) => side,
+                Finding::Differs(here, there) if here < there => Side::Target,
+                Finding::Differs(..) => Side::Source,
+            };
+            // What comes before it is handed over first, up to where it begins.
+            batch.at.clone_from(&low);
+            if low != self.place.key
+                && let end @ (Next::Stopped | Next::Finished) = self.settle(&mut batch).await?
+            {
+                return Ok(Some(end));
+            }
+            let within = vec![Within { side, high: piece.high.clone(), size: most }];
+            let next = self.walk(Walk { low, within }, Counts::default()).await?;
+            if next != Next::On {
+                return Ok(Some(next));
+            }
+            batch.at = piece.high;
+        }
+        if batch.at == self.place.key && batch.at.is_some() {
+            return Ok(Some(Next::On));
+        }
+        self.settle(&mut batch).await.map(Some)
+    }
+
+    /// Looks into the ranges of a batch and hands everything over, up to where the batch reaches.
+    async fn settle(&mut self, batch: &mut Batch) -> Result<Next, Error> {
+        let Batch { suspects, alike, at, .. } = std::mem::take(batch);
+        batch.at.clone_from(&at);
+        let Sides { source, target, paired, options, .. } = &mut self.sides;
+        let most = options.fetch_bytes;
+        let mut found = Vec::new();
+        if !suspects.is_empty() {
+            let ranges: Vec<_> = suspects.iter().map(|s| (s.low.as_ref(), s.high.as_ref())).collect();
+            let statements = (&paired.source, &paired.target);
+            found = differing((source, target), statements, &ranges, &self.what).await?;
+        }
+        let mut waiting = Waiting::default();
+        for (suspect, (left, right)) in suspects.iter().zip(found) {
+            let bytes = left.values().chain(right.values()).map(|digest| digest.size).sum::<u64>();
+            let one = left.len().max(right.len()) <= 1;
+            if waiting.bytes + bytes > most && !waiting.keys.is_empty() {
+                let next = self.hand_over(std::mem::take(&mut waiting)).await?;
+                if next != Next::On {
+                    return Ok(next);
+                }
+            }
+            if bytes > most && !one {
+                // Too much to be held together.
+                let before = waiting.counts.plus(suspect.before);
+                waiting = Waiting::default();
+                let rows = suspect.own.rows_source.max(suspect.own.rows_target);
+                let next = self.walk(suspect.walk(rows / 8), before).await?;
+                if next != Next::On {
+                    return Ok(next);
+                }
+                continue;
+            }
+            waiting.counts = waiting.counts.plus(suspect.before).plus(suspect.own);
+            waiting.bytes += bytes;
+            waiting.keys.extend(keys_of(left, right));
+            waiting.at.clone_from(&suspect.high);
+        }
+        waiting.counts = waiting.counts.plus(alike);
+        waiting.at = at;
+        self.hand_over(waiting).await
+    }
+
+    /// Looks at the rows once more, and hands over what still differs.
+    async fn hand_over(&mut self, waiting: Waiting) -> Result<Next, Error> {
+        let Waiting { keys, counts, at, .. } = waiting;
+        let Sides { source, target, paired, .. } = &mut self.sides;
+        let found = fetch(source, target, paired, &keys, &self.what).await?;
+        let place = at.map(|key| Place { key: Some(key), within: Vec::new() });
+        self.tell(place, counts, found).await
+    }
+
+    /// Tells what was found up to `place`; the end of the table when there is none.
+    async fn tell(
+        &mut self,
+        place: Option<Place>,
+        mut counts: Counts,
+        found: Vec<Difference>,
+    ) -> Result<Next, Error> {
+        for difference in &found {
+            counts.add(difference.kind);
+        }
+        let Some(place) = place else {
+            self.taker.hand_over(counts, found, Position::End).await?;
+            return Ok(Next::Finished);
+        };
+        let go_on = self.taker.hand_over(counts, found, Position::AfterKey(place.clone())).await?;
+        self.place = place;
+        Ok(if go_on { Next::On } else { Next::Stopped })
+    }
+
+    /// Walks through ranges whose rows are too many to be looked at together, or not known. `before`: rows before them.
+    async fn walk(&mut self, mut walk: Walk, mut before: Counts) -> Result<Next, Error> {
+        let mut cuts = 0;
+        while !walk.within.is_empty() {
+            let Sides { source, target, paired, table, options } = &mut self.sides;
+            let step = walk.step(source, target, paired, table, options, options.inspect_rows.max(1)).await?;
+            let Some(piece) = step else {
+                cuts += 1;
+                if cuts > CUTS {
+                    return Err(disordered(table));
+                }
+                continue;
+            };
+            cuts = 0;
+            let place = (!piece.finished).then(|| Place::of(&walk));
+            // Differences are counted where they are told.
+            let Counts { rows_source, rows_target, .. } = piece.counts;
+            let counts =
+                std::mem::take(&mut before).plus(Counts { rows_source, rows_target, ..Counts::default() });
+            let next = self.tell(place, counts, piece.differences).await?;
+            if next != Next::On {
+                return Ok(next);
+            }
+        }
+        Ok(Next::On)
+    }
+}
