@@ -55,8 +55,8 @@ mod sql;
 
 pub use compare::{Counts, Cursor, Options, Progress, Sink, TableSummary, compare_table};
 pub use difference::{Difference, DifferenceKind};
-pub use schema::{Listed, Presence, Table, list_tables};
-pub use server::{Engine, Server, Side, Target};
+pub use schema::{Listed, Presence, Table, estimated_rows, list_tables};
+pub use server::{Address, AddressError, Engine, Server, Side, Target};
 
 /// Why a comparison, or the one of a table, failed. One line; names side, server and table.
 #[derive(Debug, thiserror::Error)]

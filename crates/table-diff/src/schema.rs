@@ -117,6 +117,35 @@ async fn base_tables(server: &mut Server) -> Result<BTreeSet<Table>, Error> {
         .collect())
 }
 
+/// How many rows each table may have, by the server's statistics: an estimate that may be far off. A table that the
+/// server knows nothing of is left out.
+///
+/// # Errors
+/// When the server can't be asked.
+pub async fn estimated_rows(server: &mut Server) -> Result<BTreeMap<Table, u64>, Error> {
+    let statement = match server.engine() {
+        Engine::MySql => {
+            "SELECT NULL, CAST(TABLE_NAME AS BINARY), CAST(TABLE_ROWS AS CHAR) FROM information_schema.TABLES \
+             WHERE TABLE_SCHEMA = DATABASE() AND TABLE_ROWS IS NOT NULL"
+        }
+        // A partitioned table has its own sum since PostgreSQL 14, once it was analysed.
+        Engine::Postgres => {
+            "SELECT n.nspname::text, c.relname::text, c.reltuples::bigint::text FROM pg_class c \
+             JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND c.reltuples >= 0"
+        }
+    };
+    let rows = server.all(statement.to_owned(), "estimating the tables' rows").await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let mut row = row.into_iter();
+            let schema = row.next().flatten().map(lossy);
+            let name = row.next().flatten().map(lossy).unwrap_or_default();
+            (Table { schema, name }, row.next().flatten().and_then(|rows| lossy(rows).parse().ok()).unwrap_or(0))
+        })
+        .collect())
+}
+
 /// What kind of value a column holds: how it is hashed and shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {

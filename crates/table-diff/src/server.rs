@@ -79,6 +79,179 @@ impl fmt::Display for Target {
     }
 }
 
+/// How to reach a database: what a URL says, or the fields of a [`Target`].
+///
+/// A URL is `mysql://`, `postgres://` or `postgresql://`, then `USER:PASSWORD@HOST:PORT/DATABASE?OPTION=VALUE&…`. Its
+/// options are those of the driver for TLS (`ssl-mode`, `ssl-ca`, `ssl-cert`, `ssl-key`; `sslmode`, `sslrootcert`,
+/// `sslcert`, `sslkey`), `socket` on MySQL, and libpq's `host`, `hostaddr`, `port`, `dbname`, `user`, `password`,
+/// `application_name` and `options` on PostgreSQL. Displayed, it is host, port and database.
+#[derive(Clone)]
+pub struct Address {
+    login: Login,
+    user: String,
+    shown: String,
+}
+
+#[derive(Clone)]
+enum Login {
+    MySql(Box<MySqlConnectOptions>),
+    Postgres(Box<PgConnectOptions>),
+}
+
+/// Why a URL is no address. One line, without anything of the URL that may be part of a password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct AddressError(String);
+
+/// Options of a MySQL URL. The driver ignores what it does not know, and a `ssl-mod` that is ignored is no encryption.
+const MYSQL_OPTIONS: [&str; 9] =
+    ["ssl-mode", "sslmode", "ssl-ca", "sslca", "ssl-cert", "sslcert", "ssl-key", "sslkey", "socket"];
+/// Options of a PostgreSQL URL.
+const POSTGRES_OPTIONS: [&str; 17] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
+
+impl Address {
+    /// Reads a URL. Without a password in it, PostgreSQL's is that of `PGPASSWORD` or the password file.
+    ///
+    /// # Errors
+    /// When the scheme is another, no database is named, or an option is not known or not valid.
+    pub fn from_url(url: &str) -> Result<Self, AddressError> {
+        let refused = |why: String| Err(AddressError(why));
+        let Some((scheme, rest)) = url.split_once("://") else {
+            return refused(
+                "it is not a URL: write mysql://USER@HOST/DATABASE or postgres://USER@HOST/DATABASE".into(),
+            );
+        };
+        let engine = match scheme {
+            "mysql" => Engine::MySql,
+            "postgres" | "postgresql" => Engine::Postgres,
+            // Not repeated: what is before `://` may be anything, in a URL that was put together wrongly.
+            _ => return refused("its scheme is not known: use mysql:// or postgres://".into()),
+        };
+        // Such a password ends the host's part of the URL too early, and would be shown as a part of the address.
+        let behind_host = rest.find(['/', '?', '#']).and_then(|at| rest.get(at..)).unwrap_or_default();
+        if behind_host.contains('@') || behind_host.contains('#') {
+            return refused(
+                "there is a # in it, or an @ behind the host: write / ? # @ and % in user, password and database as %2F %3F %23 %40 %25".into(),
+            );
+        }
+        let known = |name: &str| match engine {
+            Engine::MySql => MYSQL_OPTIONS.contains(&name),
+            Engine::Postgres => POSTGRES_OPTIONS.contains(&name) || name.starts_with("options["),
+        };
+        let query = behind_host.split_once('?').map_or("", |(_, query)| query);
+        let names = query.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
+        if let Some(name) = names.filter(|name| !name.is_empty()).find(|name| !known(name)) {
+            return refused(format!("its option {name:?} is not known, or has no place here"));
+        }
+        let (login, host, database) = match engine {
+            Engine::MySql => {
+                let options: MySqlConnectOptions = url.parse().map_err(|error| invalid(&error))?;
+                let host = match options.get_socket() {
+                    Some(socket) => socket.display().to_string(),
+                    None => format!("{}:{}", options.get_host(), options.get_port()),
+                };
+                let database = options.get_database().map(str::to_owned);
+                (Login::MySql(Box::new(options)), host, database)
+            }
+            Engine::Postgres => {
+                let options: PgConnectOptions = url.parse().map_err(|error| invalid(&error))?;
+                let host = match options.get_socket() {
+                    Some(socket) => socket.display().to_string(),
+                    None => format!("{}:{}", options.get_host(), options.get_port()),
+                };
+                let database = options.get_database().map(str::to_owned);
+                (Login::Postgres(Box::new(options)), host, database)
+            }
+        };
+        let Some(database) = database else {
+            return refused(format!("it names no database: write {scheme}://USER@HOST/DATABASE"));
+        };
+        let user = match &login {
+            Login::MySql(options) => options.get_username().to_owned(),
+            Login::Postgres(options) => options.get_username().to_owned(),
+        };
+        Ok(Self { login, user, shown: format!("{host}/{database}") })
+    }
+
+    /// What the server speaks.
+    pub fn engine(&self) -> Engine {
+        match self.login {
+            Login::MySql(_) => Engine::MySql,
+            Login::Postgres(_) => Engine::Postgres,
+        }
+    }
+}
+
+/// The driver's words on a URL, without its preface.
+fn invalid(error: &sqlx::Error) -> AddressError {
+    match error {
+        sqlx::Error::Configuration(cause) => match cause.downcast_ref::<sqlx::Error>() {
+            Some(inner) => invalid(inner),
+            None => AddressError(format!("it is not valid: {cause}")),
+        },
+        other => AddressError(format!("it is not valid: {other}")),
+    }
+}
+
+impl From<Target> for Address {
+    fn from(target: Target) -> Self {
+        let shown = target.to_string();
+        let Target { engine, host, port, user, password, database, tls } = target;
+        let login = match engine {
+            Engine::MySql => Login::MySql(Box::new(
+                MySqlConnectOptions::new()
+                    .host(&host)
+                    .port(port)
+                    .username(&user)
+                    .password(&password)
+                    .database(&database)
+                    .ssl_mode(if tls { MySqlSslMode::Required } else { MySqlSslMode::Disabled }),
+            )),
+            Engine::Postgres => Login::Postgres(Box::new(
+                PgConnectOptions::new_without_pgpass()
+                    .host(&host)
+                    .port(port)
+                    .username(&user)
+                    .password(&password)
+                    .database(&database)
+                    .ssl_mode(if tls { PgSslMode::Require } else { PgSslMode::Disable }),
+            )),
+        };
+        Self { login, user, shown }
+    }
+}
+
+// Not derived: a password is not to be printed.
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Address({:?} {}@{self})", self.engine(), self.user)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
 enum Connection {
     MySql(MySqlConnection),
     Postgres(PgConnection),
@@ -89,8 +262,7 @@ pub(crate) type Cells = Vec<Option<Vec<u8>>>;
 
 /// A server with one connection.
 pub struct Server {
-    /// Where it is.
-    pub(crate) target: Target,
+    address: Address,
     pub(crate) side: Side,
     timeout: Duration,
     connection: Connection,
@@ -98,7 +270,7 @@ pub struct Server {
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Server({} {:?})", self.side, self.target)
+        write!(f, "Server({} {:?})", self.side, self.address)
     }
 }
 
@@ -107,29 +279,33 @@ impl Server {
     ///
     /// # Errors
     /// [`Error::Connect`] after 10 s, or when the server refuses.
-    pub async fn connect(side: Side, target: Target, timeout: Duration) -> Result<Self, Error> {
-        let opened = match tokio::time::timeout(CONNECT, open(&target, timeout)).await {
+    pub async fn connect(side: Side, at: impl Into<Address>, timeout: Duration) -> Result<Self, Error> {
+        Self::open(side, at.into(), timeout).await
+    }
+
+    async fn open(side: Side, address: Address, timeout: Duration) -> Result<Self, Error> {
+        let opened = match tokio::time::timeout(CONNECT, open(&address, timeout)).await {
             Ok(opened) => opened,
             Err(_) => Err(sqlx::Error::Protocol(format!("no answer in {} s", CONNECT.as_secs()))),
         };
         let connection =
-            opened.map_err(|cause| Error::Connect { side, address: target.to_string(), cause })?;
-        Ok(Self { target, side, timeout, connection })
+            opened.map_err(|cause| Error::Connect { side, address: address.to_string(), cause })?;
+        Ok(Self { address, side, timeout, connection })
     }
 
     /// Makes a new connection in place of the present one.
     pub(crate) async fn reconnect(&mut self) -> Result<(), Error> {
-        *self = Self::connect(self.side, self.target.clone(), self.timeout).await?;
+        *self = self.another().await?;
         Ok(())
     }
 
     /// A second connection to the same database.
     pub(crate) async fn another(&self) -> Result<Self, Error> {
-        Self::connect(self.side, self.target.clone(), self.timeout).await
+        Self::open(self.side, self.address.clone(), self.timeout).await
     }
 
     pub(crate) fn engine(&self) -> Engine {
-        self.target.engine
+        self.address.engine()
     }
 
     /// The rows of a statement, as they come. A stream that is not read to its end leaves a connection that has to
@@ -139,7 +315,7 @@ impl Server {
         sql: String,
         what: &'a str,
     ) -> BoxStream<'a, Result<Cells, Error>> {
-        let (side, address) = (self.side, self.target.to_string());
+        let (side, address) = (self.side, self.address.to_string());
         let failed = move |cause| Error::Query { side, address: address.clone(), what: what.into(), cause };
         let sql = sqlx::raw_sql(AssertSqlSafe(sql));
         match &mut self.connection {
@@ -159,7 +335,7 @@ impl Server {
     where
         F: FnMut(Cells) + Send,
     {
-        let (limit, side, address) = (self.timeout + GRACE, self.side, self.target.to_string());
+        let (limit, side, address) = (self.timeout + GRACE, self.side, self.address.to_string());
         let read = async {
             let mut rows = self.stream(sql, what);
             while let Some(row) = rows.next().await {
@@ -188,23 +364,21 @@ impl Server {
 }
 
 /// Opens a connection and fixes the session's settings.
-fn open(target: &Target, timeout: Duration) -> BoxFuture<'_, Result<Connection, sqlx::Error>> {
+fn open(address: &Address, timeout: Duration) -> BoxFuture<'_, Result<Connection, sqlx::Error>> {
     Box::pin(async move {
-        match target.engine {
-            Engine::MySql => open_mysql(target, timeout).await.map(Connection::MySql),
-            Engine::Postgres => open_postgres(target, timeout).await.map(Connection::Postgres),
+        match &address.login {
+            Login::MySql(options) => open_mysql(options, timeout).await.map(Connection::MySql),
+            Login::Postgres(options) => open_postgres(options, timeout).await.map(Connection::Postgres),
         }
     })
 }
 
-async fn open_mysql(target: &Target, timeout: Duration) -> Result<MySqlConnection, sqlx::Error> {
-    let options = MySqlConnectOptions::new()
-        .host(&target.host)
-        .port(target.port)
-        .username(&target.user)
-        .password(&target.password)
-        .database(&target.database)
-        .ssl_mode(if target.tls { MySqlSslMode::Required } else { MySqlSslMode::Disabled })
+async fn open_mysql(
+    options: &MySqlConnectOptions,
+    timeout: Duration,
+) -> Result<MySqlConnection, sqlx::Error> {
+    let options = options
+        .clone()
         .charset("utf8mb4")
         .timezone(Some("+00:00".to_owned()))
         .pipes_as_concat(false)
@@ -234,16 +408,8 @@ async fn open_mysql(target: &Target, timeout: Duration) -> Result<MySqlConnectio
     Ok(connection)
 }
 
-async fn open_postgres(target: &Target, timeout: Duration) -> Result<PgConnection, sqlx::Error> {
-    let options = PgConnectOptions::new_without_pgpass()
-        .host(&target.host)
-        .port(target.port)
-        .username(&target.user)
-        .password(&target.password)
-        .database(&target.database)
-        .ssl_mode(if target.tls { PgSslMode::Require } else { PgSslMode::Disable })
-        .disable_statement_logging();
-    let mut connection = options.connect().await?;
+async fn open_postgres(options: &PgConnectOptions, timeout: Duration) -> Result<PgConnection, sqlx::Error> {
+    let mut connection = options.clone().disable_statement_logging().connect().await?;
     let settings = format!(
         "SET default_transaction_read_only = on; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; \
          SET IntervalStyle = 'iso_8601'; SET extra_float_digits = 3; SET bytea_output = 'hex'; \
@@ -269,4 +435,49 @@ fn postgres_cells(row: &sqlx::postgres::PgRow) -> Result<Cells, sqlx::Error> {
             Ok(row.try_get_unchecked::<Option<&str>, _>(index)?.map(|text| text.as_bytes().to_vec()))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_read_from_a_url_and_shown_without_its_password() {
+        for (url, shown, user) in [
+            ("mysql://u:hush@h/d", "h:3306/d", "u"),
+            ("mysql://u:hush@h:3307/d?ssl-mode=VERIFY_IDENTITY&ssl-ca=/ca.pem", "h:3307/d", "u"),
+            ("mysql://u:hush%2F%40@h/d%2Fe?socket=/run/s", "/run/s/d/e", "u"),
+            ("postgresql://u:hush@h/d?sslmode=verify-full&sslrootcert=/ca.pem", "h:5432/d", "u"),
+            ("postgres://h/d?user=u%40v&password=hush&port=5433&options[a]=b", "h:5433/d", "u@v"),
+        ] {
+            let address = Address::from_url(url).unwrap();
+            assert_eq!(address.to_string(), shown);
+            let debug = format!("{address:?}");
+            assert!(debug.contains(&format!(" {user}@{shown}")) && !debug.contains("hush"), "{debug}");
+        }
+    }
+
+    #[test]
+    fn a_url_that_is_no_address_is_refused_without_its_password() {
+        for (url, reason) in [
+            ("hush", "not a URL"),
+            ("hush://u:hush@h/d", "scheme is not known"),
+            ("mysql://u:hush@h", "names no database: write mysql://"),
+            ("postgres://u:hush@h/", "names no database: write postgres://"),
+            ("mysql://u:hush@h/d?ssl-mode=hardly", "not valid: unknown value \"hardly\" for `ssl_mode`"),
+            ("postgres://u:hush@h/d?sslmode=hardly", "not valid: unknown value \"hardly\" for `ssl_mode`"),
+            ("mysql://u:hush@h/d?ssl-mod=required", "option \"ssl-mod\" is not known"),
+            ("mysql://u:hush@h/d?charset=latin1", "option \"charset\" is not known, or has no place here"),
+            ("mysql://u:hush@h:port/d", "not valid: invalid port number"),
+            // A password that was not encoded looks like a port and a database.
+            ("mysql://u:1/hush@h/d", "as %2F"),
+            ("mysql://u:1?hush@h/d", "as %2F"),
+            ("mysql://u:1#hush@h/d", "as %2F"),
+            ("mysql://u:hu@h/d#sh", "as %2F"),
+        ] {
+            let refused = Address::from_url(url).unwrap_err().to_string();
+            assert!(refused.contains(reason), "{url}: {refused}");
+            assert!(!refused.contains("hush") && !refused.contains('\n'), "{url}: {refused}");
+        }
+    }
 }
