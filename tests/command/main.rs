@@ -1,9 +1,11 @@
-//! The built command on this machine, with real databases and the built step functions: drills, and a sandbox that an
-//! independent client drives.
+//! The built command on this machine, with real databases and the built step functions: drills, a sandbox that an
+//! independent client drives, and comparisons.
 //!
 //! Each run gets a folder for temporary files of its own, so that what it leaves behind is seen.
 
 #![expect(clippy::unwrap_used, reason = "tests say what failed by panicking")]
+
+mod diff;
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -11,6 +13,15 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// The built command.
+fn command() -> PathBuf {
+    // target/debug/deps/command-…: the binaries are two folders up.
+    let folder = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned();
+    let command = folder.join("causeway");
+    assert!(command.is_file(), "there is no {}: run `make build` first", command.display());
+    command
 }
 
 /// A run of the command.
@@ -23,12 +34,8 @@ struct Run {
 
 impl Run {
     fn start(arguments: &[&str]) -> Self {
-        // target/debug/deps/command-…: the binaries are two folders up.
-        let folder = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned();
-        let command = folder.join("causeway");
-        assert!(command.is_file(), "there is no {}: run `make build` first", command.display());
         let temporary = tempfile::tempdir().unwrap();
-        let mut child = Command::new(command)
+        let mut child = Command::new(command())
             .args(arguments)
             .current_dir(root())
             .env("TMPDIR", temporary.path())

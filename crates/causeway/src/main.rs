@@ -1,5 +1,6 @@
-//! The command: rehearse a failover, keep a sandbox running, check a recovery plan.
+//! The command: rehearse a failover, keep a sandbox running, check a recovery plan, compare two databases.
 
+mod diff;
 mod drill;
 mod plan;
 mod rig;
@@ -30,6 +31,8 @@ enum Command {
         #[command(subcommand)]
         command: plan::Command,
     },
+    /// Compare the tables of two databases, row by row
+    Diff(diff::Options),
 }
 
 /// Where the parts of a rehearsal are, and how fast AWS is.
@@ -62,6 +65,7 @@ async fn main() -> ExitCode {
         Command::Drill(options) => drill::run(options).await,
         Command::Sandbox(options) => sandbox_command::run(options).await,
         Command::Plan { command } => plan::run(&command),
+        Command::Diff(options) => diff::run(options).await,
     };
     match result {
         Ok(code) => code,

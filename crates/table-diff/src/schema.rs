@@ -141,7 +141,10 @@ pub async fn estimated_rows(server: &mut Server) -> Result<BTreeMap<Table, u64>,
             let mut row = row.into_iter();
             let schema = row.next().flatten().map(lossy);
             let name = row.next().flatten().map(lossy).unwrap_or_default();
-            (Table { schema, name }, row.next().flatten().and_then(|rows| lossy(rows).parse().ok()).unwrap_or(0))
+            (
+                Table { schema, name },
+                row.next().flatten().and_then(|rows| lossy(rows).parse().ok()).unwrap_or(0),
+            )
         })
         .collect())
 }

@@ -1,0 +1,235 @@
+//! `causeway diff`: compares the tables of two databases, row by row.
+//!
+//! The tables are listed once, at the start, and compared several at a time ([`work`]). What is found goes to a folder
+//! ([`output`]), from which a run that was killed, interrupted or cut off is gone on with. A person sees a bar and a
+//! table ([`show`]), a program the JSON of the [`summary`].
+//!
+//! Exit status: 0 when all tables are alike; 1 when rows differ, or a table is on one side only; 2 when a table could
+//! not be compared, or nothing could be, or it was interrupted. Passwords are never printed and never stored.
+
+mod output;
+mod show;
+mod summary;
+mod work;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use table_diff::{Address, Presence};
+
+use self::output::{Folder, Request};
+use self::show::Bar;
+use self::summary::{Summary, TableResult};
+use self::work::{Ended, Work, one_line};
+use crate::Error;
+
+const SOURCE: &str = "CAUSEWAY_SOURCE";
+const TARGET: &str = "CAUSEWAY_TARGET";
+
+/// Options of the comparison.
+// No Debug: the URLs may have passwords.
+#[derive(Args)]
+#[command(after_help = "\
+A URL is mysql://USER:PASSWORD@HOST:PORT/DATABASE or postgres://…; write / ? # @ and % in user, password and database as
+%2F %3F %23 %40 %25. For TLS, append ?ssl-mode=VERIFY_IDENTITY&ssl-ca=FILE (MySQL) or ?sslmode=verify-full&sslrootcert=FILE
+(PostgreSQL); ssl-cert and ssl-key, sslcert and sslkey name the client's own. Give the URLs in the environment to keep
+passwords out of the list of processes.
+
+Columns that only one side has, or that have another type there, are noted and not compared. Nothing is written to either
+database.
+
+Exit status: 0 when all tables are alike; 1 when rows differ, or a table is on one side only; 2 when a table could not be
+compared, or nothing could be.")]
+pub struct Options {
+    /// What is compared with
+    #[arg(long, value_name = "URL", env = SOURCE, hide_env_values = true)]
+    source: String,
+    /// What is compared
+    #[arg(long, value_name = "URL", env = TARGET, hide_env_values = true)]
+    target: String,
+    /// Compare this table only; may be repeated [default: every table]
+    #[arg(long = "table", value_name = "NAME")]
+    tables: Vec<String>,
+    /// Leave this table out; may be repeated
+    #[arg(long, value_name = "NAME")]
+    exclude: Vec<String>,
+    /// How many tables are compared at once; each uses one connection to either server, without a key two
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=32))]
+    connections: u8,
+    /// Folder for summary.json, and the rows that differ in a TABLE.jsonl each [default: rows are only counted]
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    output: Option<PathBuf>,
+    /// How the summary is printed
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Go on with the run whose output folder this is, with the same source, target and tables
+    #[arg(long, value_name = "DIR")]
+    resume: Option<PathBuf>,
+    /// How long a statement may take, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    statement_timeout: u32,
+    // A URL without its option: the parser's own refusal would print it, with the password.
+    #[arg(hide = true)]
+    stray: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// What is in summary.json
+    Json,
+}
+
+/// Runs the command.
+pub async fn run(options: Options) -> Result<ExitCode, Error> {
+    if !options.stray.is_empty() {
+        return Err("there is an argument without an option: databases are named with --source and --target, tables with --table".into());
+    }
+    let (source, target) = (address(&options.source, "source")?, address(&options.target, "target")?);
+    if source.engine() != target.engine() {
+        return Err("one side is MySQL and the other PostgreSQL: they can't be compared".into());
+    }
+    let request = Request {
+        source: source.to_string(),
+        target: target.to_string(),
+        tables: options.tables.iter().cloned().collect(),
+        exclude: options.exclude.iter().cloned().collect(),
+    };
+    let mut known = None;
+    if let Some(path) = &options.resume {
+        let (folder, run) = Folder::resume(path, &request)?;
+        if let Some(summary) = folder.summary()?.filter(|summary| summary.exit_status() < 2) {
+            folder.clean(&summary, &run.listed)?;
+            return options.print(&summary);
+        }
+        known = Some((folder, run.listed));
+    } else if let Some(path) = &options.output {
+        Folder::check_unoccupied(path)?;
+    }
+
+    let mut work = Work {
+        source,
+        target,
+        timeout: Duration::from_secs(options.statement_timeout.into()),
+        folder: None,
+        queue: Mutex::default(),
+        estimates: BTreeMap::new(),
+        bar: Bar::hidden(),
+        stop: AtomicBool::new(false),
+    };
+    let asked = |error: table_diff::Error| one_line(&error);
+    let mut first = work.connect().await.map_err(asked)?;
+    let listed = if let Some((folder, listed)) = known {
+        work.folder = Some(folder);
+        listed
+    } else {
+        let listing =
+            table_diff::list_tables(&mut first.0, &mut first.1, &options.tables, &options.exclude).await;
+        let mut listed = listing.map_err(asked)?;
+        if listed.is_empty() {
+            return Err("there is no table to compare: neither side has one, or lets its user see one".into());
+        }
+        listed.sort_by_key(|listed| listed.table.to_string());
+        if let Some(path) = &options.output {
+            work.folder = Some(Folder::create(path, &request, &listed)?);
+        }
+        listed
+    };
+    let tables = listed.iter().filter(|listed| listed.presence == Presence::Both);
+    let tables = tables.map(|listed| listed.table.clone()).collect::<VecDeque<_>>();
+    if options.format == Format::Text && std::io::stderr().is_terminal() {
+        work.estimates = table_diff::estimated_rows(&mut first.0).await.map_err(asked)?;
+        let rows = tables.iter().filter_map(|table| work.estimates.get(table)).sum();
+        work.bar = Bar::start(tables.len(), rows);
+    }
+    let connections = usize::from(options.connections).min(tables.len());
+    work.queue = Mutex::new(tables);
+    let work = Arc::new(work);
+    let ended = work.run(connections, first).await;
+    work.bar.end();
+    let compared = match ended {
+        Ended::Done(compared) => compared,
+        Ended::Interrupted => return Err(options.rest("interrupted", &request).into()),
+        Ended::Failed(reason) => return Err(options.rest(&reason, &request).into()),
+    };
+    let mut results = listed.iter().filter_map(TableResult::not_compared).chain(compared).collect::<Vec<_>>();
+    results.sort_by(|a, b| a.table.cmp(&b.table));
+    let summary = Summary { tables: results, source: request.source, target: request.target };
+    if let Some(folder) = &work.folder {
+        folder.finish(&summary, &listed)?;
+    }
+    options.print(&summary)
+}
+
+fn address(url: &str, side: &str) -> Result<Address, String> {
+    Address::from_url(url).map_err(|error| format!("the URL of the {side} can't be used: {error}"))
+}
+
+impl Options {
+    /// Prints the summary; the exit status that it gives.
+    fn print(&self, summary: &Summary) -> Result<ExitCode, Error> {
+        let text = match self.format {
+            Format::Json => summary.json()?,
+            Format::Text => {
+                let terminal = std::io::stdout().is_terminal();
+                let mut text = show::text(summary, terminal.then(textwrap::termwidth));
+                if let Some(path) = self.output.as_ref().or(self.resume.as_ref()) {
+                    let different = summary.count(summary::Status::Different);
+                    let rows = match different {
+                        0 => String::new(),
+                        1 => "; the rows that differ are in the TABLE.jsonl beside it".to_owned(),
+                        _ => format!("; the rows that differ are in {different} files TABLE.jsonl beside it"),
+                    };
+                    text += &format!("\nfiles  {}{rows}\n", path.join("summary.json").display());
+                }
+                text
+            }
+        };
+        let mut stdout = std::io::stdout().lock();
+        stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush())
+            .map_err(|error| format!("can't print the summary: {error}"))?;
+        Ok(ExitCode::from(summary.exit_status()))
+    }
+
+    /// Why it did not come to its end, and what to do about it.
+    fn rest(&self, reason: &str, request: &Request) -> String {
+        let Some(path) = self.output.as_ref().or(self.resume.as_ref()) else {
+            return format!("{reason}; nothing is kept: with --output, a run can be gone on with");
+        };
+        let mut command = "causeway diff".to_owned();
+        for (option, variable, url) in
+            [("--source", SOURCE, &self.source), ("--target", TARGET, &self.target)]
+        {
+            // Never the URL itself, for its password.
+            if std::env::var(variable).ok().as_ref() != Some(url) {
+                command += &format!(" {option} URL");
+            }
+        }
+        for (option, tables) in [("--table", &request.tables), ("--exclude", &request.exclude)] {
+            for table in tables {
+                command += &format!(" {option} {}", quoted(table));
+            }
+        }
+        let path = quoted(&path.display().to_string());
+        format!("{reason}; what was found is kept, go on with: {command} --resume {path}")
+    }
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "_-./:=@%+,".contains(character);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
