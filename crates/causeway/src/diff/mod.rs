@@ -14,7 +14,7 @@ mod work;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -25,7 +25,7 @@ use table_diff::{Address, Presence};
 
 use self::output::{Folder, Request};
 use self::show::Bar;
-use self::summary::{Summary, TableResult};
+use self::summary::{Status, Summary, TableResult};
 use self::work::{Ended, Work, one_line};
 use crate::Error;
 
@@ -36,16 +36,18 @@ const TARGET: &str = "CAUSEWAY_TARGET";
 // No Debug: the URLs may have passwords.
 #[derive(Args)]
 #[command(after_help = "\
-A URL is mysql://USER:PASSWORD@HOST:PORT/DATABASE or postgres://…; write / ? # @ and % in user, password and database as
-%2F %3F %23 %40 %25. For TLS, append ?ssl-mode=VERIFY_IDENTITY&ssl-ca=FILE (MySQL) or ?sslmode=verify-full&sslrootcert=FILE
-(PostgreSQL); ssl-cert and ssl-key, sslcert and sslkey name the client's own. Give the URLs in the environment to keep
-passwords out of the list of processes.
+A URL is mysql://USER:PASSWORD@HOST:PORT/DATABASE or postgres://…; in user, password and
+database, write / ? # @ and % as %2F %3F %23 %40 and %25. In the environment, passwords stay
+out of the list of processes. For TLS, append ?ssl-mode=VERIFY_IDENTITY&ssl-ca=FILE (MySQL)
+or ?sslmode=verify-full&sslrootcert=FILE (PostgreSQL); ssl-cert and ssl-key, or sslcert and
+sslkey, name the client's own certificate.
 
-Columns that only one side has, or that have another type there, are noted and not compared. Nothing is written to either
-database.
+A table uses one connection to either server at a time, one without a key two. Columns that
+only one side has, or that have another type there, are noted and not compared. Nothing is
+written to either database.
 
-Exit status: 0 when all tables are alike; 1 when rows differ, or a table is on one side only; 2 when a table could not be
-compared, or nothing could be.")]
+Exit status: 0 when all tables are alike; 1 when rows differ, or a table is on one side
+only; 2 when a table could not be compared, or nothing could be.")]
 pub struct Options {
     /// What is compared with
     #[arg(long, value_name = "URL", env = SOURCE, hide_env_values = true)]
@@ -59,16 +61,16 @@ pub struct Options {
     /// Leave this table out; may be repeated
     #[arg(long, value_name = "NAME")]
     exclude: Vec<String>,
-    /// How many tables are compared at once; each uses one connection to either server, without a key two
+    /// How many tables are compared at once
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=32))]
     connections: u8,
-    /// Folder for summary.json, and the rows that differ in a TABLE.jsonl each [default: rows are only counted]
+    /// Folder for summary.json and the rows that differ; without it they are only counted
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     output: Option<PathBuf>,
-    /// How the summary is printed
+    /// How the summary is printed; json is what summary.json has
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Go on with the run whose output folder this is, with the same source, target and tables
+    /// Go on with the run that wrote this folder; source, target and tables as before
     #[arg(long, value_name = "DIR")]
     resume: Option<PathBuf>,
     /// How long a statement may take, in seconds
@@ -81,9 +83,7 @@ pub struct Options {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people
     Text,
-    /// What is in summary.json
     Json,
 }
 
@@ -107,7 +107,7 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
         let (folder, run) = Folder::resume(path, &request)?;
         if let Some(summary) = folder.summary()?.filter(|summary| summary.exit_status() < 2) {
             folder.clean(&summary, &run.listed)?;
-            return options.print(&summary);
+            return options.print(&summary, &request);
         }
         known = Some((folder, run.listed));
     } else if let Some(path) = &options.output {
@@ -161,11 +161,11 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
     };
     let mut results = listed.iter().filter_map(TableResult::not_compared).chain(compared).collect::<Vec<_>>();
     results.sort_by(|a, b| a.table.cmp(&b.table));
-    let summary = Summary { tables: results, source: request.source, target: request.target };
+    let summary = Summary { tables: results, source: request.source.clone(), target: request.target.clone() };
     if let Some(folder) = &work.folder {
         folder.finish(&summary, &listed)?;
     }
-    options.print(&summary)
+    options.print(&summary, &request)
 }
 
 fn address(url: &str, side: &str) -> Result<Address, String> {
@@ -173,21 +173,23 @@ fn address(url: &str, side: &str) -> Result<Address, String> {
 }
 
 impl Options {
-    /// Prints the summary; the exit status that it gives.
-    fn print(&self, summary: &Summary) -> Result<ExitCode, Error> {
+    /// Prints the summary; gives its exit status.
+    fn print(&self, summary: &Summary, request: &Request) -> Result<ExitCode, Error> {
         let text = match self.format {
             Format::Json => summary.json()?,
             Format::Text => {
                 let terminal = std::io::stdout().is_terminal();
                 let mut text = show::text(summary, terminal.then(textwrap::termwidth));
                 if let Some(path) = self.output.as_ref().or(self.resume.as_ref()) {
-                    let different = summary.count(summary::Status::Different);
-                    let rows = match different {
-                        0 => String::new(),
-                        1 => "; the rows that differ are in the TABLE.jsonl beside it".to_owned(),
-                        _ => format!("; the rows that differ are in {different} files TABLE.jsonl beside it"),
+                    let rows = match summary.count(Status::Different) {
+                        0 => "",
+                        _ => "; beside it a TABLE.jsonl for each table that is different",
                     };
                     text += &format!("\nfiles  {}{rows}\n", path.join("summary.json").display());
+                    if summary.count(Status::Error) > 0 {
+                        let command = self.resume_command(path, request);
+                        text += &format!("again  {command}  (only the tables in error)\n");
+                    }
                 }
                 text
             }
@@ -202,9 +204,16 @@ impl Options {
 
     /// Why it did not come to its end, and what to do about it.
     fn rest(&self, reason: &str, request: &Request) -> String {
-        let Some(path) = self.output.as_ref().or(self.resume.as_ref()) else {
-            return format!("{reason}; nothing is kept: with --output, a run can be gone on with");
-        };
+        match self.output.as_ref().or(self.resume.as_ref()) {
+            None => format!("{reason}; nothing is kept: with --output, a run can be gone on with"),
+            Some(path) => {
+                let command = self.resume_command(path, request);
+                format!("{reason}; what was found is kept, go on with: {command}")
+            }
+        }
+    }
+
+    fn resume_command(&self, path: &Path, request: &Request) -> String {
         let mut command = "causeway diff".to_owned();
         for (option, variable, url) in
             [("--source", SOURCE, &self.source), ("--target", TARGET, &self.target)]
@@ -219,8 +228,7 @@ impl Options {
                 command += &format!(" {option} {}", quoted(table));
             }
         }
-        let path = quoted(&path.display().to_string());
-        format!("{reason}; what was found is kept, go on with: {command} --resume {path}")
+        command + " --resume " + &quoted(&path.display().to_string())
     }
 }
 

@@ -34,7 +34,7 @@ use super::summary::{Status, Summary, TableResult};
 use crate::Error;
 
 /// How long found rows may wait for the state that counts them: as much is done again after a kill.
-const SAVE: Duration = Duration::from_secs(1);
+const SAVE: Duration = Duration::from_millis(250);
 /// Bytes of a file's name, without its endings; file systems allow 255.
 const NAME: usize = 200;
 

@@ -93,15 +93,15 @@ const HEADS: [&str; 8] =
 /// The summary as a table, then notes and errors. What is wider than `width` columns is broken, if there is one.
 pub fn text(summary: &Summary, width: Option<usize>) -> String {
     let rows: Vec<[String; 8]> = summary.tables.iter().map(cells).collect();
-    let widest = |column: usize| {
-        let widths = rows.iter().map(|row| display_width(&row[column]));
+    let widest = |column: usize, most: usize| {
+        let widths = rows.iter().map(|row| display_width(&row[column])).filter(|&width| width <= most);
         widths.chain([display_width(HEADS[column])]).max().unwrap_or_default()
     };
-    let mut widths: [usize; 8] = std::array::from_fn(widest);
-    let others = widths[1..].iter().map(|width| width + 2).sum::<usize>();
+    let mut widths: [usize; 8] = std::array::from_fn(|column| widest(column, usize::MAX));
     if let Some(width) = width {
         // A name that would push the numbers over the edge gets a line of its own.
-        widths[0] = widths[0].min(width.saturating_sub(others).max(16));
+        let others = widths[1..].iter().map(|width| width + 2).sum::<usize>();
+        widths[0] = widest(0, width.saturating_sub(others));
     }
     let mut text = format!("{} (source) and {} (target)\n\n", plain(&summary.source), plain(&summary.target));
     let mut line = |cells: &[String; 8]| {
@@ -234,13 +234,13 @@ mod tests {
         let expected = "\
 a:1/d (source) and b:1/d (target)
 
-table               status       rows source  rows target  missing  changed  extra  seconds
-orders              alike          1,234,567    1,234,567        0        0      0      1.3
-語\\u{1b}[2J         different              5            5        0    1,234      0      1.3
-old                 source only            –            –        –        –      –      0.0
+table        status       rows source  rows target  missing  changed  extra  seconds
+orders       alike          1,234,567    1,234,567        0        0      0      1.3
+語\\u{1b}[2J  different              5            5        0    1,234      0      1.3
+old          source only            –            –        –        –      –      0.0
 a name that is too long for the column that names have here
-                    alike                  5            5        0        0      0      1.3
-x                   error                  –            –        –        –      –      0.0
+             alike                  5            5        0        0      0      1.3
+x            error                  –            –        –        –      –      0.0
 
 5 tables: 2 alike, 1 different, 1 in the source only, 1 in error
 
