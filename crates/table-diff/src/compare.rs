@@ -35,7 +35,7 @@ pub struct Options {
     pub inspect_rows: u64,
     /// Bytes of differing rows at most that are held, unless one row has more.
     pub fetch_bytes: u64,
-    /// Rows of a chunk on average, where a table is scanned; a power of two.
+    /// Rows of a chunk on average, where a table is scanned.
     pub spread: u64,
     /// Sums of MD5 instead of CRC: no scan, see the crate's documentation. Twice the time and more.
     pub strong: bool,
@@ -45,7 +45,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             first_rows: 10_000,
-            chunk_rows: 200_000,
+            chunk_rows: 1_000_000,
             inspect_rows: 5_000,
             fetch_bytes: 4 * 1024 * 1024,
             spread: 32,

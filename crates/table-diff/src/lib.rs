@@ -1,21 +1,29 @@
 //! Compares the tables of two databases: two servers in, differences out. Knows no AWS and no runbook.
 //!
 //! # How a table is compared
-//! By a key that both sides have: the primary key, else a unique index over columns that can't be null. The table is
-//! cut into ranges of the key, and both servers sum up the same range at once, where the data is. Only where the sums
-//! differ is the range looked into: both sides stream key and hash of each row, and the rows that differ are fetched
-//! whole. Differences are looked at again before they are believed: the rows are fetched by new statements, and a row
-//! that is the same by then was only in flight. A table without such a key is compared as a multiset, see
-//! [`compare_table`]: how often each row occurs on either side.
+//! By a key that both sides have: the primary key, else a unique index over columns that can't be null. On MySQL's
+//! family both servers walk the key's index at once, sum up as they go, and say where a chunk ends by the rows
+//! themselves, some 32 rows each: one pass finds every difference to within a chunk (`scan`). Where that can't be
+//! (PostgreSQL, orders that differ between the sides, [`Options::strong`]), the table is cut into ranges of the key, and
+//! both servers sum up the same range at once (`keyed`). Only what differs is looked into: both sides send key and hash
+//! of each row, and the rows that differ are fetched whole. That is a second look: a row that is the same by then was
+//! only in flight. A table without such a key is compared as a multiset, see [`compare_table`]: how often each row
+//! occurs on either side.
 //!
-//! # Why the sum does not cancel
-//! Each row gives 64 bits of the MD5 of its canonical text, its key included, and a range gives the count and the
-//! **sum** of these numbers, exact (`DECIMAL`, `numeric`: no overflow). Two rows changed in the same way, two rows
-//! swapped, a change undone in another row: each changes other, unrelated summands, because the key is part of what
-//! is hashed. (A XOR or sum of CRCs cancels there, because CRCs are linear.) For changes that were not made to fool
-//! MD5, the difference of two sums is that of independent uniform numbers: a range that differs goes unseen with a
-//! probability of at most 2⁻⁶⁴. Rows inside a range are compared by all 128 bits. It is no defence against somebody
-//! who constructs collisions.
+//! # Why the sums do not cancel
+//! A CRC is linear: two rows changed in the same way change a XOR of CRCs twice, that is not at all, and rows that are
+//! swapped change a plain sum by nothing. So what is summed is no CRC.
+//!
+//! - **Scan:** each row adds the upper half of `c · (c >> 2)`, where `c` is the CRC-32 of all its values with the key
+//!   among them: a product is not linear, so what one row's change adds depends on the rest of the row, and the same
+//!   change in another row adds something else. One changed row goes unseen when its CRC stays the same, 2⁻³² for
+//!   changes that were not made for it (never when they are within 32 bits in a row), or when the two products have the
+//!   same upper half, below 2⁻²⁹; several in one chunk, when their sums cancel by chance, about as rarely. Of some five
+//!   hundred million differences one is missed.
+//! - **[`Options::strong`]:** 64 bits of the MD5 of the row, summed exactly (`DECIMAL`, `numeric`: no overflow), and all 128
+//!   bits where a range is looked into: 2⁻⁶⁴ for a range. Twice the time and more.
+//!
+//! Neither is a defence against somebody who constructs collisions.
 //!
 //! # Why the canonical text is exact
 //! The columns' texts are joined so that their boundaries can't move: `N` for NULL, else the length, a `#` and the
@@ -32,7 +40,8 @@
 //! can't serve it, but never wrong. Inside a range rows are matched by the exact bytes of their key.
 //!
 //! # Memory
-//! A range is at most [`Options::chunk_rows`] rows where it is only summed. It is looked into when it has at most
+//! A pass, and a range that is only summed, is at most [`Options::chunk_rows`] rows; of a pass some 200 bytes for each
+//! chunk are held. A range is looked into when it has at most
 //! [`Options::inspect_rows`] rows, and fetched when the rows that differ have at most [`Options::fetch_bytes`]; else it
 //! is cut smaller, if need be to one row. So memory is bounded by these numbers, or by the one largest row.
 //!

@@ -117,7 +117,7 @@ pub(crate) async fn by_scan<S: Sink, F: Fn() -> bool + Send + Sync>(
                 if begun.elapsed() > SLOW {
                     limit = (limit / 2).max(1);
                 } else if begun.elapsed() < FAST {
-                    limit = (limit * 2).min(most.max(limit));
+                    limit = (limit * 4).min(most.max(limit));
                 }
             }
             Err(error) => {

@@ -78,10 +78,8 @@ pub(crate) struct Statements {
     scan: Option<(String, String)>,
 }
 
-/// What a row is cut by in a scan: the row's CRC with these low bits off ends a chunk.
-///
-/// The state of a chunk is the count of its rows, times this, and the sum of their mixed CRCs below 2³² each: exact up to
-/// 2¹² rows, which a chunk never has by chance.
+/// What a row adds to the state of its chunk, beside its mixed CRC, which is below 2³²: so a state holds both the count
+/// of rows and their sum, up to 2¹² rows. A chunk of more comes about by chance never, and then counts too many.
 pub(crate) const ROW: u64 = 1 << 44;
 
 /// How a pair of columns enters the text whose CRC a scan takes: the same way on both sides.
@@ -94,68 +92,75 @@ pub(crate) struct Piece {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
-    /// Digits and the like, without a `#`.
-    Bounded,
-    /// Long: its CRC, which is digits.
+    /// Digits and the like.
+    Digits,
+    /// Long: its CRC and its length, which are digits.
     Crc,
-    /// Text or bytes.
-    Free,
+    Text,
+    Bytes,
 }
 
 impl Piece {
     pub(crate) fn of(left: &Column, right: &Column) -> Self {
-        let bounded = |kind| matches!(kind, Kind::Integer | Kind::Decimal | Kind::Float | Kind::Moment);
-        let form = if bounded(left.kind) && bounded(right.kind) {
-            Form::Bounded
-        } else if left.wide || right.wide || left.kind == Kind::Other || right.kind == Kind::Other {
+        let both = |of: fn(Kind) -> bool| of(left.kind) && of(right.kind);
+        let form = if both(|kind| matches!(kind, Kind::Integer | Kind::Decimal | Kind::Float | Kind::Moment))
+        {
+            Form::Digits
+        } else if left.wide || right.wide {
             Form::Crc
+        } else if both(|kind| kind == Kind::Text) {
+            Form::Text
         } else {
-            Form::Free
+            Form::Bytes
         };
         Self { nullable: left.nullable || right.nullable, form }
     }
 }
 
-/// The CRC of a row.
+/// The CRC of a row: of its values, joined so that their boundaries can't move.
 ///
-/// The text is joined with `#`. What may hold a `#` comes last, and the lengths of all of these but the last come before,
-/// so that no boundary can move. `CONCAT_WS` leaves a NULL out: where one is possible, it is written as `N`, which
-/// neither digits nor a length are.
+/// UTF-8 has no byte `FF` and no `FE`: the one separates, the other is a NULL text (`CONCAT_WS` leaves a NULL out, which
+/// is as clear for the last). Digits come first, with a letter for NULL; then texts; then bytes, which may hold anything
+/// and whose lengths stand among the digits, but for the last.
 fn row_crc(columns: &[Column], compared: &[(usize, bool)], pieces: &[Piece]) -> String {
-    let (mut first, mut free) = (Vec::new(), Vec::new());
-    for (&(index, _), piece) in compared.iter().zip(pieces) {
+    let (mut digits, mut texts, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
+    let or_none = |value: String, nullable| if nullable { format!("COALESCE({value}, 'N')") } else { value };
+    for (&(index, _), &Piece { nullable, form }) in compared.iter().zip(pieces) {
         let column = &columns[index];
         let value = match column.kind {
             // The number itself; `canonical` would only say in other words how it becomes text.
             Kind::Integer | Kind::Decimal | Kind::Moment => column.order.clone(),
-            Kind::Float => column.canonical.clone(),
             // Joined with a binary separator, text is taken as its bytes.
             Kind::Text if UTF8.iter().any(|start| column.collation.starts_with(start)) => {
                 column.order.clone()
             }
             _ => column.canonical.clone(),
         };
-        match piece.form {
-            Form::Free => free.push((value, piece.nullable)),
-            Form::Bounded if piece.nullable => first.push(format!("COALESCE({value}, 'N')")),
-            Form::Bounded => first.push(value),
-            Form::Crc if piece.nullable => {
-                first.push(format!("COALESCE(CRC32({value}), 'N'), COALESCE(LENGTH({value}), 'N')"));
+        match form {
+            Form::Digits => digits.push(or_none(value, nullable)),
+            Form::Crc => {
+                digits.push(or_none(format!("LENGTH({value})"), nullable));
+                digits.push(or_none(format!("CRC32({value})"), nullable));
             }
-            Form::Crc => first.push(format!("CRC32({value}), LENGTH({value})")),
+            Form::Text => texts.push((nullable, value)),
+            Form::Bytes => bytes.push((nullable, value)),
         }
     }
-    let last = free.len().saturating_sub(1);
-    for (value, nullable) in &free[..last] {
-        let length = format!("LENGTH({value})");
-        first.push(if *nullable { format!("COALESCE({length}, 'N')") } else { length });
+    // Where only the last may be NULL, none has to be written.
+    texts.sort_by_key(|(nullable, _)| *nullable);
+    let last = if bytes.is_empty() { texts.len().saturating_sub(1) } else { texts.len() };
+    for (number, (nullable, value)) in texts.iter_mut().enumerate() {
+        if *nullable && number < last {
+            *value = format!("COALESCE({value}, UNHEX('FE'))");
+        }
     }
-    first.extend(free.into_iter().map(|(value, _)| value));
-    format!("CRC32(CONCAT_WS(_binary'#', {}))", first.join(", "))
+    for (nullable, value) in bytes.iter().rev().skip(1).rev() {
+        digits.push(or_none(format!("LENGTH({value})"), *nullable));
+    }
+    digits.extend(texts.into_iter().chain(bytes).map(|(_, value)| value));
+    format!("CRC32(CONCAT_WS(UNHEX('FF'), {}))", digits.join(", "))
 }
 
-/// The largest prime below 2³².
-const PRIME: u64 = 4_294_967_291;
 /// Collations of character sets whose bytes are those of UTF-8.
 const UTF8: [&str; 4] = ["utf8mb4_", "utf8mb3_", "utf8_", "ascii_"];
 
@@ -238,16 +243,24 @@ impl Statements {
         let (crc, index) =
             self.scan.as_ref().map_or(("0", ""), |(crc, index)| (crc.as_str(), index.as_str()));
         let order = self.key.iter().map(|part| part.order.as_str()).collect::<Vec<_>>().join(", ");
-        // IF: the assignments come first, and once for each row.
+        // As short as can be, for it is asked of each row.
+        let after = match low.map(|key| self.literals(key)).transpose()? {
+            Some(values) => {
+                let columns = self.key.iter().map(|part| part.order.as_str()).collect::<Vec<_>>();
+                beyond(&columns, &values, ">", ">")
+            }
+            None => "1 = 1".to_owned(),
+        };
+        // A CRC times itself is no linear function of it any more; see the crate's documentation.
         Ok(format!(
             "SELECT {}, CAST(@causeway_sum AS CHAR), @causeway_sum := 0 FROM {} FORCE INDEX ({index}) \
-             WHERE {} AND IF((@causeway_sum := @causeway_sum + {ROW} + \
-             ((@causeway_row := {crc}) * (@causeway_row >> 2)) % {PRIME}) IS NULL, 1, @causeway_row & {} = 0) \
+             WHERE {} AND (@causeway_sum := @causeway_sum + {ROW} + \
+             ((@causeway_row := {crc}) * (@causeway_row >> 2) >> 30)) AND @causeway_row < {} \
              ORDER BY {order} LIMIT {limit}",
             self.key_select(),
             self.from,
-            self.range(low, None)?,
-            spread.next_power_of_two() - 1,
+            after,
+            (1_u64 << 32) / spread.max(1),
         ))
     }
 
@@ -256,14 +269,15 @@ impl Statements {
         Ok(format!("EXPLAIN {}", self.chunks(None, spread, 1_000_000)?))
     }
 
-    /// The number of its range, then key, hash and size of each row of these ranges.
+    /// The number of its range, then key, CRC and size of each row of these ranges.
     pub(crate) fn digests_of(&self, ranges: &[(Option<&Key>, Option<&Key>)]) -> Result<String, Error> {
+        let crc = self.scan.as_ref().map_or("0", |(crc, _)| crc.as_str());
         let selects = ranges.iter().enumerate().map(|(number, (low, high))| {
             Ok(format!(
                 "(SELECT {}, {}, {}, {} FROM {} WHERE {})",
                 self.as_text(&number.to_string()),
                 self.key_select(),
-                self.hash,
+                self.as_text(crc),
                 self.as_text(&self.size),
                 self.from,
                 self.range(*low, *high)?
