@@ -44,11 +44,11 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            first_rows: 10_000,
+            first_rows: 50_000,
             chunk_rows: 1_000_000,
             inspect_rows: 5_000,
             fetch_bytes: 4 * 1024 * 1024,
-            spread: 32,
+            spread: 24,
             strong: false,
         }
     }

@@ -54,6 +54,9 @@ pub(crate) fn unhex(text: &[u8]) -> Option<Vec<u8>> {
     text.chunks(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
 }
 
+/// How many ranges one SELECT looks for.
+const TOGETHER: usize = 16;
+
 /// A key: the canonical bytes of its columns.
 pub(crate) type Key = Vec<Vec<u8>>;
 
@@ -190,12 +193,22 @@ impl Statements {
             Engine::MySql => (format!("MD5(CONCAT_WS('#', {}))", parts.join(", ")), "LENGTH"),
             Engine::Postgres => (format!("md5({})", parts.join(" || '#' || ")), "octet_length"),
         };
-        let sizes = columns.iter().map(|column| match column.kind {
-            Kind::Text | Kind::Bytes | Kind::Hex | Kind::Other => {
-                format!("COALESCE({length}({}), 0) + 32", column.canonical)
+        // Asked of each row that is looked into: measured only where it can be much.
+        let mut fixed = 0;
+        let mut sizes = Vec::new();
+        for column in columns {
+            match (column.kind, declared_length(&column.type_text)) {
+                (Kind::Text | Kind::Bytes, Some(most)) if engine == Engine::MySql && most <= 255 => {
+                    fixed += most + 32
+                }
+                (Kind::Text | Kind::Bytes | Kind::Hex | Kind::Other, _) => {
+                    fixed += 32;
+                    sizes.push(format!("COALESCE({length}({}), 0)", column.canonical));
+                }
+                _ => fixed += 32,
             }
-            _ => "32".to_owned(),
-        });
+        }
+        sizes.push(fixed.to_string());
         let key_parts = key.iter().map(|&(index, native)| {
             let column = &columns[index];
             let native = if native { column.native } else { Native::None };
@@ -212,7 +225,7 @@ impl Statements {
             from: format!("{} AS t", table.quoted(engine)),
             select: columns.iter().map(|column| column.canonical.as_str()).collect::<Vec<_>>().join(", "),
             hash,
-            size: sizes.collect::<Vec<_>>().join(" + "),
+            size: sizes.join(" + "),
             key: key_parts.collect(),
             key_index: key.iter().map(|&(index, _)| index).collect(),
             compared: compared.iter().map(|&(index, _)| index).collect(),
@@ -269,18 +282,34 @@ impl Statements {
         Ok(format!("EXPLAIN {}", self.chunks(None, spread, 1_000_000)?))
     }
 
-    /// The number of its range, then key, CRC and size of each row of these ranges.
+    /// The number of its range, then key, CRC and size of each row of these ranges, which follow each other.
+    ///
+    /// A SELECT for each would cost more than its rows, and one for all would compare each row with each range.
     pub(crate) fn digests_of(&self, ranges: &[(Option<&Key>, Option<&Key>)]) -> Result<String, Error> {
         let crc = self.scan.as_ref().map_or("0", |(crc, _)| crc.as_str());
-        let selects = ranges.iter().enumerate().map(|(number, (low, high))| {
+        let columns = self.key.iter().map(|part| part.order.as_str()).collect::<Vec<_>>();
+        let selects = ranges.chunks(TOGETHER).enumerate().map(|(group, ranges)| {
+            let mut conditions = Vec::new();
+            let mut cases = String::new();
+            let first = group * TOGETHER;
+            for (number, (low, high)) in ranges.iter().enumerate() {
+                conditions.push(format!("({})", self.range(*low, *high)?));
+                if let Some(high) = high.filter(|_| number + 1 < ranges.len()) {
+                    let within = beyond(&columns, &self.literals(high)?, "<", "<=");
+                    cases.push_str(&format!("WHEN {within} THEN {} ", first + number));
+                }
+            }
+            let last = first + ranges.len() - 1;
+            let number =
+                if cases.is_empty() { last.to_string() } else { format!("CASE {cases}ELSE {last} END") };
             Ok(format!(
                 "(SELECT {}, {}, {}, {} FROM {} WHERE {})",
-                self.as_text(&number.to_string()),
+                self.as_text(&number),
                 self.key_select(),
                 self.as_text(crc),
                 self.as_text(&self.size),
                 self.from,
-                self.range(*low, *high)?
+                conditions.join(" OR ")
             ))
         });
         Ok(selects.collect::<Result<Vec<_>, Error>>()?.join(" UNION ALL "))
@@ -459,6 +488,11 @@ fn beyond(columns: &[&str], values: &[String], compare: &str, last: &str) -> Str
         }
         _ => "1 = 1".to_owned(),
     }
+}
+
+/// The length in a type's text, such as that of `varchar(120)`.
+fn declared_length(type_text: &str) -> Option<u64> {
+    type_text.split_once('(')?.1.split_once(')')?.0.parse().ok()
 }
 
 /// A column's part of the text that is hashed.
