@@ -23,7 +23,7 @@ build: ## build the command and the step functions for this machine
 	@cargo build --workspace --bins
 
 test: ## run every test; needs no other command first
-	@tests/setup.sh mariadb python
+	@tests/setup.sh mariadb mysql python
 	@cargo build --workspace --bins
 	@cargo test --workspace
 

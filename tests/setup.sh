@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Installs what a rehearsal, the tests and the checks need and the machine lacks: MariaDB's server and clients, and a
 # Python environment of its own (target/python) with boto3 and cfn-lint.
+# `mysql` is MySQL itself, which Debian has in unstable only: unpacked into target/mysql with the libraries it needs, it
+# touches nothing of the system. Tests skip it, and say so, where it can't be had.
 # Changes nothing that is there already. Says what to do where it can't install.
-#   setup.sh mariadb | python
+#   setup.sh mariadb | mysql | python
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -43,9 +45,52 @@ python() {
   cp tests/requirements.txt "$environment/installed"
 }
 
+mysql() {
+  local folder=target/mysql
+  if [ -x "$folder/root/usr/sbin/mysqld" ]; then
+    return
+  fi
+  if ! { [ "$(uname -m)" = x86_64 ] && command -v apt-get >/dev/null && unpack_mysql "$folder"; }; then
+    rm -rf "$folder"
+    echo "setup: MySQL can't be had here (see target/mysql.log): its tests are skipped" >&2
+  fi
+}
+
+unpack_mysql() { # folder
+  echo "setup: unpacking MySQL from Debian unstable into $1" >&2
+  local folder=$PWD/$1
+  rm -rf "$folder"
+  mkdir -p "$folder"/{lists/partial,cache/archives/partial,new}
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian unstable main" \
+    >"$folder/sources.list"
+  cat >"$folder/apt.conf" <<CONF
+Dir::State::lists "$folder/lists";
+Dir::State::status "/dev/null";
+Dir::Cache "$folder/cache";
+Dir::Etc::sourcelist "$folder/sources.list";
+Dir::Etc::sourceparts "-";
+APT::Architecture "amd64";
+APT::Sandbox::User "root";
+Acquire::Check-Valid-Until "false";
+Acquire::Languages "none";
+CONF
+  {
+    APT_CONFIG="$folder/apt.conf" apt-get update &&
+      APT_CONFIG="$folder/apt.conf" apt-get -y --no-install-recommends --download-only -o Debug::NoLocking=1 \
+        install mysql-server-core
+  } >target/mysql.log 2>&1 || return 1
+  local package
+  for package in "$folder"/cache/archives/{mysql-server-core,libc6,libgcc-s1,libstdc++6,zlib1g}_*.deb \
+    "$folder"/cache/archives/lib{icu,ssl,zstd,protobuf,lz4,aio,numa,google-perftools,tcmalloc,xxhash,unwind,lzma}*.deb; do
+    [ ! -e "$package" ] || dpkg -x "$package" "$folder/new" || return 1
+  done
+  rm -rf "$folder/cache" "$folder/lists"
+  mv "$folder/new" "$folder/root"
+}
+
 for part in "$@"; do
   case $part in
-    mariadb | python) "$part" ;;
+    mariadb | mysql | python) "$part" ;;
     *) echo "setup.sh: unknown part $part" >&2; exit 2 ;;
   esac
 done

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::server::{Cells, Engine, Server};
+use crate::server::{Cells, Dialect, Engine, Server};
 use crate::{Error, sql};
 
 /// A table's name.
@@ -229,6 +229,8 @@ pub(crate) async fn pair(source: &mut Server, target: &mut Server, table: &Table
             reason: "one side is MySQL and the other PostgreSQL: they can't be compared".into(),
         });
     }
+    let (of_source, of_target) = futures::future::try_join(source.dialect(), target.dialect()).await?;
+    let md5 = of_source.md5 && of_target.md5;
     let (left, right) = futures::future::try_join(describe(source, table), describe(target, table)).await?;
     let mut notes = Vec::new();
     let pairs = pair_columns(&left.columns, &right.columns, &mut notes);
@@ -261,21 +263,25 @@ pub(crate) async fn pair(source: &mut Server, target: &mut Server, table: &Table
         && key.iter().all(|&(_, _, native)| native);
     let index = |of: fn((&Unique, &Unique)) -> String| indexes.filter(|_| scannable).map(of);
     let (left_index, right_index) = (index(|(l, _)| l.name.clone()), index(|(_, r)| r.name.clone()));
-    let statements = |columns: &[Column], compared: Vec<(usize, bool)>, key: Vec<(usize, bool)>, index| {
-        sql::Statements::new(engine, table, columns, &compared, &key, &pieces, index)
-    };
+    let statements =
+        |columns: &[Column], compared: Vec<(usize, bool)>, key: Vec<(usize, bool)>, index, dialect| {
+            let dialect = Dialect { md5, ..dialect };
+            sql::Statements::new((engine, dialect), table, columns, &compared, &key, &pieces, index)
+        };
     Ok(Paired {
         source: statements(
             &left.columns,
             pairs.iter().map(|pair| (pair.0, wide(pair))).collect(),
             key.iter().map(|&(l, _, native)| (l, native)).collect(),
             left_index,
+            of_source,
         ),
         target: statements(
             &right.columns,
             pairs.iter().map(|pair| (pair.1, wide(pair))).collect(),
             key.iter().map(|&(_, r, native)| (r, native)).collect(),
             right_index,
+            of_target,
         ),
         source_columns: left.columns,
         target_columns: right.columns,

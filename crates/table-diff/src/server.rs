@@ -266,6 +266,17 @@ pub struct Server {
     pub(crate) side: Side,
     timeout: Duration,
     connection: Connection,
+    /// Once it was asked for.
+    dialect: Option<Dialect>,
+}
+
+/// How a server differs from others of its engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Dialect {
+    /// A binary separator is enough to make `CONCAT_WS` join bytes, as on MariaDB.
+    pub(crate) joins_bytes: bool,
+    /// It has `MD5`, which MySQL 9.6 moved to a component of its own.
+    pub(crate) md5: bool,
 }
 
 impl fmt::Debug for Server {
@@ -290,7 +301,31 @@ impl Server {
         };
         let connection =
             opened.map_err(|cause| Error::Connect { side, address: address.to_string(), cause })?;
-        Ok(Self { address, side, timeout, connection })
+        Ok(Self { address, side, timeout, connection, dialect: None })
+    }
+
+    /// How this server differs from others of its engine; asked once for a connection.
+    pub(crate) async fn dialect(&mut self) -> Result<Dialect, Error> {
+        if let Some(dialect) = self.dialect {
+            return Ok(dialect);
+        }
+        let what = "asking for the server's version";
+        let dialect = if self.engine() == Engine::Postgres {
+            Dialect { joins_bytes: false, md5: true }
+        } else {
+            let rows = self.all("SELECT VERSION()".into(), what).await?;
+            let version = rows.into_iter().flatten().flatten().next().unwrap_or_default();
+            let joins_bytes = String::from_utf8_lossy(&version).contains("MariaDB");
+            let md5 = joins_bytes
+                || match self.all("SELECT MD5('')".into(), what).await {
+                    Ok(_) => true,
+                    Err(Error::Query { cause: sqlx::Error::Database(_), .. }) => false,
+                    Err(error) => return Err(error),
+                };
+            Dialect { joins_bytes, md5 }
+        };
+        self.dialect = Some(dialect);
+        Ok(dialect)
     }
 
     /// Makes a new connection in place of the present one.

@@ -3,7 +3,7 @@
 
 use crate::Error;
 use crate::schema::{Column, Kind, Native, Table};
-use crate::server::Engine;
+use crate::server::{Dialect, Engine};
 
 /// A quoted name.
 pub(crate) fn name(engine: Engine, name: &str) -> String {
@@ -125,7 +125,7 @@ impl Piece {
 /// UTF-8 has no byte `FF` and no `FE`: the one separates, the other is a NULL text (`CONCAT_WS` leaves a NULL out, which
 /// is as clear for the last). Digits come first, with a letter for NULL; then texts; then bytes, which may hold anything
 /// and whose lengths stand among the digits, but for the last.
-fn row_crc(columns: &[Column], compared: &[(usize, bool)], pieces: &[Piece]) -> String {
+fn row_crc(dialect: Dialect, columns: &[Column], compared: &[(usize, bool)], pieces: &[Piece]) -> String {
     let (mut digits, mut texts, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
     let or_none = |value: String, nullable| if nullable { format!("COALESCE({value}, 'N')") } else { value };
     for (&(index, _), &Piece { nullable, form }) in compared.iter().zip(pieces) {
@@ -154,13 +154,19 @@ fn row_crc(columns: &[Column], compared: &[(usize, bool)], pieces: &[Piece]) -> 
     let last = if bytes.is_empty() { texts.len().saturating_sub(1) } else { texts.len() };
     for (number, (nullable, value)) in texts.iter_mut().enumerate() {
         if *nullable && number < last {
-            *value = format!("COALESCE({value}, UNHEX('FE'))");
+            let bytes = if dialect.joins_bytes { value.clone() } else { format!("CAST({value} AS BINARY)") };
+            *value = format!("COALESCE({bytes}, UNHEX('FE'))");
         }
     }
     for (nullable, value) in bytes.iter().rev().skip(1).rev() {
         digits.push(or_none(format!("LENGTH({value})"), *nullable));
     }
     digits.extend(texts.into_iter().chain(bytes).map(|(_, value)| value));
+    if !dialect.joins_bytes
+        && let Some(first) = digits.first_mut()
+    {
+        *first = format!("CAST({first} AS BINARY)");
+    }
     format!("CRC32(CONCAT_WS(UNHEX('FF'), {}))", digits.join(", "))
 }
 
@@ -179,7 +185,7 @@ impl Statements {
     /// `compared`: index of the column, and whether it enters the hash as its MD5. `key`: index of the column, and
     /// whether ranges follow the server's own order. `index`: what a scan may follow; `pieces`: how it sees `compared`.
     pub(crate) fn new(
-        engine: Engine,
+        (engine, dialect): (Engine, Dialect),
         table: &Table,
         columns: &[Column],
         compared: &[(usize, bool)],
@@ -187,10 +193,12 @@ impl Statements {
         pieces: &[Piece],
         index: Option<String>,
     ) -> Self {
-        let parts =
-            compared.iter().map(|&(index, wide)| part(engine, &columns[index], wide)).collect::<Vec<_>>();
+        let parts = compared
+            .iter()
+            .map(|&(index, wide)| part(engine, dialect, &columns[index], wide))
+            .collect::<Vec<_>>();
         let (hash, length) = match engine {
-            Engine::MySql => (format!("MD5(CONCAT_WS('#', {}))", parts.join(", ")), "LENGTH"),
+            Engine::MySql => (hash(dialect, &format!("CONCAT_WS('#', {})", parts.join(", "))), "LENGTH"),
             Engine::Postgres => (format!("md5({})", parts.join(" || '#' || ")), "octet_length"),
         };
         // Asked of each row that is looked into: measured only where it can be much.
@@ -229,7 +237,7 @@ impl Statements {
             key: key_parts.collect(),
             key_index: key.iter().map(|&(index, _)| index).collect(),
             compared: compared.iter().map(|&(index, _)| index).collect(),
-            scan: index.map(|index| (row_crc(columns, compared, pieces), name(engine, &index))),
+            scan: index.map(|index| (row_crc(dialect, columns, compared, pieces), name(engine, &index))),
         }
     }
 
@@ -490,13 +498,18 @@ fn beyond(columns: &[&str], values: &[String], compare: &str, last: &str) -> Str
     }
 }
 
+/// A hash in hexadecimal, on MySQL: MD5, or SHA-256 where that is not to be had.
+fn hash(dialect: Dialect, value: &str) -> String {
+    if dialect.md5 { format!("MD5({value})") } else { format!("SHA2({value}, 256)") }
+}
+
 /// The length in a type's text, such as that of `varchar(120)`.
 fn declared_length(type_text: &str) -> Option<u64> {
     type_text.split_once('(')?.1.split_once(')')?.0.parse().ok()
 }
 
 /// A column's part of the text that is hashed.
-fn part(engine: Engine, column: &Column, wide: bool) -> String {
+fn part(engine: Engine, dialect: Dialect, column: &Column, wide: bool) -> String {
     let value = &column.canonical;
     // Numbers and times hold no `#` and no `N`: their boundaries are clear without a length.
     let bounded =
@@ -504,7 +517,7 @@ fn part(engine: Engine, column: &Column, wide: bool) -> String {
     let known = match (engine, bounded, wide) {
         (Engine::MySql, true, _) => value.clone(),
         (Engine::MySql, false, false) => format!("CONCAT(LENGTH({value}), '#', {value})"),
-        (Engine::MySql, false, true) => format!("CONCAT(LENGTH({value}), '#', MD5({value}))"),
+        (Engine::MySql, false, true) => format!("CONCAT(LENGTH({value}), '#', {})", hash(dialect, value)),
         // PostgreSQL's "NaN" and "infinity" begin otherwise than "N" alone: a lone N is NULL.
         (Engine::Postgres, true, _) => value.clone(),
         (Engine::Postgres, false, false) => format!("octet_length({value}) || '#' || ({value})"),

@@ -9,7 +9,7 @@ use table_diff::{
     list_tables,
 };
 
-use crate::support::{Kept, MariaDb, compare};
+use crate::support::{Kept, TestServer, compare};
 
 fn table(name: &str) -> Table {
     Table { schema: None, name: name.into() }
@@ -21,7 +21,7 @@ fn small() -> Options {
 
 #[tokio::test]
 async fn what_goes_wrong_is_told_and_what_passes_is_survived() {
-    let server = MariaDb::start();
+    let server = TestServer::mariadb();
     server.sql("", "CREATE DATABASE a CHARACTER SET utf8mb4; CREATE DATABASE b CHARACTER SET utf8mb4");
     server.sql("a", "CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t SELECT seq, 1 FROM seq_1_to_1000; CREATE TABLE only_a (i INT); CREATE TABLE n (v INT); INSERT INTO n SELECT seq FROM seq_1_to_300; INSERT INTO n SELECT 7 FROM seq_1_to_5");
     server.sql("b", "CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t SELECT seq, 1 FROM seq_1_to_1000; UPDATE t SET v = 2 WHERE id % 100 = 0; CREATE TABLE only_b (i INT); CREATE VIEW w AS SELECT 1; CREATE TABLE n (v INT); INSERT INTO n SELECT seq FROM seq_5_to_300");
@@ -71,7 +71,7 @@ async fn what_goes_wrong_is_told_and_what_passes_is_survived() {
     assert!(text.contains(&format!("127.0.0.1:{}/a", server.port)) && !text.contains("hush"), "{text}");
 
     // Connections killed in the middle, again and again: nothing is lost, nothing twice.
-    struct Killer<'a>(&'a MariaDb, Kept);
+    struct Killer<'a>(&'a TestServer, Kept);
     impl Sink for Killer<'_> {
         async fn reached(
             &mut self,
@@ -138,7 +138,7 @@ async fn what_goes_wrong_is_told_and_what_passes_is_survived() {
 
 #[test]
 fn a_live_target_invents_nothing() {
-    let server = MariaDb::start();
+    let server = TestServer::mariadb();
     server.sql("", "CREATE DATABASE a; CREATE DATABASE b");
     server.sql("a", "CREATE TABLE t (id INT PRIMARY KEY, v INT) SELECT seq AS id, 1 AS v FROM seq_1_to_5000");
     // The target's writes only touch rows from 4001 on and rows of its own: those below must never be reported.

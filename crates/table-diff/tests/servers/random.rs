@@ -7,7 +7,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Map, Value, json};
 use table_diff::{Options, Side, Table};
 
-use crate::support::{MariaDb, compare};
+use crate::support::{TestServer, compare};
 
 /// Texts, with the number of their class under `utf8mb4_general_ci`, and under any collation that pads with spaces.
 const TEXTS: [(&str, usize, usize); 12] = [
@@ -287,7 +287,17 @@ fn script(shape: Shape, rows: &[Row], target: bool) -> String {
 
 #[test]
 fn random_tables_give_what_a_naive_comparison_gives() {
-    let server = MariaDb::start();
+    compare_random_tables(&TestServer::mariadb());
+}
+
+#[test]
+fn random_tables_give_it_on_mysql_as_well() {
+    if let Some(server) = TestServer::mysql() {
+        compare_random_tables(&server);
+    }
+}
+
+fn compare_random_tables(server: &TestServer) {
     server.sql("", "CREATE DATABASE a CHARACTER SET utf8mb4; CREATE DATABASE b CHARACTER SET utf8mb4");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (mut source_server, mut target_server) = runtime.block_on(async {

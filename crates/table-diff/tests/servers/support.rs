@@ -1,4 +1,4 @@
-//! A MariaDB server of its own for a test, gone when the value is dropped.
+//! A server of its own for a test, MariaDB or MySQL itself, gone when the value is dropped.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -10,53 +10,75 @@ use table_diff::{
     compare_table,
 };
 
-pub struct MariaDb {
+pub struct TestServer {
     process: Child,
     folder: tempfile::TempDir,
     pub port: u16,
+    /// MySQL's default authentication asks for an encrypted connection; it makes itself a certificate.
+    tls: bool,
 }
 
-impl MariaDb {
-    pub fn start() -> Self {
+/// Where `tests/setup.sh mysql` unpacks MySQL.
+const MYSQL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/mysql/root");
+
+impl TestServer {
+    pub fn mariadb() -> Self {
+        let mut install = Command::new("mariadb-install-db");
+        install.args(["--no-defaults", "--user=root", "--skip-test-db"]);
+        install.arg("--auth-root-authentication-method=normal");
+        let mut server = Command::new("mariadbd");
+        server.arg("--no-defaults");
+        Self::run(install, server, false)
+    }
+
+    /// MySQL; `None`, and said so, where it is not there.
+    pub fn mysql() -> Option<Self> {
+        if !Path::new(MYSQL).join("usr/sbin/mysqld").exists() {
+            eprintln!("SKIPPED: there is no MySQL in target/mysql; `tests/setup.sh mysql` unpacks it");
+            return None;
+        }
+        // Its libraries are those of another release: it runs with their own loader.
+        let command = || {
+            let mut command = Command::new(format!("{MYSQL}/usr/lib64/ld-linux-x86-64.so.2"));
+            command.arg("--library-path").arg(format!("{MYSQL}/usr/lib/x86_64-linux-gnu"));
+            command.arg(format!("{MYSQL}/usr/sbin/mysqld")).args(["--no-defaults", "--secure-file-priv="]);
+            command.arg(format!("--lc-messages-dir={MYSQL}/usr/share/mysql"));
+            command.arg(format!("--character-sets-dir={MYSQL}/usr/share/mysql/charsets"));
+            command
+        };
+        let (mut install, mut server) = (command(), command());
+        install.args(["--user=root", "--initialize-insecure"]);
+        server.args(["--mysqlx=OFF", "--skip-log-bin"]);
+        Some(Self::run(install, server, true))
+    }
+
+    /// Runs a server with what all of them are given.
+    fn run(mut install: Command, mut server: Command, tls: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().join("data");
-        let made = Command::new("mariadb-install-db")
-            .args([
-                "--no-defaults",
-                "--user=root",
-                "--skip-test-db",
-                "--auth-root-authentication-method=normal",
-            ])
-            .arg(format!("--datadir={}", data.display()))
-            // Servers that share a temporary folder remove each other's tables.
-            .arg(format!("--tmpdir={}", folder.path().display()))
-            .stdin(Stdio::null())
-            .output()
-            .unwrap_or_else(|error| panic!("mariadb-install-db can't be run ({error}): run `make setup`"));
-        assert!(made.status.success(), "mariadb-install-db: {}", String::from_utf8_lossy(&made.stderr));
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        // Servers that share a temporary folder remove each other's tables.
+        let folders =
+            [format!("--datadir={}", path("data")), format!("--tmpdir={}", folder.path().display())];
+        let made = install.args(&folders).stdin(Stdio::null()).output();
+        let made =
+            made.unwrap_or_else(|error| panic!("{install:?} can't be run ({error}): run `make setup`"));
+        assert!(made.status.success(), "{install:?}: {}", String::from_utf8_lossy(&made.stderr));
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let process = Command::new("mariadbd")
-            .args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1", "--skip-name-resolve"])
-            .args([
-                "--innodb-buffer-pool-size=128M",
-                "--innodb-flush-log-at-trx-commit=0",
-                "--default-time-zone=+05:00",
-            ])
-            .args([
-                "--max-allowed-packet=64M",
-                "--sql-mode=ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH",
-            ])
-            .arg(format!("--datadir={}", data.display()))
-            // Servers that share a temporary folder remove each other's tables.
-            .arg(format!("--tmpdir={}", folder.path().display()))
-            .arg(format!("--socket={}", folder.path().join("s").display()))
+        let process = server
+            .args(["--user=root", "--bind-address=127.0.0.1", "--skip-name-resolve"])
+            .args(["--innodb-buffer-pool-size=128M", "--innodb-flush-log-at-trx-commit=0"])
+            .args(["--default-time-zone=+05:00", "--max-allowed-packet=64M"])
+            .arg("--sql-mode=ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH")
+            .args(&folders)
+            .arg(format!("--socket={}", path("s")))
+            .arg(format!("--pid-file={}", path("pid")))
             .arg(format!("--port={port}"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(std::fs::File::create(folder.path().join("log")).unwrap())
+            .stderr(std::fs::File::create(path("log")).unwrap())
             .spawn()
-            .unwrap_or_else(|error| panic!("mariadbd can't be run ({error}): run `make setup`"));
-        let mut server = Self { process, folder, port };
+            .unwrap_or_else(|error| panic!("{server:?} can't be run ({error}): run `make setup`"));
+        let mut server = Self { process, folder, port, tls };
         for _ in 0..600 {
             if server
                 .client("")
@@ -71,13 +93,13 @@ impl MariaDb {
             }
             if let Some(status) = server.process.try_wait().unwrap() {
                 panic!(
-                    "mariadbd ended with {status}: {}",
+                    "the server ended with {status}: {}",
                     std::fs::read_to_string(server.folder.path().join("log")).unwrap()
                 );
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        panic!("mariadbd does not answer");
+        panic!("the server does not answer");
     }
 
     fn client(&self, database: &str) -> Command {
@@ -122,7 +144,7 @@ impl MariaDb {
             user: "u".into(),
             password: "p".into(),
             database: database.into(),
-            tls: false,
+            tls: self.tls,
         }
     }
 
@@ -131,7 +153,7 @@ impl MariaDb {
     }
 }
 
-impl Drop for MariaDb {
+impl Drop for TestServer {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
