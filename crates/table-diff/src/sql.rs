@@ -207,7 +207,7 @@ impl Statements {
         for column in columns {
             match (column.kind, declared_length(&column.type_text)) {
                 (Kind::Text | Kind::Bytes, Some(most)) if engine == Engine::MySql && most <= 255 => {
-                    fixed += most + 32
+                    fixed += most + 32;
                 }
                 (Kind::Text | Kind::Bytes | Kind::Hex | Kind::Other, _) => {
                     fixed += 32;
@@ -261,8 +261,7 @@ impl Statements {
     }
 
     fn chunks(&self, low: Option<&Key>, spread: u64, limit: u64) -> Result<String, Error> {
-        let (crc, index) =
-            self.scan.as_ref().map_or(("0", ""), |(crc, index)| (crc.as_str(), index.as_str()));
+        let crc = self.scan.as_ref().map_or("0", |(crc, _)| crc.as_str());
         let order = self.key.iter().map(|part| part.order.as_str()).collect::<Vec<_>>().join(", ");
         // As short as can be, for it is asked of each row.
         let after = match low.map(|key| self.literals(key)).transpose()? {
@@ -274,12 +273,12 @@ impl Statements {
         };
         // A CRC times itself is no linear function of it any more; see the crate's documentation.
         Ok(format!(
-            "SELECT {}, CAST(@causeway_sum AS CHAR), @causeway_sum := 0 FROM {} FORCE INDEX ({index}) \
+            "SELECT {}, CAST(@causeway_sum AS CHAR), @causeway_sum := 0 FROM {} \
              WHERE {} AND (@causeway_sum := @causeway_sum + {ROW} + \
              ((@causeway_row := {crc}) * (@causeway_row >> 2) >> 30)) AND @causeway_row < {} \
              ORDER BY {order} LIMIT {limit}",
             self.key_select(),
-            self.from,
+            self.from_index(),
             after,
             (1_u64 << 32) / spread.max(1),
         ))
@@ -316,11 +315,19 @@ impl Statements {
                 self.key_select(),
                 self.as_text(crc),
                 self.as_text(&self.size),
-                self.from,
+                self.from_index(),
                 conditions.join(" OR ")
             ))
         });
         Ok(selects.collect::<Result<Vec<_>, Error>>()?.join(" UNION ALL "))
+    }
+
+    /// The table, and where it is scanned the index to take: a server that finds many ranges would rather read it whole.
+    fn from_index(&self) -> String {
+        match &self.scan {
+            Some((_, index)) => format!("{} FORCE INDEX ({index})", self.from),
+            None => self.from.clone(),
+        }
     }
 
     fn as_text(&self, expression: &str) -> String {
@@ -381,7 +388,7 @@ impl Statements {
             let equal = self.key.iter().zip(equal).map(|(part, value)| format!("{} = {value}", part.order));
             conditions.push(format!("({})", equal.collect::<Vec<_>>().join(" AND ")));
         }
-        Ok(format!("SELECT {} FROM {} WHERE {}", self.select, self.from, conditions.join(" OR ")))
+        Ok(format!("SELECT {} FROM {} WHERE {}", self.select, self.from_index(), conditions.join(" OR ")))
     }
 
     /// How often each hash occurs, in order, with the size of a row. After `from`, or from it on.
