@@ -278,7 +278,7 @@ impl Statements {
              ((@causeway_row := {crc}) * (@causeway_row >> 2) >> 30)) AND @causeway_row < {} \
              ORDER BY {order} LIMIT {limit}",
             self.key_select(),
-            self.from_index(),
+            self.indexed(),
             after,
             (1_u64 << 32) / spread.max(1),
         ))
@@ -315,7 +315,7 @@ impl Statements {
                 self.key_select(),
                 self.as_text(crc),
                 self.as_text(&self.size),
-                self.from_index(),
+                self.indexed(),
                 conditions.join(" OR ")
             ))
         });
@@ -323,7 +323,7 @@ impl Statements {
     }
 
     /// The table, and where it is scanned the index to take: a server that finds many ranges would rather read it whole.
-    fn from_index(&self) -> String {
+    fn indexed(&self) -> String {
         match &self.scan {
             Some((_, index)) => format!("{} FORCE INDEX ({index})", self.from),
             None => self.from.clone(),
@@ -388,7 +388,7 @@ impl Statements {
             let equal = self.key.iter().zip(equal).map(|(part, value)| format!("{} = {value}", part.order));
             conditions.push(format!("({})", equal.collect::<Vec<_>>().join(" AND ")));
         }
-        Ok(format!("SELECT {} FROM {} WHERE {}", self.select, self.from_index(), conditions.join(" OR ")))
+        Ok(format!("SELECT {} FROM {} WHERE {}", self.select, self.indexed(), conditions.join(" OR ")))
     }
 
     /// How often each hash occurs, in order, with the size of a row. After `from`, or from it on.
