@@ -16,8 +16,8 @@ FUNCTIONS := preflight routing-control global-failover snapshot-restore reconcil
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: ## install what the machine lacks (MariaDB, a Python environment for tests and checks)
-	@tests/setup.sh mariadb python
+setup: ## install what the machine lacks (MariaDB, MySQL beside the build, a Python environment for tests and checks)
+	@tests/setup.sh mariadb mysql python
 
 build: ## build the command and the step functions for this machine
 	@cargo build --workspace --bins

@@ -2,7 +2,7 @@
 
     bench.py COMPARE [ROWS]
 
-COMPARE is the release build of the example `compare`. Needs mariadbd, pt-table-sync and the packages of
+COMPARE is the release build of the example `compare`. Needs mariadbd, pt-table-sync, GNU time and the packages of
 tests/bench/requirements.txt (install percona-toolkit and them by hand). Everything lies in a temporary folder and is gone
 afterwards. The same table is several times faster or slower as the machine is quiet or busy: only the ratios count.
 """
@@ -10,7 +10,6 @@ afterwards. The same table is several times faster or slower as the machine is q
 import os, platform, re, shutil, socket, statistics, subprocess, sys, tempfile, threading, time
 
 ROUNDS = 5
-USER = ["--user=root", "--no-defaults"]
 COLUMNS = {
     "orders_uuid": "id,customer,status,total,note,updated_at",
     "orders_int": "id,customer,status,total,note,updated_at",
@@ -182,7 +181,7 @@ def main():
     servers = []
     try:
         first = os.path.join(folder, "source")
-        subprocess.run(["mariadb-install-db", *USER, f"--datadir={first}", "--auth-root-authentication-method=normal",
+        subprocess.run(["mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={first}", "--auth-root-authentication-method=normal",
                         f"--tmpdir={folder}"], check=True, stdout=subprocess.DEVNULL)
         print(f"filling three tables, {rows:,} rows", flush=True)
         server = MariaDb(first)

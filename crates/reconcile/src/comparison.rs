@@ -1,11 +1,10 @@
 //! The comparison behind one narrow trait: over real servers, or something else in a rehearsal.
 
-use std::error::Error as StdError;
 use std::time::Duration;
 
 use runbook::StepError;
 use runbook::error::Kind;
-use table_diff::{Cursor, Error, Listed, Options, Progress, Server, Side, Sink, Table};
+use table_diff::{Cursor, Error, Listed, Options, Progress, Server, Side, Sink, Table, one_line};
 use tokio::sync::Mutex;
 
 use crate::sides::Sides;
@@ -143,20 +142,6 @@ fn step_error(sides: &Sides, error: &Error) -> StepError {
         )
     };
     StepError::new(kind, what, remedy).with_source(one_line(error))
-}
-
-/// An error with its causes, in one line.
-fn one_line(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let words = inner.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        cause = inner.source();
-    }
-    text.replace('\n', " ")
 }
 
 #[cfg(test)]

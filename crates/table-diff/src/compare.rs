@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::difference::{Difference, DifferenceKind};
 use crate::keyed::{Walk, Within, hexadecimal};
 use crate::multiset::{self, Found, Take};
-use crate::scanning::by_scan;
+use crate::pass::by_scan;
 use crate::schema::{self, Paired};
 use crate::server::Server;
 use crate::sql::Key;

@@ -56,8 +56,8 @@ mod compare;
 mod difference;
 mod keyed;
 mod multiset;
+mod pass;
 mod scan;
-mod scanning;
 mod schema;
 mod server;
 mod sql;
@@ -105,6 +105,20 @@ pub enum Error {
     /// The caller's sink failed.
     #[error("what was found can't be kept: {0}")]
     Sink(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// An error with its causes, in one line: for a report, a summary, a terminal.
+pub fn one_line(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let words = inner.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = inner.source();
+    }
+    text.replace(['\n', '\r'], " ")
 }
 
 impl Error {

@@ -1,13 +1,12 @@
 //! A table with a key, on servers that can sum up as they go: one pass over each side, chunks cut by their content.
 //!
-//! Both sides walk the key's index at once. A row whose CRC ends in zeros ends a chunk and is sent, with the state of the
+//! Both sides walk the key's index at once. A row whose CRC is small ends a chunk and is sent, with the state of the
 //! chunk: how many rows it has, and the sum of their mixed CRCs. As the rows themselves say where a chunk ends, both
 //! sides cut at the same rows without knowing of each other, whatever the key is made of, and a difference moves no cut
 //! but its own. So one pass finds every difference to within a few dozen rows, and only those are looked into.
 //!
-//! [`cut`] is pure: what both sides sent becomes [`Piece`]s that follow each other. Where the cuts come to lie depends
-//! on the tables only, not on the time or on where a comparison went on: so do the differences' order and the files
-//! made of them.
+//! [`cut`] is pure: what both sides sent becomes [`Part`]s of the table. Where the cuts come to lie depends on the tables
+//! only, not on the time or on where a comparison went on: so does the order of the differences.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -19,7 +18,7 @@ use crate::server::Server;
 use crate::sql::{Key, ROW, Statements};
 use crate::{Error, Side};
 
-/// Rows of a piece, about, where the sides have no cut in common.
+/// Rows of a part, about, where the sides have no cut in common.
 const APART: u64 = 1000;
 
 /// What a pass over a part of one side gave.
@@ -35,13 +34,13 @@ pub(crate) struct Scanned {
 
 /// A part of the table, from where the one before it ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Piece {
+pub(crate) struct Part {
     /// Its last key; `None` at the end of the table.
     pub(crate) high: Option<Key>,
     pub(crate) finding: Finding,
 }
 
-/// What the sums say about a piece.
+/// What the sums say about a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Finding {
     /// The same on both sides, so many rows.
@@ -78,21 +77,21 @@ impl State {
     }
 }
 
-/// Cuts what both sides sent into pieces. None when they have nothing in common as far as they came: then both have to
-/// come further.
-pub(crate) fn cut(left: &Scanned, right: &Scanned) -> Vec<Piece> {
+/// Cuts what both sides sent into parts of the table, which follow each other. None when the sides have nothing in common
+/// as far as they came: then both have to come further.
+pub(crate) fn cut(left: &Scanned, right: &Scanned) -> Vec<Part> {
     let places: HashMap<&Key, usize> =
         right.chunks.iter().enumerate().map(|(place, (key, _))| (key, place)).collect();
-    let mut pieces: Vec<Piece> = Vec::new();
-    let push = |pieces: &mut Vec<Piece>, high: Option<Key>, here: State, there: State| {
+    let mut parts: Vec<Part> = Vec::new();
+    let push = |parts: &mut Vec<Part>, high: Option<Key>, here: State, there: State| {
         let finding =
             if here == there { Finding::Alike(here.rows) } else { Finding::Differs(here.rows, there.rows) };
-        match (pieces.last_mut(), finding) {
-            (Some(Piece { high: end, finding: Finding::Alike(rows) }), Finding::Alike(more)) => {
+        match (parts.last_mut(), finding) {
+            (Some(Part { high: end, finding: Finding::Alike(rows) }), Finding::Alike(more)) => {
                 *end = high;
                 *rows += more;
             }
-            _ => pieces.push(Piece { high, finding }),
+            _ => parts.push(Part { high, finding }),
         }
     };
     let (mut here, mut there, mut after, mut from) = (State::default(), State::default(), 0, 0);
@@ -100,26 +99,26 @@ pub(crate) fn cut(left: &Scanned, right: &Scanned) -> Vec<Piece> {
         here = here.and(*chunk);
         let Some(&place) = places.get(key).filter(|place| **place >= from) else { continue };
         there = right.chunks[from..=place].iter().fold(there, |state, (_, chunk)| state.and(*chunk));
-        push(&mut pieces, Some(key.clone()), here, there);
+        push(&mut parts, Some(key.clone()), here, there);
         (here, there, after, from) = (State::default(), State::default(), number + 1, place + 1);
     }
     if left.complete && right.complete {
         there = right.chunks[from..].iter().fold(there, |state, (_, chunk)| state.and(*chunk));
-        push(&mut pieces, None, here.and(left.tail), there.and(right.tail));
-        return pieces;
+        push(&mut parts, None, here.and(left.tail), there.and(right.tail));
+        return parts;
     }
     // Behind the last cut in common. The source's cuts serve for both; once it is at its end, the target's do.
     let apart = |chunks: &[(Key, u64)], side| {
         let mut rows = 0;
-        let mut pieces = Vec::new();
+        let mut parts = Vec::new();
         for (key, chunk) in chunks {
             rows += chunk / ROW;
             if rows >= APART {
                 rows = 0;
-                pieces.push(Piece { high: Some(key.clone()), finding: Finding::Unknown(side) });
+                parts.push(Part { high: Some(key.clone()), finding: Finding::Unknown(side) });
             }
         }
-        pieces
+        parts
     };
     let mut rest = apart(&left.chunks[after..], Side::Source);
     // One that is not at its end yet may have a cut in common with what the other has sent: only once both have gone far
@@ -128,13 +127,13 @@ pub(crate) fn cut(left: &Scanned, right: &Scanned) -> Vec<Piece> {
         scanned.complete || scanned.chunks[from..].iter().map(|(_, chunk)| chunk / ROW).sum::<u64>() >= APART
     };
     if !far(left, after) || !far(right, from) {
-        return pieces;
+        return parts;
     }
     if rest.is_empty() && left.complete {
         rest = apart(&right.chunks[from..], Side::Target);
     }
-    pieces.extend(rest);
-    pieces
+    parts.extend(rest);
+    parts
 }
 
 /// One pass over a side, from `low` on; at most `limit` chunks.
@@ -234,17 +233,17 @@ mod tests {
         Scanned { chunks, tail: tail * ROW, complete }
     }
 
-    fn piece(high: impl Into<Option<u64>>, finding: Finding) -> Piece {
-        Piece { high: high.into().map(key), finding }
+    fn part(high: impl Into<Option<u64>>, finding: Finding) -> Part {
+        Part { high: high.into().map(key), finding }
     }
 
     #[test]
-    fn what_is_alike_is_one_piece_to_the_end() {
+    fn what_is_alike_is_one_part_to_the_end() {
         let side = scanned(&[(10, 10), (30, 20)], 5, true);
-        assert_eq!(cut(&side, &side), [piece(None, Finding::Alike(35))]);
+        assert_eq!(cut(&side, &side), [part(None, Finding::Alike(35))]);
         let more = scanned(&[(10, 10), (30, 20)], 0, false);
-        assert_eq!(cut(&more, &more), [piece(30, Finding::Alike(30))]);
-        assert_eq!(cut(&scanned(&[], 0, true), &scanned(&[], 0, true)), [piece(None, Finding::Alike(0))]);
+        assert_eq!(cut(&more, &more), [part(30, Finding::Alike(30))]);
+        assert_eq!(cut(&scanned(&[], 0, true), &scanned(&[], 0, true)), [part(None, Finding::Alike(0))]);
     }
 
     #[test]
@@ -253,19 +252,16 @@ mod tests {
         let mut right = left.clone();
         right.chunks[1].1 += 1;
         let differs = [
-            piece(10, Finding::Alike(10)),
-            piece(20, Finding::Differs(10, 10)),
-            piece(None, Finding::Alike(11)),
+            part(10, Finding::Alike(10)),
+            part(20, Finding::Differs(10, 10)),
+            part(None, Finding::Alike(11)),
         ];
         assert_eq!(cut(&left, &right), differs);
         // The row that ended a chunk is missing on the other side.
         right.chunks.remove(1);
         right.chunks[1].1 += 9 * ROW;
-        let differs = [
-            piece(10, Finding::Alike(10)),
-            piece(30, Finding::Differs(20, 19)),
-            piece(None, Finding::Alike(1)),
-        ];
+        let differs =
+            [part(10, Finding::Alike(10)), part(30, Finding::Differs(20, 19)), part(None, Finding::Alike(1))];
         assert_eq!(cut(&left, &right), differs);
     }
 
@@ -273,18 +269,18 @@ mod tests {
     fn a_side_that_is_at_its_end_is_cut_as_the_other() {
         let left = scanned(&[(10, 10)], 3, true);
         let right = scanned(&[(10, 10), (900, 800), (1200, 300), (1300, 100)], 0, false);
-        let pieces = [piece(10, Finding::Alike(10)), piece(1200, Finding::Unknown(Side::Target))];
-        assert_eq!(cut(&left, &right), pieces);
+        let parts = [part(10, Finding::Alike(10)), part(1200, Finding::Unknown(Side::Target))];
+        assert_eq!(cut(&left, &right), parts);
         // The other way round, the source's own cuts serve.
-        let pieces = [piece(10, Finding::Alike(10)), piece(1200, Finding::Unknown(Side::Source))];
-        assert_eq!(cut(&right, &left), pieces);
+        let parts = [part(10, Finding::Alike(10)), part(1200, Finding::Unknown(Side::Source))];
+        assert_eq!(cut(&right, &left), parts);
     }
 
     #[test]
-    fn sides_without_a_cut_in_common_go_on_until_it_is_worth_a_piece() {
+    fn sides_without_a_cut_in_common_go_on_until_it_is_worth_a_part() {
         let short = (scanned(&[(10, 10), (20, 10)], 0, false), scanned(&[(11, 10), (21, 10)], 0, false));
         assert_eq!(cut(&short.0, &short.1), []);
         let long = (scanned(&[(10, 600), (20, 600)], 0, false), scanned(&[(11, 600), (21, 600)], 0, false));
-        assert_eq!(cut(&long.0, &long.1), [piece(20, Finding::Unknown(Side::Source))]);
+        assert_eq!(cut(&long.0, &long.1), [part(20, Finding::Unknown(Side::Source))]);
     }
 }

@@ -255,8 +255,10 @@ pub(crate) async fn pair(source: &mut Server, target: &mut Server, table: &Table
         })
         .collect::<Vec<_>>();
     let wide = |&(l, r): &(usize, usize)| left.columns[l].wide || right.columns[r].wide;
-    let pieces =
-        pairs.iter().map(|&(l, r)| sql::Piece::of(&left.columns[l], &right.columns[r])).collect::<Vec<_>>();
+    let forms = pairs
+        .iter()
+        .map(|&(l, r)| sql::ColumnForm::of(&left.columns[l], &right.columns[r]))
+        .collect::<Vec<_>>();
     // The scan follows an index on either side, so its order has to be the same: columns in one order, and native.
     let scannable = engine == Engine::MySql
         && indexes.is_some_and(|(unique, other)| unique.columns == other.columns)
@@ -266,7 +268,7 @@ pub(crate) async fn pair(source: &mut Server, target: &mut Server, table: &Table
     let statements =
         |columns: &[Column], compared: Vec<(usize, bool)>, key: Vec<(usize, bool)>, index, dialect| {
             let dialect = Dialect { md5, ..dialect };
-            sql::Statements::new((engine, dialect), table, columns, &compared, &key, &pieces, index)
+            sql::Statements::new((engine, dialect), table, columns, &compared, &key, &forms, index)
         };
     Ok(Paired {
         source: statements(

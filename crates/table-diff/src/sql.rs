@@ -87,7 +87,7 @@ pub(crate) const ROW: u64 = 1 << 44;
 
 /// How a pair of columns enters the text whose CRC a scan takes: the same way on both sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Piece {
+pub(crate) struct ColumnForm {
     /// NULL is possible on either side.
     nullable: bool,
     form: Form,
@@ -103,7 +103,7 @@ enum Form {
     Bytes,
 }
 
-impl Piece {
+impl ColumnForm {
     pub(crate) fn of(left: &Column, right: &Column) -> Self {
         let both = |of: fn(Kind) -> bool| of(left.kind) && of(right.kind);
         let form = if both(|kind| matches!(kind, Kind::Integer | Kind::Decimal | Kind::Float | Kind::Moment))
@@ -125,10 +125,10 @@ impl Piece {
 /// UTF-8 has no byte `FF` and no `FE`: the one separates, the other is a NULL text (`CONCAT_WS` leaves a NULL out, which
 /// is as clear for the last). Digits come first, with a letter for NULL; then texts; then bytes, which may hold anything
 /// and whose lengths stand among the digits, but for the last.
-fn row_crc(dialect: Dialect, columns: &[Column], compared: &[(usize, bool)], pieces: &[Piece]) -> String {
+fn row_crc(dialect: Dialect, columns: &[Column], compared: &[(usize, bool)], forms: &[ColumnForm]) -> String {
     let (mut digits, mut texts, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
     let or_none = |value: String, nullable| if nullable { format!("COALESCE({value}, 'N')") } else { value };
-    for (&(index, _), &Piece { nullable, form }) in compared.iter().zip(pieces) {
+    for (&(index, _), &ColumnForm { nullable, form }) in compared.iter().zip(forms) {
         let column = &columns[index];
         let value = match column.kind {
             // The number itself; `canonical` would only say in other words how it becomes text.
@@ -183,14 +183,14 @@ struct KeyPart {
 
 impl Statements {
     /// `compared`: index of the column, and whether it enters the hash as its MD5. `key`: index of the column, and
-    /// whether ranges follow the server's own order. `index`: what a scan may follow; `pieces`: how it sees `compared`.
+    /// whether ranges follow the server's own order. `index`: what a scan may follow; `forms`: how it sees `compared`.
     pub(crate) fn new(
         (engine, dialect): (Engine, Dialect),
         table: &Table,
         columns: &[Column],
         compared: &[(usize, bool)],
         key: &[(usize, bool)],
-        pieces: &[Piece],
+        forms: &[ColumnForm],
         index: Option<String>,
     ) -> Self {
         let parts = compared
@@ -237,7 +237,7 @@ impl Statements {
             key: key_parts.collect(),
             key_index: key.iter().map(|&(index, _)| index).collect(),
             compared: compared.iter().map(|&(index, _)| index).collect(),
-            scan: index.map(|index| (row_crc(dialect, columns, compared, pieces), name(engine, &index))),
+            scan: index.map(|index| (row_crc(dialect, columns, compared, forms), name(engine, &index))),
         }
     }
 

@@ -21,12 +21,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use table_diff::{Address, Presence};
+use table_diff::{Address, Presence, one_line};
 
 use self::output::{Folder, Request};
 use self::show::Bar;
 use self::summary::{Status, Summary, TableResult};
-use self::work::{Ended, Work, one_line};
+use self::work::{Ended, Work};
 use crate::Error;
 
 const SOURCE: &str = "CAUSEWAY_SOURCE";

@@ -5,12 +5,13 @@
 //! where its table's next range ends. So it does when it is interrupted. Either way, all that was found is in the folder.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::error::Error as StdError;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use table_diff::{Address, Counts, Cursor, Difference, Options, Progress, Server, Side, Sink, Table};
+use table_diff::{
+    Address, Counts, Cursor, Difference, Options, Progress, Server, Side, Sink, Table, one_line,
+};
 use tokio::task::{JoinSet, block_in_place};
 use tokio::time::Instant;
 
@@ -213,18 +214,4 @@ impl Sink for Taking<'_> {
 
 fn rows(counts: Counts) -> u64 {
     counts.rows_source.max(counts.rows_target)
-}
-
-/// An error with its causes, in one line.
-pub fn one_line(error: &(dyn StdError + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let words = inner.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        cause = inner.source();
-    }
-    text.replace(['\n', '\r'], " ")
 }

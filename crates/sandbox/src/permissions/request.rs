@@ -143,6 +143,11 @@ fn rds(call: &Call, world: &World) -> Vec<Need> {
         let default = format!("default{separator}{engine}8.0");
         need(arn(kind, Some(text(member).unwrap_or(&default))))
     };
+    // The groups that a cluster or an instance belongs to.
+    let groups = |kind: &str, member: &str| {
+        let options = of_engine("og", ":", "OptionGroupName");
+        vec![group("subgrp", "DBSubnetGroupName"), of_engine(kind, ".", member), options]
+    };
     match call.operation.as_str() {
         "DescribeGlobalClusters" => vec![need(global())],
         "DescribeDBClusters" => vec![need(named("cluster", "DBClusterIdentifier"))],
@@ -161,22 +166,14 @@ fn rds(call: &Call, world: &World) -> Vec<Need> {
             [vec![source], copy].concat()
         }
         "RestoreDBClusterFromSnapshot" => {
-            let from = vec![
-                need(named("cluster-snapshot", "SnapshotIdentifier")),
-                group("subgrp", "DBSubnetGroupName"),
-                of_engine("cluster-pg", ".", "DBClusterParameterGroupName"),
-                of_engine("og", ":", "OptionGroupName"),
-            ];
-            [made(named("cluster", "DBClusterIdentifier")), from].concat()
+            let from = vec![need(named("cluster-snapshot", "SnapshotIdentifier"))];
+            let groups = groups("cluster-pg", "DBClusterParameterGroupName");
+            [made(named("cluster", "DBClusterIdentifier")), from, groups].concat()
         }
         "CreateDBInstance" => {
-            let from = vec![
-                need(named("cluster", "DBClusterIdentifier")),
-                group("subgrp", "DBSubnetGroupName"),
-                of_engine("pg", ".", "DBParameterGroupName"),
-                of_engine("og", ":", "OptionGroupName"),
-            ];
-            [made(named("db", "DBInstanceIdentifier")), from].concat()
+            let cluster = vec![need(named("cluster", "DBClusterIdentifier"))];
+            let groups = groups("pg", "DBParameterGroupName");
+            [made(named("db", "DBInstanceIdentifier")), cluster, groups].concat()
         }
         "DeleteDBInstance" => vec![existing(named("db", "DBInstanceIdentifier"))],
         "DeleteDBCluster" => {

@@ -369,12 +369,8 @@ impl World {
 
     /// The tags of an Aurora resource; none when it does not exist.
     pub(crate) fn tags(&self, arn: &str) -> BTreeMap<String, String> {
-        self.state(|state| {
-            let cluster = state.clusters.get(arn).map(|cluster| &cluster.tags);
-            let instance = state.instances.get(arn).map(|instance| &instance.tags);
-            let snapshot = state.snapshots.get(arn).map(|snapshot| &snapshot.tags);
-            cluster.or(instance).or(snapshot).cloned().unwrap_or_default()
-        })
+        let region = aurora::region_of(arn);
+        self.state(|state| rds::tags_mut(state, region, arn).map(|tags| tags.clone()).unwrap_or_default())
     }
 
     /// What was published to topics so far.

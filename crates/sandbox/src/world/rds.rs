@@ -808,7 +808,7 @@ fn delete_snapshot(world: &Arc<World>, region: &str, input: &Value) -> Result<Va
     Ok(json!({"DBClusterSnapshot": answer}))
 }
 
-fn tags_mut<'a>(
+pub(super) fn tags_mut<'a>(
     state: &'a mut State,
     region: &str,
     arn: &str,

@@ -1,6 +1,6 @@
 //! A table that is scanned: passes over both sides, and what they leave to look into.
 //!
-//! After each piece of a pass the sink is told how far the comparison came. A failure leaves it there: the rest of the
+//! After each part of a pass the sink is told how far the comparison came. A failure leaves it there: the rest of the
 //! pass is done again.
 
 use futures::future::try_join;
@@ -16,7 +16,7 @@ use crate::scan::{Finding, cut, differing, follows_index, scan};
 use crate::server::Side;
 use crate::sql::Key;
 
-/// How many ranges one statement looks into: each is a table that the server opens.
+/// How many ranges one statement looks into: what is asked for has to fit a packet, and what is found into memory.
 const RANGES: usize = 100;
 
 impl Sides<'_> {
@@ -153,25 +153,25 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
             scan(target, &paired.target, low.as_ref(), options.spread, limit, &self.what),
         )
         .await?;
-        let pieces = cut(&left, &right);
+        let parts = cut(&left, &right);
         drop((left, right));
-        if pieces.is_empty() {
+        if parts.is_empty() {
             return Ok(None);
         }
         let most = options.inspect_rows.max(1);
         let mut batch = Batch { at: low, ..Batch::default() };
-        for piece in pieces {
-            let own = piece.finding.counts();
+        for part in parts {
+            let own = part.finding.counts();
             let rows = own.rows_source.max(own.rows_target);
-            let low = std::mem::replace(&mut batch.at, piece.high.clone());
-            let side = match piece.finding {
+            let low = std::mem::replace(&mut batch.at, part.high.clone());
+            let side = match part.finding {
                 Finding::Alike(_) => {
                     batch.alike = batch.alike.plus(own);
                     continue;
                 }
                 Finding::Differs(..) if rows <= most => {
                     let before = std::mem::take(&mut batch.alike);
-                    batch.suspects.push(Suspect { low, high: piece.high, before, own });
+                    batch.suspects.push(Suspect { low, high: part.high, before, own });
                     batch.rows += rows;
                     if (batch.rows >= most || batch.suspects.len() >= RANGES)
                         && let end @ (Next::Stopped | Next::Finished) = self.settle(&mut batch).await?
@@ -191,12 +191,12 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
             {
                 return Ok(Some(end));
             }
-            let within = vec![Within { side, high: piece.high.clone(), size: most }];
+            let within = vec![Within { side, high: part.high.clone(), size: most }];
             let next = self.walk(Walk { low, within }, Counts::default()).await?;
             if next != Next::On {
                 return Ok(Some(next));
             }
-            batch.at = piece.high;
+            batch.at = part.high;
         }
         if batch.at == self.place.key && batch.at.is_some() {
             return Ok(Some(Next::On));
