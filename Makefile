@@ -9,9 +9,11 @@ SHELL       := /bin/bash
 SEED   ?=
 FACTOR ?= 60
 OUT    ?= out/drill
+# Rows of the benchmark's first two tables; the third has twice as many.
+ROWS   ?= 2000000
 FUNCTIONS := preflight routing-control global-failover snapshot-restore reconcile report
 
-.PHONY: help setup build test lint drill sandbox package deploy destroy clean
+.PHONY: help setup build test bench lint drill sandbox package deploy destroy clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +28,11 @@ test: ## run every test; needs no other command first
 	@tests/setup.sh mariadb mysql python
 	@cargo build --workspace --bins
 	@cargo test --workspace
+
+bench: ## time the comparison beside its peers, some minutes; writes docs/benchmarks.md
+	@tests/setup.sh mariadb bench
+	@cargo build --release -p table-diff --example compare
+	@target/bench/bin/python tests/bench/bench.py target/release/examples/compare $(ROWS)
 
 lint: setup ## rustfmt, clippy, cfn-lint
 	@cargo fmt --all --check

@@ -4,7 +4,8 @@
 # `mysql` is MySQL itself, which Debian has in unstable only: unpacked into target/mysql with the libraries it needs, it
 # touches nothing of the system. Tests skip it, and say so, where it can't be had.
 # Changes nothing that is there already. Says what to do where it can't install.
-#   setup.sh mariadb | mysql | python
+# `bench` is what the comparison is timed beside: percona-toolkit, and a Python environment of its own (target/bench).
+#   setup.sh mariadb | mysql | python | bench
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -29,20 +30,34 @@ mariadb() {
 }
 
 python() {
-  local environment=target/python
-  if [ -e "$environment/installed" ] && cmp -s "$environment/installed" tests/requirements.txt; then
-    return
-  fi
-  echo "setup: making $environment with boto3 and cfn-lint" >&2
-  mkdir -p target
-  if ! python3 -m venv --clear "$environment" >/dev/null 2>&1; then
-    if ! { install python3-venv && python3 -m venv --clear "$environment"; }; then
-      echo "setup: Python 3 with venv is needed for tests and checks: install python3 and python3-venv" >&2
+  environment target/python tests/requirements.txt
+}
+
+bench() {
+  if ! command -v pt-table-sync >/dev/null || ! env time true 2>/dev/null; then
+    if ! install percona-toolkit time; then
+      echo "setup: the benchmark needs pt-table-sync and GNU time: install percona-toolkit and time" >&2
       exit 1
     fi
   fi
-  "$environment/bin/pip" install --quiet --disable-pip-version-check -r tests/requirements.txt
-  cp tests/requirements.txt "$environment/installed"
+  environment target/bench tests/bench/requirements.txt
+}
+
+environment() { # folder requirements
+  local environment=$1 requirements=$2
+  if [ -e "$environment/installed" ] && cmp -s "$environment/installed" "$requirements"; then
+    return
+  fi
+  echo "setup: making $environment with what $requirements names" >&2
+  mkdir -p target
+  if ! python3 -m venv --clear "$environment" >/dev/null 2>&1; then
+    if ! { install python3-venv && python3 -m venv --clear "$environment"; }; then
+      echo "setup: Python 3 with venv is needed: install python3 and python3-venv" >&2
+      exit 1
+    fi
+  fi
+  "$environment/bin/pip" install --quiet --disable-pip-version-check -r "$requirements"
+  cp "$requirements" "$environment/installed"
 }
 
 mysql() {
@@ -90,7 +105,7 @@ CONF
 
 for part in "$@"; do
   case $part in
-    mariadb | mysql | python) "$part" ;;
+    mariadb | mysql | python | bench) "$part" ;;
     *) echo "setup.sh: unknown part $part" >&2; exit 2 ;;
   esac
 done

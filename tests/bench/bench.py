@@ -2,8 +2,8 @@
 
     bench.py COMPARE [ROWS]
 
-COMPARE is the release build of the example `compare`. Needs mariadbd, pt-table-sync, GNU time and the packages of
-tests/bench/requirements.txt (install percona-toolkit and them by hand). Everything lies in a temporary folder and is gone
+`make bench` runs it. COMPARE is the release build of the example `compare`. Needs what `tests/setup.sh mariadb bench`
+installs. Everything lies in a temporary folder and is gone
 afterwards. The same table is several times faster or slower as the machine is quiet or busy: only the ratios count.
 """
 
