@@ -3,8 +3,8 @@
 # Python environment of its own (target/python) with boto3 and cfn-lint.
 # `mysql` is MySQL itself, which Debian has in unstable only: unpacked into target/mysql with the libraries it needs, it
 # touches nothing of the system. Tests skip it, and say so, where it can't be had.
-# Changes nothing that is there already. Says what to do where it can't install.
 # `bench` is what the comparison is timed beside: percona-toolkit, and a Python environment of its own (target/bench).
+# Changes nothing that is there already. Says what to do where it can't install.
 #   setup.sh mariadb | mysql | python | bench
 set -euo pipefail
 cd "$(dirname "$0")/.."
