@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::difference::{Difference, DifferenceKind};
-use crate::keyed::{Walk, Within, hexadecimal};
+use crate::keyed::{Walk, Within, comparing, hexadecimal};
 use crate::multiset::{self, Found, Take};
 use crate::pass::by_scan;
 use crate::schema::{self, Paired};
@@ -192,7 +192,7 @@ pub async fn compare_table(
     for attempt in 1..TRIES {
         match &paired {
             Err(error) if passes(error) => {
-                again(source, target, attempt).await?;
+                again(source, target, attempt, &format!("reading the columns of table {table}")).await?;
                 paired = schema::pair(source, target, table).await;
             }
             _ => break,
@@ -311,7 +311,7 @@ async fn by_range<S: Sink, F: Fn() -> bool + Send + Sync>(
         let piece = match walk.step(source, target, paired, table, options, size).await {
             Ok(piece) => piece,
             Err(error) if passes(&error) && attempt < TRIES => {
-                again(source, target, attempt).await?;
+                again(source, target, attempt, &comparing(paired, table, walk.low.as_ref())).await?;
                 attempt += 1;
                 continue;
             }
@@ -379,7 +379,7 @@ async fn by_hash<S: Sink, F: Fn() -> bool + Send + Sync>(
                 return Ok(Progress::Interrupted(taker.state.last));
             }
             Err(error) => {
-                again(source, target, attempt).await?;
+                again(source, target, attempt, &comparing(paired, table, None)).await?;
                 if let Some(Cursor { position: Position::AtHash(last), .. }) = &taker.state.last {
                     place = Some(last.clone());
                 }
@@ -411,8 +411,14 @@ pub(crate) fn passes(error: &Error) -> bool {
     }
 }
 
-/// Waits a moment and makes both connections anew; a server that starts again gets some seconds for it.
-pub(crate) async fn again(source: &mut Server, target: &mut Server, attempt: u32) -> Result<(), Error> {
+/// Waits a moment and makes both connections anew; a server that starts again gets some seconds for it. `what` was cut
+/// off.
+pub(crate) async fn again(
+    source: &mut Server,
+    target: &mut Server,
+    attempt: u32,
+    what: &str,
+) -> Result<(), Error> {
     for wait in 0..TRIES {
         tokio::time::sleep(Duration::from_millis(300) * attempt * (1 << wait)).await;
         let made = match source.reconnect().await {
@@ -420,7 +426,7 @@ pub(crate) async fn again(source: &mut Server, target: &mut Server, attempt: u32
             Err(error) => Err(error),
         };
         if made.is_ok() || wait + 1 == TRIES {
-            return made;
+            return made.map_err(|cause| Error::Lost { what: what.to_owned(), cause: Box::new(cause) });
         }
     }
     Ok(())

@@ -55,6 +55,20 @@ pub(crate) mod hexadecimal {
     }
 }
 
+/// Bytes at most of a key's value that an error shows.
+const SHOWN: usize = 40;
+
+/// What is done, as an error says it: with the key after which it is done.
+pub(crate) fn comparing(paired: &Paired, table: &Table, low: Option<&Key>) -> String {
+    let Some(low) = low else { return format!("comparing table {table}") };
+    let shown = |value: &Vec<u8>| {
+        let start = String::from_utf8_lossy(&value[..value.len().min(SHOWN)]).escape_debug().to_string();
+        if value.len() > SHOWN { start + "…" } else { start }
+    };
+    let place = paired.key_columns.iter().zip(low).map(|(name, value)| format!("{name} {}", shown(value)));
+    format!("comparing table {table} after {}", place.collect::<Vec<_>>().join(", "))
+}
+
 /// A range that is compared.
 #[derive(Debug)]
 pub(crate) struct Piece {
@@ -77,7 +91,7 @@ impl Walk {
         options: &Options,
         size: u64,
     ) -> Result<Option<Piece>, Error> {
-        let what = format!("comparing table {table}");
+        let what = comparing(paired, table, self.low.as_ref());
         let low = self.low.as_ref();
         let high = if let Some(within) = self.within.last() {
             let (server, statements) = match within.side {

@@ -88,11 +88,20 @@ pub enum Error {
         side: Side,
         /// Host, port and database.
         address: String,
-        /// What was done, with the table's name.
+        /// What was done, with the table's name and, where rows are compared by a key, after which of them.
         what: String,
         /// The driver's own words.
         #[source]
         cause: sqlx::Error,
+    },
+    /// A connection broke, and none could be made in its place.
+    #[error("{what} was cut off: {cause}")]
+    Lost {
+        /// What was done, with the table's name and where in it.
+        what: String,
+        /// Why there is no new connection.
+        #[source]
+        cause: Box<Error>,
     },
     /// The table can't be compared.
     #[error("table {table}: {reason}")]
@@ -125,7 +134,7 @@ impl Error {
     /// Whether it is about a server that can't be reached, not about a table.
     pub fn is_connection(&self) -> bool {
         match self {
-            Self::Connect { .. } => true,
+            Self::Connect { .. } | Self::Lost { .. } => true,
             Self::Query { cause, .. } => {
                 matches!(cause, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed)
             }
@@ -135,13 +144,18 @@ impl Error {
 
     /// Whether the server answered and refused: user, password, permission.
     pub fn is_refused(&self) -> bool {
-        matches!(self, Self::Connect { cause: sqlx::Error::Database(_), .. })
+        match self {
+            Self::Connect { cause, .. } => matches!(cause, sqlx::Error::Database(_)),
+            Self::Lost { cause, .. } => cause.is_refused(),
+            _ => false,
+        }
     }
 
     /// The side it is about, where it is about one.
     pub fn side(&self) -> Option<Side> {
         match self {
             Self::Connect { side, .. } | Self::Query { side, .. } => Some(*side),
+            Self::Lost { cause, .. } => cause.side(),
             _ => None,
         }
     }

@@ -11,7 +11,7 @@ use crate::compare::{
     CUTS, Counts, FAST, Place, Position, Progress, SLOW, Sides, Sink, TRIES, Taker, again, disordered, passes,
 };
 use crate::difference::Difference;
-use crate::keyed::{Walk, Within, fetch, keys_of};
+use crate::keyed::{Walk, Within, comparing, fetch, keys_of};
 use crate::scan::{Finding, cut, differing, follows_index, scan};
 use crate::server::Side;
 use crate::sql::Key;
@@ -26,7 +26,7 @@ impl Sides<'_> {
         if self.options.strong || !left.scannable() || !right.scannable() {
             return Ok(false);
         }
-        let what = self.what();
+        let what = self.what(None);
         let spread = self.options.spread;
         let (left, right) = try_join(
             follows_index(self.source, left, spread, &what),
@@ -36,8 +36,9 @@ impl Sides<'_> {
         Ok(left && right)
     }
 
-    fn what(&self) -> String {
-        format!("comparing table {}", self.table)
+    /// What is done from `low` on.
+    fn what(&self, low: Option<&Key>) -> String {
+        comparing(self.paired, self.table, low)
     }
 }
 
@@ -96,7 +97,7 @@ pub(crate) async fn by_scan<S: Sink, F: Fn() -> bool + Send + Sync>(
     let most = (options.chunk_rows / spread).max(1);
     let mut limit = (options.first_rows / spread).clamp(1, most);
     let mut attempt = 1;
-    let what = sides.what();
+    let what = sides.what(place.key.as_ref());
     let mut run = Run { sides, taker, place, what };
     loop {
         let before = run.place.clone();
@@ -127,7 +128,7 @@ pub(crate) async fn by_scan<S: Sink, F: Fn() -> bool + Send + Sync>(
                 if !passes(&error) || attempt >= TRIES {
                     return Err(error);
                 }
-                again(run.sides.source, run.sides.target, attempt).await?;
+                again(run.sides.source, run.sides.target, attempt, &run.what).await?;
                 attempt += 1;
             }
         }
@@ -271,6 +272,7 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
             return Ok(Next::Finished);
         };
         let go_on = self.taker.hand_over(counts, found, Position::AfterKey(place.clone())).await?;
+        self.what = self.sides.what(place.key.as_ref());
         self.place = place;
         Ok(if go_on { Next::On } else { Next::Stopped })
     }

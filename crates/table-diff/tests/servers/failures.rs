@@ -97,6 +97,32 @@ async fn what_goes_wrong_is_told_and_what_passes_is_survived() {
     ids.sort_unstable();
     assert_eq!(ids, (1..=10).map(|id| id * 100).collect::<Vec<_>>());
 
+    // A server that lets nobody in again: the error says what was cut off, where, and on which side.
+    struct Locker<'a>(&'a TestServer);
+    impl Sink for Locker<'_> {
+        async fn reached(
+            &mut self,
+            _: Vec<Difference>,
+            cursor: &Cursor,
+        ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+            assert_eq!(cursor.counts.rows_source, 10, "it goes on after it was locked out");
+            self.0.sql("", "ALTER USER u ACCOUNT LOCK");
+            self.0.kill_connections_of("u");
+            Ok(())
+        }
+    }
+    let by_tens = Options { strong: true, ..small() };
+    let lost =
+        compare_table(&mut source, &mut target, &table("t"), &by_tens, None, &mut Locker(&server), || false)
+            .await;
+    server.sql("", "ALTER USER u ACCOUNT UNLOCK");
+    let lost = lost.unwrap_err();
+    assert!(lost.is_connection() && lost.is_refused() && lost.side() == Some(Side::Source));
+    let place = "comparing table t after id 10 was cut off: can't connect to the source at 127.0.0.1:";
+    assert!(lost.to_string().starts_with(place), "{lost}");
+    source = server.connect(Side::Source, "a").await;
+    target = server.connect(Side::Target, "b").await;
+
     // A sink that fails ends the comparison.
     struct Full;
     impl Sink for Full {
