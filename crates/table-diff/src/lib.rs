@@ -52,6 +52,7 @@
 //!
 //! Nothing is written to either database: sessions are read-only.
 
+mod catalogue;
 mod compare;
 mod difference;
 mod keyed;
@@ -62,6 +63,7 @@ mod schema;
 mod server;
 mod sql;
 
+pub use catalogue::{Catalogue, ColumnShape, ForeignKey, TableShape, ValueKind};
 pub use compare::{Counts, Cursor, Options, Progress, Sink, TableSummary, compare_table};
 pub use difference::{Difference, DifferenceKind};
 pub use schema::{Listed, Presence, Table, estimated_rows, list_tables};
