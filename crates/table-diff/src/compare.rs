@@ -12,6 +12,7 @@ use crate::pass::by_scan;
 use crate::schema::{self, Paired};
 use crate::server::Server;
 use crate::sql::Key;
+use crate::throttle::{Limits, Throttle};
 use crate::{Error, Table};
 
 /// How often a range is tried when the connection breaks.
@@ -29,8 +30,10 @@ pub(crate) const FAST: Duration = Duration::from_millis(250);
 pub struct Options {
     /// Rows of the first range.
     pub first_rows: u64,
-    /// Rows of a range at most.
+    /// Rows of a range, or of one pass, at most.
     pub chunk_rows: u64,
+    /// How long a pass may take.
+    pub pass: Duration,
     /// Rows at most whose hashes are held, of either side.
     pub inspect_rows: u64,
     /// Bytes of differing rows at most that are held, unless one row has more.
@@ -39,17 +42,25 @@ pub struct Options {
     pub spread: u64,
     /// Sums of MD5 instead of CRC: no scan, see the crate's documentation. Twice the time and more.
     pub strong: bool,
+    /// When the target is to be left alone for a while.
+    pub limits: Limits,
+    /// Whether the source is seen as it was when its table was begun. Not where the source is written to and the target
+    /// follows it: what had not arrived by then would be told as a difference.
+    pub view: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             first_rows: 50_000,
-            chunk_rows: 1_000_000,
+            chunk_rows: 4_000_000,
+            pass: Duration::from_secs(5),
             inspect_rows: 5_000,
             fetch_bytes: 4 * 1024 * 1024,
             spread: 24,
             strong: false,
+            limits: Limits::default(),
+            view: true,
         }
     }
 }
@@ -169,6 +180,9 @@ pub trait Sink: Send {
         found: Vec<Difference>,
         cursor: &Cursor,
     ) -> impl Future<Output = Result<(), Box<dyn std::error::Error + Send + Sync>>> + Send;
+
+    /// It waits, for this reason; told again and again while it does.
+    fn waiting(&mut self, _reason: &str) {}
 }
 
 /// Compares a table that both sides have, from `cursor` or from the start. After each range `stop` is asked whether to
@@ -188,17 +202,43 @@ pub async fn compare_table(
     sink: &mut impl Sink,
     stop: impl Fn() -> bool + Send + Sync,
 ) -> Result<Progress, Error> {
-    let mut paired = schema::pair(source, target, table).await;
+    let mut paired = begin(source, target, table, options).await;
     for attempt in 1..TRIES {
         match &paired {
             Err(error) if passes(error) => {
                 again(source, target, attempt, &format!("reading the columns of table {table}")).await?;
-                paired = schema::pair(source, target, table).await;
+                paired = begin(source, target, table, options).await;
             }
             _ => break,
         }
     }
     let paired = paired?;
+    let progress = go_on(source, target, &paired, table, options, cursor, sink, stop).await?;
+    source.end_view().await?;
+    Ok(progress)
+}
+
+async fn begin(
+    source: &mut Server,
+    target: &mut Server,
+    table: &Table,
+    options: &Options,
+) -> Result<Paired, Error> {
+    source.set_view(options.view).await?;
+    schema::pair(source, target, table).await
+}
+
+#[allow(clippy::too_many_arguments, reason = "those of `compare_table`, and how the sides are paired")]
+async fn go_on(
+    source: &mut Server,
+    target: &mut Server,
+    paired: &Paired,
+    table: &Table,
+    options: &Options,
+    cursor: Option<Cursor>,
+    sink: &mut impl Sink,
+    stop: impl Fn() -> bool + Send + Sync,
+) -> Result<Progress, Error> {
     let (counts, position) = match cursor {
         Some(cursor) if cursor.key_columns != paired.key_columns => {
             let reason = "its key changed while it was compared; compare it from the start".into();
@@ -209,22 +249,22 @@ pub async fn compare_table(
     };
     let ended = position == Some(Position::End);
     let state = State { counts, last: None, key_columns: paired.key_columns.clone() };
+    let taker = Taker { state, sink, stop, throttle: Throttle::new(options.limits) };
     if ended {
-        return Ok(Taker { state, sink, stop }.finished(&paired));
+        return Ok(taker.finished(paired));
     }
     if paired.key_columns.is_empty() {
         let place = match position {
             Some(Position::AtHash(place)) => Some(place),
             _ => None,
         };
-        by_hash(source, target, &paired, table, options, place, Taker { state, sink, stop }).await
+        by_hash(source, target, paired, table, options, place, taker).await
     } else {
         let place = match position {
             Some(Position::AfterKey(place)) => place,
             _ => Place::default(),
         };
-        let taker = Taker { state, sink, stop };
-        let sides = Sides { source, target, paired: &paired, table, options };
+        let sides = Sides { source, target, paired, table, options };
         by_key(sides, place, taker).await
     }
 }
@@ -262,6 +302,7 @@ pub(crate) struct Taker<'a, S, F> {
     pub(crate) state: State,
     sink: &'a mut S,
     stop: F,
+    throttle: Throttle,
 }
 
 impl<S: Sink, F: Fn() -> bool + Send + Sync> Taker<'_, S, F> {
@@ -278,6 +319,12 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Taker<'_, S, F> {
         self.sink.reached(found, &cursor).await.map_err(Error::Sink)?;
         state.last = Some(cursor);
         Ok(!(self.stop)())
+    }
+
+    /// Waits while the target is busy; answers whether to go on.
+    pub(crate) async fn wait(&mut self, target: &mut Server) -> Result<bool, Error> {
+        let Self { throttle, sink, stop, .. } = self;
+        throttle.wait(target, &*stop, |reason| sink.waiting(reason)).await
     }
 
     pub(crate) fn finished(self, paired: &Paired) -> Progress {
@@ -302,13 +349,21 @@ async fn by_range<S: Sink, F: Fn() -> bool + Send + Sync>(
 ) -> Result<Progress, Error> {
     let Sides { source, target, paired, table, options } = sides;
     let mut walk = place.walk();
-    let most = options.chunk_rows.max(1);
-    let mut size = options.first_rows.clamp(1, most);
+    // Ranges are so many units of rows: wherever one begins and however large it is, what is looked into in it are the
+    // same units, and so the order of the lines does not depend on the time.
+    let unit = options.inspect_rows.max(1);
+    let most = (options.chunk_rows / unit).max(1) * unit;
+    let mut size = (options.first_rows / unit).max(1) * unit;
     let mut attempt = 1;
     let mut cuts = 0;
     loop {
         let begun = Instant::now();
-        let piece = match walk.step(source, target, paired, table, options, size).await {
+        let step = match taker.wait(target).await {
+            Ok(false) => return Ok(Progress::Interrupted(taker.state.last)),
+            Ok(true) => walk.step(source, target, paired, table, options, size).await,
+            Err(error) => Err(error),
+        };
+        let piece = match step {
             Ok(piece) => piece,
             Err(error) if passes(&error) && attempt < TRIES => {
                 again(source, target, attempt, &comparing(paired, table, walk.low.as_ref())).await?;
@@ -324,7 +379,7 @@ async fn by_range<S: Sink, F: Fn() -> bool + Send + Sync>(
                 return Err(disordered(table));
             }
             // Differences are seldom alone: large ranges would be summed for nothing.
-            size = size.min(options.inspect_rows.max(1));
+            size = unit;
             continue;
         };
         cuts = 0;
@@ -332,7 +387,7 @@ async fn by_range<S: Sink, F: Fn() -> bool + Send + Sync>(
         if piece.summed && elapsed < FAST {
             size = (size * 2).min(most);
         } else if elapsed > SLOW {
-            size = (size / 2).max(1);
+            size = (size / 2 / unit).max(1) * unit;
         }
         if piece.finished {
             taker.hand_over(piece.counts, piece.differences, Position::End).await?;
@@ -362,6 +417,9 @@ async fn by_hash<S: Sink, F: Fn() -> bool + Send + Sync>(
     loop {
         let before = place.clone();
         let walked = async {
+            if !taker.wait(target).await? {
+                return Ok(None);
+            }
             let mut lookup = (source.another().await?, target.another().await?);
             let servers = (&mut *source, &mut *target);
             multiset::walk(servers, &mut lookup, paired, table, options, place.clone(), &mut taker).await
@@ -379,10 +437,10 @@ async fn by_hash<S: Sink, F: Fn() -> bool + Send + Sync>(
                 return Ok(Progress::Interrupted(taker.state.last));
             }
             Err(error) => {
-                again(source, target, attempt, &comparing(paired, table, None)).await?;
                 if let Some(Cursor { position: Position::AtHash(last), .. }) = &taker.state.last {
                     place = Some(last.clone());
                 }
+                again(source, target, attempt, &multiset::comparing(table, place.as_ref())).await?;
                 if place != before {
                     attempt = 1;
                 }

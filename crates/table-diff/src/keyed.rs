@@ -10,10 +10,10 @@ use crate::difference::{Difference, DifferenceKind, row};
 use crate::schema::Paired;
 use crate::server::{Cells, Server, Side};
 use crate::sql::{Key, Statements};
-use crate::{Error, Table};
+use crate::{Error, Table, json};
 
-/// How many rows one statement fetches by their keys.
-const FETCH: usize = 100;
+/// How many rows one statement fetches by their keys: each statement is a round trip.
+const FETCH: usize = 500;
 
 /// A place in the table.
 #[derive(Debug)]
@@ -104,12 +104,11 @@ impl Walk {
             match boundary(source, &paired.source, low, None, size, &what).await? {
                 Some(high) => Some(high),
                 // What is left of the source is less than a range. The target may have any number of rows there.
+                None if boundary(target, &paired.target, low, None, size, &what).await?.is_none() => None,
                 None => {
-                    let high = boundary(target, &paired.target, low, None, size, &what).await?;
-                    if high.is_some() {
-                        self.within.push(Within { side: Side::Target, high: None, size });
-                    }
-                    high
+                    let size = options.inspect_rows.max(1);
+                    self.within.push(Within { side: Side::Source, high: None, size });
+                    return Ok(None);
                 }
             }
         };
@@ -123,15 +122,18 @@ impl Walk {
         if of_source == of_target {
             return Ok(Some(self.advance(high, counts, Vec::new(), true)));
         }
+        let most = options.inspect_rows.max(1);
+        // By the source as long as it has enough: its cuts lie in the same places, however large the range was.
+        let side = if rows_source > most { Side::Source } else { Side::Target };
+        if rows_source.max(rows_target) > most {
+            self.within.push(Within { side, high, size: most });
+            return Ok(None);
+        }
         let (side, rows) = if rows_source >= rows_target {
             (Side::Source, rows_source)
         } else {
             (Side::Target, rows_target)
         };
-        if rows > options.inspect_rows.max(1) {
-            self.within.push(Within { side, high, size: options.inspect_rows.max(1) });
-            return Ok(None);
-        }
 
         let (mut left, mut right) = try_join(
             digests(source, &paired.source, low, high.as_ref(), &what),
@@ -144,7 +146,7 @@ impl Walk {
             self.within.push(Within { side, high, size: (rows / 8).max(1) });
             return Ok(None);
         }
-        let keys = keys_of(left, right);
+        let keys = keys_of(&paired.source, left, right);
         let differences = fetch(source, target, paired, &keys, &what).await?;
         Ok(Some(self.advance(high, counts, differences, false)))
     }
@@ -181,10 +183,14 @@ pub(crate) fn drop_alike(left: &mut BTreeMap<Key, Digest>, right: &mut BTreeMap<
     });
 }
 
-/// The keys of both sides, each once, in the order of their bytes.
-pub(crate) fn keys_of(left: BTreeMap<Key, Digest>, right: BTreeMap<Key, Digest>) -> Vec<Key> {
+/// The keys of both sides, each once, in the servers' order as far as it is known here.
+pub(crate) fn keys_of(
+    statements: &Statements,
+    left: BTreeMap<Key, Digest>,
+    right: BTreeMap<Key, Digest>,
+) -> Vec<Key> {
     let mut keys = left.into_keys().chain(right.into_keys()).collect::<Vec<_>>();
-    keys.sort();
+    keys.sort_by(|a, b| statements.compare(a, b));
     keys.dedup();
     keys
 }
@@ -220,7 +226,11 @@ fn difference(paired: &Paired, left: Option<Cells>, right: Option<Cells>) -> Opt
         (None, Some(_)) => DifferenceKind::Extra,
         (Some(left), Some(right)) => {
             let mut pairs = paired.source.compared.iter().zip(&paired.target.compared);
-            if pairs.all(|(&l, &r)| left[l] == right[r]) {
+            let json = |l: usize, r: usize| paired.source_columns[l].json && paired.target_columns[r].json;
+            if pairs.all(|(&l, &r)| match (&left[l], &right[r]) {
+                (Some(left), Some(right)) if json(l, r) => json::is_same(left, right),
+                (left, right) => left == right,
+            }) {
                 return None;
             }
             DifferenceKind::Changed

@@ -30,8 +30,9 @@
 //! text. Long columns (`TEXT`, `BLOB`, JSON, PostgreSQL's `text` and `bytea`) enter as their length and MD5, so that
 //! no server limit on one value cuts them off. Floats enter with every digit that they need, `FLOAT` widened first.
 //! Timestamps are read in UTC on both sides. Text is compared by its characters' UTF-8 bytes whatever the
-//! collation: `a` and `A` differ, trailing spaces count. JSON is compared by the text that the server stores, so that
-//! on MariaDB (where JSON is text) a different order of members is a difference; MySQL and `jsonb` normalise it.
+//! collation: `a` and `A` differ, trailing spaces count. JSON that is stored as other text is looked into, and is a
+//! difference when it says something else; but in a table without a key, where there is no row to compare it with, other
+//! text is another row.
 //!
 //! # Ranges under collations that fold
 //! Ranges follow the server's own order of the key when type and collation are the same on both sides: then both
@@ -47,14 +48,24 @@
 //!
 //! # Time and interruption
 //! After each range the sink gets what was found, together with the [`Cursor`] that covers it; then the caller may
-//! stop. A comparison that goes on from a cursor finds the rest: nothing twice, nothing left out. A connection that
-//! breaks is made anew, and the range done again.
+//! stop. A comparison that goes on from a cursor finds the rest: nothing twice, nothing left out, in the same order. (Only
+//! where thousands of rows in succession are on one side alone, and their keys are text under a collation, may the order
+//! of their lines depend on where it was cut off.) A connection that breaks is made anew, and the range done again.
 //!
-//! Nothing is written to either database: sessions are read-only.
+//! # Kindness
+//! - Nothing is written to either database: sessions are read-only. Every statement has a time limit.
+//! - The source is seen as it was when its table was begun ([`Options::view`]; by InnoDB and PostgreSQL, and until a
+//!   connection breaks). Until the table is done this keeps the source from altering it and from purging old versions.
+//! - The target is seen as it is. A difference is looked at again before it is told: what was only in flight is not. Each
+//!   statement on it is short ([`Options::pass`]), and it is left alone while it is busy ([`Limits`]).
+//! - A scan reads each page once. InnoDB lets such pages pass through the old end of its buffer pool and drops them first,
+//!   as long as `innodb_old_blocks_time` is above the milliseconds in which a page's rows are read (its default is
+//!   1000): the pages that are in use stay. PostgreSQL has no such guard for a walk along an index.
 
 mod catalogue;
 mod compare;
 mod difference;
+mod json;
 mod keyed;
 mod multiset;
 mod pass;
@@ -62,12 +73,14 @@ mod scan;
 mod schema;
 mod server;
 mod sql;
+mod throttle;
 
 pub use catalogue::{Catalogue, ColumnShape, ForeignKey, TableShape, ValueKind};
 pub use compare::{Counts, Cursor, Options, Progress, Sink, TableSummary, compare_table};
 pub use difference::{Difference, DifferenceKind};
 pub use schema::{Listed, Presence, Table, estimated_rows, list_tables};
 pub use server::{Address, AddressError, Engine, Server, Side, Target};
+pub use throttle::Limits;
 
 /// Why a comparison, or the one of a table, failed. One line; names side, server and table.
 #[derive(Debug, thiserror::Error)]

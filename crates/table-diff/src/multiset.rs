@@ -102,6 +102,12 @@ pub(crate) trait Take: Send {
     fn take(&mut self, found: Found) -> impl Future<Output = Result<bool, Error>> + Send;
 }
 
+/// What is done, as an error says it: with the hash after which it is done.
+pub(crate) fn comparing(table: &Table, place: Option<&Place>) -> String {
+    let place = place.map_or_else(String::new, |place| format!(" after the rows with hash {}", place.hash));
+    format!("comparing table {table}{place}")
+}
+
 /// Compares from `place` on. At the end it gives the counts of what came after the last difference; `None` when it was
 /// stopped before.
 pub(crate) async fn walk(
@@ -113,7 +119,7 @@ pub(crate) async fn walk(
     place: Option<Place>,
     taker: &mut impl Take,
 ) -> Result<Option<Counts>, Error> {
-    let what = format!("comparing table {table}");
+    let what = comparing(table, place.as_ref());
     let from = place.as_ref().map(|place| (place.hash.as_str(), place.settled));
     let (mut left, mut right) = try_join(
         Groups::open(source, paired.source.groups(from), &what, table),

@@ -4,20 +4,25 @@
 //! pass is done again.
 
 use futures::future::try_join;
-use tokio::time::Instant;
 
 use crate::Error;
 use crate::compare::{
-    CUTS, Counts, FAST, Place, Position, Progress, SLOW, Sides, Sink, TRIES, Taker, again, disordered, passes,
+    CUTS, Counts, Place, Position, Progress, Sides, Sink, TRIES, Taker, again, disordered, passes,
 };
 use crate::difference::Difference;
 use crate::keyed::{Walk, Within, comparing, fetch, keys_of};
-use crate::scan::{Finding, cut, differing, follows_index, scan};
+use crate::scan::{Finding, HELD, Reach, cut, differing, follows_index, scan};
 use crate::server::Side;
 use crate::sql::Key;
 
-/// How many ranges one statement looks into: what is asked for has to fit a packet, and what is found into memory.
-const RANGES: usize = 100;
+/// Bytes of chunks at most that are held of either side.
+const KEPT: u64 = 12 * 1024 * 1024;
+/// How many ranges one statement looks into: what is asked for has to fit a packet. As many as that, for each statement is
+/// a round trip, which between Regions takes longer than the looking.
+const RANGES: usize = 500;
+/// How many times [`Options::inspect_rows`] one statement looks into: ranges of the same size, most of whose rows are
+/// dropped at once.
+const TOGETHER: u64 = 4;
 
 impl Sides<'_> {
     /// Whether the table can be scanned: an index on either side that the server follows.
@@ -34,6 +39,12 @@ impl Sides<'_> {
         )
         .await?;
         Ok(left && right)
+    }
+
+    /// How many chunks of either side a pass holds at most.
+    fn most_chunks(&self, spread: u64) -> u64 {
+        let bytes = self.paired.source.key_bytes.max(self.paired.target.key_bytes);
+        (self.options.chunk_rows / spread).min(KEPT / (bytes + HELD)).max(1)
     }
 
     /// What is done from `low` on.
@@ -94,32 +105,34 @@ pub(crate) async fn by_scan<S: Sink, F: Fn() -> bool + Send + Sync>(
 ) -> Result<Progress, Error> {
     let options = sides.options;
     let spread = options.spread.max(1);
-    let most = (options.chunk_rows / spread).max(1);
-    let mut limit = (options.first_rows / spread).clamp(1, most);
+    let most = sides.most_chunks(spread);
+    let longest = sides.source.timeout().min(sides.target.timeout());
+    let mut reach = Reach { spread, chunks: most, time: options.pass };
     let mut attempt = 1;
     let what = sides.what(place.key.as_ref());
     let mut run = Run { sides, taker, place, what };
     loop {
         let before = run.place.clone();
-        let begun = Instant::now();
         // A walk that was cut off goes on as it was, so that its pieces come to lie in the same places.
-        let next = if before.within.is_empty() {
-            run.pass(limit).await
-        } else {
-            run.walk(before.clone().walk(), Counts::default()).await.map(Some)
+        let next = match run.taker.wait(run.sides.target).await {
+            Ok(false) => Ok(Ok(Next::Stopped)),
+            Ok(true) if before.within.is_empty() => run.pass(reach).await,
+            Ok(true) => run.walk(before.clone().walk(), Counts::default()).await.map(Ok),
+            Err(error) => Err(error),
         };
         match next {
-            Ok(Some(Next::Stopped)) => return Ok(Progress::Interrupted(run.taker.state.last)),
-            Ok(Some(Next::Finished)) => return Ok(run.taker.finished(run.sides.paired)),
-            // The sides have nothing in common as far as they were scanned.
-            Ok(None) => limit = limit.saturating_mul(2),
-            Ok(Some(Next::On)) => {
+            Ok(Ok(Next::Stopped)) => return Ok(Progress::Interrupted(run.taker.state.last)),
+            Ok(Ok(Next::Finished)) => return Ok(run.taker.finished(run.sides.paired)),
+            Ok(Ok(Next::On)) => {
                 attempt = 1;
-                if begun.elapsed() > SLOW {
-                    limit = (limit / 2).max(1);
-                } else if begun.elapsed() < FAST {
-                    limit = (limit * 4).min(most.max(limit));
-                }
+                reach.chunks = most;
+            }
+            // The sides have nothing in common as far as they were scanned.
+            Ok(Err(NoFurther::Chunks)) => reach.chunks = reach.chunks.saturating_mul(2),
+            Ok(Err(NoFurther::Time)) if reach.time < longest => reach.time = reach.time.saturating_mul(2),
+            Ok(Err(NoFurther::Time)) => {
+                let reason = format!("{} gives nothing in {} s", run.what, longest.as_secs());
+                return Err(Error::Table { table: run.sides.table.to_string(), reason });
             }
             Err(error) => {
                 if run.place != before {
@@ -135,6 +148,13 @@ pub(crate) async fn by_scan<S: Sink, F: Fn() -> bool + Send + Sync>(
     }
 }
 
+/// What a pass that brought it no further came to the end of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NoFurther {
+    Chunks,
+    Time,
+}
+
 /// A comparison under way.
 struct Run<'a, 'b, S, F> {
     sides: Sides<'a>,
@@ -145,20 +165,21 @@ struct Run<'a, 'b, S, F> {
 }
 
 impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
-    /// One pass of at most `limit` chunks from where it is; `None` when that did not bring it further.
-    async fn pass(&mut self, limit: u64) -> Result<Option<Next>, Error> {
+    /// One pass from where it is.
+    async fn pass(&mut self, reach: Reach) -> Result<Result<Next, NoFurther>, Error> {
         let Sides { source, target, paired, options, .. } = &mut self.sides;
         let low = self.place.key.clone();
         let (left, right) = try_join(
-            scan(source, &paired.source, low.as_ref(), options.spread, limit, &self.what),
-            scan(target, &paired.target, low.as_ref(), options.spread, limit, &self.what),
+            scan(source, &paired.source, low.as_ref(), reach, &self.what),
+            scan(target, &paired.target, low.as_ref(), reach, &self.what),
         )
         .await?;
         let parts = cut(&left, &right);
-        drop((left, right));
         if parts.is_empty() {
-            return Ok(None);
+            let in_time = left.in_time || right.in_time;
+            return Ok(Err(if in_time { NoFurther::Time } else { NoFurther::Chunks }));
         }
+        drop((left, right));
         let most = options.inspect_rows.max(1);
         let mut batch = Batch { at: low, ..Batch::default() };
         for part in parts {
@@ -174,10 +195,10 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
                     let before = std::mem::take(&mut batch.alike);
                     batch.suspects.push(Suspect { low, high: part.high, before, own });
                     batch.rows += rows;
-                    if (batch.rows >= most || batch.suspects.len() >= RANGES)
+                    if (batch.rows >= most * TOGETHER || batch.suspects.len() >= RANGES)
                         && let end @ (Next::Stopped | Next::Finished) = self.settle(&mut batch).await?
                     {
-                        return Ok(Some(end));
+                        return Ok(Ok(end));
                     }
                     continue;
                 }
@@ -190,19 +211,19 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
             if low != self.place.key
                 && let end @ (Next::Stopped | Next::Finished) = self.settle(&mut batch).await?
             {
-                return Ok(Some(end));
+                return Ok(Ok(end));
             }
             let within = vec![Within { side, high: part.high.clone(), size: most }];
             let next = self.walk(Walk { low, within }, Counts::default()).await?;
             if next != Next::On {
-                return Ok(Some(next));
+                return Ok(Ok(next));
             }
             batch.at = part.high;
         }
         if batch.at == self.place.key && batch.at.is_some() {
-            return Ok(Some(Next::On));
+            return Ok(Ok(Next::On));
         }
-        self.settle(&mut batch).await.map(Some)
+        self.settle(&mut batch).await.map(Ok)
     }
 
     /// Looks into the ranges of a batch and hands everything over, up to where the batch reaches.
@@ -240,7 +261,7 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
             }
             waiting.counts = waiting.counts.plus(suspect.before).plus(suspect.own);
             waiting.bytes += bytes;
-            waiting.keys.extend(keys_of(left, right));
+            waiting.keys.extend(keys_of(&self.sides.paired.source, left, right));
             waiting.at.clone_from(&suspect.high);
         }
         waiting.counts = waiting.counts.plus(alike);
@@ -274,7 +295,7 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
         let go_on = self.taker.hand_over(counts, found, Position::AfterKey(place.clone())).await?;
         self.what = self.sides.what(place.key.as_ref());
         self.place = place;
-        Ok(if go_on { Next::On } else { Next::Stopped })
+        Ok(if go_on && self.taker.wait(self.sides.target).await? { Next::On } else { Next::Stopped })
     }
 
     /// Walks through ranges whose rows are too many to be looked at together, or not known. `before`: rows before them.

@@ -9,27 +9,68 @@
 //! only, not on the time or on where a comparison went on: so does the order of the differences.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use futures::future::try_join;
 
 use crate::compare::Counts;
 use crate::keyed::{Digest, number};
-use crate::server::Server;
+use crate::server::{Came, Server};
 use crate::sql::{Key, ROW, Statements};
 use crate::{Error, Side};
 
 /// Rows of a part, about, where the sides have no cut in common.
 const APART: u64 = 1000;
 
-/// What a pass over a part of one side gave.
+/// What a pass over a part of one side gave: the last key and the state of each chunk, closely packed, for there are
+/// many.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Scanned {
-    /// Last key and state of each chunk.
-    pub(crate) chunks: Vec<(Key, u64)>,
+    /// The keys, one after the other; each column's bytes come after their length.
+    keys: Vec<u8>,
+    /// Where each key ends.
+    ends: Vec<usize>,
+    /// Their states.
+    states: Vec<u64>,
     /// State of what came after the last of them.
-    pub(crate) tail: u64,
+    tail: u64,
     /// Whether the pass came to the end of the table.
-    pub(crate) complete: bool,
+    complete: bool,
+    /// Whether its time was over before.
+    pub(crate) in_time: bool,
+}
+
+/// Bytes that a pass holds of a chunk beside its key's own.
+pub(crate) const HELD: u64 = 32;
+
+impl Scanned {
+    fn push(&mut self, key: &[Option<Vec<u8>>], state: u64) {
+        for part in key {
+            let part = part.as_deref().unwrap_or_default();
+            self.keys.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            self.keys.extend_from_slice(part);
+        }
+        self.ends.push(self.keys.len());
+        self.states.push(state);
+    }
+
+    /// A key as it is packed.
+    fn packed(&self, chunk: usize) -> &[u8] {
+        let start = if chunk == 0 { 0 } else { self.ends[chunk - 1] };
+        &self.keys[start..self.ends[chunk]]
+    }
+
+    fn key(&self, chunk: usize) -> Key {
+        let mut rest = self.packed(chunk);
+        let mut key = Key::new();
+        while let Some((length, after)) = rest.split_first_chunk() {
+            let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX).min(after.len());
+            let (part, next) = after.split_at(length);
+            key.push(part.to_vec());
+            rest = next;
+        }
+        key
+    }
 }
 
 /// A part of the table, from where the one before it ends.
@@ -80,8 +121,8 @@ impl State {
 /// Cuts what both sides sent into parts of the table, which follow each other. None when the sides have nothing in common
 /// as far as they came: then both have to come further.
 pub(crate) fn cut(left: &Scanned, right: &Scanned) -> Vec<Part> {
-    let places: HashMap<&Key, usize> =
-        right.chunks.iter().enumerate().map(|(place, (key, _))| (key, place)).collect();
+    let places: HashMap<&[u8], usize> =
+        (0..right.states.len()).map(|place| (right.packed(place), place)).collect();
     let mut parts: Vec<Part> = Vec::new();
     let push = |parts: &mut Vec<Part>, high: Option<Key>, here: State, there: State| {
         let finding =
@@ -95,70 +136,86 @@ pub(crate) fn cut(left: &Scanned, right: &Scanned) -> Vec<Part> {
         }
     };
     let (mut here, mut there, mut after, mut from) = (State::default(), State::default(), 0, 0);
-    for (number, (key, chunk)) in left.chunks.iter().enumerate() {
+    for (number, chunk) in left.states.iter().enumerate() {
         here = here.and(*chunk);
-        let Some(&place) = places.get(key).filter(|place| **place >= from) else { continue };
-        there = right.chunks[from..=place].iter().fold(there, |state, (_, chunk)| state.and(*chunk));
-        push(&mut parts, Some(key.clone()), here, there);
+        let Some(&place) = places.get(left.packed(number)).filter(|place| **place >= from) else { continue };
+        there = right.states[from..=place].iter().fold(there, |state, chunk| state.and(*chunk));
+        push(&mut parts, Some(left.key(number)), here, there);
         (here, there, after, from) = (State::default(), State::default(), number + 1, place + 1);
     }
     if left.complete && right.complete {
-        there = right.chunks[from..].iter().fold(there, |state, (_, chunk)| state.and(*chunk));
+        there = right.states[from..].iter().fold(there, |state, chunk| state.and(*chunk));
         push(&mut parts, None, here.and(left.tail), there.and(right.tail));
         return parts;
     }
     // Behind the last cut in common. The source's cuts serve for both; once it is at its end, the target's do.
-    let apart = |chunks: &[(Key, u64)], side| {
+    let apart = |scanned: &Scanned, from: usize, side| {
         let mut rows = 0;
         let mut parts = Vec::new();
-        for (key, chunk) in chunks {
+        for (number, chunk) in scanned.states.iter().enumerate().skip(from) {
             rows += chunk / ROW;
             if rows >= APART {
                 rows = 0;
-                parts.push(Part { high: Some(key.clone()), finding: Finding::Unknown(side) });
+                parts.push(Part { high: Some(scanned.key(number)), finding: Finding::Unknown(side) });
             }
         }
         parts
     };
-    let mut rest = apart(&left.chunks[after..], Side::Source);
+    let mut rest = apart(left, after, Side::Source);
     // One that is not at its end yet may have a cut in common with what the other has sent: only once both have gone far
     // without one, it is too far away to be waited for.
     let far = |scanned: &Scanned, from: usize| {
-        scanned.complete || scanned.chunks[from..].iter().map(|(_, chunk)| chunk / ROW).sum::<u64>() >= APART
+        scanned.complete || scanned.states[from..].iter().map(|chunk| chunk / ROW).sum::<u64>() >= APART
     };
     if !far(left, after) || !far(right, from) {
         return parts;
     }
     if rest.is_empty() && left.complete {
-        rest = apart(&right.chunks[from..], Side::Target);
+        rest = apart(right, from, Side::Target);
     }
     parts.extend(rest);
     parts
 }
 
-/// One pass over a side, from `low` on; at most `limit` chunks.
+/// How far a pass goes at most.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reach {
+    /// Rows of a chunk on average.
+    pub(crate) spread: u64,
+    /// How many chunks.
+    pub(crate) chunks: u64,
+    /// How long: a busy server, or rows that are long, make a pass shorter.
+    pub(crate) time: Duration,
+}
+
+/// One pass over a side, from `low` on.
 pub(crate) async fn scan(
     server: &mut Server,
     statements: &Statements,
     low: Option<&Key>,
-    spread: u64,
-    limit: u64,
+    reach: Reach,
     what: &str,
 ) -> Result<Scanned, Error> {
     let mut scanned = Scanned::default();
-    let sql = statements.scan(low, spread, limit)?;
-    server
-        .each(sql, what, |mut cells| {
+    // The server's own limit on a statement holds for this one too.
+    let time = reach.time.min(server.timeout());
+    let sql = statements.scan(low, reach.spread, reach.chunks, time)?;
+    let came = server
+        .each_in_time(sql, what, |mut cells| {
             cells.pop();
             let state = number(cells.pop().flatten().as_deref());
-            scanned.chunks.push((cells.into_iter().map(Option::unwrap_or_default).collect(), state));
+            scanned.push(&cells, state);
         })
         .await?;
     // The last row has the state only.
-    if let Some((_, tail)) = scanned.chunks.pop() {
+    if came == Came::All
+        && let Some(tail) = scanned.states.pop()
+    {
+        scanned.ends.pop();
         scanned.tail = tail;
+        scanned.complete = (scanned.states.len() as u64) < reach.chunks;
     }
-    scanned.complete = (scanned.chunks.len() as u64) < limit;
+    scanned.in_time = came == Came::InTime;
     Ok(scanned)
 }
 
@@ -229,12 +286,28 @@ mod tests {
 
     /// Chunks of so many rows each that end at these keys.
     fn scanned(chunks: &[(u64, u64)], tail: u64, complete: bool) -> Scanned {
-        let chunks = chunks.iter().map(|(last, rows)| (key(*last), rows * ROW + last)).collect();
-        Scanned { chunks, tail: tail * ROW, complete }
+        let mut scanned = Scanned { tail: tail * ROW, complete, ..Scanned::default() };
+        for (last, rows) in chunks {
+            scanned.push(&[Some(last.to_string().into_bytes())], rows * ROW + last);
+        }
+        scanned
     }
 
     fn part(high: impl Into<Option<u64>>, finding: Finding) -> Part {
         Part { high: high.into().map(key), finding }
+    }
+
+    #[test]
+    fn a_packed_key_is_the_key() {
+        let mut scanned = Scanned::default();
+        let keys: [Key; 3] =
+            [vec![b"a".to_vec(), vec![]], vec![vec![0; 300], b"b".to_vec()], vec![vec![], vec![]]];
+        for key in &keys {
+            scanned.push(&key.iter().cloned().map(Some).collect::<Vec<_>>(), 0);
+        }
+        for (number, key) in keys.iter().enumerate() {
+            assert_eq!(scanned.key(number), *key);
+        }
     }
 
     #[test]
@@ -250,7 +323,7 @@ mod tests {
     fn a_difference_is_held_between_the_cuts_around_it() {
         let left = scanned(&[(10, 10), (20, 10), (30, 10)], 1, true);
         let mut right = left.clone();
-        right.chunks[1].1 += 1;
+        right.states[1] += 1;
         let differs = [
             part(10, Finding::Alike(10)),
             part(20, Finding::Differs(10, 10)),
@@ -258,8 +331,7 @@ mod tests {
         ];
         assert_eq!(cut(&left, &right), differs);
         // The row that ended a chunk is missing on the other side.
-        right.chunks.remove(1);
-        right.chunks[1].1 += 9 * ROW;
+        let right = scanned(&[(10, 10), (30, 19)], 1, true);
         let differs =
             [part(10, Finding::Alike(10)), part(30, Finding::Differs(20, 19)), part(None, Finding::Alike(1))];
         assert_eq!(cut(&left, &right), differs);

@@ -186,6 +186,8 @@ pub(crate) struct Column {
     pub(crate) nullable: bool,
     /// Too long to be hashed as it is.
     pub(crate) wide: bool,
+    /// JSON: other text may say the same.
+    pub(crate) json: bool,
     pub(crate) collation: String,
     /// Expression of the canonical text or bytes, over the table alias `t`.
     pub(crate) canonical: String,
@@ -229,7 +231,7 @@ pub(crate) async fn pair(source: &mut Server, target: &mut Server, table: &Table
             reason: "one side is MySQL and the other PostgreSQL: they can't be compared".into(),
         });
     }
-    let (of_source, of_target) = futures::future::try_join(source.dialect(), target.dialect()).await?;
+    let (of_source, of_target) = (source.dialect(), target.dialect());
     let md5 = of_source.md5 && of_target.md5;
     let (left, right) = futures::future::try_join(describe(source, table), describe(target, table)).await?;
     let mut notes = Vec::new();
@@ -297,7 +299,10 @@ fn pair_columns(left: &[Column], right: &[Column], notes: &mut Vec<String>) -> V
     let mut pairs = Vec::new();
     for (l, column) in left.iter().enumerate() {
         let Some(r) = right.iter().position(|other| other.name == column.name) else {
-            notes.push(format!("column {:?} is on the source only: not compared", column.name));
+            notes.push(format!(
+                "column {:?} is on the source only, or may not be read on the target: not compared",
+                column.name
+            ));
             continue;
         };
         let other = &right[r];
@@ -321,7 +326,10 @@ fn pair_columns(left: &[Column], right: &[Column], notes: &mut Vec<String>) -> V
     }
     for column in right {
         if !left.iter().any(|other| other.name == column.name) {
-            notes.push(format!("column {:?} is on the target only: not compared", column.name));
+            notes.push(format!(
+                "column {:?} is on the target only, or may not be read on the source: not compared",
+                column.name
+            ));
         }
     }
     pairs
@@ -400,7 +408,7 @@ async fn describe(server: &mut Server, table: &Table) -> Result<Described, Error
         ),
     };
     let columns = server.all(columns, &format!("describing table {table}")).await?;
-    let columns = columns
+    let mut columns = columns
         .into_iter()
         .map(|row| {
             let [name, base, type_text, collation, nullable] = texts(row);
@@ -418,6 +426,22 @@ async fn describe(server: &mut Server, table: &Table) -> Result<Described, Error
             table: table.to_string(),
             reason: format!("it is not there, or may not be read, on the {}", server.side),
         });
+    }
+    // MariaDB's JSON is a text whose column is checked; asked for only where that may be.
+    let text = |column: &Column| column.type_text == "longtext" && column.collation == "utf8mb4_bin";
+    if server.dialect().mariadb && columns.iter().any(text) {
+        let checks = format!(
+            "SELECT CAST(CHECK_CLAUSE AS BINARY) FROM information_schema.CHECK_CONSTRAINTS \
+             WHERE CONSTRAINT_SCHEMA = DATABASE() AND TABLE_NAME = {name} \
+             AND CAST(TABLE_NAME AS BINARY) = CAST({name} AS BINARY)"
+        );
+        let rows = server.all(checks, &format!("describing the checks of table {table}")).await?;
+        let clauses =
+            rows.into_iter().map(|row| texts::<1>(row)).map(|[clause]| clause).collect::<BTreeSet<_>>();
+        for column in &mut columns {
+            let clause = format!("json_valid({})", sql::name(engine, &column.name));
+            column.json = text(column) && clauses.contains(&clause);
+        }
     }
     let rows = server.all(indexes, &format!("describing the indexes of table {table}")).await?;
     Ok(Described { columns, uniques: uniques(rows) })
@@ -483,7 +507,18 @@ fn mysql_column(name: String, base: &str, type_text: String, collation: String) 
     };
     let wide = matches!(kind, Kind::Text | Kind::Bytes)
         && !matches!(base, "char" | "varchar" | "enum" | "set" | "binary" | "varbinary");
-    Column { name, type_text, kind, nullable: true, wide, collation, canonical, order, native }
+    Column {
+        name,
+        type_text,
+        kind,
+        nullable: true,
+        wide,
+        json: base == "json",
+        collation,
+        canonical,
+        order,
+        native,
+    }
 }
 
 fn postgres_column(name: String, base: &str, type_text: String, collation: String) -> Column {
@@ -507,7 +542,8 @@ fn postgres_column(name: String, base: &str, type_text: String, collation: Strin
     };
     // As a key, `text` may be what the index is over; as a value it may be long. Hashing needs no care for length here.
     let wide = matches!(base, "json" | "jsonb" | "xml");
-    Column { name, type_text, kind, nullable: true, wide, collation, canonical, order: column, native }
+    let json = matches!(base, "json" | "jsonb");
+    Column { name, type_text, kind, nullable: true, wide, json, collation, canonical, order: column, native }
 }
 
 #[cfg(test)]
@@ -540,11 +576,11 @@ mod tests {
         assert_eq!(
             notes,
             [
-                "column \"a\" is on the source only: not compared",
+                "column \"a\" is on the source only, or may not be read on the target: not compared",
                 "column \"b\" is int(11) on the source and bigint(20) on the target: compared all the same",
                 "column \"c\" is date on the source and datetime on the target: not compared",
                 "column \"d\" is decimal(10,2) on the source and decimal(12,2) on the target: compared all the same",
-                "column \"e\" is on the target only: not compared",
+                "column \"e\" is on the target only, or may not be read on the source: not compared",
             ]
         );
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, StreamExt};
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlSslMode};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Row};
 
@@ -18,6 +18,9 @@ const GRACE: Duration = Duration::from_secs(15);
 /// `max_allowed_packet` a server must have: a row's canonical text without its long columns is at most some 130 KB
 /// (rows are limited to 64 KB, characters take up to 4/3 of that again in UTF-8).
 const PACKET: u64 = 1024 * 1024;
+
+/// What MariaDB and MySQL say of a statement whose time is over.
+const OVER_TIME: [u16; 2] = [1969, 3024];
 
 /// What a server speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -266,17 +269,27 @@ pub struct Server {
     pub(crate) side: Side,
     timeout: Duration,
     connection: Connection,
-    /// Once it was asked for.
-    dialect: Option<Dialect>,
+    dialect: Dialect,
+    /// Whether it sees the database as it was at one moment.
+    view: bool,
 }
 
 /// How a server differs from others of its engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Dialect {
-    /// A binary separator is enough to make `CONCAT_WS` join bytes, as on MariaDB.
-    pub(crate) joins_bytes: bool,
+    /// MariaDB: a binary separator is enough to make `CONCAT_WS` join bytes, and a statement's time is limited in words of
+    /// its own.
+    pub(crate) mariadb: bool,
     /// It has `MD5`, which MySQL 9.6 moved to a component of its own.
     pub(crate) md5: bool,
+}
+
+/// How much of what a statement gives came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Came {
+    All,
+    /// Its time was over first.
+    InTime,
 }
 
 impl fmt::Debug for Server {
@@ -299,44 +312,56 @@ impl Server {
             Ok(opened) => opened,
             Err(_) => Err(sqlx::Error::Protocol(format!("no answer in {} s", CONNECT.as_secs()))),
         };
-        let connection =
+        let (connection, dialect) =
             opened.map_err(|cause| Error::Connect { side, address: address.to_string(), cause })?;
-        Ok(Self { address, side, timeout, connection, dialect: None })
+        Ok(Self { address, side, timeout, connection, dialect, view: false })
     }
 
-    /// How this server differs from others of its engine; asked once for a connection.
-    pub(crate) async fn dialect(&mut self) -> Result<Dialect, Error> {
-        if let Some(dialect) = self.dialect {
-            return Ok(dialect);
+    /// How this server differs from others of its engine.
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// From here on the session sees the database as it is now (`true`), or each statement as it is then (`false`).
+    pub(crate) async fn set_view(&mut self, view: bool) -> Result<(), Error> {
+        if self.view == view {
+            return Ok(());
         }
-        let what = "asking for the server's version";
-        let dialect = if self.engine() == Engine::Postgres {
-            Dialect { joins_bytes: false, md5: true }
-        } else {
-            let rows = self.all("SELECT VERSION()".into(), what).await?;
-            let version = rows.into_iter().flatten().flatten().next().unwrap_or_default();
-            let joins_bytes = String::from_utf8_lossy(&version).contains("MariaDB");
-            let md5 = joins_bytes
-                || match self.all("SELECT MD5('')".into(), what).await {
-                    Ok(_) => true,
-                    Err(Error::Query { cause: sqlx::Error::Database(_), .. }) => false,
-                    Err(error) => return Err(error),
-                };
-            Dialect { joins_bytes, md5 }
+        let statement = match (view, self.engine()) {
+            (true, Engine::MySql) => "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+            (true, Engine::Postgres) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            (false, _) => "COMMIT",
         };
-        self.dialect = Some(dialect);
-        Ok(dialect)
+        self.all(statement.into(), "setting what the session sees").await?;
+        self.view = view;
+        Ok(())
     }
 
-    /// Makes a new connection in place of the present one.
+    /// Ends a view, if need be with its connection.
+    pub(crate) async fn end_view(&mut self) -> Result<(), Error> {
+        if self.set_view(false).await.is_err() {
+            self.view = false;
+            self.reconnect().await?;
+        }
+        Ok(())
+    }
+
+    /// Makes a new connection in place of the present one. It sees what it sees from now on.
     pub(crate) async fn reconnect(&mut self) -> Result<(), Error> {
-        *self = self.another().await?;
+        let mut new = self.another().await?;
+        new.set_view(self.view).await?;
+        *self = new;
         Ok(())
     }
 
     /// A second connection to the same database.
     pub(crate) async fn another(&self) -> Result<Self, Error> {
         Self::open(self.side, self.address.clone(), self.timeout).await
+    }
+
+    /// How long a statement may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     pub(crate) fn engine(&self) -> Engine {
@@ -390,6 +415,49 @@ impl Server {
         }
     }
 
+    /// As [`Self::each`], for a statement that the server ends by itself after a while: what came until then counts.
+    pub(crate) async fn each_in_time<F>(&mut self, sql: String, what: &str, each: F) -> Result<Came, Error>
+    where
+        F: FnMut(Cells) + Send,
+    {
+        match self.each(sql, what, each).await {
+            Ok(()) => Ok(Came::All),
+            Err(Error::Query { cause: sqlx::Error::Database(error), .. })
+                if error
+                    .try_downcast_ref::<MySqlDatabaseError>()
+                    .is_some_and(|error| OVER_TIME.contains(&error.number())) =>
+            {
+                Ok(Came::InTime)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A column of a statement's rows, by its name or the last one.
+    pub(crate) async fn column(
+        &mut self,
+        sql: String,
+        name: Option<&str>,
+        what: &str,
+    ) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        let mut cells = Vec::new();
+        let Some(name) = name else {
+            self.each(sql, what, |mut row| cells.push(row.pop().flatten())).await?;
+            return Ok(cells);
+        };
+        let (side, address) = (self.side, self.address.to_string());
+        let failed = |cause| Error::Query { side, address: address.clone(), what: what.into(), cause };
+        // Statements like SHOW have more columns on one release than on the other, and only names to tell them by.
+        if let Connection::MySql(connection) = &mut self.connection {
+            let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(connection).await.map_err(failed)?;
+            for row in rows {
+                let cell = row.try_get_unchecked::<Option<&[u8]>, _>(name).map_err(failed)?;
+                cells.push(cell.map(<[u8]>::to_vec));
+            }
+        }
+        Ok(cells)
+    }
+
     /// Every row of a statement: for results that are known to be small.
     pub(crate) async fn all(&mut self, sql: String, what: &str) -> Result<Vec<Cells>, Error> {
         let mut rows = Vec::new();
@@ -399,11 +467,17 @@ impl Server {
 }
 
 /// Opens a connection and fixes the session's settings.
-fn open(address: &Address, timeout: Duration) -> BoxFuture<'_, Result<Connection, sqlx::Error>> {
+fn open(address: &Address, timeout: Duration) -> BoxFuture<'_, Result<(Connection, Dialect), sqlx::Error>> {
     Box::pin(async move {
         match &address.login {
-            Login::MySql(options) => open_mysql(options, timeout).await.map(Connection::MySql),
-            Login::Postgres(options) => open_postgres(options, timeout).await.map(Connection::Postgres),
+            Login::MySql(options) => {
+                let (connection, dialect) = open_mysql(options, timeout).await?;
+                Ok((Connection::MySql(connection), dialect))
+            }
+            Login::Postgres(options) => {
+                let connection = open_postgres(options, timeout).await?;
+                Ok((Connection::Postgres(connection), Dialect { mariadb: false, md5: true }))
+            }
         }
     })
 }
@@ -411,7 +485,7 @@ fn open(address: &Address, timeout: Duration) -> BoxFuture<'_, Result<Connection
 async fn open_mysql(
     options: &MySqlConnectOptions,
     timeout: Duration,
-) -> Result<MySqlConnection, sqlx::Error> {
+) -> Result<(MySqlConnection, Dialect), sqlx::Error> {
     let options = options
         .clone()
         .charset("utf8mb4")
@@ -428,19 +502,27 @@ async fn open_mysql(
     if packet.parse::<u64>().unwrap_or_default() < PACKET {
         return Err(sqlx::Error::Protocol(format!("max_allowed_packet is {packet}, need at least {PACKET}")));
     }
-    let limit = if version.contains("MariaDB") {
+    let mariadb = version.contains("MariaDB");
+    let limit = if mariadb {
         format!("max_statement_time = {}", timeout.as_secs().max(1))
     } else {
         format!("max_execution_time = {}", timeout.as_millis().max(1))
     };
-    // A stream waits while the other side's is read, hence the long net_write_timeout.
+    // A stream waits while the other side's is read, hence the long net_write_timeout. A view of one moment is to be had
+    // in REPEATABLE READ only. All in one go: each statement is a round trip.
     let settings = format!(
         "SET SESSION sql_mode = '', SESSION sql_safe_updates = 0, SESSION sql_big_selects = 1, \
-         SESSION sql_select_limit = 18446744073709551615, SESSION net_write_timeout = 900, SESSION {limit}"
+         SESSION sql_select_limit = 18446744073709551615, SESSION net_write_timeout = 900, SESSION {limit}; \
+         SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
     );
     sqlx::raw_sql(AssertSqlSafe(settings)).execute(&mut connection).await?;
-    sqlx::raw_sql("SET SESSION TRANSACTION READ ONLY").execute(&mut connection).await?;
-    Ok(connection)
+    let md5 = mariadb
+        || match sqlx::raw_sql("SELECT MD5('')").fetch_one(&mut connection).await {
+            Ok(_) => true,
+            Err(sqlx::Error::Database(_)) => false,
+            Err(error) => return Err(error),
+        };
+    Ok((connection, Dialect { mariadb, md5 }))
 }
 
 async fn open_postgres(options: &PgConnectOptions, timeout: Duration) -> Result<PgConnection, sqlx::Error> {

@@ -1,6 +1,9 @@
 //! The statements. Names and values come from databases and are data: names enter by [`name`], values by [`text`],
 //! [`bytes`] and [`number`], and by nothing else.
 
+use std::cmp::Ordering;
+use std::time::Duration;
+
 use crate::Error;
 use crate::schema::{Column, Kind, Native, Table};
 use crate::server::{Dialect, Engine};
@@ -55,7 +58,7 @@ pub(crate) fn unhex(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// How many ranges one SELECT looks for.
-const TOGETHER: usize = 16;
+const TOGETHER: usize = 4;
 
 /// A key: the canonical bytes of its columns.
 pub(crate) type Key = Vec<Vec<u8>>;
@@ -64,6 +67,7 @@ pub(crate) type Key = Vec<Vec<u8>>;
 #[derive(Debug)]
 pub(crate) struct Statements {
     engine: Engine,
+    dialect: Dialect,
     table: Table,
     from: String,
     /// All of the side's columns, canonical.
@@ -73,6 +77,8 @@ pub(crate) struct Statements {
     /// Bytes of a row, about.
     size: String,
     key: Vec<KeyPart>,
+    /// How many bytes a key may have.
+    pub(crate) key_bytes: u64,
     /// Index of each key column in `select`.
     pub(crate) key_index: Vec<usize>,
     /// Index of each compared column in `select`.
@@ -154,7 +160,7 @@ fn row_crc(dialect: Dialect, columns: &[Column], compared: &[(usize, bool)], for
     let last = if bytes.is_empty() { texts.len().saturating_sub(1) } else { texts.len() };
     for (number, (nullable, value)) in texts.iter_mut().enumerate() {
         if *nullable && number < last {
-            let bytes = if dialect.joins_bytes { value.clone() } else { format!("CAST({value} AS BINARY)") };
+            let bytes = if dialect.mariadb { value.clone() } else { format!("CAST({value} AS BINARY)") };
             *value = format!("COALESCE({bytes}, UNHEX('FE'))");
         }
     }
@@ -162,7 +168,7 @@ fn row_crc(dialect: Dialect, columns: &[Column], compared: &[(usize, bool)], for
         digits.push(or_none(format!("LENGTH({value})"), *nullable));
     }
     digits.extend(texts.into_iter().chain(bytes).map(|(_, value)| value));
-    if !dialect.joins_bytes
+    if !dialect.mariadb
         && let Some(first) = digits.first_mut()
     {
         *first = format!("CAST({first} AS BINARY)");
@@ -229,12 +235,14 @@ impl Statements {
         });
         Self {
             engine,
+            dialect,
             table: table.clone(),
             from: format!("{} AS t", table.quoted(engine)),
             select: columns.iter().map(|column| column.canonical.as_str()).collect::<Vec<_>>().join(", "),
             hash,
             size: sizes.join(" + "),
             key: key_parts.collect(),
+            key_bytes: key.iter().map(|&(index, _)| declared_bytes(&columns[index])).sum(),
             key_index: key.iter().map(|&(index, _)| index).collect(),
             compared: compared.iter().map(|&(index, _)| index).collect(),
             scan: index.map(|index| (row_crc(dialect, columns, compared, forms), name(engine, &index))),
@@ -247,20 +255,31 @@ impl Statements {
     }
 
     /// One pass in the order of the key: key and state of each chunk's last row, at most `limit` of them. Then, as a
-    /// row with the state only, what came after the last.
+    /// row with the state only, what came after the last. After `time` the server ends it.
     ///
     /// The state is kept in a user variable, which each row adds to; MySQL deprecates that, and has no other way to sum
     /// up without a temporary table, which costs as much as the scan.
-    pub(crate) fn scan(&self, low: Option<&Key>, spread: u64, limit: u64) -> Result<String, Error> {
+    pub(crate) fn scan(
+        &self,
+        low: Option<&Key>,
+        spread: u64,
+        limit: u64,
+        time: Duration,
+    ) -> Result<String, Error> {
+        let (before, hint) = if self.dialect.mariadb {
+            (format!("SET STATEMENT max_statement_time = {:.3} FOR ", time.as_secs_f64()), String::new())
+        } else {
+            (String::new(), format!("/*+ MAX_EXECUTION_TIME({}) */ ", time.as_millis()))
+        };
         Ok(format!(
-            "SET @causeway_sum = CAST(0 AS UNSIGNED), @causeway_row = CAST(0 AS UNSIGNED); {}; \
+            "SET @causeway_sum = CAST(0 AS UNSIGNED), @causeway_row = CAST(0 AS UNSIGNED); {before}{}; \
              SELECT {}CAST(@causeway_sum AS CHAR), 0",
-            self.chunks(low, spread, limit)?,
+            self.chunks(low, spread, limit, &hint)?,
             "NULL, ".repeat(self.key.len()),
         ))
     }
 
-    fn chunks(&self, low: Option<&Key>, spread: u64, limit: u64) -> Result<String, Error> {
+    fn chunks(&self, low: Option<&Key>, spread: u64, limit: u64, hint: &str) -> Result<String, Error> {
         let crc = self.scan.as_ref().map_or("0", |(crc, _)| crc.as_str());
         let order = self.key.iter().map(|part| part.order.as_str()).collect::<Vec<_>>().join(", ");
         // As short as can be, for it is asked of each row.
@@ -273,7 +292,7 @@ impl Statements {
         };
         // A CRC times itself is no linear function of it any more; see the crate's documentation.
         Ok(format!(
-            "SELECT {}, CAST(@causeway_sum AS CHAR), @causeway_sum := 0 FROM {} \
+            "SELECT {hint}{}, CAST(@causeway_sum AS CHAR), @causeway_sum := 0 FROM {} \
              WHERE {} AND (@causeway_sum := @causeway_sum + {ROW} + \
              ((@causeway_row := {crc}) * (@causeway_row >> 2) >> 30)) AND @causeway_row < {} \
              ORDER BY {order} LIMIT {limit}",
@@ -286,7 +305,7 @@ impl Statements {
 
     /// How the server goes about the scan; the last column tells.
     pub(crate) fn explain(&self, spread: u64) -> Result<String, Error> {
-        Ok(format!("EXPLAIN {}", self.chunks(None, spread, 1_000_000)?))
+        Ok(format!("EXPLAIN {}", self.chunks(None, spread, 1_000_000, "")?))
     }
 
     /// The number of its range, then key, CRC and size of each row of these ranges, which follow each other.
@@ -425,6 +444,16 @@ impl Statements {
         )
     }
 
+    /// Which of two keys comes first on the servers. Under a collation only they know: there it is by the bytes.
+    pub(crate) fn compare(&self, left: &Key, right: &Key) -> Ordering {
+        let parts = self.key.iter().zip(left.iter().zip(right));
+        let mut ordered = parts.map(|(part, (left, right))| match part.native {
+            Native::Number => by_value(left, right),
+            _ => left.cmp(right),
+        });
+        ordered.find(|ordering| ordering.is_ne()).unwrap_or(Ordering::Equal)
+    }
+
     /// What a key's values are compared with.
     fn literals(&self, key: &Key) -> Result<Vec<String>, Error> {
         let altered = || {
@@ -505,6 +534,17 @@ fn beyond(columns: &[&str], values: &[String], compare: &str, last: &str) -> Str
     }
 }
 
+/// The order of two numbers' canonical texts, with as many digits behind the point on either side.
+fn by_value(left: &[u8], right: &[u8]) -> Ordering {
+    let size = |text: &[u8]| text.iter().position(|byte| *byte == b'.').unwrap_or(text.len());
+    let by_size = |left: &[u8], right: &[u8]| size(left).cmp(&size(right)).then_with(|| left.cmp(right));
+    match (left.strip_prefix(b"-"), right.strip_prefix(b"-")) {
+        (None, None) => by_size(left, right),
+        (Some(left), Some(right)) => by_size(right, left),
+        (left, _) => left.map_or(Ordering::Greater, |_| Ordering::Less),
+    }
+}
+
 /// A hash in hexadecimal, on MySQL: MD5, or SHA-256 where that is not to be had.
 fn hash(dialect: Dialect, value: &str) -> String {
     if dialect.md5 { format!("MD5({value})") } else { format!("SHA2({value}, 256)") }
@@ -513,6 +553,15 @@ fn hash(dialect: Dialect, value: &str) -> String {
 /// The length in a type's text, such as that of `varchar(120)`.
 fn declared_length(type_text: &str) -> Option<u64> {
     type_text.split_once('(')?.1.split_once(')')?.0.parse().ok()
+}
+
+/// Bytes that a value of a key's column may have, as canonical text.
+fn declared_bytes(column: &Column) -> u64 {
+    let declared = declared_length(&column.type_text);
+    match column.kind {
+        Kind::Text | Kind::Bytes | Kind::Hex | Kind::Other => declared.unwrap_or(255),
+        _ => declared.unwrap_or(0).max(30),
+    }
 }
 
 /// A column's part of the text that is hashed.
@@ -548,6 +597,16 @@ mod tests {
             assert_eq!(number(bad.as_bytes()), None, "{bad}");
         }
         assert_eq!(unhex(hex(&[0, 255, 16]).as_bytes()), Some(vec![0, 255, 16]));
+    }
+
+    #[test]
+    fn numbers_are_ordered_by_value() {
+        let numbers = ["-100", "-12.5", "-12.4", "-9", "0", "0.5", "9", "10", "10.1", "18446744073709551615"];
+        for (place, left) in numbers.iter().enumerate() {
+            for (other, right) in numbers.iter().enumerate() {
+                assert_eq!(by_value(left.as_bytes(), right.as_bytes()), place.cmp(&other), "{left} {right}");
+            }
+        }
     }
 
     #[test]

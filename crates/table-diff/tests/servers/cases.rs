@@ -50,8 +50,15 @@ async fn compare_cases(server: &TestServer, without: &str) {
         expected.sort();
         for (rows, inspect_rows, cut, spread, strong) in WAYS {
             let fetch_bytes = rows * 100;
-            let options =
-                Options { first_rows: rows, chunk_rows: rows, inspect_rows, fetch_bytes, spread, strong };
+            let options = Options {
+                first_rows: rows,
+                chunk_rows: rows,
+                inspect_rows,
+                fetch_bytes,
+                spread,
+                strong,
+                ..Options::default()
+            };
             let mut source = server.connect(Side::Source, &left).await;
             let mut target = server.connect(Side::Target, &right).await;
             let mut found = Vec::new();

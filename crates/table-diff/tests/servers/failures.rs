@@ -16,7 +16,14 @@ fn table(name: &str) -> Table {
 }
 
 fn small() -> Options {
-    Options { first_rows: 10, chunk_rows: 10, inspect_rows: 10, fetch_bytes: 1000, spread: 4, strong: false }
+    Options {
+        first_rows: 10,
+        chunk_rows: 10,
+        inspect_rows: 10,
+        fetch_bytes: 1000,
+        spread: 4,
+        ..Options::default()
+    }
 }
 
 #[tokio::test]
@@ -192,7 +199,7 @@ fn a_live_target_invents_nothing() {
                     inspect_rows: 100,
                     fetch_bytes: 10_000,
                     spread: 8,
-                    strong: false,
+                    ..Options::default()
                 };
                 let (found, _) = compare(&mut source, &mut target, &table("t"), &options, 7).await;
                 let missing = found

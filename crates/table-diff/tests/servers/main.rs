@@ -3,6 +3,7 @@
 
 mod cases;
 mod failures;
+mod kindness;
 mod postgres;
 mod random;
 mod support;

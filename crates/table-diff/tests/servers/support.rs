@@ -23,12 +23,17 @@ const MYSQL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/mysql/roo
 
 impl TestServer {
     pub fn mariadb() -> Self {
+        Self::mariadb_with(&[])
+    }
+
+    /// MariaDB with options of its own.
+    pub fn mariadb_with(options: &[&str]) -> Self {
         let mut install = Command::new("mariadb-install-db");
         install.args(["--no-defaults", "--user=root", "--skip-test-db"]);
         install.arg("--auth-root-authentication-method=normal");
         let mut server = Command::new("mariadbd");
         server.arg("--no-defaults");
-        Self::run(install, server, false)
+        Self::run(install, server, false, options)
     }
 
     /// MySQL; `None`, and said so, where it is not there.
@@ -49,11 +54,11 @@ impl TestServer {
         let (mut install, mut server) = (command(), command());
         install.args(["--user=root", "--initialize-insecure"]);
         server.args(["--mysqlx=OFF", "--skip-log-bin"]);
-        Some(Self::run(install, server, true))
+        Some(Self::run(install, server, true, &[]))
     }
 
     /// Runs a server with what all of them are given.
-    fn run(mut install: Command, mut server: Command, tls: bool) -> Self {
+    fn run(mut install: Command, mut server: Command, tls: bool, options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         // Servers that share a temporary folder remove each other's tables.
@@ -73,6 +78,7 @@ impl TestServer {
             .arg(format!("--socket={}", path("s")))
             .arg(format!("--pid-file={}", path("pid")))
             .arg(format!("--port={port}"))
+            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(path("log")).unwrap())
@@ -130,6 +136,19 @@ impl TestServer {
         std::fs::write(file.path(), sql).unwrap();
         let ran = self.client(database).stdin(file.reopen().unwrap()).output().unwrap();
         assert!(ran.status.success(), "{sql}: {}", String::from_utf8_lossy(&ran.stderr));
+    }
+
+    /// A client that runs a query.
+    pub fn query(&self, sql: &str) -> Child {
+        self.client("").args(["-e", sql]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    /// The first number that a query gives.
+    pub fn number(&self, sql: &str) -> u64 {
+        let ran = self.client("").args(["-N", "-B", "-e", sql]).output().unwrap();
+        assert!(ran.status.success(), "{sql}: {}", String::from_utf8_lossy(&ran.stderr));
+        let text = String::from_utf8(ran.stdout).unwrap();
+        text.split_whitespace().find_map(|word| word.parse().ok()).unwrap_or_else(|| panic!("{sql}: {text}"))
     }
 
     pub fn kill_connections_of(&self, user: &str) {
