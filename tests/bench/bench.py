@@ -3,13 +3,16 @@
     bench.py COMPARE [ROWS]
 
 `make bench` runs it. COMPARE is the release build of the example `compare`. Needs what `tests/setup.sh mariadb bench`
-installs. Everything lies in a temporary folder and is gone
-afterwards. The same table is several times faster or slower as the machine is quiet or busy: only the ratios count.
+installs. Everything lies in a temporary folder and is gone afterwards. The same table is several times faster or slower as the machine is quiet or busy: only the ratios count.
 """
 
-import os, platform, re, shutil, socket, statistics, subprocess, sys, tempfile, threading, time
+import contextlib, os, platform, re, shutil, socket, statistics, subprocess, sys, tempfile, threading, time
 
 ROUNDS = 5
+# Round trips to the target, in milliseconds: another zone, another Region nearby, one on another continent.
+ROUND_TRIPS = (1, 10, 70)
+# How a comparison grows with its table: rows of the first table.
+GROWTH = (100_000, 1_000_000, 10_000_000)
 COLUMNS = {
     "orders_uuid": "id,customer,status,total,note,updated_at",
     "orders_int": "id,customer,status,total,note,updated_at",
@@ -33,7 +36,7 @@ class MariaDb:
         log = open(folder + ".log", "w")
         self.process = subprocess.Popen(
             ["mariadbd", "--no-defaults", "--user=root", f"--datadir={folder}", f"--socket={self.socket}",
-             f"--port={self.port}", "--bind-address=127.0.0.1", "--innodb-buffer-pool-size=2G",
+             f"--port={self.port}", "--bind-address=127.0.0.1", "--innodb-buffer-pool-size=4G",
              "--innodb-flush-log-at-trx-commit=0", "--skip-log-bin", f"--tmpdir={folder}",
              f"--pid-file={folder}.pid"], stdout=log, stderr=log)
         for _ in range(300):
@@ -64,7 +67,7 @@ def uuid(text):
     return text
 
 
-def fill(server, rows):
+def fill(server, rows, tables=tuple(COLUMNS)):
     """The shop's orders and items, the same on both sides."""
     columns = ("customer bigint not null, status varchar(16) not null, total decimal(12,2) not null, "
                "note varchar(120) null, updated_at datetime(6) not null")
@@ -74,22 +77,28 @@ def fill(server, rows):
     key = uuid("MD5(CONCAT('u',seq))")
     server.sql("CREATE DATABASE bench CHARACTER SET utf8mb4; CREATE USER bench@'127.0.0.1' IDENTIFIED BY 'bench'; "
                "GRANT ALL ON *.* TO bench@'127.0.0.1'", None)
-    server.sql(f"CREATE TABLE orders_uuid (id char(36) PRIMARY KEY, {columns}); "
-               f"INSERT INTO orders_uuid SELECT {key}, {values} FROM seq_1_to_{rows} ORDER BY 1; "
-               f"CREATE TABLE orders_int (id bigint PRIMARY KEY, {columns}); "
-               f"INSERT INTO orders_int SELECT seq*3, {values} FROM seq_1_to_{rows}; "
-               "CREATE TABLE items (order_id bigint, line int, product varchar(40) not null, quantity int not null, "
-               "price decimal(12,2) not null, updated_at datetime(6) not null, PRIMARY KEY (order_id, line)); "
-               "INSERT INTO items SELECT seq div 4, seq mod 4, concat('product-',seq*31 mod 9973), seq mod 9, "
-               f"(seq*7919 mod 100000)/100, '2026-01-01'+interval seq*37 second FROM seq_1_to_{2 * rows}")
+    made = {
+        "orders_uuid": f"CREATE TABLE orders_uuid (id char(36) PRIMARY KEY, {columns}); "
+                       f"INSERT INTO orders_uuid SELECT {key}, {values} FROM seq_1_to_{rows} ORDER BY 1",
+        "orders_int": f"CREATE TABLE orders_int (id bigint PRIMARY KEY, {columns}); "
+                      f"INSERT INTO orders_int SELECT seq*3, {values} FROM seq_1_to_{rows}",
+        "items": "CREATE TABLE items (order_id bigint, line int, product varchar(40) not null, quantity int not null, "
+                 "price decimal(12,2) not null, updated_at datetime(6) not null, PRIMARY KEY (order_id, line)); "
+                 "INSERT INTO items SELECT seq div 4, seq mod 4, concat('product-',seq*31 mod 9973), seq mod 9, "
+                 f"(seq*7919 mod 100000)/100, '2026-01-01'+interval seq*37 second FROM seq_1_to_{2 * rows}",
+    }
+    for table in tables:
+        server.sql(made[table])
 
 
-def differ(server, rows):
+def differ(server, rows, tables=tuple(COLUMNS)):
     """1,000 rows missing, 200 changed, 500 extra in each table, spread over it."""
     missing, changed, extra = FOUND
     # Even gaps, and one of them shifted by one: no row is both missing and changed.
     gap, other = (rows // (count + 1) // 2 * 2 for count in (missing, changed))
-    for table in ("orders_uuid", "orders_int"):
+    for table in tables:
+        if table == "items":
+            continue
         key = (lambda seq: uuid(f"MD5(CONCAT('u',{seq}))")) if table == "orders_uuid" else (lambda seq: f"({seq})*3")
         kind = "char(36)" if table == "orders_uuid" else "bigint"
         new = uuid("MD5(CONCAT('new',seq))") if table == "orders_uuid" else f"seq*{rows // (extra + 1)}*3+1"
@@ -99,6 +108,8 @@ def differ(server, rows):
             f"CREATE TABLE k (id {kind} PRIMARY KEY) SELECT {key(f'seq*{other}+1')} id FROM seq_1_to_{changed}; "
             f"UPDATE k STRAIGHT_JOIN {table} t ON t.id=k.id SET t.status='LOST'; DROP TABLE k; "
             f"INSERT INTO {table} SELECT {new}, seq, 'NEW', 1, NULL, '2026-11-25' FROM seq_1_to_{extra}")
+    if "items" not in tables:
+        return
     gap, other = 2 * gap, 2 * other
     for count, at, change in ((missing, f"seq*{gap}", "DELETE t FROM k STRAIGHT_JOIN items t ON {on}"),
                               (changed, f"seq*{other}+1", "UPDATE k STRAIGHT_JOIN items t ON {on} SET t.quantity=99")):
@@ -132,8 +143,8 @@ def peak_of(command, **options):
         return done, int(usage.read().split()[-1]) / 1024
 
 
-def ours(compare, servers, table):
-    done, peak = peak_of([compare, servers[0].url(), servers[1].url(), table])
+def ours(compare, servers, table, target=None):
+    done, peak = peak_of([compare, servers[0].url(), target or servers[1].url(), table])
     if done.returncode:
         raise SystemExit(done.stderr)
     kinds = re.findall(r'^\{"kind":"(\w+)"', done.stdout, re.M)
@@ -175,26 +186,89 @@ def pt_table_sync(servers, table, chunk):
     return (count("INSERT"), count("UPDATE") + count("REPLACE"), count("DELETE")), peak
 
 
-def main():
-    compare, rows = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 2_000_000
+@contextlib.contextmanager
+def pair(rows, tables=tuple(COLUMNS)):
+    """Two servers with these tables, the target's with differences."""
     folder = tempfile.mkdtemp(prefix="causeway-bench-")
     servers = []
     try:
         first = os.path.join(folder, "source")
         subprocess.run(["mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={first}", "--auth-root-authentication-method=normal",
                         f"--tmpdir={folder}"], check=True, stdout=subprocess.DEVNULL)
-        print(f"filling three tables, {rows:,} rows", flush=True)
+        print(f"filling {len(tables)} tables, {rows:,} rows", flush=True)
         server = MariaDb(first)
-        fill(server, rows)
+        servers = [server]
+        fill(server, rows, tables)
         server.stop()
         shutil.copytree(first, os.path.join(folder, "target"))
-        servers = [MariaDb(first), MariaDb(os.path.join(folder, "target"))]
-        differ(servers[1], rows)
-        report(compare, servers, rows)
+        servers = [MariaDb(first)]
+        servers.append(MariaDb(os.path.join(folder, "target")))
+        differ(servers[1], rows, tables)
+        yield servers
     finally:
         for server in servers:
             server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def main():
+    compare, rows = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 2_000_000
+    with pair(rows) as servers:
+        lines = report(compare, servers, rows)
+        version = servers[0].sql("SELECT VERSION()").strip()
+        far = latency(compare, servers)
+    write(lines, far, growth(compare), rows, version)
+
+
+def measured(compare, servers, table, target=None):
+    """Median seconds of a comparison, of a bare scan beside it, and of their ratio; the peak memory."""
+    times, base, peak = [], [], 0
+    for _ in range(ROUNDS):
+        before, _none = timed(lambda: bare(servers, table))
+        seconds, (found, memory) = timed(lambda: ours(compare, servers, table, target))
+        after, _none = timed(lambda: bare(servers, table))
+        if found != FOUND:
+            raise SystemExit(f"table-diff found {found} in {table}, not {FOUND}")
+        times.append(seconds)
+        base.append((before + after) / 2)
+        peak = max(peak, memory)
+    ratio = statistics.median(t / b for t, b in zip(times, base))
+    return statistics.median(times), statistics.median(base), ratio, peak
+
+
+def latency(compare, servers):
+    """The target behind a proxy that holds everything back for half a round trip in either direction."""
+    lines = []
+    for table in COLUMNS:
+        near, _scan, _ratio, _peak = measured(compare, servers, table)
+        for milliseconds in ROUND_TRIPS:
+            proxy = subprocess.Popen([sys.executable, os.path.join(os.path.dirname(__file__), "far.py"),
+                                      str(servers[1].port), str(milliseconds)], stdout=subprocess.PIPE, text=True)
+            try:
+                port = int(proxy.stdout.readline())
+                target = f"mysql://bench:bench@127.0.0.1:{port}/bench"
+                seconds, scan, ratio, _peak = measured(compare, servers, table, target)
+            finally:
+                proxy.terminate()
+                proxy.wait()
+            line = f"| {TITLES[table]} | {milliseconds} ms | {seconds:.2f} s | {seconds / near:.2f} | {ratio:.2f} |"
+            lines.append(line)
+            print(line, flush=True)
+    return lines
+
+
+def growth(compare):
+    lines, first = [], None
+    for rows in GROWTH:
+        with pair(rows, ("orders_uuid",)) as servers:
+            bare(servers, "orders_uuid")
+            seconds, scan, ratio, peak = measured(compare, servers, "orders_uuid")
+        first = first or (rows, seconds, scan)
+        grown = f"{rows / first[0]:.0f} | {seconds / first[1]:.1f} | {scan / first[2]:.1f}"
+        line = f"| {rows:,} | {seconds:.2f} s | {ratio:.2f} | {grown} | {peak:.0f} |"
+        lines.append(line)
+        print(line, flush=True)
+    return lines
 
 
 def report(compare, servers, rows):
@@ -240,11 +314,10 @@ def report(compare, servers, rows):
             print(line, flush=True)
         lines.append(f"| | *(one bare scan: {statistics.median(base):.2f} s; table-diff: "
                      f"{statistics.median(ours_times):.2f} s)* | | | | | |")
-    version = servers[0].sql("SELECT VERSION()").strip()
-    write(lines, rows, version)
+    return lines
 
 
-def write(lines, rows, version):
+def write(lines, far, growing, rows, version):
     def said(command):
         return subprocess.run(command, capture_output=True, text=True).stdout.strip().splitlines()[-1]
 
@@ -253,7 +326,8 @@ def write(lines, rows, version):
     processor = re.search(r"model name\s*: (.*)", open("/proc/cpuinfo").read())
     machine = f"{os.cpu_count()} cores ({processor.group(1) if processor else platform.processor()})"
     text = TEXT.format(rows=rows, machine=machine, version=version, peers=peers, rounds=ROUNDS,
-                       pt=said(["pt-table-sync", "--version"]), lines="\n".join(lines))
+                       pt=said(["pt-table-sync", "--version"]), lines="\n".join(lines), far="\n".join(far),
+                       growing="\n".join(growing))
     path = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "benchmarks.md")
     with open(path, "w") as file:
         file.write(text)
@@ -274,6 +348,23 @@ the better of two chunk sizes.
 | table | tool | scans | from, to | times table-diff | memory, MiB | missing / changed / extra |
 |---|---|---|---|---|---|---|
 {lines}
+
+## A target far away
+
+The same tables, with the target behind a proxy that holds everything back for half a round trip in either direction. The
+bandwidth is not limited. Near: without the proxy, in the same run.
+
+| table | round trip | time | times near | scans |
+|---|---|---|---|---|
+{far}
+
+## Growth
+
+The first table, with the same 1,700 differences.
+
+| rows | time | scans | rows, times the first | time, times the first | bare scan, times the first | memory, MiB |
+|---|---|---|---|---|---|---|
+{growing}
 """
 
 if __name__ == "__main__":

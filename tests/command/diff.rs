@@ -112,7 +112,7 @@ impl Drop for MariaDb {
     }
 }
 
-fn end(output: &Output) -> (String, String, Option<i32>) {
+pub fn end(output: &Output) -> (String, String, Option<i32>) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let (printed, said) = (text(&output.stdout), text(&output.stderr));
     assert!(!printed.contains("hush") && !said.contains("hush"), "{printed}{said}");
@@ -120,7 +120,7 @@ fn end(output: &Output) -> (String, String, Option<i32>) {
 }
 
 /// Asks until the answer is yes.
-fn until(mut asked: impl FnMut() -> bool) {
+pub fn until(mut asked: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !asked() {
         assert!(begun.elapsed() < Duration::from_secs(60), "waited for too long");
@@ -129,7 +129,7 @@ fn until(mut asked: impl FnMut() -> bool) {
 }
 
 /// Every file of a folder by its path in it, the times in it made zero.
-fn files(folder: &Path) -> BTreeMap<String, String> {
+pub fn files(folder: &Path) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "tests say what failed by panicking")]
 
 mod diff;
+mod postgres;
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};

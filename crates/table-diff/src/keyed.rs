@@ -13,7 +13,7 @@ use crate::sql::{Key, Statements};
 use crate::{Error, Table, json};
 
 /// How many rows one statement fetches by their keys: each statement is a round trip.
-const FETCH: usize = 500;
+const FETCH: usize = 1000;
 
 /// A place in the table.
 #[derive(Debug)]

@@ -19,10 +19,10 @@ use crate::sql::Key;
 const KEPT: u64 = 12 * 1024 * 1024;
 /// How many ranges one statement looks into: what is asked for has to fit a packet. As many as that, for each statement is
 /// a round trip, which between Regions takes longer than the looking.
-const RANGES: usize = 500;
+const RANGES: usize = 1000;
 /// How many times [`Options::inspect_rows`] one statement looks into: ranges of the same size, most of whose rows are
 /// dropped at once.
-const TOGETHER: u64 = 4;
+const TOGETHER: u64 = 8;
 
 impl Sides<'_> {
     /// Whether the table can be scanned: an index on either side that the server follows.

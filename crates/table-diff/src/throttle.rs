@@ -134,6 +134,9 @@ async fn lag_source(target: &mut Server) -> Result<LagSource, Error> {
     if target.engine() == Engine::Postgres {
         return Ok(LagSource::Standbys);
     }
+    if target.dialect().mariadb {
+        return Ok(LagSource::Itself);
+    }
     // Aurora MySQL's own table, see "Monitoring in Amazon Aurora" in its user guide.
     let aurora = "SELECT CAST(COUNT(*) AS CHAR) FROM information_schema.TABLES \
                   WHERE TABLE_SCHEMA = 'information_schema' AND UPPER(TABLE_NAME) = 'REPLICA_HOST_STATUS'";

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use table_diff::{Address, Presence, one_line};
+use table_diff::{Address, Limits, Presence, one_line};
 
 use self::output::{Folder, Request};
 use self::show::Bar;
@@ -76,9 +76,25 @@ pub struct Options {
     /// How long a statement may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     statement_timeout: u32,
+    /// Wait while the target runs more statements than this at once, our own among them; a minute at most, then a
+    /// part is compared all the same
+    #[arg(long, value_name = "N", default_value_t = 25)]
+    max_running: u64,
+    /// Wait, likewise, while a replica of the target is further behind than this, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = seconds)]
+    max_lag: f64,
+    /// See the source as it is at any moment, not as it was when its table was begun: for a source that is
+    /// written to, and that the target follows
+    #[arg(long)]
+    live_source: bool,
     // A URL without its option: the parser's own refusal would print it, with the password.
     #[arg(hide = true)]
     stray: Vec<String>,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| (0.0..=86_400.0).contains(seconds));
+    seconds.ok_or_else(|| "seconds from 0 to 86400, such as 0.5".to_owned())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -118,6 +134,7 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
         source,
         target,
         timeout: Duration::from_secs(options.statement_timeout.into()),
+        options: options.comparison(),
         folder: None,
         queue: Mutex::default(),
         estimates: BTreeMap::new(),
@@ -173,6 +190,15 @@ fn address(url: &str, side: &str) -> Result<Address, String> {
 }
 
 impl Options {
+    fn comparison(&self) -> table_diff::Options {
+        let limits = Limits {
+            running: Some(self.max_running),
+            lag: Some(Duration::from_secs_f64(self.max_lag)),
+            ..Limits::default()
+        };
+        table_diff::Options { limits, view: !self.live_source, ..table_diff::Options::default() }
+    }
+
     /// Prints the summary; gives its exit status.
     fn print(&self, summary: &Summary, request: &Request) -> Result<ExitCode, Error> {
         let text = match self.format {

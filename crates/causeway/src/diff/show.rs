@@ -54,8 +54,14 @@ impl Bar {
         self.bar.set_message(format!("{ended} of {} tables", self.tables));
     }
 
+    /// A table waits for a server that is busy; until the next rows.
+    pub fn waiting(&self, reason: &str) {
+        self.bar.set_message(format!("waiting: {reason}"));
+    }
+
     /// More rows are compared.
     pub fn rows(&self, more: u64) {
+        self.say_tables(self.ended.load(Ordering::Relaxed));
         self.bar.inc(more);
         self.bar.set_length(self.bar.length().unwrap_or_default().max(self.bar.position()));
     }

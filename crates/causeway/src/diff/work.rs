@@ -29,6 +29,8 @@ pub struct Work {
     pub target: Address,
     /// How long a statement may take.
     pub timeout: Duration,
+    /// How the tables are compared.
+    pub options: Options,
     /// Where what is found is kept; `None`: it is only counted.
     pub folder: Option<Folder>,
     /// The tables that are to be compared.
@@ -56,8 +58,10 @@ type Pair = (Server, Server);
 impl Work {
     /// Connects to both servers.
     pub async fn connect(&self) -> Result<Pair, table_diff::Error> {
-        let source = Server::connect(Side::Source, self.source.clone(), self.timeout).await?;
-        Ok((source, Server::connect(Side::Target, self.target.clone(), self.timeout).await?))
+        tokio::try_join!(
+            Server::connect(Side::Source, self.source.clone(), self.timeout),
+            Server::connect(Side::Target, self.target.clone(), self.timeout)
+        )
     }
 
     /// Compares what is in the queue. `first` are the connections that are made already.
@@ -163,9 +167,9 @@ impl Work {
         self.bar.again(counts.map_or(0, rows));
         let mut taking = Taking { kept, counts, bar: &self.bar };
         let stop = || self.stop.load(Ordering::Relaxed);
-        let options = Options::default();
+        let options = &self.options;
         let compared =
-            table_diff::compare_table(&mut source, &mut target, table, &options, cursor, &mut taking, stop)
+            table_diff::compare_table(&mut source, &mut target, table, options, cursor, &mut taking, stop)
                 .await;
         let Taking { mut kept, counts, .. } = taking;
         let seconds = kept.as_ref().map_or(begun.elapsed().as_secs_f64(), Kept::seconds);
@@ -209,6 +213,10 @@ impl Sink for Taking<'_> {
             Some(kept) => block_in_place(|| kept.take(&found, cursor)),
             None => Ok(()),
         }
+    }
+
+    fn waiting(&mut self, reason: &str) {
+        self.bar.waiting(reason);
     }
 }
 
