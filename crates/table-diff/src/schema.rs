@@ -436,8 +436,7 @@ async fn describe(server: &mut Server, table: &Table) -> Result<Described, Error
              AND CAST(TABLE_NAME AS BINARY) = CAST({name} AS BINARY)"
         );
         let rows = server.all(checks, &format!("describing the checks of table {table}")).await?;
-        let clauses =
-            rows.into_iter().map(|row| texts::<1>(row)).map(|[clause]| clause).collect::<BTreeSet<_>>();
+        let clauses = rows.into_iter().map(texts::<1>).map(|[clause]| clause).collect::<BTreeSet<_>>();
         for column in &mut columns {
             let clause = format!("json_valid({})", sql::name(engine, &column.name));
             column.json = text(column) && clauses.contains(&clause);
