@@ -18,14 +18,14 @@ FUNCTIONS := preflight routing-control global-failover snapshot-restore reconcil
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: ## install what the machine lacks (MariaDB, MySQL beside the build, a Python environment for tests and checks)
-	@tests/setup.sh mariadb mysql python
+setup: ## install what the machine lacks (MariaDB, PostgreSQL, MySQL beside the build, a Python environment)
+	@tests/setup.sh mariadb mysql postgres python
 
 build: ## build the command and the step functions for this machine
 	@cargo build --workspace --bins
 
 test: ## run every test; needs no other command first
-	@tests/setup.sh mariadb mysql python
+	@tests/setup.sh mariadb mysql postgres python
 	@cargo build --workspace --bins
 	@cargo test --workspace
 

@@ -2,10 +2,11 @@
 # Installs what a rehearsal, the tests and the checks need and the machine lacks: MariaDB's server and clients, and a
 # Python environment of its own (target/python) with boto3 and cfn-lint.
 # `mysql` is MySQL itself, which Debian has in unstable only: unpacked into target/mysql with the libraries it needs, it
-# touches nothing of the system. Tests skip it, and say so, where it can't be had.
+# touches nothing of the system. `postgres` is Debian's package, without the cluster that it would start. Tests skip either,
+# and say so, where it can't be had.
 # `bench` is what the comparison is timed beside: percona-toolkit, and a Python environment of its own (target/bench).
 # Changes nothing that is there already. Says what to do where it can't install.
-#   setup.sh mariadb | mysql | python | bench
+#   setup.sh mariadb | mysql | postgres | python | bench
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -71,6 +72,18 @@ mysql() {
   fi
 }
 
+postgres() {
+  if compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null; then
+    return
+  fi
+  # Debian's package makes a cluster of its own and starts it, unless it is told not to.
+  local told=/etc/postgresql-common/createcluster.conf
+  if ! { command -v apt-get >/dev/null && as_root mkdir -p "${told%/*}" &&
+    { [ -e "$told" ] || echo "create_main_cluster = false" | as_root tee "$told" >/dev/null; } && install postgresql; }; then
+    echo "setup: PostgreSQL can't be had here: its tests are skipped" >&2
+  fi
+}
+
 unpack_mysql() { # folder
   echo "setup: unpacking MySQL from Debian unstable into $1" >&2
   local folder=$PWD/$1
@@ -105,7 +118,7 @@ CONF
 
 for part in "$@"; do
   case $part in
-    mariadb | mysql | python | bench) "$part" ;;
+    mariadb | mysql | postgres | python | bench) "$part" ;;
     *) echo "setup.sh: unknown part $part" >&2; exit 2 ;;
   esac
 done

@@ -12,8 +12,8 @@ use crate::pass::by_scan;
 use crate::schema::{self, Paired};
 use crate::server::Server;
 use crate::sql::Key;
-use crate::throttle::{Limits, Throttle};
-use crate::{Error, Table};
+use crate::throttle::Limits;
+use crate::{Error, Table, throttle};
 
 /// How often a range is tried when the connection breaks.
 pub(crate) const TRIES: u32 = 4;
@@ -249,7 +249,7 @@ async fn go_on(
     };
     let ended = position == Some(Position::End);
     let state = State { counts, last: None, key_columns: paired.key_columns.clone() };
-    let taker = Taker { state, sink, stop, throttle: Throttle::new(options.limits) };
+    let taker = Taker { state, sink, stop, limits: options.limits };
     if ended {
         return Ok(taker.finished(paired));
     }
@@ -302,7 +302,7 @@ pub(crate) struct Taker<'a, S, F> {
     pub(crate) state: State,
     sink: &'a mut S,
     stop: F,
-    throttle: Throttle,
+    limits: Limits,
 }
 
 impl<S: Sink, F: Fn() -> bool + Send + Sync> Taker<'_, S, F> {
@@ -323,8 +323,8 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Taker<'_, S, F> {
 
     /// Waits while the target is busy; answers whether to go on.
     pub(crate) async fn wait(&mut self, target: &mut Server) -> Result<bool, Error> {
-        let Self { throttle, sink, stop, .. } = self;
-        throttle.wait(target, &*stop, |reason| sink.waiting(reason)).await
+        let Self { limits, sink, stop, .. } = self;
+        throttle::wait(target, limits, &*stop, |reason| sink.waiting(reason)).await
     }
 
     pub(crate) fn finished(self, paired: &Paired) -> Progress {

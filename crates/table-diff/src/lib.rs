@@ -41,10 +41,10 @@
 //! can't serve it, but never wrong. Inside a range rows are matched by the exact bytes of their key.
 //!
 //! # Memory
-//! A pass, and a range that is only summed, is at most [`Options::chunk_rows`] rows; of a pass some 200 bytes for each
-//! chunk are held. A range is looked into when it has at most
-//! [`Options::inspect_rows`] rows, and fetched when the rows that differ have at most [`Options::fetch_bytes`]; else it
-//! is cut smaller, if need be to one row. So memory is bounded by these numbers, or by the one largest row.
+//! A pass, and a range that is only summed, is at most [`Options::chunk_rows`] rows; of a pass the last key of each chunk
+//! is held, 12 MiB for either side at most. A range is looked into when it has at most [`Options::inspect_rows`] rows,
+//! some eight times that together, and fetched when the rows that differ have at most [`Options::fetch_bytes`]; else it is
+//! cut smaller, if need be to one row. So memory is bounded by these numbers, or by the one largest row.
 //!
 //! # Time and interruption
 //! After each range the sink gets what was found, together with the [`Cursor`] that covers it; then the caller may

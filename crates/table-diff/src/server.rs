@@ -10,6 +10,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Row};
 
 use crate::Error;
+use crate::throttle::Watch;
 
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -272,6 +273,7 @@ pub struct Server {
     dialect: Dialect,
     /// Whether it sees the database as it was at one moment.
     view: bool,
+    pub(crate) watch: Watch,
 }
 
 /// How a server differs from others of its engine.
@@ -314,7 +316,7 @@ impl Server {
         };
         let (connection, dialect) =
             opened.map_err(|cause| Error::Connect { side, address: address.to_string(), cause })?;
-        Ok(Self { address, side, timeout, connection, dialect, view: false })
+        Ok(Self { address, side, timeout, connection, dialect, view: false, watch: Watch::default() })
     }
 
     /// How this server differs from others of its engine.

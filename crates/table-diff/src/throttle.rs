@@ -57,10 +57,9 @@ impl Limits {
     }
 }
 
-/// Watches one target.
-#[derive(Debug)]
-pub(crate) struct Throttle {
-    limits: Limits,
+/// What is known of watching a server.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
     asked: Option<Instant>,
     /// How the lag is asked for; `None` before that is known.
     lag: Option<LagSource>,
@@ -68,58 +67,52 @@ pub(crate) struct Throttle {
 
 /// Where a server tells of its replicas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum LagSource {
+pub(crate) enum LagSource {
     Aurora,
     Standbys,
     Itself,
 }
 
-impl Throttle {
-    pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, asked: None, lag: None }
+/// Waits while `target` is busy; `told` hears why. False: the caller wants to stop.
+pub(crate) async fn wait(
+    target: &mut Server,
+    limits: &Limits,
+    stop: impl Fn() -> bool,
+    mut told: impl FnMut(&str),
+) -> Result<bool, Error> {
+    if target.watch.asked.is_some_and(|asked| asked.elapsed() < EVERY) {
+        return Ok(true);
     }
-
-    /// Waits while `target` is busy; `told` hears why. False: the caller wants to stop.
-    pub(crate) async fn wait(
-        &mut self,
-        target: &mut Server,
-        stop: impl Fn() -> bool,
-        mut told: impl FnMut(&str),
-    ) -> Result<bool, Error> {
-        if self.asked.is_some_and(|asked| asked.elapsed() < EVERY) {
+    let begun = Instant::now();
+    loop {
+        let load = load(target, limits).await?;
+        target.watch.asked = Some(Instant::now());
+        let Some(reason) = limits.passed(load) else { return Ok(true) };
+        if begun.elapsed() >= limits.patience {
             return Ok(true);
         }
-        let begun = Instant::now();
-        loop {
-            let load = self.load(target).await?;
-            self.asked = Some(Instant::now());
-            let Some(reason) = self.limits.passed(load) else { return Ok(true) };
-            if begun.elapsed() >= self.limits.patience {
-                return Ok(true);
-            }
-            told(&reason);
-            if stop() {
-                return Ok(false);
-            }
-            tokio::time::sleep(WAIT.min(self.limits.patience)).await;
+        told(&reason);
+        if stop() {
+            return Ok(false);
         }
+        tokio::time::sleep(WAIT.min(limits.patience)).await;
     }
+}
 
-    async fn load(&mut self, target: &mut Server) -> Result<Load, Error> {
-        let mut load = Load::default();
-        if self.limits.running.is_some() {
-            load.running = first(target, running(target.engine())).await?;
-        }
-        if self.limits.lag.is_some() {
-            let source = match self.lag {
-                Some(source) => source,
-                None => lag_source(target).await?,
-            };
-            self.lag = Some(source);
-            load.lag = lag(target, source).await?.map(Duration::from_millis);
-        }
-        Ok(load)
+async fn load(target: &mut Server, limits: &Limits) -> Result<Load, Error> {
+    let mut load = Load::default();
+    if limits.running.is_some() {
+        load.running = first(target, running(target.engine())).await?;
     }
+    if limits.lag.is_some() {
+        let source = match target.watch.lag {
+            Some(source) => source,
+            None => lag_source(target).await?,
+        };
+        target.watch.lag = Some(source);
+        load.lag = lag(target, source).await?.map(Duration::from_millis);
+    }
+    Ok(load)
 }
 
 fn running(engine: Engine) -> &'static str {

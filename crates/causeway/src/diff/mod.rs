@@ -87,6 +87,10 @@ pub struct Options {
     /// written to, and that the target follows
     #[arg(long)]
     live_source: bool,
+    /// Compare by sums of MD5 instead of CRC: a difference overlooked is then out of the question, and it takes twice
+    /// the time and more
+    #[arg(long)]
+    strong: bool,
     // A URL without its option: the parser's own refusal would print it, with the password.
     #[arg(hide = true)]
     stray: Vec<String>,
@@ -196,7 +200,12 @@ impl Options {
             lag: Some(Duration::from_secs_f64(self.max_lag)),
             ..Limits::default()
         };
-        table_diff::Options { limits, view: !self.live_source, ..table_diff::Options::default() }
+        table_diff::Options {
+            limits,
+            view: !self.live_source,
+            strong: self.strong,
+            ..table_diff::Options::default()
+        }
     }
 
     /// Prints the summary; gives its exit status.
