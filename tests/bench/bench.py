@@ -223,7 +223,7 @@ def main():
 def measured(compare, servers, table, target=None):
     """Median seconds of a comparison, of a bare scan beside it, and of their ratio; the peak memory."""
     times, base, peak = [], [], 0
-    for _ in range(ROUNDS):
+    for _ in range(3):
         before, _none = timed(lambda: bare(servers, table))
         seconds, (found, memory) = timed(lambda: ours(compare, servers, table, target))
         after, _none = timed(lambda: bare(servers, table))

@@ -57,7 +57,7 @@ pub(crate) fn unhex(text: &[u8]) -> Option<Vec<u8>> {
     text.chunks(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
 }
 
-/// How many ranges one SELECT looks for.
+/// How many ranges, or composite keys, one SELECT looks for.
 const TOGETHER: usize = 4;
 
 /// A key: the canonical bytes of its columns.
@@ -401,13 +401,23 @@ impl Statements {
 
     /// The whole rows of these keys, and others that are equal to them under the collation.
     pub(crate) fn rows(&self, keys: &[&Key]) -> Result<String, Error> {
-        let mut conditions = Vec::new();
-        for key in keys {
-            let equal = self.literals(key)?;
-            let equal = self.key.iter().zip(equal).map(|(part, value)| format!("{} = {value}", part.order));
-            conditions.push(format!("({})", equal.collect::<Vec<_>>().join(" AND ")));
+        let select = |condition| format!("SELECT {} FROM {} WHERE {condition}", self.select, self.indexed());
+        // A list is searched; each term of an OR is asked of each row.
+        if let [part] = self.key.as_slice() {
+            let values = keys.iter().map(|key| Ok(self.literals(key)?.remove(0)));
+            let values = values.collect::<Result<Vec<_>, Error>>()?;
+            return Ok(select(format!("{} IN ({})", part.order, values.join(", "))));
         }
-        Ok(format!("SELECT {} FROM {} WHERE {}", self.select, self.indexed(), conditions.join(" OR ")))
+        let selects = keys.chunks(TOGETHER).map(|keys| {
+            let mut conditions = Vec::new();
+            for key in keys {
+                let equal = self.key.iter().zip(self.literals(key)?);
+                let equal = equal.map(|(part, value)| format!("{} = {value}", part.order));
+                conditions.push(format!("({})", equal.collect::<Vec<_>>().join(" AND ")));
+            }
+            Ok(format!("({})", select(conditions.join(" OR "))))
+        });
+        Ok(selects.collect::<Result<Vec<_>, Error>>()?.join(" UNION ALL "))
     }
 
     /// How often each hash occurs, in order, with the size of a row. After `from`, or from it on.

@@ -77,7 +77,8 @@ async fn it_waits_for_a_busy_target_but_not_for_ever() {
     assert_eq!((counts.missing, counts.differences(), counts.rows_source), (1, 1, 1000));
     assert!(!waited.reasons.is_empty());
 
-    // Asked to stop while it waits, it does, and nothing was compared.
+    // Asked to stop while it waits, it does, and nothing was compared. (A server is asked once a second.)
+    let mut servers = connect(&server).await;
     let limits = Limits { patience: Duration::from_secs(3600), ..busy(0).limits };
     let patient = Options { limits, ..busy(0) };
     let progress =
@@ -92,6 +93,7 @@ async fn it_waits_for_a_busy_target_but_not_for_ever() {
     while server.number(running) < 6 {
         tokio::task::yield_now().await;
     }
+    let mut servers = connect(&server).await;
     let mut waited = Waited::default();
     let counts = counted(&mut servers, &busy(5), &mut waited).await;
     assert_eq!(counts.differences(), 1);
