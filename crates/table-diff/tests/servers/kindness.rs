@@ -9,7 +9,7 @@ use table_diff::{
     compare_table,
 };
 
-use crate::support::TestServer;
+use crate::support::{Kept, TestServer};
 
 fn table(name: &str) -> Table {
     Table { schema: None, name: name.into() }
@@ -178,6 +178,41 @@ async fn the_source_is_seen_as_it_was_and_the_target_as_it_is() {
         }
         // Nothing is left open: the source's table can be altered.
         server.sql("a", "SET lock_wait_timeout = 1; ALTER TABLE t ADD COLUMN w INT");
+    }
+}
+
+/// What a pass gave until its time was over counts, and the next goes on behind it.
+async fn passes_end_in_time(server: &TestServer) {
+    let digits =
+        "CREATE TABLE d (n INT); INSERT INTO d VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9)";
+    let rows = "SELECT a.n + 10 * b.n + 100 * c.n + 1000 * e.n + 10000 * f.n, 1 FROM d a, d b, d c, d e, d f";
+    for database in ["a", "b"] {
+        server.sql("", &format!("CREATE DATABASE {database}"));
+        server.sql(
+            database,
+            &format!("{digits}; CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t {rows}"),
+        );
+    }
+    server.sql("b", "UPDATE t SET v = 2 WHERE id % 1000 = 0");
+    let mut servers = connect(server).await;
+    let options = Options { pass: Duration::from_millis(1), ..Options::default() };
+    let mut kept = Kept::default();
+    let counts = counted(&mut servers, &options, &mut kept).await;
+    assert_eq!((counts.changed, counts.differences(), counts.rows_source), (100, 100, 100_000));
+    let ids = kept.found.iter().map(|found| found.key["id"].as_i64().unwrap()).collect::<Vec<_>>();
+    assert_eq!(ids, (0..100).map(|number| number * 1000).collect::<Vec<_>>());
+    assert!(kept.calls > 5, "{} passes", kept.calls);
+}
+
+#[tokio::test]
+async fn a_pass_ends_in_time() {
+    passes_end_in_time(&TestServer::mariadb()).await;
+}
+
+#[tokio::test]
+async fn a_pass_ends_in_time_on_mysql_as_well() {
+    if let Some(server) = TestServer::mysql() {
+        passes_end_in_time(&server).await;
     }
 }
 
