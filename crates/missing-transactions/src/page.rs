@@ -1,0 +1,6 @@
+//! stub
+use crate::{Error, Report};
+/// The page.
+pub fn page(_report: &Report) -> Result<String, Error> {
+    Ok(String::new())
+}

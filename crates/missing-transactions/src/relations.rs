@@ -1,0 +1,227 @@
+//! Which rows belong to which: the foreign keys of all tables, in the order in which a parent is chosen.
+//!
+//! A row may refer to several parents. Its parent is the first whose row is not in the new primary either, in this order:
+//! the relation that the plan calls *part of*; foreign keys within the row's own primary key, as an item's on its order;
+//! those that can't be null; the rest. Within each, those of the catalogue in its order, then the plan's; a table's on itself
+//! come last. The others are references.
+//!
+//! A row whose parents are all there may still be a part of one: an item of an order that did come across. It is, of the
+//! first parent in that order, when the plan says so, when the foreign key is within the row's own primary key, or when it
+//! can't be null and nothing refers to the row's table. Else the row stands for itself, as an order of a known customer does.
+//!
+//! Values are compared as the comparison writes them, byte by byte, so that `A` is not `a` whatever the collation.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use table_diff::{Catalogue, ForeignKey, TableShape};
+
+use crate::Error;
+use crate::facts::{Hints, TableHints};
+use crate::times::TimeColumns;
+
+/// A foreign key, or a relation of the plan.
+#[derive(Debug, Clone)]
+pub(crate) struct Relation {
+    /// The columns of the row that refers.
+    pub(crate) columns: Vec<String>,
+    /// The table it refers to, by its place in [`Tables`].
+    pub(crate) parent: usize,
+    /// That table's columns, in the same order, which is that of their names.
+    pub(crate) parent_columns: Vec<String>,
+    /// Whether the row is a part of the parent that is there.
+    pub(crate) part: bool,
+}
+
+/// A table with what belongs to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Table {
+    pub(crate) database: String,
+    pub(crate) name: String,
+    pub(crate) label: String,
+    pub(crate) shape: TableShape,
+    pub(crate) times: TimeColumns,
+    /// Columns whose values are not shown.
+    pub(crate) personal: BTreeSet<String>,
+    /// In the order of choice.
+    pub(crate) relations: Vec<Relation>,
+    /// The sets of columns by which others refer to it.
+    pub(crate) referred: BTreeSet<Vec<String>>,
+    /// What can't be used of what the catalogue and the plan say.
+    pub(crate) notes: Vec<String>,
+}
+
+/// The tables of all databases.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tables {
+    pub(crate) all: Vec<Table>,
+    places: BTreeMap<(String, String), usize>,
+}
+
+impl Tables {
+    /// Adds those of a database.
+    pub(crate) fn add(&mut self, database: &str, catalogue: &Catalogue, hints: &Hints) -> Result<(), Error> {
+        if let Some(table) = hints.keys().find(|table| !catalogue.tables.contains_key(*table)) {
+            return Err(Error::UnknownTable { database: database.to_owned(), table: table.clone() });
+        }
+        let first = self.all.len();
+        for (i, name) in catalogue.tables.keys().enumerate() {
+            self.places.insert((database.to_owned(), name.clone()), first + i);
+        }
+        let none = TableHints::default();
+        for (name, shape) in &catalogue.tables {
+            let hints = hints.get(name).unwrap_or(&none);
+            let times = TimeColumns::choose(&format!("{database}.{name}"), shape, hints)?;
+            let mut table = Table {
+                database: database.to_owned(),
+                name: name.clone(),
+                label: hints.label.clone().unwrap_or_else(|| name.clone()),
+                shape: shape.clone(),
+                times,
+                personal: hints.personal.iter().cloned().collect(),
+                relations: Vec::new(),
+                referred: BTreeSet::new(),
+                notes: Vec::new(),
+            };
+            for column in &hints.personal {
+                if !shape.columns.iter().any(|known| known.name == *column) {
+                    // Kept in the list all the same: a column that comes later is masked too.
+                    table
+                        .notes
+                        .push(format!("the plan marks column {column:?} as personal, which is not there"));
+                }
+            }
+            self.relate(&mut table, hints);
+            self.all.push(table);
+        }
+        // What others refer to is known only now.
+        let referred: Vec<(usize, usize, Relation)> = self.all[first..]
+            .iter()
+            .enumerate()
+            .flat_map(|(i, table)| table.relations.iter().map(move |r| (first + i, r.parent, r.clone())))
+            .collect();
+        for (child, parent, relation) in &referred {
+            self.all[*parent].referred.insert(relation.parent_columns.clone());
+            // A value that is masked in the parent is masked where it is referred to, and the other way round.
+            for (own, other) in relation.columns.iter().zip(&relation.parent_columns) {
+                if self.all[*parent].personal.contains(other) {
+                    self.all[*child].personal.insert(own.clone());
+                } else if self.all[*child].personal.contains(own) {
+                    self.all[*parent].personal.insert(other.clone());
+                }
+            }
+        }
+        let has_children: BTreeSet<usize> = referred
+            .iter()
+            .filter(|(child, parent, _)| child != parent)
+            .map(|(_, parent, _)| *parent)
+            .collect();
+        for (i, table) in self.all.iter_mut().enumerate().skip(first) {
+            let part_of = hints.get(&table.name).and_then(|hints| hints.part_of.as_deref());
+            let place = part_of.and_then(|parent| self.places.get(&(database.to_owned(), parent.to_owned())));
+            let shape = &table.shape;
+            for relation in &mut table.relations {
+                relation.part = match part_of {
+                    Some(_) => place == Some(&relation.parent),
+                    None => {
+                        relation.parent != i
+                            && (identifying(shape, relation)
+                                || (mandatory(shape, relation) && !has_children.contains(&i)))
+                    }
+                };
+            }
+            if let Some(parent) = part_of.filter(|parent| !parent.is_empty())
+                && !table.relations.iter().any(|relation| relation.part)
+            {
+                table
+                    .notes
+                    .push(format!("the plan says it is a part of {parent:?}, to which nothing relates it"));
+            }
+            table.relations.sort_by_key(|relation| {
+                let named = part_of.is_some() && relation.part;
+                let identifying = identifying(&table.shape, relation);
+                let mandatory = mandatory(&table.shape, relation);
+                (relation.parent == i, !named, !identifying, !mandatory)
+            });
+        }
+        Ok(())
+    }
+
+    fn relate(&self, table: &mut Table, hints: &TableHints) {
+        for key in table.shape.foreign_keys.iter().chain(&hints.relations) {
+            match self.relation(table, key) {
+                Ok(relation) => table.relations.push(relation),
+                Err(why) => table.notes.push(format!("foreign key {:?} is not followed: {why}", key.name)),
+            }
+        }
+    }
+
+    fn relation(&self, table: &Table, key: &ForeignKey) -> Result<Relation, String> {
+        let place = self.places.get(&(table.database.clone(), key.parent.clone()));
+        let parent = *place.ok_or_else(|| format!("table {:?} is not known", key.parent))?;
+        if key.columns.is_empty() || key.columns.len() != key.parent_columns.len() {
+            return Err("it does not name as many columns on either side".to_owned());
+        }
+        let mut pairs: Vec<_> = key.parent_columns.iter().cloned().zip(key.columns.iter().cloned()).collect();
+        pairs.sort();
+        let (parent_columns, columns) = pairs.into_iter().unzip();
+        Ok(Relation { columns, parent, parent_columns, part: false })
+    }
+
+    /// The place of a table.
+    pub(crate) fn place(&self, database: &str, table: &str) -> Option<usize> {
+        self.places.get(&(database.to_owned(), table.to_owned())).copied()
+    }
+
+    /// All tables, parents before children as far as there are no cycles.
+    pub(crate) fn order(&self) -> Vec<usize> {
+        let mut order = Vec::new();
+        let mut left: Vec<usize> = (0..self.all.len()).collect();
+        while !left.is_empty() {
+            let free = |place: usize| {
+                self.all[place].relations.iter().all(|r| r.parent == place || !left.contains(&r.parent))
+            };
+            // In a cycle none is free: the first in the order of names begins.
+            let next = left.iter().position(|place| free(*place)).unwrap_or(0);
+            order.push(left.remove(next));
+        }
+        order
+    }
+}
+
+fn identifying(shape: &TableShape, relation: &Relation) -> bool {
+    relation.columns.iter().all(|column| shape.primary_key.contains(column))
+}
+
+fn mandatory(shape: &TableShape, relation: &Relation) -> bool {
+    relation
+        .columns
+        .iter()
+        .all(|name| shape.columns.iter().any(|column| column.name == *name && !column.nullable))
+}
+
+/// What stands for the values that a table's row is referred to by: 64 bits of a SHA-256, so that of some forty million
+/// reports with a million rows each one puts a row to the wrong parent. `None` where a value is null or not there.
+pub(crate) fn key(
+    parent: usize,
+    parent_columns: &[String],
+    columns: &[String],
+    row: &Map<String, Value>,
+) -> Option<u64> {
+    let mut hash = Sha256::new();
+    let mut part = |text: &str| {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    };
+    part(&parent.to_string());
+    for (name, column) in parent_columns.iter().zip(columns) {
+        let value = row.get(column).filter(|value| !value.is_null())?;
+        part(name);
+        part(&value.to_string());
+    }
+    let hash = hash.finalize();
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&hash[..8]);
+    Some(u64::from_le_bytes(bytes))
+}

@@ -1,0 +1,394 @@
+//! The report as data, `report.json`. [`Report::json_schema`] describes it.
+//!
+//! Values of columns with personal data are `{"masked": true}` everywhere in it, NULL aside; long values are
+//! `{"cut": "the beginning", "length": bytes}`. Others are as the comparison writes them, see [`table_diff::Difference`].
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::facts::Facts;
+use crate::fate::{Conflict, Doubt, Fate};
+use crate::loss::{OverTime, Window};
+use crate::times::TimeColumns;
+
+/// The report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Version of this form; a reader refuses one that it does not know.
+    pub version: u32,
+    /// The numbers that matter, in a sentence or two.
+    pub summary: String,
+    /// What is known of the failover.
+    pub facts: Facts,
+    /// Sums over all tables.
+    pub totals: Totals,
+    /// When the lost writes were made; absent when none has a time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
+    /// The same, by database.
+    pub windows: BTreeMap<String, Window>,
+    /// Lost writes over time.
+    pub over_time: OverTime,
+    /// Transactions, a kind for each table that begins some.
+    pub kinds: Vec<Kind>,
+    /// Every table.
+    pub tables: Vec<TableReport>,
+}
+
+impl Report {
+    /// The version of the form that this code writes.
+    pub const VERSION: u32 = 1;
+
+    /// The JSON Schema of a report.
+    pub fn json_schema() -> Value {
+        schemars::schema_for!(Self).to_value()
+    }
+
+    /// Whether everything was compared.
+    pub fn is_complete(&self) -> bool {
+        self.totals.tables_not_compared == 0
+    }
+}
+
+/// Sums over all tables.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Totals {
+    /// Transactions.
+    pub transactions: Transactions,
+    /// Rows.
+    pub rows: Counts,
+    /// Tables that were compared whole.
+    pub tables_compared: u64,
+    /// Tables that were not, or not to their end.
+    pub tables_not_compared: u64,
+    /// Rows of the old primary that are beyond what is kept in memory, and so in no transaction.
+    pub rows_not_grouped: u64,
+}
+
+/// Transactions: trees of rows that are not in the new primary.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Transactions {
+    /// Missing whole.
+    pub whole: u64,
+    /// Those of them that can't have been deleted in the new primary since.
+    pub whole_proved: u64,
+    /// There, with rows of theirs missing.
+    pub in_part: u64,
+    /// Whether they are missing, whole or in part, can't be told.
+    pub undecided: u64,
+}
+
+impl Transactions {
+    /// All of them.
+    pub fn all(&self) -> u64 {
+        self.whole + self.in_part + self.undecided
+    }
+}
+
+/// Rows by what happened to them. Every difference is in exactly one of these, `missingProved` aside.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    /// Not in the new primary.
+    pub missing: u64,
+    /// Those of them that can't have been deleted there since.
+    pub missing_proved: u64,
+    /// The old primary's change is lost.
+    pub lost_updates: u64,
+    /// The old primary's delete is lost.
+    pub lost_deletes: u64,
+    /// Both wrote it.
+    pub conflicts: u64,
+    /// Changed in the new primary only: nothing lost.
+    pub changed_there: u64,
+    /// Written in the new primary: nothing lost.
+    pub written_there: u64,
+    /// It can't be told, by why.
+    pub undecided: BTreeMap<Doubt, u64>,
+}
+
+impl Counts {
+    pub(crate) fn add(&mut self, fate: Fate) {
+        let count = match fate {
+            Fate::Missing { proved } => {
+                self.missing_proved += u64::from(proved);
+                &mut self.missing
+            }
+            Fate::LostUpdate => &mut self.lost_updates,
+            Fate::LostDelete => &mut self.lost_deletes,
+            Fate::Conflict(_) => &mut self.conflicts,
+            Fate::ChangedThere => &mut self.changed_there,
+            Fate::WrittenThere => &mut self.written_there,
+            Fate::Undecided(doubt) => self.undecided.entry(doubt).or_default(),
+        };
+        *count += 1;
+    }
+
+    pub(crate) fn plus(&mut self, other: &Self) {
+        self.missing += other.missing;
+        self.missing_proved += other.missing_proved;
+        self.lost_updates += other.lost_updates;
+        self.lost_deletes += other.lost_deletes;
+        self.conflicts += other.conflicts;
+        self.changed_there += other.changed_there;
+        self.written_there += other.written_there;
+        for (doubt, count) in &other.undecided {
+            *self.undecided.entry(*doubt).or_default() += count;
+        }
+    }
+
+    /// Rows of which it can't be told.
+    pub fn in_doubt(&self) -> u64 {
+        self.undecided.values().sum()
+    }
+
+    /// Rows to which nothing happened that anybody has to see to.
+    pub fn harmless(&self) -> u64 {
+        self.changed_there + self.written_there
+    }
+
+    /// Every difference.
+    pub fn all(&self) -> u64 {
+        self.missing
+            + self.lost_updates
+            + self.lost_deletes
+            + self.conflicts
+            + self.harmless()
+            + self.in_doubt()
+    }
+}
+
+/// The transactions that begin with a row of one table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Kind {
+    /// The database.
+    pub database: String,
+    /// The table.
+    pub table: String,
+    /// What they are called.
+    pub label: String,
+    /// How many.
+    pub transactions: Transactions,
+    /// Rows in them that are not in the new primary, by table.
+    pub rows: BTreeMap<String, u64>,
+    /// Their earliest write with a time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub first: Option<Timestamp>,
+    /// Their latest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub last: Option<Timestamp>,
+    /// The first of them, in the order in which they were read.
+    pub listed: Vec<Transaction>,
+    /// How many are not listed.
+    pub not_listed: u64,
+}
+
+/// How a transaction stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Standing {
+    /// It is not there, with everything found that belongs to it.
+    Whole,
+    /// It is there, and rows that belong to it are not.
+    InPart,
+    /// Whether it is missing, whole or in part, can't be told.
+    Undecided,
+}
+
+/// What is known of a row that another belongs to, or refers to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ParentState {
+    /// Not in the new primary.
+    Missing,
+    /// Not in the new primary: lost, or deleted there.
+    LostOrDeleted,
+    /// Not in the new primary, and changed in the old one after they parted.
+    DeletedInNew,
+    /// There, with the old primary's change lost.
+    LostUpdate,
+    /// There, and in conflict.
+    Conflict,
+    /// There, and changed there since.
+    ChangedThere,
+    /// There, and different; why can't be told.
+    Undecided,
+    /// There, and the same.
+    Alike,
+    /// Its table was not compared, or not to its end.
+    NotCompared,
+}
+
+impl ParentState {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Missing => "is missing too",
+            Self::LostOrDeleted => "is not there: lost, or deleted in the new primary since",
+            Self::DeletedInNew => "was changed in the old primary and deleted in the new one",
+            Self::LostUpdate => "is there, without its last update",
+            Self::Conflict => "is there, in conflict",
+            Self::ChangedThere => "is there, changed since",
+            Self::Undecided => "is there, different for an unknown reason",
+            Self::Alike => "is there",
+            Self::NotCompared => "was not compared",
+        }
+    }
+}
+
+/// A transaction.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Transaction {
+    /// How it stands.
+    pub standing: Standing,
+    /// Whether its first row can't have been deleted in the new primary since.
+    pub proved: bool,
+    /// What is known of its first row.
+    pub state: ParentState,
+    /// The key of its first row; of one that is there, the columns by which the rows refer to it.
+    pub key: Map<String, Value>,
+    /// Its first row; absent when that is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub row: Option<Row>,
+    /// Rows that are not in the new primary, by table.
+    pub rows: BTreeMap<String, u64>,
+    /// The first of the others, by table.
+    pub members: BTreeMap<String, Vec<Row>>,
+}
+
+/// A row that is not in the new primary.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Row {
+    /// Its key; empty without one.
+    pub key: Map<String, Value>,
+    /// The old primary's values.
+    pub values: Map<String, Value>,
+    /// Its last write.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub time: Option<Timestamp>,
+    /// What else it refers to that differs, or that was not compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<Reference>,
+}
+
+/// A row that another refers to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Reference {
+    /// Its table.
+    pub table: String,
+    /// The columns that refer to it.
+    pub columns: Vec<String>,
+    /// What is known of it.
+    pub state: ParentState,
+}
+
+/// A table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TableReport {
+    /// The database.
+    pub database: String,
+    /// The table.
+    pub table: String,
+    /// What the comparison says of it; absent when it was never read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compared: Option<Compared>,
+    /// Its rows by what happened to them.
+    pub counts: Counts,
+    /// The columns with times.
+    pub times: TimeColumns,
+    /// Times that were there and can't be right.
+    pub implausible_times: u64,
+    /// Columns with personal data: their values are masked.
+    pub personal: Vec<String>,
+    /// What a reader has to know of it.
+    pub notes: Vec<String>,
+    /// The first rows of each kind, missing rows aside: those are in the transactions.
+    pub listed: Listed,
+    /// How many of those kinds are not listed.
+    pub not_listed: u64,
+}
+
+/// What the comparison says of a table.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Compared {
+    /// Rows of the old primary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows_source: Option<u64>,
+    /// Rows of the new primary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows_target: Option<u64>,
+    /// The columns that rows were matched by; empty when they were counted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub key_columns: Vec<String>,
+    /// Why it was not compared, or not to its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What the comparison has to say of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// Listed rows of a table.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Listed {
+    /// The old primary's change is lost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost_updates: Vec<Versions>,
+    /// The old primary's delete is lost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost_deletes: Vec<Versions>,
+    /// Both wrote it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<Versions>,
+    /// It can't be told. Rows that are missing or undecided as a part of a transaction are there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undecided: Vec<Versions>,
+}
+
+/// Both versions of a row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Versions {
+    /// Its key; empty without one.
+    pub key: Map<String, Value>,
+    /// The old primary's values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub old: Option<Map<String, Value>>,
+    /// The new primary's values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new: Option<Map<String, Value>>,
+    /// The columns in which they differ, masked ones too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differs: Vec<String>,
+    /// The last write in the old primary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub old_time: Option<Timestamp>,
+    /// The last write in the new primary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub new_time: Option<Timestamp>,
+    /// How they are in conflict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflict: Option<Conflict>,
+    /// Why it can't be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<Doubt>,
+}

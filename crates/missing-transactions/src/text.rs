@@ -1,0 +1,147 @@
+//! Numbers, times and values as people read them.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+/// Bytes of a value that are kept in a list.
+const SHOWN: usize = 1000;
+
+/// `2026-03-01 12:00:05 UTC`.
+pub(crate) fn time(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// `2026-03-01 12:00:05.123`, for rows: fractions as far as there are some.
+pub(crate) fn row_time(time: Timestamp) -> String {
+    let whole = time.strftime("%Y-%m-%d %H:%M:%S").to_string();
+    match time.subsec_microsecond() {
+        0 => whole,
+        fraction => format!("{whole}.{fraction:06}").trim_end_matches('0').to_owned(),
+    }
+}
+
+/// `0.4 s`, `12 s`, `2 min 3 s`, `3 h 4 min`, `5 days`.
+pub(crate) fn duration(seconds: f64) -> String {
+    if seconds < 0.05 {
+        return "0 s".to_owned();
+    }
+    if seconds < 9.95 {
+        return format!("{seconds:.1} s");
+    }
+    let whole = seconds.round() as u64;
+    match (whole / 86_400, whole / 3600, whole / 60 % 60, whole % 60) {
+        (days, ..) if days >= 2 => format!("{} days", count(days)),
+        (_, 0, 0, s) => format!("{s} s"),
+        (_, 0, m, 0) => format!("{m} min"),
+        (_, 0, m, s) => format!("{m} min {s} s"),
+        (_, h, 0, _) => format!("{h} h"),
+        (_, h, m, _) => format!("{h} h {m} min"),
+    }
+}
+
+/// `1,234,567`.
+pub(crate) fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 row`, `37 rows`.
+pub(crate) fn counted(n: u64, one: &str) -> String {
+    format!("{} {one}{}", count(n), if n == 1 { "" } else { "s" })
+}
+
+/// `a, b and c`.
+pub(crate) fn joined(parts: &[String]) -> String {
+    match parts {
+        [] => String::new(),
+        [one] => one.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
+
+/// A value as it stands in a cell.
+pub(crate) fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "NULL".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Object(object) => match (object.get("masked"), object.get("cut"), object.get("base64")) {
+            (Some(_), ..) => "masked".to_owned(),
+            (_, Some(Value::String(start)), _) => format!("{start}…"),
+            (_, _, Some(Value::String(bytes))) => format!("base64:{bytes}"),
+            _ => value.to_string(),
+        },
+        other => other.to_string(),
+    }
+}
+
+/// A row's values for a list: personal ones masked, long ones cut.
+pub(crate) fn listed(row: &Map<String, Value>, is_personal: &dyn Fn(&str) -> bool) -> Map<String, Value> {
+    row.iter()
+        .map(|(name, value)| (name.clone(), if is_personal(name) { masked(value) } else { cut(value) }))
+        .collect()
+}
+
+/// What is shown in place of a personal value. That there is none is no personal datum.
+pub(crate) fn masked(value: &Value) -> Value {
+    if value.is_null() { Value::Null } else { json!({"masked": true}) }
+}
+
+fn cut(value: &Value) -> Value {
+    let text = match value {
+        Value::String(text) => text,
+        Value::Object(object) => match object.get("base64") {
+            Some(Value::String(text)) => text,
+            _ => return value.clone(),
+        },
+        other => return other.clone(),
+    };
+    if text.len() <= SHOWN {
+        return value.clone();
+    }
+    json!({"cut": text[..text.floor_char_boundary(SHOWN)], "length": text.len()})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_times_and_values_are_as_people_say_them() {
+        for (seconds, text) in [
+            (0.44, "0.4 s"),
+            (-1.0, "0 s"),
+            (59.6, "1 min"),
+            (123.0, "2 min 3 s"),
+            (11_045.0, "3 h 4 min"),
+            (2e5, "2 days"),
+        ] {
+            assert_eq!(duration(seconds), text);
+        }
+        assert_eq!((count(7), count(1_234_567)), ("7".into(), "1,234,567".into()));
+        let at = |text: &str| row_time(text.parse().unwrap());
+        assert_eq!(at("2026-03-01T12:00:05.7Z"), "2026-03-01 12:00:05.7");
+        assert_eq!(at("2026-03-01T12:00:00.000042Z"), "2026-03-01 12:00:00.000042");
+        assert_eq!(at("2026-03-01T12:00:00Z"), "2026-03-01 12:00:00");
+        assert_eq!(joined(&["a".into(), "b".into(), "c".into()]), "a, b and c");
+    }
+
+    #[test]
+    fn long_values_are_cut_between_characters_and_personal_ones_masked() {
+        let long = json!({"a": "ä".repeat(900), "b": {"base64": "A".repeat(2000)}, "c": "secret", "d": null, "e": 5});
+        let row = listed(long.as_object().unwrap(), &|name| ["c", "d"].contains(&name));
+        assert_eq!(shown(&row["a"]), format!("{}…", "ä".repeat(500)));
+        assert_eq!(row["a"]["length"], 1800);
+        assert!(shown(&row["b"]).ends_with("A…"));
+        assert_eq!(
+            (shown(&row["c"]), shown(&row["d"]), shown(&row["e"])),
+            ("masked".into(), "NULL".into(), "5".into())
+        );
+    }
+}
