@@ -9,7 +9,7 @@
 //! [`Limits::grouped_rows`] of them, and the rows that are listed. When it fails, nothing is left behind: it holds memory
 //! only.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Write;
 
 use jiff::Timestamp;
@@ -29,7 +29,7 @@ use crate::report::{
 };
 use crate::summary;
 use crate::text;
-use crate::times::{Bounds, Old, Times};
+use crate::times::{Bounds, New, Old, Times};
 
 /// A database whose differences are reported on.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -48,6 +48,8 @@ pub struct Builder {
     tables: Tables,
     states: Vec<TableState>,
     bounds: BTreeMap<String, Bounds>,
+    /// What stands for the rows that are known to have been created in the new primary, where others refer to them.
+    born_there: HashSet<u64>,
     /// The table that is being read.
     open: Option<usize>,
     forest: Forest,
@@ -106,6 +108,7 @@ impl Builder {
             limits,
             tables,
             bounds,
+            born_there: HashSet::new(),
             open: None,
             held: HashMap::new(),
             held_below: HashMap::new(),
@@ -168,6 +171,10 @@ impl Builder {
                 self.node(place, state, None, Birth::Unknown, row);
                 fate
             }
+            (DifferenceKind::Extra, _) => match &difference.target {
+                Some(row) => self.only_there(place, bounds, row, new, fate),
+                None => fate,
+            },
             _ => fate,
         };
         self.states[place].counts.add(fate);
@@ -273,6 +280,35 @@ impl Builder {
         }
         self.hold(place, node, put, difference, row, times, &candidates);
         fate
+    }
+
+    /// A row that is in the new primary only. One without a time that refers to a row that was created there, after the
+    /// failover, was written later still.
+    fn only_there(
+        &mut self,
+        place: usize,
+        bounds: &Bounds,
+        row: &Map<String, Value>,
+        times: Times,
+        fate: Fate,
+    ) -> Fate {
+        let table = &self.tables.all[place];
+        let refers_to_new = || {
+            let mut keys = table
+                .relations
+                .iter()
+                .filter_map(|to| relations::key(to.parent, &to.parent_columns, &to.columns, row));
+            keys.any(|key| self.born_there.contains(&key))
+        };
+        let later = matches!(fate, Fate::Undecided(Doubt::NoTime)) && !times.implausible && refers_to_new();
+        // Without room it is undecided, which is no more than true.
+        let born = later || bounds.new(times.created) == New::WrittenThere;
+        if born && self.born_there.len() < self.limits.grouped_rows {
+            let keys =
+                table.referred.iter().filter_map(|columns| relations::key(place, columns, columns, row));
+            self.born_there.extend(keys);
+        }
+        if later { Fate::WrittenThere } else { fate }
     }
 
     /// Keeps a row for the list of its transaction, as far as there is room.
@@ -469,7 +505,7 @@ impl Builder {
             tables,
             facts: self.facts,
         };
-        report.summary = summary::sentence(&report);
+        report.summary = summary::sentences(&report).join(" ");
         report
     }
 
@@ -551,7 +587,7 @@ impl Builder {
         for (place, held) in held {
             let root = roots[place as usize];
             let Some(row) = held.row.clone() else { continue };
-            let row = Row { references: self.references(&held), ..row };
+            let row = Row { references: self.references(place, &held), ..row };
             let Some(transaction) = found.get_mut(&root) else { continue };
             if place == root {
                 transaction.row = Some(row);
@@ -574,14 +610,15 @@ impl Builder {
     }
 
     /// What a row refers to, its parent aside, that is not simply there.
-    fn references(&self, held: &Held) -> Vec<Reference> {
+    fn references(&self, place: Place, held: &Held) -> Vec<Reference> {
         let others = held.refers.iter().filter(|(relation, _)| Some(*relation) != held.chosen);
         others
             .filter_map(|(relation, key)| {
                 let relation = &self.tables.all[held.table].relations[*relation];
-                let state = match self.forest.state_of_key(*key) {
-                    Some(State::Alike) => return None,
-                    Some(state) => parent_state(state),
+                let state = match self.forest.state_at(*key) {
+                    Some((_, State::Alike)) => return None,
+                    Some((to, _)) if to == place => return None,
+                    Some((_, state)) => parent_state(state),
                     None if is_whole(self.states[relation.parent].compared.as_ref()) => return None,
                     None => ParentState::NotCompared,
                 };

@@ -58,6 +58,11 @@
 //!
 //! *Written in the new* says who wrote the row last. Where no creation is known, the old primary may have deleted it before.
 //!
+//! **Without a time** a row takes what is known of the row it belongs to, for it was written with it or later: a row of
+//! the old primary is undecided with its parent (lost or deleted), and proved missing with a parent that was created too
+//! late to come across; a row that is only in the new primary is written there when it refers to one that was created
+//! there after the failover.
+//!
 //! **Without a key** a changed row looks like one that is missing and one that is extra. So `never` makes a row of the old
 //! primary missing, proved; `there` one of the new primary written there; `came` is undecided; the rest as above.
 

@@ -171,14 +171,10 @@ impl Forest {
         Put::Below(parent, relation)
     }
 
-    fn state_at(&self, key: u64) -> Option<(Place, State)> {
+    /// The row with a key, and its state; `None` when it is no node.
+    pub(crate) fn state_at(&self, key: u64) -> Option<(Place, State)> {
         let place = *self.index.get(&key)?;
         Some((place, self.nodes[place as usize].state))
-    }
-
-    /// The state of the row with a key; `None` when it is no node.
-    pub(crate) fn state_of_key(&self, key: u64) -> Option<State> {
-        self.state_at(key).map(|(_, state)| state)
     }
 
     /// A row's state.

@@ -1,33 +1,49 @@
 //! The report in a sentence or two, numbers first.
 
+use crate::fate::Doubt;
 use crate::report::{Report, Standing};
 use crate::text::{count, counted, duration, joined, row_time};
 
-/// The numbers that matter: what was lost, when, and what is not known.
-pub(crate) fn sentence(report: &Report) -> String {
+/// The numbers that matter: what was lost, when, and what is not known. The first is what matters most.
+pub(crate) fn sentences(report: &Report) -> Vec<String> {
     let region = |name: &str, or: &str| if name.is_empty() { or.to_owned() } else { name.to_owned() };
     let from = region(&report.facts.from_region, "the old primary");
     let to = region(&report.facts.to_region, "the new one");
     let (transactions, rows) = (report.totals.transactions, &report.totals.rows);
+    let be = |n: u64| if n == 1 { "is" } else { "are" };
 
     let mut sentences = Vec::new();
     if transactions.whole > 0 {
-        let be = if transactions.whole == 1 { "is" } else { "are" };
         sentences.push(format!(
-            "{} that {from} had taken {be} missing in {to}: {}.",
+            "{} that {from} had taken {} missing in {to} ({}).",
             counted(transactions.whole, "transaction"),
+            be(transactions.whole),
             of_each(report, Standing::Whole)
         ));
-    } else if transactions.in_part == 0 && rows.missing == 0 {
-        let seen = if report.is_complete() { "" } else { " of what was compared" };
-        sentences.push(format!("No transaction{seen} that {from} had taken is missing in {to}."));
     }
     if transactions.in_part > 0 {
-        let be = if transactions.in_part == 1 { "is" } else { "are" };
-        let more = if transactions.whole > 0 { " more" } else { "" };
+        let n = if transactions.whole > 0 {
+            format!("{} more", count(transactions.in_part))
+        } else {
+            counted(transactions.in_part, "transaction")
+        };
         let which = of_each(report, Standing::InPart);
-        sentences.push(format!("{}{more} {be} there in part: {which}.", count(transactions.in_part)));
+        sentences
+            .push(format!("{n} {} there in part, with rows missing ({which}).", be(transactions.in_part)));
     }
+    if sentences.is_empty() {
+        sentences.push(match (rows.missing, transactions.undecided, report.is_complete()) {
+            (0, 0, true) => format!("No transaction that {from} had taken is missing in {to}."),
+            (0, 0, false) => {
+                format!("In what was compared, no transaction that {from} had taken is missing in {to}.")
+            }
+            (0, ..) => format!("No transaction that {from} had taken is known to be lost in {to}."),
+            (missing, ..) => {
+                format!("{} that {from} had taken {} missing in {to}.", counted(missing, "row"), be(missing))
+            }
+        });
+    }
+
     let mut others = Vec::new();
     if rows.lost_updates > 0 {
         others.push(format!("{} lost", counted(rows.lost_updates, "update")));
@@ -38,48 +54,57 @@ pub(crate) fn sentence(report: &Report) -> String {
     if rows.conflicts > 0 {
         others.push(format!("{} in conflict", counted(rows.conflicts, "row")));
     }
-    if rows.in_doubt() > 0 {
-        others.push(format!("{} of which it can't be told", counted(rows.in_doubt(), "row")));
+    let mut doubts = Vec::new();
+    if transactions.undecided > 0 {
+        doubts.push(counted(transactions.undecided, "transaction"));
+    }
+    // Those rows are in the transactions.
+    let in_doubt = rows.in_doubt() - rows.undecided.get(&Doubt::LostOrDeleted).copied().unwrap_or_default();
+    if in_doubt > 0 {
+        doubts.push(counted(in_doubt, "row"));
+    }
+    if !doubts.is_empty() {
+        others.push(format!("{} of which it can't be told", joined(&doubts)));
     }
     if !others.is_empty() {
-        sentences.push(format!(
-            "{}{}.",
-            if sentences.is_empty() { "" } else { "Besides: " },
-            joined(&others)
-        ));
+        sentences.push(format!("Besides: {}.", joined(&others)));
     }
-    if let Some(window) = &report.window {
-        let over = &report.over_time;
-        let aside = over.before + over.after;
-        let stray = if aside > 0 { " and strays from further off" } else { "" };
-        if window.first == window.last {
-            sentences.push(format!("It was written at {} UTC.", row_time(window.first)));
-        } else if aside > 0
-            && let (Some(first), Some(last)) = (over.bars.first(), over.bars.last())
-        {
-            sentences.push(format!(
-                "Most of it was written between {} and {} UTC,{stray}.",
-                row_time(first.from),
-                row_time(last.from)
-            ));
-        } else {
-            sentences.push(format!(
-                "It was written between {} and {} UTC, {}.",
-                row_time(window.first),
-                row_time(window.last),
-                duration(window.seconds)
-            ));
-        }
-    }
+    sentences.extend(when(report));
     if report.totals.tables_not_compared > 0 {
         let tables = counted(report.totals.tables_not_compared, "table");
         let be = if report.totals.tables_not_compared == 1 { "was" } else { "were" };
-        sentences.push(format!("{tables} {be} not compared: more may be missing."));
+        sentences.push(format!("{tables} {be} not compared whole: more may be missing."));
     }
-    sentences.join(" ")
+    sentences
 }
 
-/// `32 orders and 5 customers`, the most first, at most five of them.
+/// When the lost writes were made.
+fn when(report: &Report) -> Option<String> {
+    let window = report.window.as_ref()?;
+    let over = &report.over_time;
+    let stray = over.before + over.after;
+    let (first, last) = match (over.bars.first(), over.bars.last()) {
+        (Some(first), Some(last)) if stray > 0 => (first.from, last.from),
+        _ => (window.first, window.last),
+    };
+    if window.timed == 1 {
+        return Some(format!("The lost write was made at {} UTC.", row_time(first)));
+    }
+    let (from, to) = (row_time(first), row_time(last));
+    // The date once, where it is the same.
+    let to = if from.get(..10) == to.get(..10) { to.get(11..).unwrap_or(&to).to_owned() } else { to };
+    let span = duration((last - first).total(jiff::Unit::Second).unwrap_or(window.seconds));
+    Some(if stray > 0 {
+        format!(
+            "The lost writes were made between {from} and {to} UTC ({span}), {} aside.",
+            counted(stray, "stray")
+        )
+    } else {
+        format!("The lost writes were made between {from} and {to} UTC ({span}).")
+    })
+}
+
+/// `orders: 32, customers: 5`, the most first, at most five of them.
 fn of_each(report: &Report, standing: Standing) -> String {
     let mut each: Vec<(u64, String)> = report
         .kinds
@@ -97,9 +122,9 @@ fn of_each(report: &Report, standing: Standing) -> String {
     each.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
     let rest: u64 = each.iter().skip(5).map(|(n, _)| n).sum();
     let mut parts: Vec<String> =
-        each.iter().take(5).map(|(n, label)| format!("{} {label}", count(*n))).collect();
+        each.iter().take(5).map(|(n, label)| format!("{label}: {}", count(*n))).collect();
     if rest > 0 {
-        parts.push(format!("{} of other kinds", count(rest)));
+        parts.push(format!("others: {}", count(rest)));
     }
-    joined(&parts)
+    parts.join(", ")
 }
