@@ -1,6 +1,977 @@
-//! stub
-use crate::{Error, Report};
+//! The report as a page for people: one file that needs no other, and no script for its facts.
+//!
+//! Numbers, places in pictures and words are made here; the template only puts them down, and escapes every value.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::facts::{Facts, Failover};
+use crate::fate::Doubt;
+use crate::report::{Counts, Kind, ParentState, Report, Row, Standing, TableReport, Transaction, Versions};
+use crate::summary;
+use crate::text::{clock, count, counted, duration, joined, row_time, shown, time};
+use crate::{Error, times};
+
+#[derive(Template)]
+#[template(path = "page.html")]
+struct Page<'a> {
+    facts: &'a Facts,
+    /// `lost`, `doubt` or `fine`.
+    verdict: &'static str,
+    headline: String,
+    lead: String,
+    not_compared: Vec<(String, String)>,
+    cards: Vec<Card>,
+    timeline: Option<Timeline>,
+    budgets: Vec<Budget>,
+    chart: Option<Chart>,
+    rows_not_grouped: String,
+    kinds: Vec<KindView>,
+    updates: Vec<VersionList>,
+    deletes: Vec<VersionList>,
+    conflicts: Vec<Conflicts>,
+    doubts: Vec<DoubtView>,
+    databases: Vec<(String, String)>,
+    tables: Vec<TableView>,
+    bounds: Vec<(&'static str, String)>,
+    time_columns: Vec<TimeColumnView>,
+    personal: Vec<String>,
+    old: String,
+    new: String,
+}
+
+/// A number at the top.
+struct Card {
+    name: &'static str,
+    value: String,
+    note: String,
+    class: &'static str,
+    anchor: &'static str,
+}
+
+/// The failover, as a picture and a table. Places are in percent of the width.
+struct Timeline {
+    description: String,
+    height: usize,
+    lanes: Vec<Lane>,
+    ticks: Vec<Tick>,
+    marks: Vec<Tick>,
+    steps: Vec<[String; 4]>,
+}
+
+struct Lane {
+    y: usize,
+    name: String,
+    note: String,
+    left: String,
+    width: String,
+    class: &'static str,
+}
+
+struct Tick {
+    at: String,
+    anchor: &'static str,
+    label: String,
+}
+
+/// A time against its budget.
+struct Budget {
+    name: String,
+    value: String,
+    budget: String,
+    width: String,
+    limit: String,
+    over: bool,
+    /// Over the budget, or within.
+    word: &'static str,
+}
+
+/// Lost writes over time, as a picture and a table.
+struct Chart {
+    description: String,
+    highest: String,
+    bars: Vec<BarView>,
+    ticks: Vec<Tick>,
+    marks: Vec<Tick>,
+    missing: String,
+    updates: String,
+    stray: String,
+    untimed: String,
+    bar: String,
+}
+
+struct BarView {
+    left: String,
+    width: String,
+    missing: [String; 2],
+    updates: [String; 2],
+    from: String,
+    counts: [String; 2],
+    is_empty: bool,
+}
+
+struct KindView {
+    anchor: String,
+    name: String,
+    database: String,
+    headline: String,
+    rows: String,
+    window: String,
+    columns: Vec<String>,
+    transactions: Vec<TransactionView>,
+    not_listed: String,
+}
+
+struct TransactionView {
+    class: &'static str,
+    badge: &'static str,
+    detail: String,
+    key: String,
+    time: String,
+    rows: String,
+    values: Vec<String>,
+    /// In place of the values.
+    instead: String,
+    references: String,
+    members: Vec<MemberView>,
+    inside: String,
+    span: usize,
+}
+
+struct MemberView {
+    name: String,
+    columns: Vec<String>,
+    rows: Vec<(Vec<String>, String)>,
+    not_listed: String,
+}
+
+/// Rows of one table to which the same happened.
+struct VersionList {
+    table: String,
+    anchor: String,
+    rows: Vec<VersionView>,
+    not_listed: String,
+}
+
+struct VersionView {
+    key: String,
+    old_time: String,
+    new_time: String,
+    /// Column, old value, new value.
+    changes: Vec<[String; 3]>,
+    /// All columns, of a row with one version.
+    values: Vec<[String; 2]>,
+    /// Where there is one version: whose.
+    only: &'static str,
+}
+
+struct Conflicts {
+    table: String,
+    rows: Vec<ConflictView>,
+    not_listed: String,
+}
+
+struct ConflictView {
+    key: String,
+    words: &'static str,
+    old_time: String,
+    new_time: String,
+    old_there: bool,
+    new_there: bool,
+    lines: Vec<Line>,
+    same: Vec<[String; 2]>,
+}
+
+struct Line {
+    column: String,
+    old: String,
+    new: String,
+}
+
+struct DoubtView {
+    words: &'static str,
+    count: String,
+    lists: Vec<VersionList>,
+    in_transactions: bool,
+}
+
+struct TableView {
+    name: String,
+    whole: bool,
+    cells: Vec<(String, &'static str)>,
+    rows: String,
+    notes: Vec<String>,
+}
+
+struct TimeColumnView {
+    table: String,
+    changed: String,
+    created: String,
+    notes: Vec<String>,
+}
+
 /// The page.
-pub fn page(_report: &Report) -> Result<String, Error> {
-    Ok(String::new())
+///
+/// # Errors
+/// [`Error::Page`], which tests rule out.
+pub fn page(report: &Report) -> Result<String, Error> {
+    let mut sentences = summary::sentences(report).into_iter();
+    let headline = sentences.next().unwrap_or_default();
+    let rows = &report.totals.rows;
+    let lost = rows.missing + rows.lost_updates + rows.lost_deletes + rows.conflicts;
+    let verdict = if lost > 0 {
+        "lost"
+    } else if rows.in_doubt() > 0 || !report.is_complete() {
+        "doubt"
+    } else {
+        "fine"
+    };
+    let region = |name: &str| if name.is_empty() { String::new() } else { format!(" ({name})") };
+    let not_grouped = report.totals.rows_not_grouped;
+    let page = Page {
+        facts: &report.facts,
+        verdict,
+        headline,
+        lead: sentences.collect::<Vec<_>>().join(" "),
+        not_compared: not_compared(report),
+        cards: cards(report),
+        timeline: report.facts.failover.as_ref().map(|failover| timeline(report, failover)),
+        budgets: budgets(report),
+        chart: chart(report),
+        rows_not_grouped: if not_grouped > 0 { counted(not_grouped, "row") } else { String::new() },
+        kinds: report.kinds.iter().enumerate().map(|(i, kind)| kind_view(i, kind, report)).collect(),
+        updates: lists(report, "u", |counts| counts.lost_updates, |table| &table.listed.lost_updates),
+        deletes: lists(report, "d", |counts| counts.lost_deletes, |table| &table.listed.lost_deletes),
+        conflicts: conflicts(report),
+        doubts: doubts(report),
+        databases: databases(&report.facts),
+        tables: report.tables.iter().map(table_view).collect(),
+        bounds: bounds(report),
+        time_columns: report.tables.iter().map(time_columns).collect(),
+        personal: report
+            .tables
+            .iter()
+            .filter(|table| !table.personal.is_empty())
+            .map(|table| format!("{}: {}", name(table), table.personal.join(", ")))
+            .collect(),
+        old: format!("Old primary{}", region(&report.facts.from_region)),
+        new: format!("New primary{}", region(&report.facts.to_region)),
+    };
+    Ok(page.render()?)
+}
+
+fn name(table: &TableReport) -> String {
+    format!("{}.{}", table.database, table.table)
+}
+
+fn not_compared(report: &Report) -> Vec<(String, String)> {
+    let tables = report.tables.iter();
+    tables
+        .filter_map(|table| {
+            let why = match &table.compared {
+                None => "it was not read: nothing is known of it".to_owned(),
+                Some(compared) => compared.error.clone()?,
+            };
+            Some((name(table), why))
+        })
+        .collect()
+}
+
+fn cards(report: &Report) -> Vec<Card> {
+    let (transactions, rows) = (report.totals.transactions, &report.totals.rows);
+    let class = |n: u64, class: &'static str| if n > 0 { class } else { "" };
+    let card = |name, value: u64, note: String, class, anchor| Card {
+        name,
+        value: count(value),
+        note,
+        class,
+        anchor,
+    };
+    vec![
+        card(
+            "Missing whole",
+            transactions.whole,
+            match (transactions.whole, transactions.whole_proved) {
+                (0, _) => "transactions".to_owned(),
+                (all, proved) if proved == all => "transactions, all of them proved lost".to_owned(),
+                (_, 0) => "transactions; none is proved lost, see below".to_owned(),
+                (_, proved) => format!("transactions, {} of them proved lost", count(proved)),
+            },
+            class(transactions.whole, "bad"),
+            "#transactions",
+        ),
+        card(
+            "Missing in part",
+            transactions.in_part,
+            "transactions that are there, with rows of theirs missing".to_owned(),
+            class(transactions.in_part, "bad"),
+            "#transactions",
+        ),
+        card(
+            "Lost updates, deletes",
+            rows.lost_updates + rows.lost_deletes,
+            format!("{}, {}", counted(rows.lost_updates, "update"), counted(rows.lost_deletes, "delete")),
+            class(rows.lost_updates + rows.lost_deletes, "bad"),
+            "#updates",
+        ),
+        card(
+            "In conflict",
+            rows.conflicts,
+            "rows written on both sides: somebody has to choose".to_owned(),
+            class(rows.conflicts, "bad"),
+            "#conflicts",
+        ),
+        card(
+            "Can't be told",
+            rows.in_doubt(),
+            "rows whose times don't tell what happened".to_owned(),
+            class(rows.in_doubt(), "warn"),
+            "#doubts",
+        ),
+        card(
+            "Nothing lost",
+            rows.harmless(),
+            "rows written in the new primary only; counted, not listed".to_owned(),
+            "",
+            "#compared",
+        ),
+    ]
+}
+
+/// A place in percent.
+fn percent(part: f64) -> String {
+    format!("{:.2}%", part.clamp(0.0, 1.0) * 100.0)
+}
+
+fn seconds(from: Timestamp, to: Timestamp) -> f64 {
+    to.duration_since(from).as_secs_f64()
+}
+
+/// Labels along an axis; the first and the last stay inside of it.
+fn ticks(from: Timestamp, to: Timestamp) -> Vec<Tick> {
+    let span = seconds(from, to).max(0.001);
+    let long = span > 86_400.0;
+    (0_u8..5)
+        .filter_map(|i| {
+            let part = f64::from(i) / 4.0;
+            let at = from.checked_add(jiff::SignedDuration::try_from_secs_f64(span * part).ok()?).ok()?;
+            let anchor = ["start", "middle", "middle", "middle", "end"][usize::from(i)];
+            let label = if long { at.strftime("%m-%d %H:%M").to_string() } else { clock(at) };
+            Some(Tick { at: percent(part), anchor, label })
+        })
+        .collect()
+}
+
+/// Moments across a picture, where they are inside of it.
+fn marks(facts: &Facts, from: Timestamp, to: Timestamp) -> Vec<Tick> {
+    let Some(failover) = &facts.failover else { return Vec::new() };
+    let moments = [(failover.cut_at, "cut"), (Some(failover.started_at), "failover")];
+    let span = seconds(from, to).max(0.001);
+    let mut marks: Vec<Tick> = Vec::new();
+    for (moment, label) in moments {
+        let Some(moment) = moment.filter(|moment| (from..=to).contains(moment)) else { continue };
+        let part = seconds(from, moment) / span;
+        let anchor = if part > 0.8 { "end" } else { "start" };
+        marks.push(Tick { at: percent(part), anchor, label: format!("{label} {}", clock(moment)) });
+    }
+    marks
+}
+
+fn timeline(report: &Report, failover: &Failover) -> Timeline {
+    let after = |time: Timestamp, seconds: f64| {
+        let span = jiff::SignedDuration::try_from_secs_f64(seconds.max(0.0)).unwrap_or_default();
+        time.checked_add(span).unwrap_or(time)
+    };
+    let outage = failover.outage;
+    let steps_end =
+        failover.steps.iter().map(|step| after(step.started_at, step.seconds.unwrap_or(0.0))).max();
+    let done = failover.rto_seconds.map(|rto| after(failover.started_at, rto)).max(steps_end);
+    let mut moments = vec![failover.started_at];
+    moments
+        .extend([failover.cut_at, outage.map(|o| o.from), outage.and_then(|o| o.to), done].iter().flatten());
+    if done.is_none() {
+        moments.extend(failover.ended_at);
+    }
+    let around = (moments.iter().min().copied(), moments.iter().max().copied());
+    let (mut from, mut to) =
+        (around.0.unwrap_or(failover.started_at), around.1.unwrap_or(failover.started_at));
+    // The window of loss belongs in the picture, unless a stray time would make all else too small to see.
+    let window = report.window.as_ref().map(|window| (window.first, window.last)).map(|window| {
+        match (report.over_time.bars.first(), report.over_time.bars.last()) {
+            (Some(first), Some(last)) if report.over_time.before + report.over_time.after > 0 => (
+                first.from.max(window.0),
+                after(last.from, report.over_time.bar_seconds as f64).min(window.1),
+            ),
+            _ => window,
+        }
+    });
+    let room = seconds(from, to).max(60.0) * 3.0;
+    let window = window.filter(|(first, last)| seconds(*first, to) < room && seconds(from, *last) < room);
+    if let Some((first, last)) = window {
+        (from, to) = (from.min(first), to.max(last));
+    }
+    let span = seconds(from, to).max(0.001);
+    let place = |time: Timestamp| seconds(from, time) / span;
+
+    let mut lanes: Vec<Lane> = Vec::new();
+    let mut lane = |name: &str, begin: Timestamp, end: Timestamp, note: String, class| {
+        let left = place(begin).clamp(0.0, 0.995);
+        let width = (place(end) - left).max(0.005);
+        lanes.push(Lane {
+            y: 24 + lanes.len() * 38,
+            name: name.to_owned(),
+            note,
+            left: percent(left),
+            width: percent(width),
+            class,
+        });
+    };
+    if let Some(outage) = outage {
+        let end = outage.to.unwrap_or(to);
+        let note = match outage.to {
+            Some(end) => duration(seconds(outage.from, end)),
+            None => "not seen to end".to_owned(),
+        };
+        lane("Outage, as clients saw it", outage.from, end, note, "out");
+    }
+    if let Some((first, last)) = window {
+        lane("Lost writes", first, last, duration(seconds(first, last)), "loss");
+    }
+    let end = done.or(failover.ended_at).unwrap_or(failover.started_at);
+    lane("Failover", failover.started_at, end, duration(seconds(failover.started_at, end)), "all");
+    for step in &failover.steps {
+        let end = after(step.started_at, step.seconds.unwrap_or(0.0));
+        let note = step.seconds.map_or_else(|| "not ended".to_owned(), duration);
+        let class = if step.failed { "out" } else { "step" };
+        lane(&format!("· {}", step.name), step.started_at, end, note, class);
+    }
+    let told = lanes.iter().map(|lane| format!("{}: {}", lane.name.trim_start_matches("· "), lane.note));
+    let description = format!(
+        "From {} to {}. {}. The same is in the table below.",
+        time(from),
+        time(to),
+        told.collect::<Vec<_>>().join("; ")
+    );
+    let mut steps: Vec<[String; 4]> = Vec::new();
+    if let Some(cut) = failover.cut_at {
+        steps.push(["Replication cut".into(), time(cut), "–".into(), String::new()]);
+    }
+    if let Some(outage) = outage {
+        let long = outage.to.map_or("not seen to end".into(), |to| duration(seconds(outage.from, to)));
+        steps.push(["Outage, as clients saw it".into(), time(outage.from), long, String::new()]);
+    }
+    if let Some(window) = &report.window {
+        let note = format!("the last at {}", time(window.last));
+        steps.push(["Lost writes, the first".into(), time(window.first), duration(window.seconds), note]);
+    }
+    let whole = duration(seconds(failover.started_at, end));
+    steps.push(["Failover".into(), time(failover.started_at), whole, String::new()]);
+    for step in &failover.steps {
+        let reason = if step.failed { format!("failed: {}", step.reason) } else { step.reason.clone() };
+        let long = step.seconds.map_or("not ended".into(), duration);
+        steps.push([step.name.clone(), time(step.started_at), long, reason]);
+    }
+    Timeline {
+        description,
+        height: 24 + lanes.len() * 38 + 24,
+        lanes,
+        ticks: ticks(from, to),
+        marks: marks(&report.facts, from, to),
+        steps,
+    }
+}
+
+fn budgets(report: &Report) -> Vec<Budget> {
+    let Some(budgets) = report.facts.budgets else { return Vec::new() };
+    let failover = report.facts.failover.as_ref();
+    let outage = failover.and_then(|failover| failover.outage);
+    let mut found: Vec<(String, f64, f64, &str)> = Vec::new();
+    if let Some(rto) = failover.and_then(|failover| failover.rto_seconds) {
+        found.push(("Recovery, by the runbook".into(), rto, budgets.rto_seconds, "RTO"));
+    }
+    if let Some((from, to)) = outage.and_then(|outage| Some((outage.from, outage.to?))) {
+        found.push(("Outage, as clients saw it".into(), seconds(from, to), budgets.rto_seconds, "RTO"));
+    }
+    for (database, window) in &report.windows {
+        found.push((
+            format!("Lost writes of {database}, first to last"),
+            window.seconds,
+            budgets.rpo_seconds,
+            "RPO",
+        ));
+    }
+    for (database, known) in &report.facts.databases {
+        if let Some(lag) = known.lag_seconds {
+            found.push((format!("Lag of {database}, measured before"), lag, budgets.rpo_seconds, "RPO"));
+        }
+    }
+    found
+        .into_iter()
+        .map(|(name, value, budget, which)| {
+            let scale = value.max(budget).max(0.001) * 1.02;
+            let over = value > budget;
+            Budget {
+                name,
+                value: duration(value),
+                budget: format!("{which} {}", duration(budget)),
+                width: percent((value / scale).max(0.004)),
+                limit: percent(budget / scale),
+                over,
+                word: if over { "over" } else { "within" },
+            }
+        })
+        .collect()
+}
+
+/// The height of the chart's bars, in pixels.
+const HIGH: f64 = 150.0;
+
+fn chart(report: &Report) -> Option<Chart> {
+    let (over, window) = (&report.over_time, report.window.as_ref()?);
+    let (first, last) = (over.bars.first()?, over.bars.last()?);
+    let end = last.from.checked_add(jiff::SignedDuration::from_secs(over.bar_seconds)).ok()?;
+    let most = over.bars.iter().map(|bar| bar.missing + bar.updates).max()?.max(1);
+    let n = over.bars.len() as f64;
+    let pixels = |y: f64| format!("{y:.1}");
+    let bars = over
+        .bars
+        .iter()
+        .enumerate()
+        .map(|(i, bar)| {
+            let high = |rows: u64| {
+                let high = rows as f64 / most as f64 * HIGH;
+                if rows > 0 { high.max(1.5) } else { 0.0 }
+            };
+            let (missing, updates) = (high(bar.missing), high(bar.updates));
+            let base = 20.0 + HIGH;
+            BarView {
+                left: percent((i as f64 + 0.06) / n),
+                width: percent(0.88 / n),
+                missing: [pixels(base - missing), pixels(missing)],
+                updates: [pixels(base - missing - updates), pixels(updates)],
+                from: row_time(bar.from),
+                counts: [count(bar.missing), count(bar.updates)],
+                is_empty: bar.missing + bar.updates == 0,
+            }
+        })
+        .collect();
+    let sum = |of: fn(&crate::loss::Bar) -> u64| over.bars.iter().map(of).sum::<u64>();
+    let (missing, updates) = (sum(|bar| bar.missing), sum(|bar| bar.updates));
+    let stray = over.before + over.after;
+    let highest = over.bars.iter().max_by_key(|bar| bar.missing + bar.updates)?;
+    Some(Chart {
+        description: format!(
+            "{} between {} and {}; most of them, {}, in the {} from {}. The same is in the table below.",
+            counted(missing + updates, "lost write"),
+            time(first.from),
+            time(end),
+            count(most),
+            duration(over.bar_seconds as f64),
+            clock(highest.from),
+        ),
+        highest: counted(most, "row"),
+        bars,
+        ticks: ticks(first.from, end),
+        marks: marks(&report.facts, first.from, end),
+        missing: counted(missing, "missing row"),
+        updates: counted(updates, "lost or conflicting change"),
+        stray: if stray > 0 {
+            format!(
+                "{} outside of the picture: {} earlier, {} later. The first of all is from {}, the last from {}.",
+                counted(stray, "write"),
+                count(over.before),
+                count(over.after),
+                time(window.first),
+                time(window.last)
+            )
+        } else {
+            String::new()
+        },
+        untimed: if window.untimed > 0 { counted(window.untimed, "lost write") } else { String::new() },
+        bar: duration(over.bar_seconds as f64),
+    })
+}
+
+fn values_of(row: &Map<String, Value>) -> String {
+    let parts: Vec<String> = row.iter().map(|(_, value)| shown(value)).collect();
+    if parts.is_empty() { "no key".to_owned() } else { parts.join(" · ") }
+}
+
+/// The columns of rows, in the order in which they come up, without those of `but`.
+fn columns<'a>(rows: impl Iterator<Item = &'a Map<String, Value>>, but: &[&str]) -> Vec<String> {
+    let mut columns: Vec<String> = Vec::new();
+    for name in rows.flat_map(Map::keys) {
+        if !columns.contains(name) && !but.contains(&name.as_str()) {
+            columns.push(name.clone());
+        }
+    }
+    columns
+}
+
+fn cells(row: &Map<String, Value>, columns: &[String]) -> Vec<String> {
+    columns.iter().map(|column| row.get(column).map(shown).unwrap_or_default()).collect()
+}
+
+fn rows_by_table(rows: &BTreeMap<String, u64>) -> String {
+    let mut rows: Vec<(&String, &u64)> = rows.iter().collect();
+    rows.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
+    rows.iter().map(|(table, n)| format!("{table} {}", count(**n))).collect::<Vec<_>>().join(", ")
+}
+
+fn references(row: &Row) -> String {
+    let parts: Vec<String> = row
+        .references
+        .iter()
+        .map(|to| format!("{} by {} {}", to.table, to.columns.join(", "), to.state.words()))
+        .collect();
+    parts.join("; ")
+}
+
+fn kind_view(i: usize, kind: &Kind, report: &Report) -> KindView {
+    let of = kind.transactions;
+    let mut parts = Vec::new();
+    if of.whole > 0 {
+        parts.push(format!("{} missing whole", count(of.whole)));
+    }
+    if of.in_part > 0 {
+        parts.push(format!("{} in part", count(of.in_part)));
+    }
+    if of.undecided > 0 {
+        parts.push(format!("{} can't be told", count(of.undecided)));
+    }
+    let keys: Vec<&str> = report
+        .tables
+        .iter()
+        .find(|table| table.database == kind.database && table.table == kind.table)
+        .and_then(|table| table.compared.as_ref())
+        .map(|compared| compared.key_columns.iter().map(String::as_str).collect())
+        .unwrap_or_default();
+    let roots = kind.listed.iter().filter_map(|transaction| transaction.row.as_ref());
+    let columns = columns(roots.map(|row| &row.values), &keys);
+    let listed = &kind.listed;
+    KindView {
+        anchor: format!("kind-{}", i + 1),
+        name: kind.label.clone(),
+        database: format!("{}.{}", kind.database, kind.table),
+        headline: parts.join(", "),
+        rows: rows_by_table(&kind.rows),
+        window: match (kind.first, kind.last) {
+            (Some(first), Some(last)) if first != last => {
+                format!("written between {} and {} UTC", row_time(first), row_time(last))
+            }
+            (Some(first), _) => format!("written at {} UTC", row_time(first)),
+            _ => "written at unknown times".to_owned(),
+        },
+        transactions: listed.iter().map(|transaction| transaction_view(transaction, &columns)).collect(),
+        columns,
+        not_listed: if kind.not_listed > 0 { count(kind.not_listed) } else { String::new() },
+    }
+}
+
+fn transaction_view(of: &Transaction, columns: &[String]) -> TransactionView {
+    let (class, badge, detail) = match of.standing {
+        Standing::Whole if of.proved => ("bad", "missing", "it never came across".to_owned()),
+        Standing::Whole => ("bad", "missing", "or deleted in the new primary since".to_owned()),
+        Standing::InPart => ("part", "in part", format!("it {}", of.state.words())),
+        Standing::Undecided if of.state == ParentState::NotCompared => {
+            ("doubt", "can't be told", "its table was not compared whole".to_owned())
+        }
+        Standing::Undecided => ("doubt", "can't be told", format!("it {}", of.state.words())),
+    };
+    let inside: u64 = of.rows.values().sum::<u64>() - u64::from(of.row.is_some());
+    let members = of
+        .members
+        .iter()
+        .map(|(name, rows)| {
+            let columns = self::columns(rows.iter().map(|row| &row.values), &[]);
+            let own = u64::from(of.row.is_some() && !of.rows.contains_key(name));
+            let all = of.rows.get(name).copied().unwrap_or_default().saturating_sub(own);
+            let rest = all.saturating_sub(rows.len() as u64);
+            MemberView {
+                name: name.clone(),
+                rows: rows.iter().map(|row| (cells(&row.values, &columns), references(row))).collect(),
+                columns,
+                not_listed: if rest > 0 { count(rest) } else { String::new() },
+            }
+        })
+        .collect();
+    TransactionView {
+        class,
+        badge,
+        detail,
+        key: values_of(&of.key),
+        time: of.row.as_ref().and_then(|row| row.time).map(row_time).unwrap_or_default(),
+        rows: rows_by_table(&of.rows),
+        values: of.row.as_ref().map(|row| cells(&row.values, columns)).unwrap_or_default(),
+        instead: match (&of.row, of.standing) {
+            (None, Standing::InPart) => "the row itself is in the new primary".to_owned(),
+            (None, _) => "not among what was compared".to_owned(),
+            _ => String::new(),
+        },
+        references: of.row.as_ref().map(references).unwrap_or_default(),
+        members,
+        inside: if inside > 0 { counted(inside, "row") } else { String::new() },
+        span: columns.len(),
+    }
+}
+
+fn version_view(of: &Versions) -> VersionView {
+    let value = |row: &Option<Map<String, Value>>, column: &str| {
+        row.as_ref().and_then(|row| row.get(column)).map(shown).unwrap_or_default()
+    };
+    let only = match (&of.old, &of.new) {
+        (Some(_), None) => "old primary only",
+        (None, Some(_)) => "new primary only",
+        _ => "",
+    };
+    let single = of.old.as_ref().xor(of.new.as_ref());
+    VersionView {
+        key: values_of(&of.key),
+        old_time: of.old_time.map(row_time).unwrap_or_default(),
+        new_time: of.new_time.map(row_time).unwrap_or_default(),
+        changes: of.differs.iter().map(|c| [c.clone(), value(&of.old, c), value(&of.new, c)]).collect(),
+        values: single
+            .map(|row| row.iter().map(|(column, value)| [column.clone(), shown(value)]).collect())
+            .unwrap_or_default(),
+        only,
+    }
+}
+
+fn lists<'a>(
+    report: &'a Report,
+    prefix: &str,
+    all: impl Fn(&Counts) -> u64,
+    listed: impl Fn(&'a TableReport) -> &'a Vec<Versions>,
+) -> Vec<VersionList> {
+    let mut lists = Vec::new();
+    for table in &report.tables {
+        let n = all(&table.counts);
+        if n == 0 {
+            continue;
+        }
+        let rows: Vec<VersionView> = listed(table).iter().map(version_view).collect();
+        let rest = n.saturating_sub(rows.len() as u64);
+        lists.push(VersionList {
+            table: name(table),
+            anchor: format!("{prefix}-{}", lists.len() + 1),
+            rows,
+            not_listed: if rest > 0 { count(rest) } else { String::new() },
+        });
+    }
+    lists
+}
+
+fn conflicts(report: &Report) -> Vec<Conflicts> {
+    let tables = report.tables.iter().filter(|table| table.counts.conflicts > 0);
+    tables
+        .map(|table| {
+            let rest = table.counts.conflicts.saturating_sub(table.listed.conflicts.len() as u64);
+            Conflicts {
+                table: name(table),
+                rows: table.listed.conflicts.iter().map(conflict_view).collect(),
+                not_listed: if rest > 0 { count(rest) } else { String::new() },
+            }
+        })
+        .collect()
+}
+
+fn conflict_view(of: &Versions) -> ConflictView {
+    let view = version_view(of);
+    let (mut lines, mut same) = (Vec::new(), Vec::new());
+    if of.old.is_some() && of.new.is_some() {
+        lines = view.changes.into_iter().map(|[column, old, new]| Line { column, old, new }).collect();
+        let rest = of.old.iter().flatten().filter(|(column, _)| !of.differs.contains(column));
+        same = rest.map(|(column, value)| [column.clone(), shown(value)]).collect();
+    } else {
+        for [column, value] in view.values {
+            let (old, new) = if of.old.is_some() { (value, String::new()) } else { (String::new(), value) };
+            lines.push(Line { column, old, new });
+        }
+    }
+    ConflictView {
+        key: view.key,
+        words: of.conflict.map_or("", crate::Conflict::words),
+        old_time: view.old_time,
+        new_time: view.new_time,
+        old_there: of.old.is_some(),
+        new_there: of.new.is_some(),
+        lines,
+        same,
+    }
+}
+
+fn doubts(report: &Report) -> Vec<DoubtView> {
+    let all = &report.totals.rows.undecided;
+    all.iter()
+        .map(|(doubt, n)| DoubtView {
+            words: doubt.words(),
+            count: counted(*n, "row"),
+            in_transactions: *doubt == Doubt::LostOrDeleted,
+            lists: if *doubt == Doubt::LostOrDeleted {
+                Vec::new()
+            } else {
+                let mut lists = Vec::new();
+                for table in &report.tables {
+                    let Some(n) = table.counts.undecided.get(doubt) else { continue };
+                    let of = table.listed.undecided.iter().filter(|row| row.doubt == Some(*doubt));
+                    let rows: Vec<VersionView> = of.map(version_view).collect();
+                    let rest = n.saturating_sub(rows.len() as u64);
+                    lists.push(VersionList {
+                        table: name(table),
+                        anchor: format!("q-{doubt:?}-{}", lists.len() + 1),
+                        rows,
+                        not_listed: if rest > 0 { count(rest) } else { String::new() },
+                    });
+                }
+                lists
+            },
+        })
+        .collect()
+}
+
+fn databases(facts: &Facts) -> Vec<(String, String)> {
+    let or = |text: &str, none: &str| if text.is_empty() { none.to_owned() } else { text.to_owned() };
+    facts
+        .databases
+        .iter()
+        .map(|(name, known)| {
+            let snapshot = known.snapshot.as_deref().unwrap_or("an unknown snapshot");
+            let taken =
+                known.snapshot_at.map_or("at an unknown time".to_owned(), |at| format!("at {}", time(at)));
+            let (source, target) =
+                (or(&known.source, "the old primary"), or(&known.target, "the new primary"));
+            (name.clone(), format!("{source}, restored from {snapshot}, taken {taken}, against {target}"))
+        })
+        .collect()
+}
+
+fn table_view(table: &TableReport) -> TableView {
+    let counts = &table.counts;
+    let cell = |n: u64, class: &'static str| {
+        if n == 0 { ("–".to_owned(), "none") } else { (count(n), class) }
+    };
+    let compared = table.compared.as_ref();
+    let rows = |n: Option<u64>| n.map_or_else(|| "?".to_owned(), count);
+    let mut notes = table.notes.clone();
+    notes.extend(compared.map(|compared| compared.notes.clone()).unwrap_or_default());
+    if table.not_listed > 0 {
+        notes.push(format!("{} not listed on this page", counted(table.not_listed, "row")));
+    }
+    TableView {
+        name: name(table),
+        whole: compared.is_some_and(|compared| compared.error.is_none()),
+        cells: vec![
+            cell(counts.missing, "bad"),
+            cell(counts.lost_updates, "bad"),
+            cell(counts.lost_deletes, "bad"),
+            cell(counts.conflicts, "bad"),
+            cell(counts.in_doubt(), "warn"),
+            cell(counts.harmless(), ""),
+        ],
+        rows: match compared {
+            Some(compared) if compared.rows_source.is_some() || compared.rows_target.is_some() => {
+                format!("{} / {}", rows(compared.rows_source), rows(compared.rows_target))
+            }
+            _ => "–".to_owned(),
+        },
+        notes,
+    }
+}
+
+/// How sure it is: the times that the decisions rest on.
+fn bounds(report: &Report) -> Vec<(&'static str, String)> {
+    let facts = &report.facts;
+    let Some(failover) = &facts.failover else {
+        return vec![(
+            "Failover",
+            "no record of it was found: of a row that differs it can't be told which primary changed it"
+                .to_owned(),
+        )];
+    };
+    let mut found = vec![(
+        "Failover began",
+        format!("{}; the new primary took no write of its own before", time(failover.started_at)),
+    )];
+    found.push((
+        "Replication cut",
+        match (failover.cut_at, failover.ended_at) {
+            (Some(cut), _) => format!("{}; what the old primary wrote later never came across", time(cut)),
+            (None, Some(ended)) => format!(
+                "at an unknown time, no later than {}, when every database was seen in its new place",
+                time(ended)
+            ),
+            _ => "at an unknown time".to_owned(),
+        },
+    ));
+    let mut came: Vec<String> = Vec::new();
+    for (name, known) in &facts.databases {
+        came.push(match (known.replicated_until, known.lag_seconds) {
+            (Some(until), _) => format!("{name}: what was written before {}", time(until)),
+            (None, Some(lag)) => format!(
+                "{name}: what was written {} before the lag of {} was measured, which may be that old",
+                duration(facts.lag_age_seconds),
+                duration(lag)
+            ),
+            _ => format!("{name}: not known, for no lag was measured"),
+        });
+    }
+    found.push(("Surely came across", if came.is_empty() { "not known".to_owned() } else { joined(&came) }));
+    found.push((
+        "Clocks",
+        format!("times within {} of these moments prove nothing", duration(facts.clock_margin_seconds)),
+    ));
+    found
+}
+
+fn time_columns(table: &TableReport) -> TimeColumnView {
+    let column = |column: &Option<times::TimeColumn>| {
+        column.as_ref().map_or_else(
+            || "none".to_owned(),
+            |column| format!("{}{}", column.name, if column.named_by_plan { ", by the plan" } else { "" }),
+        )
+    };
+    let mut notes = Vec::new();
+    let of = [&table.times.changed, &table.times.created];
+    let zoneless: Vec<String> = of
+        .iter()
+        .filter_map(|c| c.as_ref())
+        .filter(|c| c.without_time_zone)
+        .map(|c| c.name.clone())
+        .collect();
+    if !zoneless.is_empty() {
+        notes.push(format!("{} without a time zone: taken as UTC", joined(&zoneless)));
+    }
+    match (&table.times.changed, &table.times.created) {
+        (None, None) => notes.push("nothing but whether a row is there can be told".to_owned()),
+        (None, _) => notes.push("who changed a row can't be told".to_owned()),
+        (_, None) => {
+            notes.push("a delete that was lost shows only while nobody changed the row since".to_owned())
+        }
+        _ => {}
+    }
+    if table.implausible_times > 0 {
+        notes.push(format!(
+            "{} left out: unreadable, or later than the comparison",
+            counted(table.implausible_times, "time")
+        ));
+    }
+    TimeColumnView {
+        table: name(table),
+        changed: column(&table.times.changed),
+        created: column(&table.times.created),
+        notes,
+    }
+}
+
+mod filters {
+    //! For the template.
+
+    /// A time in UTC.
+    #[askama::filter_fn]
+    pub fn utc(time: &jiff::Timestamp, _: &dyn askama::Values) -> askama::Result<String> {
+        Ok(crate::text::time(*time))
+    }
 }

@@ -93,7 +93,7 @@ fn when(report: &Report) -> Option<String> {
     let (from, to) = (row_time(first), row_time(last));
     // The date once, where it is the same.
     let to = if from.get(..10) == to.get(..10) { to.get(11..).unwrap_or(&to).to_owned() } else { to };
-    let span = duration((last - first).total(jiff::Unit::Second).unwrap_or(window.seconds));
+    let span = duration(last.duration_since(first).as_secs_f64());
     Some(if stray > 0 {
         format!(
             "The lost writes were made between {from} and {to} UTC ({span}), {} aside.",

@@ -11,6 +11,11 @@ pub(crate) fn time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
+/// `12:00:05`.
+pub(crate) fn clock(time: Timestamp) -> String {
+    time.strftime("%H:%M:%S").to_string()
+}
+
 /// `2026-03-01 12:00:05.123`, for rows: fractions as far as there are some.
 pub(crate) fn row_time(time: Timestamp) -> String {
     let whole = time.strftime("%Y-%m-%d %H:%M:%S").to_string();
