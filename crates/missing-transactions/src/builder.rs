@@ -546,6 +546,7 @@ impl Builder {
                 Some(rows) => *rows += 1,
                 None => _ = kind.rows.insert(self.tables.all[table].name.clone(), 1),
             }
+            let time = time.filter(|_| state == State::Missing);
             if let Some(time) = time.and_then(|time| Timestamp::from_microsecond(time).ok()) {
                 kind.first = Some(kind.first.map_or(time, |first| first.min(time)));
                 kind.last = kind.last.max(Some(time));

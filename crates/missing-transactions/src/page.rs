@@ -73,6 +73,8 @@ struct Lane {
 
 struct Tick {
     at: String,
+    /// Of its label.
+    y: usize,
     anchor: &'static str,
     label: String,
 }
@@ -118,7 +120,7 @@ struct KindView {
     name: String,
     database: String,
     headline: String,
-    rows: String,
+    rows: Vec<String>,
     window: String,
     columns: Vec<String>,
     transactions: Vec<TransactionView>,
@@ -131,7 +133,7 @@ struct TransactionView {
     detail: String,
     key: String,
     time: String,
-    rows: String,
+    rows: Vec<String>,
     values: Vec<String>,
     /// In place of the values.
     instead: String,
@@ -360,7 +362,7 @@ fn ticks(from: Timestamp, to: Timestamp) -> Vec<Tick> {
             let at = from.checked_add(jiff::SignedDuration::try_from_secs_f64(span * part).ok()?).ok()?;
             let anchor = ["start", "middle", "middle", "middle", "end"][usize::from(i)];
             let label = if long { at.strftime("%m-%d %H:%M").to_string() } else { clock(at) };
-            Some(Tick { at: percent(part), anchor, label })
+            Some(Tick { at: percent(part), y: 0, anchor, label })
         })
         .collect()
 }
@@ -371,11 +373,15 @@ fn marks(facts: &Facts, from: Timestamp, to: Timestamp) -> Vec<Tick> {
     let moments = [(failover.cut_at, "cut"), (Some(failover.started_at), "failover")];
     let span = seconds(from, to).max(0.001);
     let mut marks: Vec<Tick> = Vec::new();
+    let mut last = None;
     for (moment, label) in moments {
         let Some(moment) = moment.filter(|moment| (from..=to).contains(moment)) else { continue };
         let part = seconds(from, moment) / span;
-        let anchor = if part > 0.8 { "end" } else { "start" };
-        marks.push(Tick { at: percent(part), anchor, label: format!("{label} {}", clock(moment)) });
+        // Labels that are near to each other would be one on the other on a narrow screen.
+        let near = last.replace(part).is_some_and(|last: f64| (part - last).abs() < 0.4);
+        let anchor = if part > 0.6 { "end" } else { "start" };
+        let y = if near { 24 } else { 11 };
+        marks.push(Tick { at: percent(part), y, anchor, label: format!("{label} {}", clock(moment)) });
     }
     marks
 }
@@ -384,6 +390,10 @@ fn timeline(report: &Report, failover: &Failover) -> Timeline {
     let after = |time: Timestamp, seconds: f64| {
         let span = jiff::SignedDuration::try_from_secs_f64(seconds.max(0.0)).unwrap_or_default();
         time.checked_add(span).unwrap_or(time)
+    };
+    let before = |time: Timestamp, seconds: f64| {
+        let span = jiff::SignedDuration::try_from_secs_f64(seconds).unwrap_or_default();
+        time.checked_sub(span).unwrap_or(time)
     };
     let outage = failover.outage;
     let steps_end =
@@ -413,6 +423,9 @@ fn timeline(report: &Report, failover: &Failover) -> Timeline {
     if let Some((first, last)) = window {
         (from, to) = (from.min(first), to.max(last));
     }
+    // A little room at both ends, so that nothing begins or ends at the edge.
+    let edge = seconds(from, to).max(1.0) * 0.02;
+    (from, to) = (before(from, edge), after(to, edge));
     let span = seconds(from, to).max(0.001);
     let place = |time: Timestamp| seconds(from, time) / span;
 
@@ -421,7 +434,7 @@ fn timeline(report: &Report, failover: &Failover) -> Timeline {
         let left = place(begin).clamp(0.0, 0.995);
         let width = (place(end) - left).max(0.005);
         lanes.push(Lane {
-            y: 24 + lanes.len() * 38,
+            y: 30 + lanes.len() * 38,
             name: name.to_owned(),
             note,
             left: percent(left),
@@ -476,7 +489,7 @@ fn timeline(report: &Report, failover: &Failover) -> Timeline {
     }
     Timeline {
         description,
-        height: 24 + lanes.len() * 38 + 24,
+        height: 30 + lanes.len() * 38 + 24,
         lanes,
         ticks: ticks(from, to),
         marks: marks(&report.facts, from, to),
@@ -615,10 +628,11 @@ fn cells(row: &Map<String, Value>, columns: &[String]) -> Vec<String> {
     columns.iter().map(|column| row.get(column).map(shown).unwrap_or_default()).collect()
 }
 
-fn rows_by_table(rows: &BTreeMap<String, u64>) -> String {
+/// `order_items 2`, the most first.
+fn rows_by_table(rows: &BTreeMap<String, u64>) -> Vec<String> {
     let mut rows: Vec<(&String, &u64)> = rows.iter().collect();
     rows.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
-    rows.iter().map(|(table, n)| format!("{table} {}", count(**n))).collect::<Vec<_>>().join(", ")
+    rows.iter().map(|(table, n)| format!("{table} {}", count(**n))).collect()
 }
 
 fn references(row: &Row) -> String {
@@ -642,13 +656,12 @@ fn kind_view(i: usize, kind: &Kind, report: &Report) -> KindView {
     if of.undecided > 0 {
         parts.push(format!("{} can't be told", count(of.undecided)));
     }
-    let keys: Vec<&str> = report
-        .tables
-        .iter()
-        .find(|table| table.database == kind.database && table.table == kind.table)
-        .and_then(|table| table.compared.as_ref())
-        .map(|compared| compared.key_columns.iter().map(String::as_str).collect())
-        .unwrap_or_default();
+    let table = report.tables.iter().find(|t| t.database == kind.database && t.table == kind.table);
+    // The key and the last write have columns of their own.
+    let compared = table.and_then(|table| table.compared.as_ref());
+    let keys = compared.iter().flat_map(|compared| &compared.key_columns);
+    let changed = table.and_then(|table| table.times.changed.as_ref()).map(|column| &column.name);
+    let keys: Vec<&str> = keys.chain(changed).map(String::as_str).collect();
     let roots = kind.listed.iter().filter_map(|transaction| transaction.row.as_ref());
     let columns = columns(roots.map(|row| &row.values), &keys);
     let listed = &kind.listed;

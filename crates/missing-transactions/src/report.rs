@@ -179,7 +179,7 @@ pub struct Kind {
     pub transactions: Transactions,
     /// Rows in them that are not in the new primary, by table.
     pub rows: BTreeMap<String, u64>,
-    /// Their earliest write with a time.
+    /// Their earliest missing write with a time.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub first: Option<Timestamp>,

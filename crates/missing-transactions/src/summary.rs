@@ -1,8 +1,10 @@
 //! The report in a sentence or two, numbers first.
 
+use jiff::Timestamp;
+
 use crate::fate::Doubt;
 use crate::report::{Report, Standing};
-use crate::text::{count, counted, duration, joined, row_time};
+use crate::text::{count, counted, duration, joined};
 
 /// The numbers that matter: what was lost, when, and what is not known. The first is what matters most.
 pub(crate) fn sentences(report: &Report) -> Vec<String> {
@@ -63,11 +65,11 @@ pub(crate) fn sentences(report: &Report) -> Vec<String> {
     if in_doubt > 0 {
         doubts.push(counted(in_doubt, "row"));
     }
-    if !doubts.is_empty() {
-        others.push(format!("{} of which it can't be told", joined(&doubts)));
-    }
     if !others.is_empty() {
         sentences.push(format!("Besides: {}.", joined(&others)));
+    }
+    if !doubts.is_empty() {
+        sentences.push(format!("Of {} it can't be told what happened.", joined(&doubts)));
     }
     sentences.extend(when(report));
     if report.totals.tables_not_compared > 0 {
@@ -76,6 +78,11 @@ pub(crate) fn sentences(report: &Report) -> Vec<String> {
         sentences.push(format!("{tables} {be} not compared whole: more may be missing."));
     }
     sentences
+}
+
+/// A moment to the second.
+fn at(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// When the lost writes were made.
@@ -88,9 +95,9 @@ fn when(report: &Report) -> Option<String> {
         _ => (window.first, window.last),
     };
     if window.timed == 1 {
-        return Some(format!("The lost write was made at {} UTC.", row_time(first)));
+        return Some(format!("The lost write was made at {} UTC.", at(first)));
     }
-    let (from, to) = (row_time(first), row_time(last));
+    let (from, to) = (at(first), at(last));
     // The date once, where it is the same.
     let to = if from.get(..10) == to.get(..10) { to.get(11..).unwrap_or(&to).to_owned() } else { to };
     let span = duration(last.duration_since(first).as_secs_f64());

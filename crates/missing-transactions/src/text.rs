@@ -31,7 +31,8 @@ pub(crate) fn duration(seconds: f64) -> String {
         return "0 s".to_owned();
     }
     if seconds < 9.95 {
-        return format!("{seconds:.1} s");
+        let text = format!("{seconds:.1}");
+        return format!("{} s", text.strip_suffix(".0").unwrap_or(&text));
     }
     let whole = seconds.round() as u64;
     match (whole / 86_400, whole / 3600, whole / 60 % 60, whole % 60) {

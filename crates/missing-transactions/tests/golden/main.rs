@@ -106,9 +106,14 @@ fn every_page_keeps_data_data_and_needs_nothing_else() {
             std::fs::write(folder.join(format!("{name}.html")), &page).unwrap();
         }
         assert_eq!(page.matches("<script").count(), 1, "{name}: only our own script");
-        for outside in ["src=", "<link", "@import", "url(", "<iframe", "onerror=\""] {
+        for outside in ["src=\"", "<link", "@import", "<iframe", "<img", "<b>", "onerror=\""] {
             assert!(!page.contains(outside), "{name}: {outside}");
         }
+        assert_eq!(
+            page.matches("url(").count(),
+            page.matches("url(#").count(),
+            "{name}: only places on the page"
+        );
         assert!(!page.contains("@example.com"), "{name}: personal data is masked");
     }
 }
