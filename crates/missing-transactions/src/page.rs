@@ -12,7 +12,7 @@ use crate::facts::{Facts, Failover};
 use crate::fate::Doubt;
 use crate::report::{Counts, Kind, ParentState, Report, Row, Standing, TableReport, Transaction, Versions};
 use crate::summary;
-use crate::text::{clock, count, counted, duration, joined, row_time, shown, time};
+use crate::text::{clock, count, counted, duration, joined, row_time, second, shown, time};
 use crate::{Error, times};
 
 #[derive(Template)]
@@ -133,7 +133,6 @@ struct TransactionView {
     detail: String,
     key: String,
     time: String,
-    rows: Vec<String>,
     values: Vec<String>,
     /// In place of the values.
     instead: String,
@@ -673,18 +672,21 @@ fn kind_view(i: usize, kind: &Kind, report: &Report) -> KindView {
         rows: rows_by_table(&kind.rows),
         window: match (kind.first, kind.last) {
             (Some(first), Some(last)) if first != last => {
-                format!("written between {} and {} UTC", row_time(first), row_time(last))
+                format!("written between {} and {} UTC", second(first), second(last))
             }
-            (Some(first), _) => format!("written at {} UTC", row_time(first)),
+            (Some(first), _) => format!("written at {} UTC", second(first)),
             _ => "written at unknown times".to_owned(),
         },
-        transactions: listed.iter().map(|transaction| transaction_view(transaction, &columns)).collect(),
+        transactions: listed
+            .iter()
+            .map(|transaction| transaction_view(transaction, &columns, &kind.table))
+            .collect(),
         columns,
         not_listed: if kind.not_listed > 0 { count(kind.not_listed) } else { String::new() },
     }
 }
 
-fn transaction_view(of: &Transaction, columns: &[String]) -> TransactionView {
+fn transaction_view(of: &Transaction, columns: &[String], table: &str) -> TransactionView {
     let (class, badge, detail) = match of.standing {
         Standing::Whole if of.proved => ("bad", "missing", "it never came across".to_owned()),
         Standing::Whole => ("bad", "missing", "or deleted in the new primary since".to_owned()),
@@ -694,13 +696,21 @@ fn transaction_view(of: &Transaction, columns: &[String]) -> TransactionView {
         }
         Standing::Undecided => ("doubt", "can't be told", format!("it {}", of.state.words())),
     };
-    let inside: u64 = of.rows.values().sum::<u64>() - u64::from(of.row.is_some());
+    let mut inside = of.rows.clone();
+    if of.row.is_some()
+        && let Some(rows) = inside.get_mut(table)
+    {
+        *rows -= 1;
+        inside.retain(|_, rows| *rows > 0);
+    }
+    let inside = rows_by_table(&inside).join(", ");
     let members = of
         .members
         .iter()
         .map(|(name, rows)| {
             let columns = self::columns(rows.iter().map(|row| &row.values), &[]);
-            let own = u64::from(of.row.is_some() && !of.rows.contains_key(name));
+            // The first row is listed above them.
+            let own = u64::from(of.row.is_some() && name == table);
             let all = of.rows.get(name).copied().unwrap_or_default().saturating_sub(own);
             let rest = all.saturating_sub(rows.len() as u64);
             MemberView {
@@ -717,7 +727,6 @@ fn transaction_view(of: &Transaction, columns: &[String]) -> TransactionView {
         detail,
         key: values_of(&of.key),
         time: of.row.as_ref().and_then(|row| row.time).map(row_time).unwrap_or_default(),
-        rows: rows_by_table(&of.rows),
         values: of.row.as_ref().map(|row| cells(&row.values, columns)).unwrap_or_default(),
         instead: match (&of.row, of.standing) {
             (None, Standing::InPart) => "the row itself is in the new primary".to_owned(),
@@ -726,7 +735,7 @@ fn transaction_view(of: &Transaction, columns: &[String]) -> TransactionView {
         },
         references: of.row.as_ref().map(references).unwrap_or_default(),
         members,
-        inside: if inside > 0 { counted(inside, "row") } else { String::new() },
+        inside,
         span: columns.len(),
     }
 }

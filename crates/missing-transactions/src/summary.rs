@@ -1,10 +1,8 @@
 //! The report in a sentence or two, numbers first.
 
-use jiff::Timestamp;
-
 use crate::fate::Doubt;
 use crate::report::{Report, Standing};
-use crate::text::{count, counted, duration, joined};
+use crate::text::{count, counted, duration, joined, second};
 
 /// The numbers that matter: what was lost, when, and what is not known. The first is what matters most.
 pub(crate) fn sentences(report: &Report) -> Vec<String> {
@@ -80,11 +78,6 @@ pub(crate) fn sentences(report: &Report) -> Vec<String> {
     sentences
 }
 
-/// A moment to the second.
-fn at(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%d %H:%M:%S").to_string()
-}
-
 /// When the lost writes were made.
 fn when(report: &Report) -> Option<String> {
     let window = report.window.as_ref()?;
@@ -95,9 +88,9 @@ fn when(report: &Report) -> Option<String> {
         _ => (window.first, window.last),
     };
     if window.timed == 1 {
-        return Some(format!("The lost write was made at {} UTC.", at(first)));
+        return Some(format!("The lost write was made at {} UTC.", second(first)));
     }
-    let (from, to) = (at(first), at(last));
+    let (from, to) = (second(first), second(last));
     // The date once, where it is the same.
     let to = if from.get(..10) == to.get(..10) { to.get(11..).unwrap_or(&to).to_owned() } else { to };
     let span = duration(last.duration_since(first).as_secs_f64());
