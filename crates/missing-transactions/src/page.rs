@@ -268,6 +268,10 @@ fn name(table: &TableReport) -> String {
     format!("{}.{}", table.database, table.table)
 }
 
+fn time_column(table: &TableReport) -> Option<&str> {
+    table.times.changed.as_ref().map(|column| column.name.as_str())
+}
+
 fn not_compared(report: &Report) -> Vec<(String, String)> {
     let tables = report.tables.iter();
     tables
@@ -740,7 +744,8 @@ fn transaction_view(of: &Transaction, columns: &[String], table: &str) -> Transa
     }
 }
 
-fn version_view(of: &Versions) -> VersionView {
+/// `time` is the column that the last writes are from, which are shown anyway.
+fn version_view(of: &Versions, time: Option<&str>) -> VersionView {
     let value = |row: &Option<Map<String, Value>>, column: &str| {
         row.as_ref().and_then(|row| row.get(column)).map(shown).unwrap_or_default()
     };
@@ -754,7 +759,12 @@ fn version_view(of: &Versions) -> VersionView {
         key: values_of(&of.key),
         old_time: of.old_time.map(row_time).unwrap_or_default(),
         new_time: of.new_time.map(row_time).unwrap_or_default(),
-        changes: of.differs.iter().map(|c| [c.clone(), value(&of.old, c), value(&of.new, c)]).collect(),
+        changes: of
+            .differs
+            .iter()
+            .filter(|c| Some(c.as_str()) != time)
+            .map(|c| [c.clone(), value(&of.old, c), value(&of.new, c)])
+            .collect(),
         values: single
             .map(|row| row.iter().map(|(column, value)| [column.clone(), shown(value)]).collect())
             .unwrap_or_default(),
@@ -774,7 +784,8 @@ fn lists<'a>(
         if n == 0 {
             continue;
         }
-        let rows: Vec<VersionView> = listed(table).iter().map(version_view).collect();
+        let rows: Vec<VersionView> =
+            listed(table).iter().map(|row| version_view(row, time_column(table))).collect();
         let rest = n.saturating_sub(rows.len() as u64);
         lists.push(VersionList {
             table: name(table),
@@ -801,7 +812,7 @@ fn conflicts(report: &Report) -> Vec<Conflicts> {
 }
 
 fn conflict_view(of: &Versions) -> ConflictView {
-    let view = version_view(of);
+    let view = version_view(of, None);
     let (mut lines, mut same) = (Vec::new(), Vec::new());
     if of.old.is_some() && of.new.is_some() {
         lines = view.changes.into_iter().map(|[column, old, new]| Line { column, old, new }).collect();
@@ -839,7 +850,8 @@ fn doubts(report: &Report) -> Vec<DoubtView> {
                 for table in &report.tables {
                     let Some(n) = table.counts.undecided.get(doubt) else { continue };
                     let of = table.listed.undecided.iter().filter(|row| row.doubt == Some(*doubt));
-                    let rows: Vec<VersionView> = of.map(version_view).collect();
+                    let rows: Vec<VersionView> =
+                        of.map(|row| version_view(row, time_column(table))).collect();
                     let rest = n.saturating_sub(rows.len() as u64);
                     lists.push(VersionList {
                         table: name(table),
