@@ -16,8 +16,10 @@
 //! | – | came | undecided: lost or deleted |
 //! | – | – | missing, not proved |
 //!
-//! *Missing* is always a fact: the row is not there. *Proved* says that it can't have been deleted in the new primary
-//! since, for it never was there. No time makes a missing row harmless: a row that is written late with an old time looks
+//! *Missing* is always a fact: the row is not there. *Proved* says that the old primary wrote it too late to come across,
+//! so that a write is lost for certain. Not proved: it could have come across and been deleted in the new primary since,
+//! and then nothing is lost. Where only the last write is known, a row that is proved may have been there in an earlier
+//! form, and been deleted. No time makes a missing row harmless: a row that is written late with an old time looks
 //! like one that was deleted since. So that stays undecided, and is listed.
 //!
 //! **In both, with different values**, the first line that fits
@@ -78,7 +80,7 @@ use crate::times::{Bounds, New, Old, Times};
 pub enum Fate {
     /// It is not in the new primary: a lost insert.
     Missing {
-        /// Whether it can't have been deleted there since.
+        /// Whether a write of it is lost for certain; else it could have been deleted there since.
         proved: bool,
     },
     /// The new primary has the version from before the old one's last change.
@@ -203,7 +205,7 @@ impl Fate {
     /// What the word leaves open; may be empty.
     pub fn detail(self) -> &'static str {
         match self {
-            Self::Missing { proved: true } => "proved: it never was in the new primary",
+            Self::Missing { proved: true } => "proved: written too late to come across",
             Self::Missing { proved: false } => {
                 "not proved: it could have been deleted in the new primary since"
             }

@@ -8,12 +8,13 @@ use askama::Template;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::Error;
 use crate::facts::{Facts, Failover};
 use crate::fate::Doubt;
 use crate::report::{Counts, Kind, ParentState, Report, Row, Standing, TableReport, Transaction, Versions};
 use crate::summary;
 use crate::text::{clock, count, counted, duration, joined, row_time, second, shown, time};
-use crate::{Error, times};
+use crate::times::{Bounds, TimeColumn};
 
 #[derive(Template)]
 #[template(path = "page.html")]
@@ -542,6 +543,8 @@ fn budgets(report: &Report) -> Vec<Budget> {
         .collect()
 }
 
+/// Bars that the chart has room for at least.
+const BARS_AT_LEAST: usize = 24;
 /// The height of the chart's bars, in pixels.
 const HIGH: f64 = 150.0;
 
@@ -550,7 +553,11 @@ fn chart(report: &Report) -> Option<Chart> {
     let (first, last) = (over.bars.first()?, over.bars.last()?);
     let end = last.from.checked_add(jiff::SignedDuration::from_secs(over.bar_seconds)).ok()?;
     let most = over.bars.iter().map(|bar| bar.missing + bar.updates).max()?.max(1);
-    let n = over.bars.len() as f64;
+    // Few bars stay narrow: there is room for some more on both sides.
+    let spare = (BARS_AT_LEAST.saturating_sub(over.bars.len()) / 2) as i64;
+    let room = jiff::SignedDuration::from_secs(over.bar_seconds.checked_mul(spare)?);
+    let (from, to) = (first.from.checked_sub(room).ok()?, end.checked_add(room).ok()?);
+    let n = over.bars.len() as f64 + 2.0 * spare as f64;
     let pixels = |y: f64| format!("{y:.1}");
     let bars = over
         .bars
@@ -564,7 +571,7 @@ fn chart(report: &Report) -> Option<Chart> {
             let (missing, updates) = (high(bar.missing), high(bar.updates));
             let base = 20.0 + HIGH;
             BarView {
-                left: percent((i as f64 + 0.06) / n),
+                left: percent((spare as f64 + i as f64 + 0.06) / n),
                 width: percent(0.88 / n),
                 missing: [pixels(base - missing), pixels(missing)],
                 updates: [pixels(base - missing - updates), pixels(updates)],
@@ -590,8 +597,8 @@ fn chart(report: &Report) -> Option<Chart> {
         ),
         highest: counted(most, "row"),
         bars,
-        ticks: ticks(first.from, end),
-        marks: marks(&report.facts, first.from, end),
+        ticks: ticks(from, to),
+        marks: marks(&report.facts, from, to),
         missing: counted(missing, "missing row"),
         updates: counted(updates, "lost or conflicting change"),
         stray: if stray > 0 {
@@ -692,7 +699,7 @@ fn kind_view(i: usize, kind: &Kind, report: &Report) -> KindView {
 
 fn transaction_view(of: &Transaction, columns: &[String], table: &str) -> TransactionView {
     let (class, badge, detail) = match of.standing {
-        Standing::Whole if of.proved => ("bad", "missing", "it never came across".to_owned()),
+        Standing::Whole if of.proved => ("bad", "missing", "written too late to come across".to_owned()),
         Standing::Whole => ("bad", "missing", "or deleted in the new primary since".to_owned()),
         Standing::InPart => ("part", "in part", format!("it {}", of.state.words())),
         Standing::Undecided if of.state == ParentState::NotCompared => {
@@ -942,17 +949,20 @@ fn bounds(report: &Report) -> Vec<(&'static str, String)> {
     ));
     let mut came: Vec<String> = Vec::new();
     for (name, known) in &facts.databases {
-        came.push(match (known.replicated_until, known.lag_seconds) {
-            (Some(until), _) => format!("{name}: what was written before {}", time(until)),
-            (None, Some(lag)) => format!(
-                "{name}: what was written {} before the lag of {} was measured, which may be that old",
-                duration(facts.lag_age_seconds),
-                duration(lag)
+        let until = Bounds::of(facts, name).came_until();
+        came.push(match (until, known.replicated_until, known.lag_seconds) {
+            (Some(until), None, Some(lag)) => format!(
+                "{name}: what was written before {}; the lag was {}, measured up to {} before the failover",
+                time(until),
+                duration(lag),
+                duration(facts.lag_age_seconds)
             ),
+            (Some(until), ..) => format!("{name}: what was written before {}", time(until)),
             _ => format!("{name}: not known, for no lag was measured"),
         });
     }
-    found.push(("Surely came across", if came.is_empty() { "not known".to_owned() } else { joined(&came) }));
+    found
+        .push(("Surely came across", if came.is_empty() { "not known".to_owned() } else { came.join("; ") }));
     found.push((
         "Clocks",
         format!("times within {} of these moments prove nothing", duration(facts.clock_margin_seconds)),
@@ -961,7 +971,7 @@ fn bounds(report: &Report) -> Vec<(&'static str, String)> {
 }
 
 fn time_columns(table: &TableReport) -> TimeColumnView {
-    let column = |column: &Option<times::TimeColumn>| {
+    let column = |column: &Option<TimeColumn>| {
         column.as_ref().map_or_else(
             || "none".to_owned(),
             |column| format!("{}{}", column.name, if column.named_by_plan { ", by the plan" } else { "" }),
@@ -979,7 +989,9 @@ fn time_columns(table: &TableReport) -> TimeColumnView {
         notes.push(format!("{} without a time zone: taken as UTC", joined(&zoneless)));
     }
     match (&table.times.changed, &table.times.created) {
-        (None, None) => notes.push("nothing but whether a row is there can be told".to_owned()),
+        (None, None) => {
+            notes.push("whether a row is there, and what the row that it belongs to tells".to_owned())
+        }
         (None, _) => notes.push("who changed a row can't be told".to_owned()),
         (_, None) => {
             notes.push("a delete that was lost shows only while nobody changed the row since".to_owned())

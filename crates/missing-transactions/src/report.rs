@@ -77,7 +77,7 @@ pub struct Totals {
 pub struct Transactions {
     /// Missing whole.
     pub whole: u64,
-    /// Those of them that can't have been deleted in the new primary since.
+    /// Those of them whose first row was written too late to come across; the others could have been deleted since.
     pub whole_proved: u64,
     /// There, with rows of theirs missing.
     pub in_part: u64,
@@ -98,7 +98,7 @@ impl Transactions {
 pub struct Counts {
     /// Not in the new primary.
     pub missing: u64,
-    /// Those of them that can't have been deleted there since.
+    /// Those of them that were written too late to come across; the others could have been deleted there since.
     pub missing_proved: u64,
     /// The old primary's change is lost.
     pub lost_updates: u64,
@@ -252,7 +252,7 @@ impl ParentState {
 pub struct Transaction {
     /// How it stands.
     pub standing: Standing,
-    /// Whether its first row can't have been deleted in the new primary since.
+    /// Whether its first row was written too late to come across; else it could have been deleted since.
     pub proved: bool,
     /// What is known of its first row.
     pub state: ParentState,

@@ -260,6 +260,11 @@ impl Bounds {
         }
     }
 
+    /// Up to when what the old primary wrote is known to have come across.
+    pub fn came_until(&self) -> Option<Timestamp> {
+        self.came_until
+    }
+
     /// Whether nothing at all is known.
     pub fn are_unknown(&self) -> bool {
         self.never_after.is_none() && self.came_before.is_none() && self.came_until.is_none()
