@@ -715,3 +715,115 @@ impl TableBuilder<'_> {
         CsvWriter::new(to, columns, table.personal.clone(), table.times.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn database(hints: serde_json::Value) -> BTreeMap<String, Database> {
+        let column =
+            |name: &str| json!({"name": name, "typeText": "bigint", "kind": "integer", "nullable": false});
+        let catalogue = serde_json::from_value(json!({"tables": {
+            "orders": {"columns": [column("id"), column("customer"), column("email")], "primaryKey": ["id"],
+                "foreignKeys": [
+                    {"name": "gone", "columns": ["customer"], "parent": "no_such", "parentColumns": ["id"]},
+                    {"name": "mail", "columns": ["email"], "parent": "customers", "parentColumns": ["email"]},
+                ]},
+            "customers": {"columns": [column("id"), column("email")], "primaryKey": ["id"]},
+            "items": {"columns": [column("id"), column("order")], "primaryKey": ["id"],
+                "foreignKeys": [{"name": "order", "columns": ["order"], "parent": "orders", "parentColumns": ["id"]}]},
+        }}))
+        .unwrap();
+        BTreeMap::from([(
+            "d".to_owned(),
+            Database { catalogue, hints: serde_json::from_value(hints).unwrap() },
+        )])
+    }
+
+    fn builder(hints: serde_json::Value) -> Result<Builder, Error> {
+        Builder::new(Facts::default(), &database(hints), Limits::default())
+    }
+
+    fn missing(row: serde_json::Value) -> Difference {
+        let row = row.as_object().unwrap().clone();
+        let key = [("id".to_owned(), row["id"].clone())].into_iter().collect();
+        Difference { kind: DifferenceKind::Missing, key, source: Some(row), target: None }
+    }
+
+    #[test]
+    fn what_the_plan_or_the_caller_gets_wrong_is_named() {
+        let wrong = |hints| builder(hints).unwrap_err().to_string();
+        assert!(wrong(json!({"ordres": {}})).contains("no table ordres"));
+        assert!(wrong(json!({"orders": {"changedAt": "email"}})).contains("d.orders has no column email"));
+        let mut builder = builder(json!({})).unwrap();
+        assert!(
+            builder.table("d", "no_such", Compared::default()).unwrap_err().to_string().contains("no_such")
+        );
+        builder.table("d", "orders", Compared::default()).unwrap();
+        assert!(
+            builder.table("d", "orders", Compared::default()).unwrap_err().to_string().contains("d.orders")
+        );
+    }
+
+    #[test]
+    fn parents_come_first_and_a_foreign_key_that_leads_nowhere_is_noted() {
+        let builder = builder(json!({"orders": {"partOf": "shops", "personal": ["phone"]}})).unwrap();
+        let order: Vec<String> = builder.order().into_iter().map(|(_, table)| table).collect();
+        assert_eq!(order, ["customers", "orders", "items"]);
+        let report = builder.finish();
+        let orders = report.tables.iter().find(|table| table.table == "orders").unwrap();
+        let notes = orders.notes.join("; ");
+        for part in ["\"gone\" is not followed", "\"phone\" as personal", "part of \"shops\""] {
+            assert!(notes.contains(part), "{notes}");
+        }
+        assert_eq!(
+            (report.totals.tables_compared, report.totals.tables_not_compared),
+            (0, 3),
+            "nothing was read"
+        );
+    }
+
+    #[test]
+    fn what_refers_to_personal_data_is_masked_too() {
+        let mut builder = builder(json!({"customers": {"personal": ["email"]}})).unwrap();
+        for (table, row) in [
+            ("customers", json!({"id": 1, "email": "a@b"})),
+            ("orders", json!({"id": 2, "customer": 1, "email": "a@b"})),
+        ] {
+            let mut table = builder.table("d", table, Compared::default()).unwrap();
+            let mut csv = table.csv(Vec::new());
+            let difference = missing(row);
+            let fate = table.add(&difference);
+            csv.add(&difference, fate).unwrap();
+            let text = String::from_utf8(csv.finish().unwrap()).unwrap();
+            assert!(text.contains("masked") && !text.contains("a@b"), "{text}");
+        }
+        let report = builder.finish();
+        assert_eq!(
+            report.totals.transactions.whole, 1,
+            "the order belongs to the customer, by what is masked"
+        );
+        let json = serde_json::to_string(&report).unwrap();
+        assert!(json.contains("masked") && !json.contains("a@b"), "{json}");
+        assert!(!crate::page(&report).unwrap().contains("a@b"));
+    }
+
+    #[test]
+    fn a_plan_can_say_that_rows_stand_for_themselves_or_are_a_part() {
+        let transactions = |hints| {
+            let mut builder = builder(hints).unwrap();
+            for (database, name) in builder.order() {
+                let mut table = builder.table(&database, &name, Compared::default()).unwrap();
+                if name == "items" {
+                    table.add(&missing(json!({"id": 1, "order": 7})));
+                    table.add(&missing(json!({"id": 2, "order": 7})));
+                }
+            }
+            builder.finish().totals.transactions
+        };
+        assert_eq!(transactions(json!({})), Transactions { in_part: 1, ..Transactions::default() });
+        let alone = json!({"items": {"partOf": ""}});
+        assert_eq!(transactions(alone), Transactions { whole: 2, ..Transactions::default() });
+    }
+}

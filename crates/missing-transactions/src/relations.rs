@@ -101,14 +101,20 @@ impl Tables {
             .enumerate()
             .flat_map(|(i, table)| table.relations.iter().map(move |r| (first + i, r.parent, r.clone())))
             .collect();
-        for (child, parent, relation) in &referred {
+        for (_, parent, relation) in &referred {
             self.all[*parent].referred.insert(relation.parent_columns.clone());
-            // A value that is masked in the parent is masked where it is referred to, and the other way round.
-            for (own, other) in relation.columns.iter().zip(&relation.parent_columns) {
-                if self.all[*parent].personal.contains(other) {
-                    self.all[*child].personal.insert(own.clone());
-                } else if self.all[*child].personal.contains(own) {
-                    self.all[*parent].personal.insert(other.clone());
+        }
+        // A value that is masked in the parent is masked where it is referred to, and the other way round, however far.
+        let mut more = true;
+        while more {
+            more = false;
+            for (child, parent, relation) in &referred {
+                for (own, other) in relation.columns.iter().zip(&relation.parent_columns) {
+                    if self.all[*parent].personal.contains(other) {
+                        more |= self.all[*child].personal.insert(own.clone());
+                    } else if self.all[*child].personal.contains(own) {
+                        more |= self.all[*parent].personal.insert(other.clone());
+                    }
                 }
             }
         }
