@@ -13,7 +13,7 @@ use crate::facts::{Facts, Failover};
 use crate::fate::Doubt;
 use crate::report::{Counts, Kind, ParentState, Report, Row, Standing, TableReport, Transaction, Versions};
 use crate::summary;
-use crate::text::{clock, count, counted, duration, joined, row_time, second, shown, time};
+use crate::text::{clock, count, counted, cut, duration, joined, row_time, second, time};
 use crate::times::{Bounds, TimeColumn};
 
 #[derive(Template)]
@@ -226,7 +226,7 @@ pub fn page(report: &Report) -> Result<String, Error> {
     let lost = rows.missing + rows.lost_updates + rows.lost_deletes + rows.conflicts;
     let verdict = if lost > 0 {
         "lost"
-    } else if rows.in_doubt() > 0 || !report.is_complete() {
+    } else if rows.in_doubt() + report.totals.transactions.undecided > 0 || !report.is_complete() {
         "doubt"
     } else {
         "fine"
@@ -332,9 +332,13 @@ fn cards(report: &Report) -> Vec<Card> {
         ),
         card(
             "Can't be told",
-            rows.in_doubt(),
-            "rows whose times don't tell what happened".to_owned(),
-            class(rows.in_doubt(), "warn"),
+            transactions.undecided + summary::rows_in_doubt(report),
+            match (transactions.undecided, summary::rows_in_doubt(report)) {
+                (0, rows) => format!("{}, by their times", counted(rows, "row")),
+                (some, 0) => counted(some, "transaction"),
+                (some, rows) => format!("{}, {}", counted(some, "transaction"), counted(rows, "row")),
+            },
+            class(transactions.undecided + summary::rows_in_doubt(report), "warn"),
             "#doubts",
         ),
         card(
@@ -345,6 +349,11 @@ fn cards(report: &Report) -> Vec<Card> {
             "#compared",
         ),
     ]
+}
+
+/// A value as it stands in a cell. Longer ones are in the data.
+fn shown(value: &Value) -> String {
+    cut(&crate::text::shown(value), 200)
 }
 
 /// A place in percent.
@@ -455,7 +464,8 @@ fn timeline(report: &Report, failover: &Failover) -> Timeline {
         lane("Outage, as clients saw it", outage.from, end, note, "out");
     }
     if let Some((first, last)) = window {
-        lane("Lost writes", first, last, duration(seconds(first, last)), "loss");
+        let note = if first == last { clock(first) } else { duration(seconds(first, last)) };
+        lane("Lost writes", first, last, note, "loss");
     }
     let end = done.or(failover.ended_at).unwrap_or(failover.started_at);
     lane("Failover", failover.started_at, end, duration(seconds(failover.started_at, end)), "all");

@@ -58,10 +58,8 @@ pub(crate) fn sentences(report: &Report) -> Vec<String> {
     if transactions.undecided > 0 {
         doubts.push(counted(transactions.undecided, "transaction"));
     }
-    // Those rows are in the transactions.
-    let in_doubt = rows.in_doubt() - rows.undecided.get(&Doubt::LostOrDeleted).copied().unwrap_or_default();
-    if in_doubt > 0 {
-        doubts.push(counted(in_doubt, "row"));
+    if rows_in_doubt(report) > 0 {
+        doubts.push(counted(rows_in_doubt(report), "row"));
     }
     if !others.is_empty() {
         sentences.push(format!("Besides: {}.", joined(&others)));
@@ -76,6 +74,12 @@ pub(crate) fn sentences(report: &Report) -> Vec<String> {
         sentences.push(format!("{tables} {be} not compared whole: more may be missing."));
     }
     sentences
+}
+
+/// Rows of which it can't be told and that are in no transaction.
+pub(crate) fn rows_in_doubt(report: &Report) -> u64 {
+    let rows = &report.totals.rows;
+    rows.in_doubt() - rows.undecided.get(&Doubt::LostOrDeleted).copied().unwrap_or_default()
 }
 
 /// When the lost writes were made.

@@ -77,6 +77,14 @@ pub(crate) fn joined(parts: &[String]) -> String {
     }
 }
 
+/// `text`, cut after `limit` characters.
+pub(crate) fn cut(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// A value as it stands in a cell.
 pub(crate) fn shown(value: &Value) -> String {
     match value {
@@ -95,7 +103,7 @@ pub(crate) fn shown(value: &Value) -> String {
 /// A row's values for a list: personal ones masked, long ones cut.
 pub(crate) fn listed(row: &Map<String, Value>, is_personal: &dyn Fn(&str) -> bool) -> Map<String, Value> {
     row.iter()
-        .map(|(name, value)| (name.clone(), if is_personal(name) { masked(value) } else { cut(value) }))
+        .map(|(name, value)| (name.clone(), if is_personal(name) { masked(value) } else { cut_value(value) }))
         .collect()
 }
 
@@ -104,7 +112,7 @@ pub(crate) fn masked(value: &Value) -> Value {
     if value.is_null() { Value::Null } else { json!({"masked": true}) }
 }
 
-fn cut(value: &Value) -> Value {
+fn cut_value(value: &Value) -> Value {
     let text = match value {
         Value::String(text) => text,
         Value::Object(object) => match object.get("base64") {
