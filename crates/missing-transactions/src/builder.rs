@@ -238,7 +238,9 @@ impl Builder {
             _ => State::OtherAbsent,
         };
         let birth = match fate {
-            Fate::Missing { proved: true } if bounds.old(times.created) == Old::NeverCame => Birth::Created,
+            Fate::Missing { proved: true } if bounds.of_old(times.created) == Old::NeverCame => {
+                Birth::Created
+            }
             Fate::Missing { proved: true } => Birth::Written,
             _ => Birth::Unknown,
         };
@@ -278,7 +280,7 @@ impl Builder {
                 self.forest.inherit(node, State::Missing, Birth::Created);
             }
         }
-        self.hold(place, node, put, difference, row, times, &candidates);
+        self.hold(place, node, put, difference, times, &candidates);
         fate
     }
 
@@ -302,7 +304,7 @@ impl Builder {
         };
         let later = matches!(fate, Fate::Undecided(Doubt::NoTime)) && !times.implausible && refers_to_new();
         // Without room it is undecided, which is no more than true.
-        let born = later || bounds.new(times.created) == New::WrittenThere;
+        let born = later || bounds.of_new(times.created) == New::WrittenThere;
         if born && self.born_there.len() < self.limits.grouped_rows {
             let keys =
                 table.referred.iter().filter_map(|columns| relations::key(place, columns, columns, row));
@@ -312,14 +314,12 @@ impl Builder {
     }
 
     /// Keeps a row for the list of its transaction, as far as there is room.
-    #[allow(clippy::too_many_arguments)]
     fn hold(
         &mut self,
         place: usize,
         node: Place,
         put: Put,
         difference: &Difference,
-        row: &Map<String, Value>,
         times: Times,
         candidates: &[Candidate],
     ) {
@@ -350,7 +350,7 @@ impl Builder {
         let personal = |name: &str| table.personal.contains(name);
         let row = Row {
             key: text::listed(&difference.key, &personal),
-            values: text::listed(row, &personal),
+            values: difference.source.iter().flat_map(|row| text::listed(row, &personal)).collect(),
             time: times.last(),
             references: Vec::new(),
         };

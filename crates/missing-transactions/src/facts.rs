@@ -191,7 +191,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            grouped_rows: 2_000_000,
+            grouped_rows: 1_500_000,
             listed: 1000,
             listed_members: 50,
             listed_bytes: 512 * 1024,

@@ -224,9 +224,9 @@ impl Fate {
 /// Decides. `keyed`: rows are known by a key.
 pub fn decide(kind: DifferenceKind, keyed: bool, old: Times, new: Times, bounds: &Bounds) -> Fate {
     match kind {
-        DifferenceKind::Missing => missing(keyed, bounds.old(old.created), bounds.old(old.changed)),
+        DifferenceKind::Missing => missing(keyed, bounds.of_old(old.created), bounds.of_old(old.changed)),
         DifferenceKind::Changed => changed(old, new, bounds),
-        DifferenceKind::Extra => extra(keyed, bounds.new(new.created), bounds.new(new.changed), bounds),
+        DifferenceKind::Extra => extra(keyed, bounds.of_new(new.created), bounds.of_new(new.changed), bounds),
     }
 }
 
@@ -247,7 +247,7 @@ fn changed(old: Times, new: Times, bounds: &Bounds) -> Fate {
     if let (Some(first), Some(second)) = (old.created, new.created)
         && first != second
     {
-        return match bounds.new(new.created) {
+        return match bounds.of_new(new.created) {
             New::WrittenThere => Fate::Conflict(Conflict::KeyTaken),
             _ => doubt(Doubt::Contradiction),
         };
@@ -259,7 +259,7 @@ fn changed(old: Times, new: Times, bounds: &Bounds) -> Fate {
         return doubt(Doubt::SameTime);
     }
     let new_is_later = new > old;
-    match (bounds.old(Some(old)), bounds.new(Some(new))) {
+    match (bounds.of_old(Some(old)), bounds.of_new(Some(new))) {
         (_, New::CameAcross) if new_is_later => doubt(Doubt::Contradiction),
         (Old::CameAcross, New::CameAcross) => doubt(Doubt::Contradiction),
         (_, New::CameAcross) => Fate::LostUpdate,
@@ -342,10 +342,10 @@ mod tests {
     #[test]
     fn the_times_of_these_tests_mean_what_they_are_to_mean() {
         for (text, meaning) in OLD {
-            assert_eq!(bounds().old(times("", text).changed), meaning, "{text}");
+            assert_eq!(bounds().of_old(times("", text).changed), meaning, "{text}");
         }
         for (text, meaning) in NEW {
-            assert_eq!(bounds().new(times("", text).changed), meaning, "{text}");
+            assert_eq!(bounds().of_new(times("", text).changed), meaning, "{text}");
         }
     }
 

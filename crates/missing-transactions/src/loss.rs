@@ -1,6 +1,6 @@
 //! When the lost writes were made: the first, the last, and how many when.
 //!
-//! Counts are kept by time slot. There are never more than [`SLOTS`]: when there would be, slots become twice as wide. So a
+//! Counts are kept by time slot. There are never more than `SLOTS`: when there would be, slots become twice as wide. So a
 //! stray time from long ago costs precision, not memory.
 
 use std::collections::BTreeMap;

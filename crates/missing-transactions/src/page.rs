@@ -289,12 +289,10 @@ fn not_compared(report: &Report) -> Vec<(String, String)> {
 fn cards(report: &Report) -> Vec<Card> {
     let (transactions, rows) = (report.totals.transactions, &report.totals.rows);
     let class = |n: u64, class: &'static str| if n > 0 { class } else { "" };
-    let card = |name, value: u64, note: String, class, anchor| Card {
-        name,
-        value: count(value),
-        note,
-        class,
-        anchor,
+    // What there is none of has no part of the page.
+    let card = |name, value: u64, note: String, class, anchor| {
+        let anchor = if value == 0 { "#compared" } else { anchor };
+        Card { name, value: count(value), note, class, anchor }
     };
     vec![
         card(
@@ -339,7 +337,7 @@ fn cards(report: &Report) -> Vec<Card> {
                 (some, rows) => format!("{}, {}", counted(some, "transaction"), counted(rows, "row")),
             },
             class(transactions.undecided + summary::rows_in_doubt(report), "warn"),
-            "#doubts",
+            if rows.in_doubt() > 0 { "#doubts" } else { "#transactions" },
         ),
         card(
             "Nothing lost",
@@ -1000,11 +998,11 @@ fn time_columns(table: &TableReport) -> TimeColumnView {
     }
     match (&table.times.changed, &table.times.created) {
         (None, None) => {
-            notes.push("whether a row is there, and what the row that it belongs to tells".to_owned())
+            notes.push("whether a row is there, and what the row that it belongs to tells".to_owned());
         }
         (None, _) => notes.push("who changed a row can't be told".to_owned()),
         (_, None) => {
-            notes.push("a delete that was lost shows only while nobody changed the row since".to_owned())
+            notes.push("a delete that was lost shows only while nobody changed the row since".to_owned());
         }
         _ => {}
     }

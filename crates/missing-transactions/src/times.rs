@@ -271,7 +271,7 @@ impl Bounds {
     }
 
     /// What a time in the old primary says.
-    pub fn old(&self, time: Option<Timestamp>) -> Old {
+    pub fn of_old(&self, time: Option<Timestamp>) -> Old {
         let Some(time) = time else { return Old::None };
         let came = self.came_until.is_some_and(|until| time <= until);
         let never = self.never_after.is_some_and(|after| time > after);
@@ -283,7 +283,7 @@ impl Bounds {
     }
 
     /// What a time in the new primary says.
-    pub fn new(&self, time: Option<Timestamp>) -> New {
+    pub fn of_new(&self, time: Option<Timestamp>) -> New {
         let Some(time) = time else { return New::None };
         let came = self.came_before.is_some_and(|before| time < before);
         let written = self.written_after.is_some_and(|after| time > after);
@@ -401,16 +401,16 @@ mod tests {
     fn without_a_record_no_time_says_anything() {
         let bounds = Bounds::of(&Facts::default(), "d");
         assert!(bounds.are_unknown());
-        assert_eq!(bounds.old(Some(at("00:00:00"))), Old::Unknown);
-        assert_eq!(bounds.new(Some(at("23:00:00"))), New::Unknown);
-        assert_eq!((bounds.old(None), bounds.new(None)), (Old::None, New::None));
+        assert_eq!(bounds.of_old(Some(at("00:00:00"))), Old::Unknown);
+        assert_eq!(bounds.of_new(Some(at("23:00:00"))), New::Unknown);
+        assert_eq!((bounds.of_old(None), bounds.of_new(None)), (Old::None, New::None));
     }
 
     #[test]
     fn without_the_cut_only_what_is_after_the_end_is_known_to_be_late() {
         let bounds = Bounds::of(&failover(None, Some("12:03:00")), "d");
-        let old = |time| bounds.old(Some(at(time)));
-        let new = |time| bounds.new(Some(at(time)));
+        let old = |time| bounds.of_old(Some(at(time)));
+        let new = |time| bounds.of_new(Some(at(time)));
         assert_eq!(
             [old("00:00:00"), old("12:03:05"), old("12:03:06")],
             [Old::Unknown, Old::Unknown, Old::NeverCame]
@@ -418,14 +418,14 @@ mod tests {
         assert_eq!([new("11:59:54"), new("11:59:55")], [New::CameAcross, New::Unknown]);
         assert_eq!([new("12:03:05"), new("12:03:06")], [New::Unknown, New::WrittenThere]);
         let bounds = Bounds::of(&failover(None, None), "d");
-        assert_eq!(bounds.new(Some(at("23:00:00"))), New::Unknown, "nobody saw that it ended");
+        assert_eq!(bounds.of_new(Some(at("23:00:00"))), New::Unknown, "nobody saw that it ended");
     }
 
     #[test]
     fn the_cut_tells_more_and_never_makes_a_write_before_the_start_the_new_primary_s() {
         let bounds = Bounds::of(&failover(Some("11:58:00"), Some("12:03:00")), "d");
-        let new = |time| bounds.new(Some(at(time)));
-        assert_eq!(bounds.old(Some(at("11:58:06"))), Old::NeverCame);
+        let new = |time| bounds.of_new(Some(at(time)));
+        assert_eq!(bounds.of_old(Some(at("11:58:06"))), Old::NeverCame);
         assert_eq!([new("11:58:04"), new("11:58:05")], [New::CameAcross, New::Unknown]);
         assert_eq!([new("11:59:00"), new("12:00:05")], [New::Unknown, New::Unknown]);
         assert_eq!(new("12:00:06"), New::WrittenThere);
@@ -437,12 +437,12 @@ mod tests {
         let mut database = DatabaseFacts { lag_seconds: Some(2.0), ..DatabaseFacts::default() };
         facts.databases.insert("d".into(), database.clone());
         let bounds = Bounds::of(&facts, "d");
-        let old = |time| bounds.old(Some(at(time)));
+        let old = |time| bounds.of_old(Some(at(time)));
         assert_eq!([old("11:44:53"), old("11:44:54")], [Old::CameAcross, Old::Unknown]);
         database.replicated_until = Some(at("11:59:50"));
         facts.databases.insert("d".into(), database);
         let bounds = Bounds::of(&facts, "d");
-        assert_eq!(bounds.old(Some(at("11:59:45"))), Old::CameAcross);
-        assert_eq!(Bounds::of(&facts, "other").old(Some(at("01:00:00"))), Old::Unknown);
+        assert_eq!(bounds.of_old(Some(at("11:59:45"))), Old::CameAcross);
+        assert_eq!(Bounds::of(&facts, "other").of_old(Some(at("01:00:00"))), Old::Unknown);
     }
 }

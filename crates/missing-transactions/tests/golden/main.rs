@@ -2,6 +2,8 @@
 //! facts, the plan's hints, tables that were not compared whole), a list of differences for each table that has some, and
 //! the report that comes of them. `UPDATE_GOLDEN=1` writes the reports anew; read the changes before they are kept.
 
+#![expect(clippy::unwrap_used, reason = "tests say what failed by panicking")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,8 @@
 //! Whatever differs: every difference lands in exactly one count, and every row that is not in the new primary in exactly
 //! one transaction.
 
+#![expect(clippy::unwrap_used, reason = "tests say what failed by panicking")]
+
 use std::collections::BTreeMap;
 
 use missing_transactions::{Builder, Compared, Database, Facts, Fate, Limits, Report};
