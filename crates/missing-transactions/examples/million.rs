@@ -14,7 +14,7 @@ use missing_transactions::{Builder, Compared, Database, Facts, Limits, page};
 use serde_json::{Map, Value, json};
 use table_diff::{Catalogue, Difference, DifferenceKind};
 
-fn missing(key: &[&str], row: Value) -> Difference {
+fn missing(key: &[&str], row: &Value) -> Difference {
     let row: Map<String, Value> = row.as_object().cloned().unwrap_or_default();
     let key = key.iter().filter_map(|name| Some(((*name).to_owned(), row.get(*name)?.clone()))).collect();
     Difference { kind: DifferenceKind::Missing, key, source: Some(row), target: None }
@@ -59,7 +59,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     let note = "a note of some length, as people write them, ".repeat(4);
                     add(missing(
                         &["id"],
-                        json!({"id": id, "customer": id % 1000, "note": note, "created_at": at}),
+                        &json!({"id": id, "customer": id % 1000, "note": note, "created_at": at}),
                     ))?;
                 }
             }
@@ -67,14 +67,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 for id in 0..750_000 {
                     add(missing(
                         &["order_id", "line"],
-                        json!({"order_id": id / 3, "line": id % 3, "product": id % 500}),
+                        &json!({"order_id": id / 3, "line": id % 3, "product": id % 500}),
                     ))?;
                 }
             }
             "links" if worst => {
                 // Each refers to the next, which is read after it.
                 for id in 0..1_000_000 {
-                    add(missing(&["id"], json!({"id": id, "next": id + 1})))?;
+                    add(missing(&["id"], &json!({"id": id, "next": id + 1})))?;
                 }
             }
             _ => {}

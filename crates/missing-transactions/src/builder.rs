@@ -745,7 +745,7 @@ mod tests {
         Builder::new(Facts::default(), &database(hints), Limits::default())
     }
 
-    fn missing(row: serde_json::Value) -> Difference {
+    fn missing(row: &serde_json::Value) -> Difference {
         let row = row.as_object().unwrap().clone();
         let key = [("id".to_owned(), row["id"].clone())].into_iter().collect();
         Difference { kind: DifferenceKind::Missing, key, source: Some(row), target: None }
@@ -793,7 +793,7 @@ mod tests {
         ] {
             let mut table = builder.table("d", table, Compared::default()).unwrap();
             let mut csv = table.csv(Vec::new());
-            let difference = missing(row);
+            let difference = missing(&row);
             let fate = table.add(&difference);
             csv.add(&difference, fate).unwrap();
             let text = String::from_utf8(csv.finish().unwrap()).unwrap();
@@ -816,8 +816,8 @@ mod tests {
             for (database, name) in builder.order() {
                 let mut table = builder.table(&database, &name, Compared::default()).unwrap();
                 if name == "items" {
-                    table.add(&missing(json!({"id": 1, "order": 7})));
-                    table.add(&missing(json!({"id": 2, "order": 7})));
+                    table.add(&missing(&json!({"id": 1, "order": 7})));
+                    table.add(&missing(&json!({"id": 2, "order": 7})));
                 }
             }
             builder.finish().totals.transactions

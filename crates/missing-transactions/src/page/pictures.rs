@@ -1,0 +1,343 @@
+//! The pictures of the page: where bars, lines and labels are. Places along the width are in percent, so that a picture fits
+//! any screen while its text stays as large as it is.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::facts::{Facts, Failover};
+use crate::report::Report;
+use crate::text::{clock, count, counted, duration, row_time, time};
+
+/// The failover, as a picture and a table. Places are in percent of the width.
+pub(super) struct Timeline {
+    pub(super) description: String,
+    pub(super) height: usize,
+    pub(super) lanes: Vec<Lane>,
+    pub(super) ticks: Vec<Tick>,
+    pub(super) marks: Vec<Tick>,
+    pub(super) steps: Vec<[String; 4]>,
+}
+
+pub(super) struct Lane {
+    pub(super) y: usize,
+    pub(super) name: String,
+    pub(super) note: String,
+    pub(super) left: String,
+    pub(super) width: String,
+    pub(super) class: &'static str,
+}
+
+pub(super) struct Tick {
+    pub(super) at: String,
+    /// Of its label.
+    pub(super) y: usize,
+    pub(super) anchor: &'static str,
+    pub(super) label: String,
+}
+
+/// A time against its budget.
+pub(super) struct Budget {
+    pub(super) name: String,
+    pub(super) value: String,
+    pub(super) budget: String,
+    pub(super) width: String,
+    pub(super) limit: String,
+    pub(super) over: bool,
+    /// Over the budget, or within.
+    pub(super) word: &'static str,
+}
+
+/// Lost writes over time, as a picture and a table.
+pub(super) struct Chart {
+    pub(super) description: String,
+    pub(super) highest: String,
+    pub(super) bars: Vec<BarView>,
+    pub(super) ticks: Vec<Tick>,
+    pub(super) marks: Vec<Tick>,
+    pub(super) missing: String,
+    pub(super) updates: String,
+    pub(super) stray: String,
+    pub(super) untimed: String,
+    pub(super) bar: String,
+}
+
+pub(super) struct BarView {
+    pub(super) left: String,
+    pub(super) width: String,
+    pub(super) missing: [String; 2],
+    pub(super) updates: [String; 2],
+    pub(super) from: String,
+    pub(super) counts: [String; 2],
+    pub(super) is_empty: bool,
+}
+
+/// A place in percent.
+fn percent(part: f64) -> String {
+    format!("{:.2}%", part.clamp(0.0, 1.0) * 100.0)
+}
+
+fn seconds(from: Timestamp, to: Timestamp) -> f64 {
+    to.duration_since(from).as_secs_f64()
+}
+
+/// Labels along an axis; the first and the last stay inside of it.
+fn ticks(from: Timestamp, to: Timestamp) -> Vec<Tick> {
+    let span = seconds(from, to).max(0.001);
+    let long = span > 86_400.0;
+    (0_u8..5)
+        .filter_map(|i| {
+            let part = f64::from(i) / 4.0;
+            let at = from.checked_add(SignedDuration::try_from_secs_f64(span * part).ok()?).ok()?;
+            let anchor = ["start", "middle", "middle", "middle", "end"][usize::from(i)];
+            let label = if long { at.strftime("%m-%d %H:%M").to_string() } else { clock(at) };
+            Some(Tick { at: percent(part), y: 0, anchor, label })
+        })
+        .collect()
+}
+
+/// Moments across a picture, where they are inside of it.
+fn marks(facts: &Facts, from: Timestamp, to: Timestamp) -> Vec<Tick> {
+    let Some(failover) = &facts.failover else { return Vec::new() };
+    let moments = [(failover.cut_at, "cut"), (Some(failover.started_at), "failover")];
+    let span = seconds(from, to).max(0.001);
+    let mut marks: Vec<Tick> = Vec::new();
+    let mut last = None;
+    for (moment, label) in moments {
+        let Some(moment) = moment.filter(|moment| (from..=to).contains(moment)) else { continue };
+        let part = seconds(from, moment) / span;
+        // Labels that are near to each other would be one on the other on a narrow screen.
+        let near = last.replace(part).is_some_and(|last: f64| (part - last).abs() < 0.4);
+        let anchor = if part > 0.6 { "end" } else { "start" };
+        let y = if near { 24 } else { 11 };
+        marks.push(Tick { at: percent(part), y, anchor, label: format!("{label} {}", clock(moment)) });
+    }
+    marks
+}
+
+pub(super) fn timeline(report: &Report, failover: &Failover) -> Timeline {
+    let after = |time: Timestamp, seconds: f64| {
+        let span = SignedDuration::try_from_secs_f64(seconds.max(0.0)).unwrap_or_default();
+        time.checked_add(span).unwrap_or(time)
+    };
+    let before = |time: Timestamp, seconds: f64| {
+        let span = SignedDuration::try_from_secs_f64(seconds).unwrap_or_default();
+        time.checked_sub(span).unwrap_or(time)
+    };
+    let outage = failover.outage;
+    let steps_end =
+        failover.steps.iter().map(|step| after(step.started_at, step.seconds.unwrap_or(0.0))).max();
+    let done = failover.rto_seconds.map(|rto| after(failover.started_at, rto)).max(steps_end);
+    let mut moments = vec![failover.started_at];
+    moments
+        .extend([failover.cut_at, outage.map(|o| o.from), outage.and_then(|o| o.to), done].iter().flatten());
+    if done.is_none() {
+        moments.extend(failover.ended_at);
+    }
+    let around = (moments.iter().min().copied(), moments.iter().max().copied());
+    let (mut from, mut to) =
+        (around.0.unwrap_or(failover.started_at), around.1.unwrap_or(failover.started_at));
+    // The window of loss belongs in the picture, unless a stray time would make all else too small to see.
+    let window = report.window.as_ref().map(|window| (window.first, window.last)).map(|window| {
+        match (report.over_time.bars.first(), report.over_time.bars.last()) {
+            (Some(first), Some(last)) if report.over_time.before + report.over_time.after > 0 => (
+                first.from.max(window.0),
+                after(last.from, report.over_time.bar_seconds as f64).min(window.1),
+            ),
+            _ => window,
+        }
+    });
+    let room = seconds(from, to).max(60.0) * 3.0;
+    let window = window.filter(|(first, last)| seconds(*first, to) < room && seconds(from, *last) < room);
+    if let Some((first, last)) = window {
+        (from, to) = (from.min(first), to.max(last));
+    }
+    // A little room at both ends, so that nothing begins or ends at the edge.
+    let edge = seconds(from, to).max(1.0) * 0.02;
+    (from, to) = (before(from, edge), after(to, edge));
+    let span = seconds(from, to).max(0.001);
+    let place = |time: Timestamp| seconds(from, time) / span;
+
+    let mut lanes: Vec<Lane> = Vec::new();
+    let mut lane = |name: &str, begin: Timestamp, end: Timestamp, note: String, class| {
+        let left = place(begin).clamp(0.0, 0.995);
+        let width = (place(end) - left).max(0.005);
+        lanes.push(Lane {
+            y: 30 + lanes.len() * 38,
+            name: name.to_owned(),
+            note,
+            left: percent(left),
+            width: percent(width),
+            class,
+        });
+    };
+    if let Some(outage) = outage {
+        let end = outage.to.unwrap_or(to);
+        let note = match outage.to {
+            Some(end) => duration(seconds(outage.from, end)),
+            None => "not seen to end".to_owned(),
+        };
+        lane("Outage, as clients saw it", outage.from, end, note, "out");
+    }
+    if let Some((first, last)) = window {
+        let note = if first == last { clock(first) } else { duration(seconds(first, last)) };
+        lane("Lost writes", first, last, note, "loss");
+    }
+    let end = done.or(failover.ended_at).unwrap_or(failover.started_at);
+    lane("Failover", failover.started_at, end, duration(seconds(failover.started_at, end)), "all");
+    for step in &failover.steps {
+        let end = after(step.started_at, step.seconds.unwrap_or(0.0));
+        let note = step.seconds.map_or_else(|| "not ended".to_owned(), duration);
+        let class = if step.failed { "out" } else { "step" };
+        lane(&format!("· {}", step.name), step.started_at, end, note, class);
+    }
+    let told = lanes.iter().map(|lane| format!("{}: {}", lane.name.trim_start_matches("· "), lane.note));
+    let description = format!(
+        "From {} to {}. {}. The same is in the table below.",
+        time(from),
+        time(to),
+        told.collect::<Vec<_>>().join("; ")
+    );
+    let mut steps: Vec<[String; 4]> = Vec::new();
+    if let Some(cut) = failover.cut_at {
+        steps.push(["Replication cut".into(), time(cut), "–".into(), String::new()]);
+    }
+    if let Some(outage) = outage {
+        let long = outage.to.map_or("not seen to end".into(), |to| duration(seconds(outage.from, to)));
+        steps.push(["Outage, as clients saw it".into(), time(outage.from), long, String::new()]);
+    }
+    if let Some(window) = &report.window {
+        let note = format!("the last at {}", time(window.last));
+        steps.push(["Lost writes, the first".into(), time(window.first), duration(window.seconds), note]);
+    }
+    let whole = duration(seconds(failover.started_at, end));
+    steps.push(["Failover".into(), time(failover.started_at), whole, String::new()]);
+    for step in &failover.steps {
+        let reason = if step.failed { format!("failed: {}", step.reason) } else { step.reason.clone() };
+        let long = step.seconds.map_or("not ended".into(), duration);
+        steps.push([step.name.clone(), time(step.started_at), long, reason]);
+    }
+    Timeline {
+        description,
+        height: 30 + lanes.len() * 38 + 24,
+        lanes,
+        ticks: ticks(from, to),
+        marks: marks(&report.facts, from, to),
+        steps,
+    }
+}
+
+pub(super) fn budgets(report: &Report) -> Vec<Budget> {
+    let Some(budgets) = report.facts.budgets else { return Vec::new() };
+    let failover = report.facts.failover.as_ref();
+    let outage = failover.and_then(|failover| failover.outage);
+    let mut found: Vec<(String, f64, f64, &str)> = Vec::new();
+    if let Some(rto) = failover.and_then(|failover| failover.rto_seconds) {
+        found.push(("Recovery, by the runbook".into(), rto, budgets.rto_seconds, "RTO"));
+    }
+    if let Some((from, to)) = outage.and_then(|outage| Some((outage.from, outage.to?))) {
+        found.push(("Outage, as clients saw it".into(), seconds(from, to), budgets.rto_seconds, "RTO"));
+    }
+    for (database, window) in &report.windows {
+        found.push((
+            format!("Lost writes of {database}, first to last"),
+            window.seconds,
+            budgets.rpo_seconds,
+            "RPO",
+        ));
+    }
+    for (database, known) in &report.facts.databases {
+        if let Some(lag) = known.lag_seconds {
+            found.push((format!("Lag of {database}, measured before"), lag, budgets.rpo_seconds, "RPO"));
+        }
+    }
+    found
+        .into_iter()
+        .map(|(name, value, budget, which)| {
+            let scale = value.max(budget).max(0.001) * 1.02;
+            let over = value > budget;
+            Budget {
+                name,
+                value: duration(value),
+                budget: format!("{which} {}", duration(budget)),
+                width: percent((value / scale).max(0.004)),
+                limit: percent(budget / scale),
+                over,
+                word: if over { "over" } else { "within" },
+            }
+        })
+        .collect()
+}
+
+/// Bars that the chart has room for at least.
+const BARS_AT_LEAST: usize = 24;
+/// The height of the chart's bars, in pixels.
+const HIGH: f64 = 150.0;
+
+pub(super) fn chart(report: &Report) -> Option<Chart> {
+    let (over, window) = (&report.over_time, report.window.as_ref()?);
+    let (first, last) = (over.bars.first()?, over.bars.last()?);
+    let end = last.from.checked_add(SignedDuration::from_secs(over.bar_seconds)).ok()?;
+    let most = over.bars.iter().map(|bar| bar.missing + bar.updates).max()?.max(1);
+    // Few bars stay narrow: there is room for some more on both sides.
+    let spare = (BARS_AT_LEAST.saturating_sub(over.bars.len()) / 2) as i64;
+    let room = SignedDuration::from_secs(over.bar_seconds.checked_mul(spare)?);
+    let (from, to) = (first.from.checked_sub(room).ok()?, end.checked_add(room).ok()?);
+    let n = over.bars.len() as f64 + 2.0 * spare as f64;
+    let pixels = |y: f64| format!("{y:.1}");
+    let bars = over
+        .bars
+        .iter()
+        .enumerate()
+        .map(|(i, bar)| {
+            let high = |rows: u64| {
+                let high = rows as f64 / most as f64 * HIGH;
+                if rows > 0 { high.max(1.5) } else { 0.0 }
+            };
+            let (missing, updates) = (high(bar.missing), high(bar.updates));
+            let base = 20.0 + HIGH;
+            BarView {
+                left: percent((spare as f64 + i as f64 + 0.06) / n),
+                width: percent(0.88 / n),
+                missing: [pixels(base - missing), pixels(missing)],
+                updates: [pixels(base - missing - updates), pixels(updates)],
+                from: row_time(bar.from),
+                counts: [count(bar.missing), count(bar.updates)],
+                is_empty: bar.missing + bar.updates == 0,
+            }
+        })
+        .collect();
+    let sum = |of: fn(&crate::loss::Bar) -> u64| over.bars.iter().map(of).sum::<u64>();
+    let (missing, updates) = (sum(|bar| bar.missing), sum(|bar| bar.updates));
+    let stray = over.before + over.after;
+    let highest = over.bars.iter().max_by_key(|bar| bar.missing + bar.updates)?;
+    Some(Chart {
+        description: format!(
+            "{} between {} and {}; most of them, {}, in the {} from {}. The same is in the table below.",
+            counted(missing + updates, "lost write"),
+            time(first.from),
+            time(end),
+            count(most),
+            duration(over.bar_seconds as f64),
+            clock(highest.from),
+        ),
+        highest: counted(most, "row"),
+        bars,
+        ticks: ticks(from, to),
+        marks: marks(&report.facts, from, to),
+        missing: counted(missing, "missing row"),
+        updates: counted(updates, "lost or conflicting change"),
+        stray: if stray > 0 {
+            format!(
+                "{} outside of the picture: {} earlier, {} later. The first of all is from {}, the last from {}.",
+                counted(stray, "write"),
+                count(over.before),
+                count(over.after),
+                time(window.first),
+                time(window.last)
+            )
+        } else {
+            String::new()
+        },
+        untimed: if window.untimed > 0 { counted(window.untimed, "lost write") } else { String::new() },
+        bar: duration(over.bar_seconds as f64),
+    })
+}
