@@ -826,4 +826,19 @@ mod tests {
         let alone = json!({"items": {"partOf": ""}});
         assert_eq!(transactions(alone), Transactions { whole: 2, ..Transactions::default() });
     }
+
+    #[test]
+    fn lists_end_at_their_bytes_and_the_rest_is_counted() {
+        let limits = Limits { listed_bytes: 1000, ..Limits::default() };
+        let mut builder = Builder::new(Facts::default(), &database(json!({})), limits).unwrap();
+        let mut table = builder.table("d", "orders", Compared::default()).unwrap();
+        for id in 0..100 {
+            table.add(&missing(&json!({"id": id, "customer": 1, "email": 1})));
+        }
+        let report = builder.finish();
+        let kind = &report.kinds[0];
+        assert!((1..100).contains(&kind.listed.len()), "{}", kind.listed.len());
+        assert_eq!(kind.listed.len() as u64 + kind.not_listed, 100);
+        assert!(serde_json::to_vec(&kind.listed).unwrap().len() < 5000);
+    }
 }
