@@ -63,12 +63,14 @@
 //!   1000): the pages that are in use stay. PostgreSQL has no such guard for a walk along an index.
 
 mod catalogue;
+mod catalogue_read;
 mod compare;
 mod difference;
 mod json;
 mod keyed;
 mod multiset;
 mod pass;
+mod row;
 mod scan;
 mod schema;
 mod server;
@@ -76,8 +78,10 @@ mod sql;
 mod throttle;
 
 pub use catalogue::{Catalogue, ColumnShape, ForeignKey, TableShape, ValueKind};
+pub use catalogue_read::read_catalogue;
 pub use compare::{Counts, Cursor, Options, Progress, Sink, TableSummary, compare_table};
 pub use difference::{Difference, DifferenceKind};
+pub use row::RowReader;
 pub use schema::{Listed, Presence, Table, estimated_rows, list_tables};
 pub use server::{Address, AddressError, Engine, Server, Side, Target};
 pub use throttle::Limits;

@@ -448,7 +448,7 @@ async fn describe(server: &mut Server, table: &Table) -> Result<Described, Error
 }
 
 /// The first cells as texts; NULL is empty.
-fn texts<const N: usize>(row: Cells) -> [String; N] {
+pub(crate) fn texts<const N: usize>(row: Cells) -> [String; N] {
     let mut cells = row.into_iter().map(|cell| cell.map(lossy).unwrap_or_default());
     std::array::from_fn(|_| cells.next().unwrap_or_default())
 }
@@ -467,7 +467,7 @@ fn uniques(rows: Vec<Cells>) -> Vec<Unique> {
     found.into_values().filter(|(_, usable)| *usable).map(|(unique, _)| unique).collect()
 }
 
-fn mysql_column(name: String, base: &str, type_text: String, collation: String) -> Column {
+pub(crate) fn mysql_column(name: String, base: &str, type_text: String, collation: String) -> Column {
     let column = format!("t.{}", sql::name(Engine::MySql, &name));
     let as_text = |expression: &str| format!("CAST({expression} AS CHAR)");
     let characters = if collation.starts_with("utf8mb4_") {
@@ -521,7 +521,7 @@ fn mysql_column(name: String, base: &str, type_text: String, collation: String) 
     }
 }
 
-fn postgres_column(name: String, base: &str, type_text: String, collation: String) -> Column {
+pub(crate) fn postgres_column(name: String, base: &str, type_text: String, collation: String) -> Column {
     let column = format!("t.{}", sql::name(Engine::Postgres, &name));
     let text = format!("({column})::text");
     let (kind, canonical, native) = match base {

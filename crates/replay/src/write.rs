@@ -1,0 +1,299 @@
+//! `replay.sql`: the missing rows as inserts, for a person to read, keep and run with the server's own client.
+//!
+//! Each row is two statements. The first inserts it unless its key or another unique value is taken, a parent is
+//! missing, or a parent was left out by the same file (then what has the parent's key is another row). The second notes
+//! the row, with the reason, unless it is there now just as it was. The file ends with what was noted. So nothing is
+//! ever changed that is there; the file may be run again, and says the same again; and what could not be put back is
+//! seen. The notes are in a temporary table of the session, `causeway_not_replayed`.
+//!
+//! Rows are in transactions of [`TRANSACTION`] rows. A statement that fails (a check, a trigger, a row that appeared in
+//! that very moment) ends the client, where it is told to stop on errors: the transaction's rows are not there, those
+//! before are; run it again.
+//!
+//! What is known before is left out, with a comment that says so: rows that are on both sides and differ, rows without
+//! a key, and rows that belong to a row whose key the server numbered and that is on both sides with other values: that
+//! may be another order with the same number. Memory: see [`crate`].
+
+use std::collections::{BTreeMap, HashSet};
+use std::io::Write;
+
+use futures::StreamExt as _;
+use serde_json::Value;
+use table_diff::{Catalogue, Difference, DifferenceKind, Engine};
+
+use crate::literal::{literal, text};
+use crate::order::Order;
+use crate::source::Source;
+use crate::table::{Table, from_nothing};
+use crate::{Error, one_line_json, sequence};
+
+/// Rows of a transaction.
+const TRANSACTION: u64 = 500;
+
+/// What a file has of a table.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WrittenTable {
+    /// Rows with statements.
+    pub rows: u64,
+    /// Rows on both sides, not the same.
+    pub conflicts: u64,
+    /// Missing rows that are left out, each with a comment.
+    pub left_out: u64,
+}
+
+/// Writes the file. Returns what it has of each table with differences.
+///
+/// `catalogue` is that of the database the rows go to.
+///
+/// # Errors
+/// When differences can't be read or the file can't be written; what is written then ends in the middle, without the
+/// `COMMIT` of its last transaction.
+pub async fn write_sql(
+    engine: Engine,
+    catalogue: &Catalogue,
+    source: &impl Source,
+    out: &mut impl Write,
+) -> Result<BTreeMap<String, WrittenTable>, Error> {
+    let order = Order::read(catalogue, source, false).await?;
+    let left = order.doubtful.clone();
+    let mut file = File { engine, out, order: &order, left, open: 0, written: BTreeMap::new() };
+    file.header()?;
+    for step in &order.steps {
+        file.comment(&format!(
+            "table {}{}",
+            json(&step.table),
+            match step.pass {
+                1 => String::new(),
+                pass =>
+                    format!(", once more ({pass}): rows that belong to rows of the same circle of tables"),
+            }
+        ))?;
+        let table = Table::new(engine, catalogue, &step.table);
+        let mut missing = 0;
+        let mut notes = Notes::default();
+        let mut differences = source.open(&step.table);
+        while let Some(difference) = differences.next().await {
+            let difference =
+                difference.map_err(|cause| Error::Source { table: step.table.clone(), cause })?;
+            match difference.kind {
+                DifferenceKind::Missing if difference.source.is_some() => {
+                    missing += 1;
+                    if order.pass(&step.table, missing - 1) == step.pass {
+                        file.row(&step.table, table.as_ref(), &difference, &mut notes)?;
+                    }
+                }
+                DifferenceKind::Changed if step.pass == 1 => {
+                    file.entry(&step.table).conflicts += 1;
+                    let key = one_line_json(&difference.key);
+                    file.comment(&format!(
+                        "left out: {} {key} is on both sides and differs",
+                        json(&step.table)
+                    ))?;
+                }
+                _ => {}
+            }
+        }
+        if let Some(table) = table.filter(|_| file.entry(&step.table).rows > 0) {
+            for column in sequence::numbered(engine, table.shape) {
+                let highest = sequence::highest_of(&table.quoted, column);
+                let advance = sequence::advance(&table.quoted, column, &highest);
+                file.statement(&format!("INSERT INTO causeway_sequences {advance}"))?;
+            }
+        }
+    }
+    file.footer()?;
+    Ok(file.written)
+}
+
+/// What a table's comments say once.
+#[derive(Default)]
+struct Notes(HashSet<&'static str>);
+
+struct File<'a, W> {
+    engine: Engine,
+    out: &'a mut W,
+    order: &'a Order,
+    /// Rows that what belongs to them can't be put back without.
+    left: HashSet<u64>,
+    /// Rows in the present transaction.
+    open: u64,
+    written: BTreeMap<String, WrittenTable>,
+}
+
+/// A name, so that it is one line and its ends are seen.
+fn json(name: &str) -> String {
+    Value::from(name).to_string()
+}
+
+impl<W: Write> File<'_, W> {
+    fn entry(&mut self, table: &str) -> &mut WrittenTable {
+        self.written.entry(table.to_owned()).or_default()
+    }
+
+    fn statement(&mut self, statement: &str) -> Result<(), Error> {
+        writeln!(self.out, "{statement};").map_err(Error::Write)
+    }
+
+    fn comment(&mut self, comment: &str) -> Result<(), Error> {
+        writeln!(self.out, "-- {comment}").map_err(Error::Write)
+    }
+
+    fn header(&mut self) -> Result<(), Error> {
+        let (client, settings): (_, &[&str]) = match self.engine {
+            Engine::MySql => ("mariadb or mysql, with --database and not with --force", &MYSQL_HEADER),
+            Engine::Postgres => ("psql -q -v ON_ERROR_STOP=1 -f replay.sql", &POSTGRES_HEADER),
+        };
+        for line in [
+            "Written by Causeway: puts back rows that a failover lost. Nothing that is there is changed or deleted.",
+            &format!("Run it with {client}. It may be run again: what is there is left alone."),
+            "Rows that could not be put back, and why, are the result of the last statement.",
+        ] {
+            self.comment(line)?;
+        }
+        settings.iter().try_for_each(|setting| self.statement(setting))
+    }
+
+    fn footer(&mut self) -> Result<(), Error> {
+        self.commit()?;
+        self.statement(
+            "SELECT DISTINCT table_name, row_key, reason FROM causeway_not_replayed ORDER BY table_name, row_key",
+        )?;
+        self.out.flush().map_err(Error::Write)
+    }
+
+    fn commit(&mut self) -> Result<(), Error> {
+        if self.open > 0 {
+            self.open = 0;
+            self.statement("COMMIT")?;
+        }
+        Ok(())
+    }
+
+    /// A missing row.
+    fn row(
+        &mut self,
+        name: &str,
+        table: Option<&Table<'_>>,
+        difference: &Difference,
+        notes: &mut Notes,
+    ) -> Result<(), Error> {
+        let Some(values) = &difference.source else { return Ok(()) };
+        let shown = if difference.key.is_empty() { values } else { &difference.key };
+        let title = format!("{} {}", json(name), one_line_json(shown));
+        let left_out = |file: &mut Self, why: &str| {
+            file.entry(name).left_out += 1;
+            file.comment(&format!("left out: {title}: {why}"))
+        };
+        let Some(table) = table else {
+            return left_out(self, "the catalogue of the new primary does not have the table");
+        };
+        let own = self.order.references_to(name, values);
+        let parents = table.parents(values).into_iter();
+        let parents = parents.filter(|parent| self.order.referenced.contains_key(&parent.key.parent));
+        let parents = parents.filter_map(|parent| parent.reference).collect::<Vec<_>>();
+        if parents.iter().any(|parent| self.left.contains(parent)) {
+            self.left.extend(&own);
+            return left_out(
+                self,
+                "what it belongs to is left out: the row with that key may be another one",
+            );
+        }
+        let Some((insert, there)) = self.insert(table, difference, &parents) else {
+            self.left.extend(&own);
+            return left_out(self, "without a key it can't be told whether the row is there");
+        };
+        let unknown = table.unknown(values);
+        if !unknown.is_empty() && notes.0.insert("unknown") {
+            self.comment(&format!("columns that the new primary does not have, not put back: {unknown:?}"))?;
+        }
+        if self.open >= TRANSACTION {
+            self.commit()?;
+        }
+        if self.open == 0 {
+            self.statement(match self.engine {
+                Engine::MySql => "START TRANSACTION",
+                Engine::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED; SET CONSTRAINTS ALL IMMEDIATE",
+            })?;
+        }
+        self.open += 1;
+        self.entry(name).rows += 1;
+        self.comment(&title)?;
+        self.statement(&insert)?;
+        let reason = self.reason(table, difference);
+        let own = own.iter().map(|reference| format!("'{reference:016x}'"));
+        let own =
+            if self.order.referenced.contains_key(name) { own.collect() } else { vec!["NULL".to_owned()] };
+        for reference in own {
+            let (engine, table_name) = (self.engine, text(self.engine, name));
+            self.statement(&format!(
+                "INSERT INTO causeway_not_replayed SELECT {reference}, {table_name}, {}, {reason}{} WHERE NOT {there}",
+                text(engine, &one_line_json(shown)),
+                from_nothing(engine),
+            ))?;
+        }
+        Ok(())
+    }
+
+    /// The insert, and the condition that the row is there as it was.
+    fn insert(
+        &self,
+        table: &Table<'_>,
+        difference: &Difference,
+        parents: &[u64],
+    ) -> Option<(String, String)> {
+        let parents = parents.iter().map(|parent| format!("'{parent:016x}'")).collect::<Vec<_>>();
+        let further = if parents.is_empty() {
+            String::new()
+        } else {
+            format!(
+                " AND NOT EXISTS (SELECT 1 FROM causeway_not_replayed WHERE reference IN ({}))",
+                parents.join(", ")
+            )
+        };
+        Some((table.insert(difference, &further)?, table.exists(&table.is_there(difference)?)))
+    }
+
+    /// Why a row is not there, as an expression.
+    fn reason(&self, table: &Table<'_>, difference: &Difference) -> String {
+        let mut cases = String::new();
+        let mut case = |condition: String, why: &str| {
+            cases.push_str(&format!("WHEN {condition} THEN {} ", text(self.engine, why)));
+        };
+        if let Some(key) = table.key(difference) {
+            case(table.exists(&key), "another row has its key");
+        }
+        for unique in table.uniques(difference) {
+            case(table.exists(&unique.taken), &format!("another row has its {}", unique.columns.join(", ")));
+        }
+        for parent in difference.source.iter().flat_map(|values| table.parents(values)) {
+            let values = one_line_json(&parent.values);
+            case(
+                format!("NOT EXISTS ({})", parent.query),
+                &format!("what it belongs to is missing: {} {values}", parent.key.parent),
+            );
+        }
+        let otherwise = "what it belongs to was not put back, or a trigger of the server kept it out";
+        format!(
+            "CASE {cases}ELSE {} END",
+            literal(self.engine, table_diff::ValueKind::Text, &otherwise.into())
+        )
+    }
+}
+
+const MYSQL_HEADER: [&str; 5] = [
+    "SET NAMES utf8mb4",
+    crate::session::MYSQL_SETTINGS,
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    "DROP TEMPORARY TABLE IF EXISTS causeway_not_replayed",
+    "CREATE TEMPORARY TABLE causeway_not_replayed (reference CHAR(16) CHARACTER SET ascii, table_name VARCHAR(200), row_key LONGTEXT, reason LONGTEXT, KEY (reference)) CHARACTER SET utf8mb4",
+];
+
+const POSTGRES_HEADER: [&str; 6] = [
+    crate::session::POSTGRES_SETTINGS,
+    "SET client_min_messages = warning",
+    "DROP TABLE IF EXISTS pg_temp.causeway_not_replayed, pg_temp.causeway_sequences",
+    "CREATE TEMPORARY TABLE causeway_not_replayed (reference text, table_name text, row_key text, reason text)",
+    "CREATE INDEX ON causeway_not_replayed (reference)",
+    "CREATE TEMPORARY TABLE causeway_sequences (advanced bigint)",
+];
