@@ -41,6 +41,12 @@ pub(crate) fn text(engine: Engine, text: &str) -> String {
     }
 }
 
+/// A text of ours, or a name: readable where it can be.
+pub(crate) fn words(engine: Engine, words: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b" _-,:;.{}[]()\"".contains(&byte);
+    if words.bytes().all(plain) { format!("'{words}'") } else { text(engine, words) }
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing to a String can't fail.
@@ -107,16 +113,19 @@ pub(crate) fn is_exactly(engine: Engine, column: &ColumnShape, value: &Value) ->
         Plain::Bytes(_) => (None, None),
         Plain::Text(text) => (Some(text.as_ref()), text.parse::<f64>().ok()),
     };
-    // By value, for the servers write a number in other ways than JSON; but 0 and −0 have the same.
+    // By value, for the servers write a number in other ways than JSON; but 0 and −0 have the same. MySQL's `FLOAT` by
+    // the text of its double, from which the value was taken, and which may be cut off.
     if column.kind == ValueKind::Float
         && let Some(number) = number
     {
-        let own = if engine == Engine::MySql { format!("({own} * 1e0)") } else { own };
         let sign = if number.is_sign_negative() { "-0" } else { "0" };
         return match engine {
-            Engine::MySql if number == 0.0 => format!("CAST({own} AS CHAR) <=> '{sign}'"),
+            Engine::MySql if column.type_text.starts_with("float") => {
+                format!("CAST({own} * 1e0 AS CHAR) <=> CAST({number:e} * 1e0 AS CHAR)")
+            }
+            Engine::MySql if number == 0.0 => format!("CAST({own} * 1e0 AS CHAR) <=> '{sign}'"),
             Engine::MySql => format!("{own} <=> {number:e}"),
-            Engine::Postgres if number == 0.0 => format!("{own}::text = '{sign}'"),
+            Engine::Postgres if number == 0.0 => format!("({own})::text = '{sign}'"),
             Engine::Postgres => format!("{own} = {}", self::text(engine, text.unwrap_or_default())),
         };
     }

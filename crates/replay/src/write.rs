@@ -21,7 +21,7 @@ use futures::StreamExt as _;
 use serde_json::Value;
 use table_diff::{Catalogue, Difference, DifferenceKind, Engine};
 
-use crate::literal::{literal, text};
+use crate::literal::words;
 use crate::order::Order;
 use crate::source::Source;
 use crate::table::{Table, from_nothing};
@@ -225,10 +225,10 @@ impl<W: Write> File<'_, W> {
         let own =
             if self.order.referenced.contains_key(name) { own.collect() } else { vec!["NULL".to_owned()] };
         for reference in own {
-            let (engine, table_name) = (self.engine, text(self.engine, name));
+            let (engine, table_name) = (self.engine, words(self.engine, name));
             self.statement(&format!(
                 "INSERT INTO causeway_not_replayed SELECT {reference}, {table_name}, {}, {reason}{} WHERE NOT {there}",
-                text(engine, &one_line_json(shown)),
+                words(engine, &one_line_json(shown)),
                 from_nothing(engine),
             ))?;
         }
@@ -258,7 +258,7 @@ impl<W: Write> File<'_, W> {
     fn reason(&self, table: &Table<'_>, difference: &Difference) -> String {
         let mut cases = String::new();
         let mut case = |condition: String, why: &str| {
-            cases.push_str(&format!("WHEN {condition} THEN {} ", text(self.engine, why)));
+            cases.push_str(&format!("WHEN {condition} THEN {} ", words(self.engine, why)));
         };
         if let Some(key) = table.key(difference) {
             case(table.exists(&key), "another row has its key");
@@ -274,10 +274,7 @@ impl<W: Write> File<'_, W> {
             );
         }
         let otherwise = "what it belongs to was not put back, or a trigger of the server kept it out";
-        format!(
-            "CASE {cases}ELSE {} END",
-            literal(self.engine, table_diff::ValueKind::Text, &otherwise.into())
-        )
+        format!("CASE {cases}ELSE {} END", words(self.engine, otherwise))
     }
 }
 

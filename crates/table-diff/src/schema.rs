@@ -491,6 +491,9 @@ pub(crate) fn mysql_column(name: String, base: &str, type_text: String, collatio
         }
         "decimal" => (Kind::Decimal, as_text(&format!("({column} + 0)")), plain(), Native::Number),
         // Times one, not plus zero: that would turn −0 into 0. FLOAT is widened, for its own text has six digits.
+        // A plain DOUBLE as it is: MySQL cuts the text of an expression off after 22 characters, and -2.2250738585072014e-300
+        // has one more. A FLOAT that is cut off there still has more digits than it needs.
+        "double" if type_text == "double" => (Kind::Float, as_text(&column), plain(), Native::None),
         "float" | "double" => (Kind::Float, as_text(&format!("({column} * 1e0)")), plain(), Native::None),
         "date" | "time" | "datetime" | "timestamp" => (Kind::Moment, as_text(&column), plain(), Native::Text),
         "char" | "varchar" => (Kind::Text, characters, plain(), Native::Text),

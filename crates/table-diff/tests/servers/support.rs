@@ -108,7 +108,7 @@ impl TestServer {
         panic!("the server does not answer");
     }
 
-    fn client(&self, database: &str) -> Command {
+    pub fn client(&self, database: &str) -> Command {
         let mut command = Command::new("mariadb");
         command
             .args([
