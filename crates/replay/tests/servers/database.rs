@@ -182,3 +182,41 @@ pub fn short(fate: &RowFate) -> String {
     };
     format!("{} {key} {told}", fate.table)
 }
+
+/// Somebody else's connection.
+pub enum Other {
+    MySql(sqlx::MySqlConnection),
+    Postgres(sqlx::PgConnection),
+}
+
+impl Database {
+    pub async fn connection(&self, database: &str) -> Other {
+        use sqlx::ConnectOptions as _;
+        let target = self.target(database);
+        match self.engine() {
+            Engine::MySql => {
+                let mode = if target.tls { "REQUIRED" } else { "DISABLED" };
+                let Target { user, password, host, port, .. } = target;
+                let url = format!("mysql://{user}:{password}@{host}:{port}/{database}?ssl-mode={mode}");
+                let options: sqlx::mysql::MySqlConnectOptions = url.parse().unwrap();
+                Other::MySql(options.connect().await.unwrap())
+            }
+            Engine::Postgres => {
+                let Target { user, host, port, .. } = target;
+                let url = format!("postgres://{user}@{host}:{port}/{database}?sslmode=disable");
+                let options: sqlx::postgres::PgConnectOptions = url.parse().unwrap();
+                Other::Postgres(options.connect().await.unwrap())
+            }
+        }
+    }
+}
+
+impl Other {
+    pub async fn run(&mut self, sql: &'static str) {
+        let sql = sqlx::raw_sql(sql);
+        match self {
+            Self::MySql(connection) => drop(sql.execute(connection).await.unwrap()),
+            Self::Postgres(connection) => drop(sql.execute(connection).await.unwrap()),
+        }
+    }
+}
