@@ -416,7 +416,14 @@ impl Run<'_> {
             let rolled_back = !broken && self.session.execute("ROLLBACK".into()).await.is_ok();
             if !again {
                 let address = self.session.address();
-                return Err(Error::Query { what, address, cause: failure.cause() });
+                return Err(match failure {
+                    Failure::Refused(Refusal::MayNotWrite, cause) => {
+                        Error::MayNotWrite { what, address, cause }
+                    }
+                    Failure::Refused(_, cause) | Failure::Broken(cause) => {
+                        Error::Query { what, address, cause }
+                    }
+                });
             }
             tokio::time::sleep(PAUSE * 2_u32.pow(attempt - 1)).await;
             if !rolled_back {

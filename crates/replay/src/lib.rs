@@ -83,6 +83,19 @@ pub enum Error {
         #[source]
         cause: sqlx::Error,
     },
+    /// The server takes no writes of this user, or none at all.
+    #[error(
+        "{what} at {address} was refused: {cause}; the user needs SELECT and INSERT on the tables (on PostgreSQL also USAGE of their sequences), and the server has to be the writer"
+    )]
+    MayNotWrite {
+        /// What was done, with the table's name and the first row's key.
+        what: String,
+        /// Host, port and database.
+        address: String,
+        /// The driver's own words.
+        #[source]
+        cause: sqlx::Error,
+    },
     /// The cursor is of other differences, or another catalogue.
     #[error(
         "the place where the replay stands does not fit the differences: {0}; start it anew, what is there is seen"

@@ -67,8 +67,8 @@ pub(crate) enum Failure {
 pub(crate) enum Refusal {
     /// The transaction is to be tried again: a deadlock, a lock that was waited for too long.
     Again,
-    /// The account or the server may not write: no row's fault.
-    ReadOnly,
+    /// The user may not, or the server does not, write: no row's fault.
+    MayNotWrite,
     /// About this row.
     Row,
 }
@@ -85,19 +85,13 @@ impl Failure {
             // Shut down, killed: the server closes the connection.
             (Engine::MySql, Some(1053 | 1317 | 1927 | 3169), _) => return Self::Broken(error),
             // Denied for a user, a table or a column; a server that is read-only, as a promoted one is at first.
-            (Engine::MySql, Some(1044 | 1045 | 1142 | 1143 | 1290 | 1792 | 1836), _) => Refusal::ReadOnly,
+            (Engine::MySql, Some(1044 | 1045 | 1142 | 1143 | 1290 | 1792 | 1836), _) => Refusal::MayNotWrite,
             (Engine::Postgres, _, "40001" | "40P01" | "55P03") => Refusal::Again,
             (Engine::Postgres, _, "57P01" | "57P02" | "57P03") => return Self::Broken(error),
-            (Engine::Postgres, _, "42501" | "25006") => Refusal::ReadOnly,
+            (Engine::Postgres, _, "42501" | "25006") => Refusal::MayNotWrite,
             _ => Refusal::Row,
         };
         Self::Refused(refusal, error)
-    }
-
-    pub(crate) fn cause(self) -> sqlx::Error {
-        match self {
-            Self::Refused(_, cause) | Self::Broken(cause) => cause,
-        }
     }
 }
 

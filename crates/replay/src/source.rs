@@ -57,3 +57,34 @@ impl Source for Files {
         .boxed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::executor::block_on;
+
+    use super::*;
+
+    #[test]
+    fn files_follow_each_other_and_a_bad_line_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let line = |id: u8| {
+            format!(r#"{{"kind":"missing","key":{{"id":{id}}},"source":{{"id":{id}}},"target":null}}"#)
+        };
+        let paths = [folder.path().join("1"), folder.path().join("2"), folder.path().join("3")];
+        std::fs::write(&paths[0], format!("{}\n{}\n", line(1), line(2))).unwrap();
+        std::fs::write(&paths[1], format!("{}\n{{", line(3))).unwrap();
+        let read = |paths: &[PathBuf]| {
+            let files = Files(BTreeMap::from([("t".to_owned(), paths.to_vec())]));
+            assert_eq!(files.tables(), ["t"]);
+            block_on(files.open("t").collect::<Vec<_>>())
+        };
+        let rows = read(&paths);
+        let ids = rows.iter().map_while(|row| row.as_ref().ok()).map(|row| row.key["id"].as_u64());
+        assert_eq!(ids.collect::<Vec<_>>(), [Some(1), Some(2), Some(3)]);
+        let errors =
+            rows.iter().filter_map(|row| row.as_ref().err().map(ToString::to_string)).collect::<Vec<_>>();
+        assert!(errors[0].contains("2, line 2: EOF"), "{errors:?}");
+        assert!(errors[1].contains("3, line 1: No such file"), "{errors:?}");
+        assert_eq!(rows.len(), 5);
+    }
+}

@@ -105,7 +105,7 @@ fn assemble(
         Engine::MySql => Table { schema: None, name },
         Engine::Postgres => Table { schema: Some(schema), name },
     };
-    // Only MySQL's own schema is the one that a table's name goes without.
+    // Displayed, a dot may be the one behind the schema.
     let dotted = |table: &Table| {
         let schema = table.schema.as_deref().unwrap_or_default();
         engine == Engine::Postgres && (table.name.contains('.') || schema.contains('.'))
@@ -210,5 +210,36 @@ fn value_kind(engine: Engine, base: &str) -> ValueKind {
             | "multipolygon" | "geometrycollection" | "geomcollection",
         ) => ValueKind::Spatial,
         _ => ValueKind::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_may_be_another_tables_is_left_out() {
+        let rows = |rows: &[&str]| -> Vec<Cells> {
+            rows.iter()
+                .map(|row| row.split(' ').map(|cell| Some(cell.as_bytes().to_vec())).collect())
+                .collect()
+        };
+        let columns = [
+            "public a.b id int4 integer 0 0 1",
+            "a b id int4 integer 0 0 1",
+            "public c id int8 bigint 1 0 0",
+        ];
+        let uniques = ["public a.b 1 1 id 1", "a b 2 1 id 1", "public c 3 0 id 1"];
+        let keys = ["public c to_dotted id public a.b id", "public c to_b id a b id"];
+        let read = |engine| assemble(engine, rows(&columns), rows(&uniques), rows(&keys), Vec::new());
+        let catalogue = read(Engine::Postgres);
+        assert_eq!(catalogue.tables.keys().collect::<Vec<_>>(), ["a.b", "c"]);
+        assert_eq!(catalogue.tables["a.b"].primary_key, ["id"]);
+        let c = &catalogue.tables["c"];
+        assert_eq!((c.primary_key.len(), c.uniques.len(), c.foreign_keys.len()), (0, 1, 1));
+        assert_eq!((c.foreign_keys[0].parent.as_str(), c.columns[0].kind), ("a.b", ValueKind::Integer));
+        assert!(c.columns[0].nullable && !c.columns[0].auto_increment);
+        // On MySQL a dot is a letter like another.
+        assert!(read(Engine::MySql).tables.contains_key("a.b"));
     }
 }

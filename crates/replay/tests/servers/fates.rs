@@ -305,7 +305,9 @@ async fn a_live_target_is_waited_for() {
         let mut session = replay::Session::connect(target, std::time::Duration::from_secs(10)).await.unwrap();
         let tags = only("tag_uses");
         let refused = apply(&mut session, &catalogue, &tags, &options, None, &mut kept, || false).await;
-        let refused = refused.unwrap_err().to_string();
+        let refused = refused.unwrap_err();
+        assert!(matches!(refused, replay::Error::MayNotWrite { .. }), "{refused:?}");
+        let refused = refused.to_string();
         assert!(
             refused.starts_with("putting back rows of table tag_uses from {\"id\":1} on at 127.0.0.1:"),
             "{refused}"

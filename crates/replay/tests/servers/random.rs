@@ -177,20 +177,20 @@ fn inserts(case: &Case, engine: Engine, rows: &Rows) -> String {
 
 #[test]
 fn after_a_replay_nothing_is_left_without_a_reason_on_mariadb() {
-    run(&Database::mariadb(), 40);
+    run(&Database::mariadb(), 25);
 }
 
 #[test]
 fn after_a_replay_nothing_is_left_without_a_reason_on_mysql() {
     if let Some(database) = Database::mysql() {
-        run(&database, 10);
+        run(&database, 6);
     }
 }
 
 #[test]
 fn after_a_replay_nothing_is_left_without_a_reason_on_postgres() {
     if let Some(database) = Database::postgres() {
-        run(&database, 30);
+        run(&database, 20);
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test's helper may panic")]
 
 mod cases;
+mod catalogue;
 mod failures;
 mod kindness;
 mod postgres;
