@@ -19,6 +19,8 @@
 //! A unique value that another row has, and a parent that is missing, keep a row out in the same way. That is asked by
 //! the statement that inserts, so that a live target is seen as it is in that moment.
 //!
+//! The target's triggers fire, as they do for any insert.
+//!
 //! # Circles
 //! A table that refers to itself, and tables that refer to each other, are gone over more than once, see `order`. Rows
 //! that need each other can't be put back by inserts alone: their fate is a missing parent.
@@ -111,4 +113,33 @@ fn one_line_json(values: &Map<String, Value>) -> String {
     // JSON escapes every line end but these two, which are none to a database's client, but to a reader's editor.
     let text = serde_json::to_string(values).unwrap_or_default();
     text.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use table_diff::{Catalogue, Difference, Engine};
+
+    use super::*;
+
+    struct Nothing;
+
+    impl Sink for Nothing {
+        async fn reached(&mut self, _: Vec<RowFate>, _: &Cursor) -> Result<(), BoxError> {
+            Ok(())
+        }
+    }
+
+    /// Never called: that it compiles shows that a step function can spawn both.
+    #[allow(dead_code, reason = "it only has to compile")]
+    fn both_can_be_spawned(
+        (session, options, sink): (&mut Session, &Options, &mut Nothing),
+        catalogue: &Catalogue,
+        source: &BTreeMap<String, Vec<Difference>>,
+        out: &mut Vec<u8>,
+    ) -> impl Send {
+        let applied = apply(session, catalogue, source, options, None, sink, || false);
+        (write_sql(Engine::MySql, catalogue, source, out), applied)
+    }
 }

@@ -69,6 +69,8 @@ pub(crate) enum Refusal {
     Again,
     /// The user may not, or the server does not, write: no row's fault.
     MayNotWrite,
+    /// The server's own trouble, or its settings: no row's fault either.
+    Server,
     /// About this row.
     Row,
 }
@@ -89,6 +91,13 @@ impl Failure {
             (Engine::Postgres, _, "40001" | "40P01" | "55P03") => Refusal::Again,
             (Engine::Postgres, _, "57P01" | "57P02" | "57P03") => return Self::Broken(error),
             (Engine::Postgres, _, "42501" | "25006") => Refusal::MayNotWrite,
+            // A disk that is full, a limit on time; a binary log of statements, which READ COMMITTED can't write to.
+            (Engine::MySql, Some(1021 | 1114 | 1665 | 1969 | 3024), _) => Refusal::Server,
+            (Engine::Postgres, _, code)
+                if ["53", "57", "58", "XX"].iter().any(|class| code.starts_with(class)) =>
+            {
+                Refusal::Server
+            }
             _ => Refusal::Row,
         };
         Self::Refused(refusal, error)
