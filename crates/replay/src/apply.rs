@@ -5,7 +5,8 @@
 //!
 //! **Promises.** Run again, from any cursor or from none, nothing is there twice: a row that was put back before is found
 //! and told as [`Fate::AlreadyThere`]. That is so too for rows whose transaction was committed when the connection broke
-//! or the sink failed. A dry run reads only, and gives the same fates, but for what only the server's refusal tells.
+//! or the sink failed. A dry run reads only, and gives the same fates, but for what only the server's refusal tells, and
+//! for rows that need each other, which it takes for possible.
 //!
 //! **What a failure leaves behind.** Whole transactions, parents before children. Going on from the last cursor that the
 //! sink got puts back the rest.
