@@ -23,7 +23,7 @@ pub async fn read_catalogue(server: &mut Server) -> Result<Catalogue, Error> {
     let columns = server.all(statements.columns.into(), "reading the columns of all tables").await?;
     let uniques = server.all(statements.uniques.into(), "reading the indexes of all tables").await?;
     let keys = server.all(statements.foreign_keys.into(), "reading the foreign keys of all tables").await?;
-    let json = if engine == Engine::MySql && server.dialect().await?.joins_bytes {
+    let json = if engine == Engine::MySql && server.dialect().mariadb {
         server.all(JSON_CHECKS.into(), "reading the checks of all tables").await?
     } else {
         Vec::new()
