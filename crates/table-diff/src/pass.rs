@@ -110,7 +110,7 @@ pub(crate) async fn by_scan<S: Sink, F: Fn() -> bool + Send + Sync>(
     let mut reach = Reach { spread, chunks: most, time: options.pass };
     let mut attempt = 1;
     let what = sides.what(place.key.as_ref());
-    let mut run = Run { sides, taker, place, what };
+    let mut run = Run { sides, taker, place, what, slower: None };
     loop {
         let before = run.place.clone();
         // A walk that was cut off goes on as it was, so that its pieces come to lie in the same places.
@@ -125,7 +125,11 @@ pub(crate) async fn by_scan<S: Sink, F: Fn() -> bool + Send + Sync>(
             Ok(Ok(Next::Finished)) => return Ok(run.taker.finished(run.sides.paired)),
             Ok(Ok(Next::On)) => {
                 attempt = 1;
-                reach.chunks = most;
+                // Not much further than the slower side comes in its time: what the other reads beyond is read again.
+                reach.chunks = match run.slower {
+                    Some(chunks) => (chunks + chunks / 4).clamp(1, most),
+                    None => reach.chunks.saturating_mul(2).min(most),
+                };
             }
             // The sides have nothing in common as far as they were scanned.
             Ok(Err(NoFurther::Chunks)) => reach.chunks = reach.chunks.saturating_mul(2),
@@ -162,6 +166,8 @@ struct Run<'a, 'b, S, F> {
     /// What was handed over reaches to here.
     place: Place,
     what: String,
+    /// How many chunks the slower side came to in the last pass, when that ended in time.
+    slower: Option<u64>,
 }
 
 impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
@@ -174,9 +180,10 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
             scan(target, &paired.target, low.as_ref(), reach, &self.what),
         )
         .await?;
+        let in_time = left.in_time || right.in_time;
+        self.slower = in_time.then(|| left.chunks().min(right.chunks()));
         let parts = cut(&left, &right);
         if parts.is_empty() {
-            let in_time = left.in_time || right.in_time;
             return Ok(Err(if in_time { NoFurther::Time } else { NoFurther::Chunks }));
         }
         drop((left, right));

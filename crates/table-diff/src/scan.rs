@@ -54,6 +54,11 @@ impl Scanned {
         self.states.push(state);
     }
 
+    /// How many chunks it came to.
+    pub(crate) fn chunks(&self) -> u64 {
+        self.states.len() as u64
+    }
+
     /// A key as it is packed.
     fn packed(&self, chunk: usize) -> &[u8] {
         let start = if chunk == 0 { 0 } else { self.ends[chunk - 1] };
@@ -213,7 +218,7 @@ pub(crate) async fn scan(
     {
         scanned.ends.pop();
         scanned.tail = tail;
-        scanned.complete = (scanned.states.len() as u64) < reach.chunks;
+        scanned.complete = scanned.chunks() < reach.chunks;
     }
     scanned.in_time = came == Came::InTime;
     Ok(scanned)
