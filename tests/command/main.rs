@@ -7,6 +7,10 @@
 
 mod diff;
 mod postgres;
+// The server of table-diff's own tests.
+#[path = "../../crates/table-diff/tests/servers/postgres_server.rs"]
+#[allow(dead_code, reason = "not all of it is used here")]
+mod postgres_server;
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};

@@ -3,9 +3,11 @@
 
 mod database;
 mod fates;
-mod postgres;
 mod random;
 // The servers of table-diff's own tests.
+#[path = "../../../table-diff/tests/servers/postgres_server.rs"]
+#[allow(dead_code, reason = "not all of it is used here")]
+mod postgres;
 #[path = "../../../table-diff/tests/servers/support.rs"]
 #[allow(dead_code, reason = "not all of it is used here")]
 mod support;

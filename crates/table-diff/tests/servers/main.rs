@@ -6,5 +6,6 @@ mod catalogue;
 mod failures;
 mod kindness;
 mod postgres;
+mod postgres_server;
 mod random;
 mod support;

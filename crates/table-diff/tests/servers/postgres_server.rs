@@ -1,5 +1,6 @@
-//! A PostgreSQL server of its own for a test, as that of table-diff's tests, whose file has its tests in it. Its server
-//! does not run as root: the tests run it as the package's user then.
+//! A PostgreSQL server of its own for a test, where Debian's package is installed; gone when the value is dropped. Its
+//! server does not run as root: the tests run it as the package's user then. Without it that is said, and the part of the
+//! test is skipped.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,7 +12,7 @@ use table_diff::{Engine, Target};
 pub struct Postgres {
     folder: tempfile::TempDir,
     programs: PathBuf,
-    port: u16,
+    pub port: u16,
 }
 
 impl Postgres {
@@ -61,7 +62,7 @@ impl Postgres {
         command.status().is_ok_and(|status| status.success())
     }
 
-    /// The client, as `replay.sql` says it is to be run.
+    /// The client.
     pub fn client(&self, database: &str) -> Command {
         let mut command = Command::new(self.programs.join("psql"));
         command.args([
@@ -80,6 +81,11 @@ impl Postgres {
         ]);
         command.args(["-p", &self.port.to_string()]);
         command
+    }
+
+    pub fn sql(&self, database: &str, sql: &str) {
+        let ran = self.client(database).args(["-c", sql]).output().unwrap();
+        assert!(ran.status.success(), "{sql}: {}", String::from_utf8_lossy(&ran.stderr));
     }
 
     pub fn target(&self, database: &str) -> Target {
