@@ -20,7 +20,7 @@ use crate::Error;
 use crate::csv::{self, CsvWriter};
 use crate::facts::{Facts, Hints, Limits};
 use crate::fate::{Conflict, Doubt, Fate, decide};
-use crate::forest::{Birth, Candidate, Forest, Place, Put, State};
+use crate::forest::{Birth, Candidate, Forest, Place, Put};
 use crate::loss::Losses;
 use crate::relations::{self, Table, Tables};
 use crate::report::{
@@ -163,10 +163,10 @@ impl Builder {
             (DifferenceKind::Missing, Some(row)) => self.absent(place, bounds, difference, row, old, fate),
             (DifferenceKind::Changed, Some(row)) => {
                 let state = match fate {
-                    Fate::LostUpdate => State::LostUpdate,
-                    Fate::Conflict(_) => State::Conflict,
-                    Fate::ChangedThere => State::ChangedThere,
-                    _ => State::Undecided,
+                    Fate::LostUpdate => ParentState::LostUpdate,
+                    Fate::Conflict(_) => ParentState::Conflict,
+                    Fate::ChangedThere => ParentState::ChangedThere,
+                    _ => ParentState::Undecided,
                 };
                 self.node(place, state, None, Birth::Unknown, row);
                 fate
@@ -206,12 +206,12 @@ impl Builder {
     fn node(
         &mut self,
         place: usize,
-        state: State,
+        state: ParentState,
         time: Option<Timestamp>,
         birth: Birth,
         row: &Map<String, Value>,
     ) -> Option<Place> {
-        let member = matches!(state, State::Missing | State::LostOrDeleted);
+        let member = state.is_member();
         let referred = &self.tables.all[place].referred;
         if !member && referred.is_empty() {
             return None;
@@ -231,11 +231,11 @@ impl Builder {
         fate: Fate,
     ) -> Fate {
         let state = match fate {
-            Fate::Missing { .. } => State::Missing,
-            Fate::Undecided(Doubt::LostOrDeleted) => State::LostOrDeleted,
+            Fate::Missing { .. } => ParentState::Missing,
+            Fate::Undecided(Doubt::LostOrDeleted) => ParentState::LostOrDeleted,
             // Without a key it may be there in another form.
             Fate::Undecided(_) => return fate,
-            _ => State::OtherAbsent,
+            _ => ParentState::DeletedInNew,
         };
         let birth = match fate {
             Fate::Missing { proved: true } if bounds.of_old(times.created) == Old::NeverCame => {
@@ -245,7 +245,7 @@ impl Builder {
             _ => Birth::Unknown,
         };
         let Some(node) = self.node(place, state, times.last(), birth, row) else { return fate };
-        if state == State::OtherAbsent {
+        if state == ParentState::DeletedInNew {
             return fate;
         }
         let candidates: Vec<Candidate> = self.tables.all[place]
@@ -272,12 +272,12 @@ impl Builder {
             && times.last().is_none()
         {
             // It was written with its parent, or later.
-            if self.forest.state(parent) == State::LostOrDeleted {
+            if self.forest.state(parent) == ParentState::LostOrDeleted {
                 fate = Fate::Undecided(Doubt::LostOrDeleted);
-                self.forest.inherit(node, State::LostOrDeleted, Birth::Unknown);
+                self.forest.inherit(node, ParentState::LostOrDeleted, Birth::Unknown);
             } else if self.forest.birth(parent) == Birth::Created {
                 fate = Fate::Missing { proved: true };
-                self.forest.inherit(node, State::Missing, Birth::Created);
+                self.forest.inherit(node, ParentState::Missing, Birth::Created);
             }
         }
         self.hold(place, node, put, difference, times, &candidates);
@@ -331,7 +331,7 @@ impl Builder {
                 None
             }
             Put::Below(parent, relation) => {
-                let is_there = !matches!(self.forest.state(parent), State::Missing | State::LostOrDeleted);
+                let is_there = !self.forest.state(parent).is_member();
                 let held = self.held.contains_key(&parent);
                 if !held && !is_there {
                     return;
@@ -455,7 +455,7 @@ impl Builder {
             held.chosen = Some(relation);
             let (child, values) =
                 (held.table, held.row.as_ref().map(|row| row.values.clone()).unwrap_or_default());
-            if !matches!(self.forest.state(parent), State::Missing | State::LostOrDeleted) {
+            if !self.forest.state(parent).is_member() {
                 self.hold_present(child, parent, relation, &values);
             }
         }
@@ -516,7 +516,7 @@ impl Builder {
         let mut rows_of: HashMap<Place, BTreeMap<usize, u64>> = HashMap::new();
         let mut seen = vec![false; roots.len()];
         for (place, table, state, time) in self.forest.nodes() {
-            if !matches!(state, State::Missing | State::LostOrDeleted) {
+            if !state.is_member() {
                 continue;
             }
             let root = roots[place as usize];
@@ -546,7 +546,7 @@ impl Builder {
                 Some(rows) => *rows += 1,
                 None => _ = kind.rows.insert(self.tables.all[table].name.clone(), 1),
             }
-            let time = time.filter(|_| state == State::Missing);
+            let time = time.filter(|_| state == ParentState::Missing);
             if let Some(time) = time.and_then(|time| Timestamp::from_microsecond(time).ok()) {
                 kind.first = Some(kind.first.map_or(time, |first| first.min(time)));
                 kind.last = kind.last.max(Some(time));
@@ -577,7 +577,7 @@ impl Builder {
             let transaction = Transaction {
                 standing: standing(state),
                 proved: self.forest.birth(*place) != Birth::Unknown,
-                state: parent_state(state),
+                state,
                 key: held.key.clone(),
                 row: None,
                 rows: names,
@@ -617,9 +617,9 @@ impl Builder {
             .filter_map(|(relation, key)| {
                 let relation = &self.tables.all[held.table].relations[*relation];
                 let state = match self.forest.state_at(*key) {
-                    Some((_, State::Alike)) => return None,
+                    Some((_, ParentState::Alike)) => return None,
                     Some((to, _)) if to == place => return None,
-                    Some((_, state)) => parent_state(state),
+                    Some((_, state)) => state,
                     None if is_whole(self.states[relation.parent].compared.as_ref()) => return None,
                     None => ParentState::NotCompared,
                 };
@@ -635,27 +635,17 @@ fn is_whole(compared: Option<&Compared>) -> bool {
     compared.is_some_and(|compared| compared.error.is_none())
 }
 
-fn standing(root: State) -> Standing {
+fn standing(root: ParentState) -> Standing {
     match root {
-        State::Missing => Standing::Whole,
-        State::LostOrDeleted | State::OtherAbsent | State::NotCompared => Standing::Undecided,
-        State::LostUpdate | State::Conflict | State::ChangedThere | State::Undecided | State::Alike => {
-            Standing::InPart
+        ParentState::Missing => Standing::Whole,
+        ParentState::LostOrDeleted | ParentState::DeletedInNew | ParentState::NotCompared => {
+            Standing::Undecided
         }
-    }
-}
-
-fn parent_state(state: State) -> ParentState {
-    match state {
-        State::Missing => ParentState::Missing,
-        State::LostOrDeleted => ParentState::LostOrDeleted,
-        State::OtherAbsent => ParentState::DeletedInNew,
-        State::LostUpdate => ParentState::LostUpdate,
-        State::Conflict => ParentState::Conflict,
-        State::ChangedThere => ParentState::ChangedThere,
-        State::Undecided => ParentState::Undecided,
-        State::Alike => ParentState::Alike,
-        State::NotCompared => ParentState::NotCompared,
+        ParentState::LostUpdate
+        | ParentState::Conflict
+        | ParentState::ChangedThere
+        | ParentState::Undecided
+        | ParentState::Alike => Standing::InPart,
     }
 }
 

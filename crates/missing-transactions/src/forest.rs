@@ -7,41 +7,13 @@
 
 use std::collections::HashMap;
 
+use crate::report::ParentState;
+
 /// A row's place in the forest.
 pub(crate) type Place = u32;
 
 /// No place.
 const NOWHERE: Place = Place::MAX;
-
-/// What a node is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
-    /// Not in the new primary.
-    Missing,
-    /// Not in the new primary: lost, or deleted there.
-    LostOrDeleted,
-    /// In another state, but not in the new primary.
-    OtherAbsent,
-    /// In both: the old primary's change is lost.
-    LostUpdate,
-    /// In both: in conflict.
-    Conflict,
-    /// In both: changed in the new one.
-    ChangedThere,
-    /// In both: undecided.
-    Undecided,
-    /// In both, and the same.
-    Alike,
-    /// Its table was not compared, or not to its end.
-    NotCompared,
-}
-
-impl State {
-    /// Whether other missing rows can belong to it as to one of their own.
-    fn is_member(self) -> bool {
-        matches!(self, Self::Missing | Self::LostOrDeleted)
-    }
-}
 
 #[derive(Debug, Clone, Copy)]
 struct Node {
@@ -49,7 +21,7 @@ struct Node {
     time: i64,
     parent: Place,
     table: u16,
-    state: State,
+    state: ParentState,
     birth: Birth,
 }
 
@@ -117,7 +89,7 @@ impl Forest {
     pub(crate) fn add(
         &mut self,
         table: usize,
-        state: State,
+        state: ParentState,
         time: Option<i64>,
         birth: Birth,
         keys: impl Iterator<Item = u64>,
@@ -160,7 +132,7 @@ impl Forest {
                 let parent = known.map(|(place, _)| place).or_else(|| {
                     // A full forest may have had no place for the parent.
                     let compared = candidate.compared && self.refused == 0;
-                    let state = if compared { State::Alike } else { State::NotCompared };
+                    let state = if compared { ParentState::Alike } else { ParentState::NotCompared };
                     self.add(candidate.table, state, None, Birth::Unknown, std::iter::once(candidate.key))
                 });
                 let Some(parent) = parent else { return Put::Alone };
@@ -172,13 +144,13 @@ impl Forest {
     }
 
     /// The row with a key, and its state; `None` when it is no node.
-    pub(crate) fn state_at(&self, key: u64) -> Option<(Place, State)> {
+    pub(crate) fn state_at(&self, key: u64) -> Option<(Place, ParentState)> {
         let place = *self.index.get(&key)?;
         Some((place, self.nodes[place as usize].state))
     }
 
     /// A row's state.
-    pub(crate) fn state(&self, place: Place) -> State {
+    pub(crate) fn state(&self, place: Place) -> ParentState {
         self.nodes[place as usize].state
     }
 
@@ -188,7 +160,7 @@ impl Forest {
     }
 
     /// Gives a row without a time the state of the parent that it was found to belong to, and what is proved of it.
-    pub(crate) fn inherit(&mut self, place: Place, state: State, birth: Birth) {
+    pub(crate) fn inherit(&mut self, place: Place, state: ParentState, birth: Birth) {
         let node = &mut self.nodes[place as usize];
         node.state = state;
         node.birth = birth;
@@ -262,7 +234,7 @@ impl Forest {
     }
 
     /// Every node: its place, table, state, time.
-    pub(crate) fn nodes(&self) -> impl Iterator<Item = (Place, usize, State, Option<i64>)> + '_ {
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = (Place, usize, ParentState, Option<i64>)> + '_ {
         self.nodes.iter().enumerate().map(|(place, node)| {
             (place as Place, node.table.into(), node.state, (node.time != i64::MIN).then_some(node.time))
         })
@@ -278,7 +250,7 @@ mod tests {
     }
 
     fn row(forest: &mut Forest, key: u64, parent: u64) -> Place {
-        let place = forest.add(0, State::Missing, None, Birth::Unknown, std::iter::once(key)).unwrap();
+        let place = forest.add(0, ParentState::Missing, None, Birth::Unknown, std::iter::once(key)).unwrap();
         assert_eq!(forest.put(place, &[candidate(parent)]), Put::Alone, "it waits");
         place
     }
@@ -309,12 +281,12 @@ mod tests {
     #[test]
     fn a_full_forest_says_so_and_does_not_claim_that_a_parent_is_alike() {
         let mut forest = Forest::new(2);
-        let place = forest.add(1, State::Missing, None, Birth::Unknown, std::iter::empty()).unwrap();
+        let place = forest.add(1, ParentState::Missing, None, Birth::Unknown, std::iter::empty()).unwrap();
         forest.refused = 1;
         let part = Candidate { part: true, settled: true, ..candidate(7) };
         let Put::Below(parent, 0) = forest.put(place, &[part]) else { panic!("it is a part") };
-        assert_eq!(forest.state(parent), State::NotCompared);
-        assert!(forest.add(0, State::Missing, None, Birth::Unknown, std::iter::empty()).is_none());
+        assert_eq!(forest.state(parent), ParentState::NotCompared);
+        assert!(forest.add(0, ParentState::Missing, None, Birth::Unknown, std::iter::empty()).is_none());
         assert_eq!(forest.refused, 2);
     }
 }

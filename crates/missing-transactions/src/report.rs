@@ -230,6 +230,11 @@ pub enum ParentState {
 }
 
 impl ParentState {
+    /// Whether other missing rows can belong to it as to one of their own.
+    pub(crate) fn is_member(self) -> bool {
+        matches!(self, Self::Missing | Self::LostOrDeleted)
+    }
+
     /// In words.
     pub fn words(self) -> &'static str {
         match self {
