@@ -29,6 +29,7 @@ pub mod facts;
 pub mod fate;
 pub mod loss;
 pub mod report;
+pub mod text;
 pub mod times;
 
 mod builder;
@@ -36,7 +37,6 @@ mod forest;
 mod page;
 mod relations;
 mod summary;
-mod text;
 
 pub use builder::{Builder, Database, TableBuilder};
 pub use csv::CsvWriter;

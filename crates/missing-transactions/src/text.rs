@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 const SHOWN: usize = 1000;
 
 /// `2026-03-01 12:00:05 UTC`.
-pub(crate) fn time(time: Timestamp) -> String {
+pub fn time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
@@ -31,7 +31,7 @@ pub(crate) fn row_time(time: Timestamp) -> String {
 }
 
 /// `0.4 s`, `12 s`, `2 min 3 s`, `3 h 4 min`, `5 days`.
-pub(crate) fn duration(seconds: f64) -> String {
+pub fn duration(seconds: f64) -> String {
     if seconds < 0.05 {
         return "0 s".to_owned();
     }
@@ -51,7 +51,7 @@ pub(crate) fn duration(seconds: f64) -> String {
 }
 
 /// `1,234,567`.
-pub(crate) fn count(n: u64) -> String {
+pub fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {
@@ -64,7 +64,7 @@ pub(crate) fn count(n: u64) -> String {
 }
 
 /// `1 row`, `37 rows`.
-pub(crate) fn counted(n: u64, one: &str) -> String {
+pub fn counted(n: u64, one: &str) -> String {
     format!("{} {one}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn joined(parts: &[String]) -> String {
 }
 
 /// `text`, cut after `limit` characters.
-pub(crate) fn cut(text: &str, limit: usize) -> String {
+pub fn cut(text: &str, limit: usize) -> String {
     match text.char_indices().nth(limit) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
