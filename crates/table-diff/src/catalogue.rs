@@ -1,5 +1,5 @@
 //! What a database says of its tables, as data: what a reader of differences needs to know which rows belong together,
-//! and to write a row back. Read once, kept beside the differences.
+//! and to write a row back.
 
 use std::collections::BTreeMap;
 

@@ -5,8 +5,9 @@
 //! sides cut at the same rows without knowing of each other, whatever the key is made of, and a difference moves no cut
 //! but its own. So one pass finds every difference to within a few dozen rows, and only those are looked into.
 //!
-//! [`cut`] is pure: what both sides sent becomes [`Part`]s of the table. Where the cuts come to lie depends on the tables
-//! only, not on the time or on where a comparison went on: so does the order of the differences.
+//! [`cut`] is pure: what both sides sent becomes [`Part`]s of the table. Cuts in common lie where the tables have
+//! them, whatever the time and wherever a comparison went on; only where there is none for a long way it depends on how
+//! far a pass came.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;

@@ -130,7 +130,7 @@ async fn lag_source(target: &mut Server) -> Result<LagSource, Error> {
     if target.dialect().mariadb {
         return Ok(LagSource::Itself);
     }
-    // Aurora MySQL's own table, see "Monitoring in Amazon Aurora" in its user guide.
+    // See "Aurora MySQL-specific information_schema tables" in the user guide of Amazon Aurora.
     let aurora = "SELECT CAST(COUNT(*) AS CHAR) FROM information_schema.TABLES \
                   WHERE TABLE_SCHEMA = 'information_schema' AND UPPER(TABLE_NAME) = 'REPLICA_HOST_STATUS'";
     let there = first(target, aurora).await?.unwrap_or_default() > 0;
