@@ -61,6 +61,8 @@ enum Next {
     Stopped,
     /// The table is at its end.
     Finished,
+    /// A pass brought it no further: the sides have nothing in common as far as they were scanned.
+    NoFurther,
 }
 
 /// A range to look into, with the rows before it that are alike.
@@ -115,15 +117,15 @@ pub(crate) async fn by_scan<S: Sink, F: Fn() -> bool + Send + Sync>(
         let before = run.place.clone();
         // A walk that was cut off goes on as it was, so that its pieces come to lie in the same places.
         let next = match run.taker.wait(run.sides.target).await {
-            Ok(false) => Ok(Ok(Next::Stopped)),
+            Ok(false) => Ok(Next::Stopped),
             Ok(true) if before.within.is_empty() => run.pass(reach).await,
-            Ok(true) => run.walk(before.clone().walk(), Counts::default()).await.map(Ok),
+            Ok(true) => run.walk(before.clone().walk(), Counts::default()).await,
             Err(error) => Err(error),
         };
         match next {
-            Ok(Ok(Next::Stopped)) => return Ok(Progress::Interrupted(run.taker.state.last)),
-            Ok(Ok(Next::Finished)) => return Ok(run.taker.finished(run.sides.paired)),
-            Ok(Ok(Next::On)) => {
+            Ok(Next::Stopped) => return Ok(Progress::Interrupted(run.taker.state.last)),
+            Ok(Next::Finished) => return Ok(run.taker.finished(run.sides.paired)),
+            Ok(Next::On) => {
                 attempt = 1;
                 // Not much further than the slower side comes in its time: what the other reads beyond is read again.
                 reach.chunks = match run.slower {
@@ -131,10 +133,9 @@ pub(crate) async fn by_scan<S: Sink, F: Fn() -> bool + Send + Sync>(
                     None => reach.chunks.saturating_mul(2).min(most),
                 };
             }
-            // The sides have nothing in common as far as they were scanned.
-            Ok(Err(NoFurther::Chunks)) => reach.chunks = reach.chunks.saturating_mul(2),
-            Ok(Err(NoFurther::Time)) if reach.time < longest => reach.time = reach.time.saturating_mul(2),
-            Ok(Err(NoFurther::Time)) => {
+            Ok(Next::NoFurther) if run.slower.is_none() => reach.chunks = reach.chunks.saturating_mul(2),
+            Ok(Next::NoFurther) if reach.time < longest => reach.time = reach.time.saturating_mul(2),
+            Ok(Next::NoFurther) => {
                 let reason = format!("{} gives nothing in {} s", run.what, longest.as_secs());
                 return Err(Error::Table { table: run.sides.table.to_string(), reason });
             }
@@ -152,13 +153,6 @@ pub(crate) async fn by_scan<S: Sink, F: Fn() -> bool + Send + Sync>(
     }
 }
 
-/// What a pass that brought it no further came to the end of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum NoFurther {
-    Chunks,
-    Time,
-}
-
 /// A comparison under way.
 struct Run<'a, 'b, S, F> {
     sides: Sides<'a>,
@@ -172,7 +166,7 @@ struct Run<'a, 'b, S, F> {
 
 impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
     /// One pass from where it is.
-    async fn pass(&mut self, reach: Reach) -> Result<Result<Next, NoFurther>, Error> {
+    async fn pass(&mut self, reach: Reach) -> Result<Next, Error> {
         let Sides { source, target, paired, options, .. } = &mut self.sides;
         let low = self.place.key.clone();
         let (left, right) = try_join(
@@ -184,7 +178,7 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
         self.slower = in_time.then(|| left.chunks().min(right.chunks()));
         let parts = cut(&left, &right);
         if parts.is_empty() {
-            return Ok(Err(if in_time { NoFurther::Time } else { NoFurther::Chunks }));
+            return Ok(Next::NoFurther);
         }
         drop((left, right));
         let most = options.inspect_rows.max(1);
@@ -205,7 +199,7 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
                     if (batch.rows >= most * TOGETHER || batch.suspects.len() >= RANGES)
                         && let end @ (Next::Stopped | Next::Finished) = self.settle(&mut batch).await?
                     {
-                        return Ok(Ok(end));
+                        return Ok(end);
                     }
                     continue;
                 }
@@ -218,19 +212,19 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
             if low != self.place.key
                 && let end @ (Next::Stopped | Next::Finished) = self.settle(&mut batch).await?
             {
-                return Ok(Ok(end));
+                return Ok(end);
             }
             let within = vec![Within { side, high: part.high.clone(), size: most }];
             let next = self.walk(Walk { low, within }, Counts::default()).await?;
             if next != Next::On {
-                return Ok(Ok(next));
+                return Ok(next);
             }
             batch.at = part.high;
         }
         if batch.at == self.place.key && batch.at.is_some() {
-            return Ok(Ok(Next::On));
+            return Ok(Next::On);
         }
-        self.settle(&mut batch).await.map(Ok)
+        self.settle(&mut batch).await
     }
 
     /// Looks into the ranges of a batch and hands everything over, up to where the batch reaches.
