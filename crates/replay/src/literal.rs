@@ -1,28 +1,19 @@
-//! Values and names as SQL. They come from databases and are data: a name enters by [`name`], a value by [`literal`],
+//! Values and names as SQL. They come from databases and are data: a name enters by [`name()`], a value by [`literal()`],
 //! and by nothing else.
 //!
 //! On MySQL, text and bytes are hexadecimal, so that no setting changes how they are read. On PostgreSQL everything is
 //! a quoted text of no type, which the server reads as it reads any input of the column's type; that needs
 //! `standard_conforming_strings`.
 
-use std::fmt::Write as _;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use table_diff::literal::{hex, name, text};
 use table_diff::{ColumnShape, Engine, ValueKind};
 
 /// What is longer than this is compared by its SHA-256, so that it is not in a statement twice.
 const LONG: usize = 64;
-
-/// A quoted name.
-pub(crate) fn name(engine: Engine, name: &str) -> String {
-    match engine {
-        Engine::MySql => format!("`{}`", name.replace('`', "``")),
-        Engine::Postgres => format!("\"{}\"", name.replace('"', "\"\"")),
-    }
-}
 
 /// The quoted name of a table, from the one that [`table_diff::Table`] displays.
 pub(crate) fn table_name(engine: Engine, displayed: &str) -> String {
@@ -33,26 +24,10 @@ pub(crate) fn table_name(engine: Engine, displayed: &str) -> String {
     }
 }
 
-/// A text.
-pub(crate) fn text(engine: Engine, text: &str) -> String {
-    match engine {
-        Engine::MySql => format!("_utf8mb4 x'{}'", hex(text.as_bytes())),
-        Engine::Postgres => format!("'{}'", text.replace('\'', "''")),
-    }
-}
-
 /// A text of ours, or a name: readable where it can be.
 pub(crate) fn words(engine: Engine, words: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b" _-,:;.{}[]()\"".contains(&byte);
-    if words.bytes().all(plain) { format!("'{words}'") } else { text(engine, words) }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String can't fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    if words.bytes().all(plain) { format!("'{words}'") } else { text(engine, words.as_bytes()) }
 }
 
 /// A value of a difference.
@@ -86,12 +61,12 @@ pub(crate) fn literal(engine: Engine, kind: ValueKind, value: &Value) -> String 
             ValueKind::Integer | ValueKind::Decimal if is_number(&value) => value.into_owned(),
             ValueKind::Float => match value.parse::<f64>() {
                 Ok(number) if number.is_finite() => format!("{number:e}"),
-                _ => text(engine, &value),
+                _ => text(engine, value.as_bytes()),
             },
             ValueKind::Moment if is_moment(&value) => format!("'{value}'"),
-            _ => text(engine, &value),
+            _ => text(engine, value.as_bytes()),
         },
-        (Engine::Postgres, Plain::Text(value)) => text(engine, &value),
+        (Engine::Postgres, Plain::Text(value)) => text(engine, value.as_bytes()),
     }
 }
 
@@ -126,7 +101,9 @@ pub(crate) fn is_exactly(engine: Engine, column: &ColumnShape, value: &Value) ->
             Engine::MySql if number == 0.0 => format!("CAST({own} * 1e0 AS CHAR) <=> '{sign}'"),
             Engine::MySql => format!("{own} <=> {number:e}"),
             Engine::Postgres if number == 0.0 => format!("({own})::text = '{sign}'"),
-            Engine::Postgres => format!("{own} = {}", self::text(engine, text.unwrap_or_default())),
+            Engine::Postgres => {
+                format!("{own} = {}", self::text(engine, text.unwrap_or_default().as_bytes()))
+            }
         };
     }
     let bytes = match &value {
@@ -164,7 +141,7 @@ pub(crate) fn is_exactly(engine: Engine, column: &ColumnShape, value: &Value) ->
             };
             match (long, text) {
                 (true, _) => format!("sha256({own}) = '\\x{}'", hex(&Sha256::digest(bytes))),
-                (false, Some(text)) => format!("{own} = {}", self::text(engine, text)),
+                (false, Some(text)) => format!("{own} = {}", self::text(engine, text.as_bytes())),
                 (false, None) => format!("{own} = '\\x{}'", hex(bytes)),
             }
         }

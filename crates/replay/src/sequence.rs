@@ -3,10 +3,10 @@
 //!
 //! Moved by `nextval`, as often as it takes: `setval` could move it back behind what the application takes meanwhile.
 
-use table_diff::{Engine, TableShape};
+use table_diff::literal::{name, text};
+use table_diff::{Engine, TableShape, ValueKind};
 
-use crate::literal::{literal, name, text};
-use table_diff::ValueKind;
+use crate::literal::literal;
 
 /// A number that is further ahead than this was hardly given by the sequence; it is left where it is.
 pub(crate) const FAR: u64 = 10_000_000;
@@ -33,7 +33,11 @@ pub(crate) fn advance(quoted: &str, column: &str, highest: &str) -> String {
 
 fn sequence(quoted: &str, column: &str) -> String {
     let engine = Engine::Postgres;
-    format!("pg_get_serial_sequence({}, {})::regclass", text(engine, quoted), text(engine, column))
+    format!(
+        "pg_get_serial_sequence({}, {})::regclass",
+        text(engine, quoted.as_bytes()),
+        text(engine, column.as_bytes())
+    )
 }
 
 /// The columns that the server numbers.

@@ -1,9 +1,10 @@
 //! The statements about one table, for a row that is missing.
 
 use serde_json::{Map, Value};
+use table_diff::literal::name;
 use table_diff::{Catalogue, ColumnShape, Difference, Engine, ForeignKey, RowReader, TableShape};
 
-use crate::literal::{is_exactly, literal, name, table_name};
+use crate::literal::{is_exactly, literal, table_name};
 use crate::order::reference;
 
 /// A table that rows are put back into.

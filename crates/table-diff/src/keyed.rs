@@ -29,7 +29,7 @@ pub(crate) struct Walk {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Within {
-    /// Whose rows are counted: the side that has more.
+    /// Whose rows are counted.
     pub(crate) side: Side,
     /// Where it ends; `None`: at the end of the table.
     #[serde(with = "hexadecimal")]
@@ -42,7 +42,8 @@ pub(crate) struct Within {
 pub(crate) mod hexadecimal {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    use crate::sql::{Key, hex, unhex};
+    use crate::literal::hex;
+    use crate::sql::{Key, unhex};
 
     pub(crate) fn serialize<S: Serializer>(key: &Option<Key>, serializer: S) -> Result<S::Ok, S::Error> {
         let texts = key.as_ref().map(|key| key.iter().map(|part| hex(part)).collect::<Vec<_>>());

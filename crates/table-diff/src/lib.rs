@@ -3,7 +3,7 @@
 //! # How a table is compared
 //! By a key that both sides have: the primary key, else a unique index over columns that can't be null. On MySQL's
 //! family both servers walk the key's index at once, sum up as they go, and say where a chunk ends by the rows
-//! themselves, some 32 rows each: one pass finds every difference to within a chunk (`scan`). Where that can't be
+//! themselves, some 24 rows each: one pass finds every difference to within a chunk (`scan`). Where that can't be
 //! (PostgreSQL, orders that differ between the sides, [`Options::strong`]), the table is cut into ranges of the key, and
 //! both servers sum up the same range at once (`keyed`). Only what differs is looked into: both sides send key and hash
 //! of each row, and the rows that differ are fetched whole. That is a second look: a row that is the same by then was
@@ -68,6 +68,7 @@ mod compare;
 mod difference;
 mod json;
 mod keyed;
+pub mod literal;
 mod multiset;
 mod pass;
 mod row;

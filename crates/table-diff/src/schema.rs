@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::server::{Cells, Dialect, Engine, Server};
-use crate::{Error, sql};
+use crate::{Error, literal, sql};
 
 /// A table's name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -20,9 +20,9 @@ pub struct Table {
 
 impl Table {
     pub(crate) fn quoted(&self, engine: Engine) -> String {
-        let table = sql::name(engine, &self.name);
+        let table = literal::name(engine, &self.name);
         match &self.schema {
-            Some(schema) => format!("{}.{table}", sql::name(engine, schema)),
+            Some(schema) => format!("{}.{table}", literal::name(engine, schema)),
             None => table,
         }
     }
@@ -366,8 +366,8 @@ fn lossy(bytes: Vec<u8>) -> String {
 
 async fn describe(server: &mut Server, table: &Table) -> Result<Described, Error> {
     let engine = server.engine();
-    let name = sql::text(engine, table.name.as_bytes());
-    let schema = sql::text(engine, table.schema.as_deref().unwrap_or("public").as_bytes());
+    let name = literal::text(engine, table.name.as_bytes());
+    let schema = literal::text(engine, table.schema.as_deref().unwrap_or("public").as_bytes());
     let (columns, indexes) = match engine {
         // The name's bytes: information_schema compares without regard to case.
         Engine::MySql => (
@@ -440,7 +440,7 @@ async fn describe(server: &mut Server, table: &Table) -> Result<Described, Error
         let rows = server.all(checks, &format!("describing the checks of table {table}")).await?;
         let clauses = rows.into_iter().map(texts::<1>).map(|[clause]| clause).collect::<BTreeSet<_>>();
         for column in &mut columns {
-            let clause = format!("json_valid({})", sql::name(engine, &column.name));
+            let clause = format!("json_valid({})", literal::name(engine, &column.name));
             column.json = text(column) && clauses.contains(&clause);
         }
     }
@@ -468,7 +468,7 @@ fn uniques(rows: Vec<Cells>) -> Vec<Unique> {
 }
 
 pub(crate) fn mysql_column(name: String, base: &str, type_text: String, collation: String) -> Column {
-    let column = format!("t.{}", sql::name(Engine::MySql, &name));
+    let column = format!("t.{}", literal::name(Engine::MySql, &name));
     let as_text = |expression: &str| format!("CAST({expression} AS CHAR)");
     let characters = if collation.starts_with("utf8mb4_") {
         format!("CAST({column} AS BINARY)")
@@ -525,7 +525,7 @@ pub(crate) fn mysql_column(name: String, base: &str, type_text: String, collatio
 }
 
 pub(crate) fn postgres_column(name: String, base: &str, type_text: String, collation: String) -> Column {
-    let column = format!("t.{}", sql::name(Engine::Postgres, &name));
+    let column = format!("t.{}", literal::name(Engine::Postgres, &name));
     let text = format!("({column})::text");
     let (kind, canonical, native) = match base {
         "int2" | "int4" | "int8" => (Kind::Integer, text, Native::Number),

@@ -1,29 +1,13 @@
-//! The statements. Names and values come from databases and are data: names enter by [`name`], values by [`text`],
+//! The statements. Names and values come from databases and are data: names enter by [`name()`], values by [`text()`],
 //! [`bytes`] and [`number`], and by nothing else.
 
 use std::cmp::Ordering;
 use std::time::Duration;
 
 use crate::Error;
+use crate::literal::{hex, name, text};
 use crate::schema::{Column, Kind, Native, Table};
 use crate::server::{Dialect, Engine};
-
-/// A quoted name.
-pub(crate) fn name(engine: Engine, name: &str) -> String {
-    match engine {
-        Engine::MySql => format!("`{}`", name.replace('`', "``")),
-        Engine::Postgres => format!("\"{}\"", name.replace('"', "\"\"")),
-    }
-}
-
-/// A text literal.
-pub(crate) fn text(engine: Engine, value: &[u8]) -> String {
-    match engine {
-        // Hexadecimal: no setting of the server changes how it is read.
-        Engine::MySql => format!("_utf8mb4 x'{}'", hex(value)),
-        Engine::Postgres => format!("'{}'", String::from_utf8_lossy(value).replace('\'', "''")),
-    }
-}
 
 /// A literal of bytes.
 fn bytes(value: &[u8]) -> String {
@@ -36,16 +20,6 @@ fn number(value: &[u8]) -> Option<String> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     plain.then(|| text.to_owned())
-}
-
-/// Bytes as hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String can't fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// The bytes of hexadecimal digits.
