@@ -175,19 +175,19 @@ fn nothing_deployed_depends_on_the_sandbox() {
 
 #[test]
 fn the_report_reads_the_summary_that_the_comparison_writes() {
-    let table = reconcile::TableSummary {
+    let table = comparison::TableSummary {
         table: "t".into(),
-        status: reconcile::TableStatus::Error,
+        status: comparison::TableStatus::Error,
         error: Some("gone".into()),
         counts: table_diff::Counts { rows_source: 5, rows_target: 4, missing: 3, changed: 2, extra: 1 },
         seconds: 0.5,
         key_columns: vec!["id".into()],
         notes: vec!["a note".into()],
     };
-    let written = reconcile::Summary {
+    let written = comparison::Summary {
         databases: BTreeMap::from([(
             "orders".into(),
-            reconcile::DatabaseSummary {
+            comparison::DatabaseSummary {
                 source_cluster: "old".into(),
                 target_cluster: "new".into(),
                 snapshot: Some("s".into()),

@@ -18,7 +18,10 @@ use sandbox::wire::Wire;
 use sandbox::wire::connector::sdk_config;
 use sandbox::world::{ApiError, World};
 use serde_json::{Value, json};
-use table_diff::{Counts, Cursor, Difference, DifferenceKind, Listed, Presence, Progress, Sink, Table};
+use table_diff::{
+    Catalogue, ColumnShape, Counts, Cursor, Difference, DifferenceKind, Listed, Presence, Progress, Sink,
+    Table, TableShape, ValueKind,
+};
 
 use crate::faults::{Fault, Faults};
 
@@ -138,6 +141,23 @@ impl Compare for Orders<'_> {
     async fn list_tables(&self, _: &Sides, _: &[String], _: &[String]) -> Result<Vec<Listed>, Failure> {
         let table = Table { schema: None, name: "CUSTOMER_ORDER".into() };
         Ok(vec![Listed { table, presence: Presence::Both }])
+    }
+
+    async fn catalogue(&self, _: &Sides) -> Result<Catalogue, StepError> {
+        let column = |name: &str, kind, auto_increment| ColumnShape {
+            name: name.into(),
+            type_text: String::new(),
+            kind,
+            nullable: false,
+            generated: false,
+            auto_increment,
+        };
+        let shape = TableShape {
+            columns: vec![column("ID", ValueKind::Integer, true), column("STATUS", ValueKind::Text, false)],
+            primary_key: vec!["ID".into()],
+            ..TableShape::default()
+        };
+        Ok(Catalogue { tables: [("CUSTOMER_ORDER".to_owned(), shape)].into() })
     }
 
     async fn compare_table(

@@ -3,6 +3,7 @@
 //!
 //! Operation `compare`. For each database of the plan the source is the cluster that `snapshot-restore` made for this
 //! execution, the target the global cluster's writer, which must be in the function's own Region. Both are only read.
+//! The crate `comparison` describes what is left in the bucket.
 //!
 //! # States
 //! - *Refused*: the writer is not here, or the restored cluster is not there, not this execution's, or not available.
@@ -30,16 +31,15 @@ use runbook::error::Kind;
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError};
 use serde::Deserialize;
 
-mod comparison;
 mod run;
+mod servers;
 mod sides;
 mod state;
 
-pub use comparison::{Compare, Failure, Servers};
 pub use run::{Observed, PART};
 pub use runbook::bucket::{GetObject, PutObject};
+pub use servers::{Compare, Failure, Servers};
 pub use sides::{Place, Sides};
-pub use state::{DatabaseSummary, Summary, TableStatus, TableSummary};
 
 /// What the step is asked for.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -82,7 +82,7 @@ pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>,
 pub async fn handle_with(
     context: Context,
     event: Event,
-    comparison: &impl Compare,
+    servers: &impl Compare,
 ) -> Result<Outcome<Observed>, StepError> {
     let Operation::Compare = event.operation;
     let plan = RecoveryPlan::load(&context, &event.plan).await?;
@@ -130,7 +130,7 @@ pub async fn handle_with(
         let credentials = runbook::secret::credentials(&context.config, &sides.secret).await?;
         sides.log_in(&credentials);
     }
-    Box::pin(run::run(&context, &folder, &store, comparison, &plan, &all, state)).await
+    Box::pin(run::run(&context, &folder, &store, servers, &plan, &all, state)).await
 }
 
 fn refused(reason: String) -> Outcome<Observed> {

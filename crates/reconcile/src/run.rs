@@ -3,15 +3,16 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
+use comparison::{DatabaseSummary, SUMMARY, Summary, TableStatus, TableSummary};
 use jiff::Timestamp;
 use runbook::error::Kind;
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, names};
 use serde::Serialize;
 use table_diff::{Counts, Cursor, Difference, Listed, Presence, Progress, Sink};
 
-use crate::comparison::{Compare, Failure};
+use crate::servers::{Compare, Failure};
 use crate::sides::Sides;
-use crate::state::{Current, Database, DatabaseSummary, State, Summary, TableStatus, TableSummary};
+use crate::state::{Current, Database, State};
 use crate::{GetObject, PutObject};
 
 /// Bytes of differences after which a part is written.
@@ -97,18 +98,13 @@ impl Folder {
 
     /// The summary, when the comparison is complete.
     pub(crate) async fn summary(&self, store: &impl GetObject) -> Result<Option<Summary>, StepError> {
-        self.read(store, "summary.json").await
+        self.read(store, SUMMARY).await
     }
 
     /// Where the comparison stands; a state with nothing in it when it has not begun.
     pub(crate) async fn state(&self, store: &impl GetObject) -> Result<State, StepError> {
         Ok(self.read(store, "cursor.json").await?.unwrap_or(State { settled: true, ..State::default() }))
     }
-}
-
-/// Key of a part, under the folder.
-fn part_name(database: &str, table: &str, number: u32) -> String {
-    format!("{database}/{table}/part-{number:05}.jsonl")
 }
 
 /// Compares from `state` on. `all` has the databases that are not finished.
@@ -119,7 +115,7 @@ pub(crate) async fn run<S: GetObject + PutObject + Sync>(
     context: &Context,
     folder: &Folder,
     store: &S,
-    comparison: &impl Compare,
+    servers: &impl Compare,
     plan: &RecoveryPlan,
     all: &[Sides],
     state: State,
@@ -131,7 +127,7 @@ pub(crate) async fn run<S: GetObject + PutObject + Sync>(
     work.state.settled = false;
     work.save().await?;
     let most = (SLICE + OVERTIME).min(context.time_left().saturating_sub(ANSWER));
-    let walked = tokio::time::timeout(most, Box::pin(work.walk(comparison, plan, all))).await;
+    let walked = tokio::time::timeout(most, Box::pin(work.walk(servers, plan, all))).await;
     // Given up in the middle of a range: what is in memory is not kept, and a part may be there that no cursor counts.
     let Ok(walked) = walked else { return work.in_progress() };
     // Once a call was killed, every later one looks for what it may have left: the table may be one of the next.
@@ -141,8 +137,8 @@ pub(crate) async fn run<S: GetObject + PutObject + Sync>(
             let summary = work.summary();
             // The state first: a summary says that there is nothing left to do.
             work.save().await?;
-            folder.write(store, "summary.json", &summary).await?;
-            let key = folder.key("summary.json");
+            folder.write(store, SUMMARY, &summary).await?;
+            let key = folder.key(SUMMARY);
             Ok(done(&summary).with_changed(vec![format!("wrote s3://{}/{key}", folder.bucket)]))
         }
         Ok(false) => {
@@ -185,7 +181,7 @@ impl<S: GetObject + PutObject + Sync> Work<'_, S> {
     /// Compares what is left; true when nothing is.
     async fn walk(
         &mut self,
-        comparison: &impl Compare,
+        servers: &impl Compare,
         plan: &RecoveryPlan,
         all: &[Sides],
     ) -> Result<bool, StepError> {
@@ -193,7 +189,7 @@ impl<S: GetObject + PutObject + Sync> Work<'_, S> {
             if !self.state.databases.contains_key(&sides.name) {
                 let wanted = plan.databases.get(&sides.name).map(|database| database.reconcile.clone());
                 let wanted = wanted.unwrap_or_default();
-                let listed = comparison.list_tables(sides, &wanted.tables, &wanted.exclude).await;
+                let listed = servers.list_tables(sides, &wanted.tables, &wanted.exclude).await;
                 let remaining = listed.map_err(|failure| match failure {
                     Failure::Step(error) => error,
                     Failure::Table(reason) => StepError::new(
@@ -209,12 +205,15 @@ impl<S: GetObject + PutObject + Sync> Work<'_, S> {
                     snapshot_time: sides.snapshot_time.clone(),
                     tables: Vec::new(),
                 };
+                // Written anew by whoever is killed before the list of tables is kept.
+                let catalogue = servers.catalogue(sides).await?;
+                self.folder.write(self.store, &comparison::catalogue(&sides.name), &catalogue).await?;
                 let database = Database { summary, remaining, current: Current::default() };
                 self.state.databases.insert(sides.name.clone(), database);
                 self.save().await?;
             }
             while let Some(listed) = self.next_table(&sides.name) {
-                if self.is_over() || !self.compare(comparison, sides, listed).await? {
+                if self.is_over() || !self.compare(servers, sides, listed).await? {
                     return Ok(false);
                 }
             }
@@ -229,7 +228,7 @@ impl<S: GetObject + PutObject + Sync> Work<'_, S> {
     /// Compares one table; true when it is finished.
     async fn compare(
         &mut self,
-        comparison: &impl Compare,
+        servers: &impl Compare,
         sides: &Sides,
         listed: Listed,
     ) -> Result<bool, StepError> {
@@ -278,7 +277,7 @@ impl<S: GetObject + PutObject + Sync> Work<'_, S> {
         };
         let stop = || clock.now() >= stop_at;
         let compared =
-            Box::pin(comparison.compare_table(sides, &listed.table, current.cursor, &mut parts, stop)).await;
+            Box::pin(servers.compare_table(sides, &listed.table, current.cursor, &mut parts, stop)).await;
         parts.flush().await?;
         if matches!(compared, Ok(Progress::Finished(_)) | Err(Failure::Table(_))) {
             parts.empty_leftover().await?;
@@ -392,7 +391,7 @@ impl<S: GetObject + PutObject + Sync> Parts<'_, '_, S> {
     }
 
     async fn put(&self, number: u32, body: Vec<u8>) -> Result<(), StepError> {
-        let key = self.work.folder.key(&part_name(&self.database, &self.table, number));
+        let key = self.work.folder.key(&comparison::part(&self.database, &self.table, number));
         self.work.store.put_object(&self.work.folder.bucket, &key, "application/x-ndjson", body).await
     }
 
@@ -403,7 +402,7 @@ impl<S: GetObject + PutObject + Sync> Parts<'_, '_, S> {
             return Ok(());
         }
         let next = self.parts + 1;
-        let key = self.work.folder.key(&part_name(&self.database, &self.table, next));
+        let key = self.work.folder.key(&comparison::part(&self.database, &self.table, next));
         match self.work.store.get_object(&self.work.folder.bucket, &key).await? {
             Some(bytes) if !bytes.is_empty() => self.put(next, Vec::new()).await,
             _ => Ok(()),

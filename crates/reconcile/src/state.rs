@@ -1,9 +1,10 @@
-//! What is kept in the report bucket: where the comparison stands, and the summary at its end.
+//! What is kept in the report bucket: where the comparison stands.
 
 use std::collections::BTreeMap;
 
+use comparison::DatabaseSummary;
 use serde::{Deserialize, Serialize};
-use table_diff::{Counts, Cursor, Listed};
+use table_diff::{Cursor, Listed};
 
 /// `cursor.json`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -43,61 +44,4 @@ impl State {
     pub(crate) fn is_finished(&self, database: &str) -> bool {
         self.databases.get(database).is_some_and(|database| database.remaining.is_empty())
     }
-}
-
-/// `summary.json`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Summary {
-    /// By the plan's name of the database.
-    pub databases: BTreeMap<String, DatabaseSummary>,
-}
-
-/// One database in a summary.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DatabaseSummary {
-    /// The restored old primary.
-    pub source_cluster: String,
-    /// The new primary.
-    pub target_cluster: String,
-    /// The snapshot the old primary was restored from, where known.
-    pub snapshot: Option<String>,
-    /// When it was taken.
-    pub snapshot_time: Option<String>,
-    /// The tables, by name.
-    pub tables: Vec<TableSummary>,
-}
-
-/// One table in a summary.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TableSummary {
-    /// Its name.
-    pub table: String,
-    /// Whether the sides are the same.
-    pub status: TableStatus,
-    /// Why it could not be compared.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// Rows seen and differences found; of a table in error, before the error.
-    #[serde(flatten)]
-    pub counts: Counts,
-    /// How long the comparison took.
-    pub seconds: f64,
-    /// The columns rows were matched by; empty when they were counted.
-    pub key_columns: Vec<String>,
-    /// Differences of the schema, and what else a reader has to know.
-    pub notes: Vec<String>,
-}
-
-/// How a table stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TableStatus {
-    /// Every row is the same.
-    Alike,
-    /// Some rows are not, or only the new primary has the table.
-    Different,
-    /// It could not be compared.
-    Error,
 }

@@ -575,8 +575,8 @@ mod filters {
 pub(crate) mod tests {
     use super::*;
     use crate::record::tests::at;
-    use crate::store::fake::Bucket;
     use crate::write_missing;
+    use runbook::bucket::fake::Bucket;
     use runbook::plan::sample;
     use runbook::step::Clock;
     use runbook::{Context, Status};

@@ -1,60 +1,12 @@
 //! The report bucket: narrow traits over S3, and a folder whose files are read back and listed in a manifest.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 
-use aws_sdk_s3::Client;
 use runbook::StepError;
-pub use runbook::bucket::{GetObject, PutObject, broken};
+pub use runbook::bucket::{GetObject, ListKeys, PutObject, ReadLines, broken};
 use runbook::error::Kind;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use tokio::io::AsyncBufRead;
-
-/// Bytes that come as they are read.
-pub type Lines = Pin<Box<dyn AsyncBufRead + Send>>;
-
-/// Reads an object as a stream.
-pub trait ReadLines {
-    /// The object's bytes, from the start.
-    fn read_lines(&self, bucket: &str, key: &str) -> impl Future<Output = Result<Lines, StepError>> + Send;
-}
-
-/// Lists objects.
-pub trait ListKeys {
-    /// Every key that begins with `prefix`, in order.
-    fn list_keys(
-        &self,
-        bucket: &str,
-        prefix: &str,
-    ) -> impl Future<Output = Result<Vec<String>, StepError>> + Send;
-}
-
-impl ReadLines for Client {
-    async fn read_lines(&self, bucket: &str, key: &str) -> Result<Lines, StepError> {
-        let answer = Client::get_object(self)
-            .bucket(bucket)
-            .key(key)
-            .send()
-            .await
-            .map_err(|error| StepError::aws(format!("reading s3://{bucket}/{key}"), error))?;
-        Ok(Box::pin(answer.body.into_async_read()))
-    }
-}
-
-impl ListKeys for Client {
-    async fn list_keys(&self, bucket: &str, prefix: &str) -> Result<Vec<String>, StepError> {
-        let mut pages = self.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
-        let mut keys = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page =
-                page.map_err(|error| StepError::aws(format!("listing s3://{bucket}/{prefix}"), error))?;
-            keys.extend(page.contents().iter().filter_map(|object| object.key().map(str::to_owned)));
-        }
-        keys.sort();
-        Ok(keys)
-    }
-}
 
 /// Writes an object and reads it back.
 ///
@@ -178,65 +130,5 @@ impl<'a, S: GetObject + PutObject> Folder<'a, S> {
     /// A line for each file written.
     pub fn written(&self) -> Vec<String> {
         self.sums.iter().map(|sum| format!("wrote s3://{}/{}", self.bucket, sum.key)).collect()
-    }
-}
-
-#[cfg(test)]
-pub(crate) mod fake {
-    //! A bucket in memory that can be told to garble what it keeps.
-
-    use super::{GetObject, Lines, ListKeys, PutObject, ReadLines};
-    use runbook::StepError;
-    use std::collections::BTreeMap;
-    use std::sync::Mutex;
-
-    #[derive(Default)]
-    pub(crate) struct Bucket {
-        pub(crate) objects: Mutex<BTreeMap<String, Vec<u8>>>,
-        /// Keys in the order they were written.
-        pub(crate) writes: Mutex<Vec<String>>,
-        /// Keeps something else than what it is given at keys that end so.
-        pub(crate) garbles: Option<&'static str>,
-    }
-
-    impl Bucket {
-        pub(crate) fn set(&self, key: &str, body: impl AsRef<[u8]>) {
-            self.objects.lock().unwrap().insert(key.to_owned(), body.as_ref().to_vec());
-        }
-
-        pub(crate) fn text(&self, key: &str) -> String {
-            let objects = self.objects.lock().unwrap();
-            let bytes = objects.get(key).unwrap_or_else(|| panic!("no {key} in {:?}", objects.keys()));
-            String::from_utf8(bytes.clone()).unwrap()
-        }
-    }
-
-    impl GetObject for Bucket {
-        async fn get_object(&self, _bucket: &str, key: &str) -> Result<Option<Vec<u8>>, StepError> {
-            Ok(self.objects.lock().unwrap().get(key).cloned())
-        }
-    }
-
-    impl PutObject for Bucket {
-        async fn put_object(&self, _: &str, key: &str, _: &str, mut body: Vec<u8>) -> Result<(), StepError> {
-            if self.garbles.is_some_and(|end| key.ends_with(end)) {
-                body.pop();
-            }
-            self.writes.lock().unwrap().push(key.to_owned());
-            self.set(key, body);
-            Ok(())
-        }
-    }
-
-    impl ReadLines for Bucket {
-        async fn read_lines(&self, _bucket: &str, key: &str) -> Result<Lines, StepError> {
-            Ok(Box::pin(std::io::Cursor::new(self.objects.lock().unwrap()[key].clone())))
-        }
-    }
-
-    impl ListKeys for Bucket {
-        async fn list_keys(&self, _bucket: &str, prefix: &str) -> Result<Vec<String>, StepError> {
-            Ok(self.objects.lock().unwrap().keys().filter(|key| key.starts_with(prefix)).cloned().collect())
-        }
     }
 }

@@ -1,9 +1,14 @@
-//! The report bucket: small objects, through one narrow trait per operation.
+//! The report bucket, through one narrow trait per operation.
+
+use std::pin::Pin;
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use tokio::io::AsyncBufRead;
 
 use crate::error::{Kind, StepError};
 
@@ -28,6 +33,65 @@ pub trait PutObject {
         key: &str,
         content_type: &str,
         body: Vec<u8>,
+    ) -> impl Future<Output = Result<(), StepError>> + Send;
+}
+
+/// Bytes that come as they are read.
+pub type Lines = Pin<Box<dyn AsyncBufRead + Send>>;
+
+/// Reads an object as a stream.
+pub trait ReadLines {
+    /// The object's bytes, from the start.
+    fn read_lines(&self, bucket: &str, key: &str) -> impl Future<Output = Result<Lines, StepError>> + Send;
+}
+
+/// Lists objects.
+pub trait ListKeys {
+    /// Every key that begins with `prefix`, in order.
+    fn list_keys(
+        &self,
+        bucket: &str,
+        prefix: &str,
+    ) -> impl Future<Output = Result<Vec<String>, StepError>> + Send;
+}
+
+/// Writes a large object in parts: at most 10,000, of which all but the last have 5 MiB at least
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>). Until it is complete, nothing is at the key;
+/// parts of what is neither completed nor abandoned are kept and cost money.
+pub trait PutParts {
+    /// Begins. Answers the upload's id.
+    fn begin(
+        &self,
+        bucket: &str,
+        key: &str,
+        content_type: &str,
+    ) -> impl Future<Output = Result<String, StepError>> + Send;
+
+    /// Writes a part; `number` counts from 1. Answers its tag.
+    fn put_part(
+        &self,
+        bucket: &str,
+        key: &str,
+        upload: &str,
+        number: i32,
+        body: Vec<u8>,
+    ) -> impl Future<Output = Result<String, StepError>> + Send;
+
+    /// Makes the object of its parts, whose tags are given in their order.
+    fn complete(
+        &self,
+        bucket: &str,
+        key: &str,
+        upload: &str,
+        tags: &[String],
+    ) -> impl Future<Output = Result<(), StepError>> + Send;
+
+    /// Forgets the parts.
+    fn abandon(
+        &self,
+        bucket: &str,
+        key: &str,
+        upload: &str,
     ) -> impl Future<Output = Result<(), StepError>> + Send;
 }
 
@@ -65,6 +129,82 @@ impl PutObject for Client {
     }
 }
 
+impl ReadLines for Client {
+    async fn read_lines(&self, bucket: &str, key: &str) -> Result<Lines, StepError> {
+        let answer = Client::get_object(self)
+            .bucket(bucket)
+            .key(key)
+            .send()
+            .await
+            .map_err(|error| StepError::aws(format!("reading s3://{bucket}/{key}"), error))?;
+        Ok(Box::pin(answer.body.into_async_read()))
+    }
+}
+
+impl ListKeys for Client {
+    async fn list_keys(&self, bucket: &str, prefix: &str) -> Result<Vec<String>, StepError> {
+        let mut pages = self.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
+        let mut keys = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page =
+                page.map_err(|error| StepError::aws(format!("listing s3://{bucket}/{prefix}"), error))?;
+            keys.extend(page.contents().iter().filter_map(|object| object.key().map(str::to_owned)));
+        }
+        keys.sort();
+        Ok(keys)
+    }
+}
+
+impl PutParts for Client {
+    async fn begin(&self, bucket: &str, key: &str, content_type: &str) -> Result<String, StepError> {
+        let begun = self.create_multipart_upload().bucket(bucket).key(key).content_type(content_type);
+        let begun = begun.send().await.map_err(|error| writing(bucket, key, error))?;
+        Ok(begun.upload_id().unwrap_or_default().to_owned())
+    }
+
+    async fn put_part(
+        &self,
+        bucket: &str,
+        key: &str,
+        upload: &str,
+        number: i32,
+        body: Vec<u8>,
+    ) -> Result<String, StepError> {
+        let part = self.upload_part().bucket(bucket).key(key).upload_id(upload).part_number(number);
+        let part = part.body(ByteStream::from(body)).send().await;
+        Ok(part.map_err(|error| writing(bucket, key, error))?.e_tag().unwrap_or_default().to_owned())
+    }
+
+    async fn complete(
+        &self,
+        bucket: &str,
+        key: &str,
+        upload: &str,
+        tags: &[String],
+    ) -> Result<(), StepError> {
+        let part =
+            |(tag, number): (&String, i32)| CompletedPart::builder().e_tag(tag).part_number(number).build();
+        let parts = tags.iter().zip(1..).map(part).collect();
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+        let complete = self.complete_multipart_upload().bucket(bucket).key(key).upload_id(upload);
+        let complete = complete.multipart_upload(parts).send().await;
+        complete.map(drop).map_err(|error| writing(bucket, key, error))
+    }
+
+    async fn abandon(&self, bucket: &str, key: &str, upload: &str) -> Result<(), StepError> {
+        let abandon = self.abort_multipart_upload().bucket(bucket).key(key).upload_id(upload);
+        abandon.send().await.map(drop).map_err(|error| writing(bucket, key, error))
+    }
+}
+
+fn writing<E, R>(bucket: &str, key: &str, error: SdkError<E, R>) -> StepError
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    StepError::aws(format!("writing s3://{bucket}/{key}"), error)
+}
+
 /// The error for an object whose bytes stop coming.
 pub fn broken(
     bucket: &str,
@@ -74,3 +214,6 @@ pub fn broken(
     StepError::new(Kind::Unreachable, format!("reading s3://{bucket}/{key} broke off"), "run the step again")
         .with_source(error)
 }
+
+#[doc(hidden)]
+pub mod fake;

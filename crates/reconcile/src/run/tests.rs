@@ -1,36 +1,11 @@
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use runbook::bucket::fake::Bucket;
 use serde_json::json;
-use table_diff::{DifferenceKind, Engine, Table, TableSummary as Found, Target};
+use table_diff::{Catalogue, DifferenceKind, Engine, Table, TableSummary as Found, Target};
 
 use super::*;
-
-/// A bucket in memory; fails every write from the `fail_from`-th on, as if the function were killed there.
-#[derive(Default)]
-struct Bucket {
-    objects: Mutex<BTreeMap<String, Vec<u8>>>,
-    writes: AtomicU64,
-    fail_from: AtomicU64,
-}
-
-impl GetObject for Bucket {
-    async fn get_object(&self, _: &str, key: &str) -> Result<Option<Vec<u8>>, StepError> {
-        Ok(self.objects.lock().unwrap().get(key).cloned())
-    }
-}
-
-impl PutObject for Bucket {
-    async fn put_object(&self, _: &str, key: &str, _: &str, body: Vec<u8>) -> Result<(), StepError> {
-        let number = self.writes.fetch_add(1, Ordering::Relaxed);
-        if number >= self.fail_from.load(Ordering::Relaxed) {
-            return Err(StepError::new(Kind::Unreachable, "killed", ""));
-        }
-        self.objects.lock().unwrap().insert(key.to_owned(), body);
-        Ok(())
-    }
-}
 
 /// Tables of numbered rows of which every third is missing. A range is one row and takes a second.
 struct Rows {
@@ -58,6 +33,10 @@ impl Compare for Rows {
         let mut tables = self.tables.keys().map(|name| table(name, Presence::Both)).collect::<Vec<_>>();
         tables.push(table("old", Presence::SourceOnly));
         Ok(tables)
+    }
+
+    async fn catalogue(&self, _: &Sides) -> Result<Catalogue, StepError> {
+        Ok(Catalogue::default())
     }
 
     async fn compare_table(
@@ -142,19 +121,19 @@ async fn drive(
 ) -> (Bucket, Outcome<Observed>, u64) {
     let plan = runbook::plan::sample();
     let folder = Folder { part: 200, ..Folder::new(&plan, "sandbox-west", "e1") };
-    let bucket = Bucket::default();
+    let mut bucket = Bucket::default();
     let now = new_clock();
-    let comparison = Rows { now, tables: tables.iter().copied().collect() };
+    let servers = Rows { now, tables: tables.iter().copied().collect() };
     for call in 0..2000 {
-        bucket.writes.store(0, Ordering::Relaxed);
-        bucket.fail_from.store(kill(call), Ordering::Relaxed);
+        bucket.writes.lock().unwrap().clear();
+        bucket.fails_from = usize::try_from(kill(call)).ok();
         if let Some(summary) = folder.summary(&bucket).await.unwrap() {
             return (bucket, done(&summary), call);
         }
         let state = folder.state(&bucket).await.unwrap();
         let all = ["catalog", "orders"].map(sides);
         let all = all.into_iter().filter(|sides| !state.is_finished(&sides.name)).collect::<Vec<_>>();
-        let outcome = run(&context(now, seconds), &folder, &bucket, &comparison, &plan, &all, state).await;
+        let outcome = run(&context(now, seconds), &folder, &bucket, &servers, &plan, &all, state).await;
         match outcome {
             Ok(outcome) if outcome.status == Status::Done => return (bucket, outcome, call),
             Ok(outcome) => assert_eq!(outcome.status, Status::InProgress, "{}", outcome.reason),
@@ -216,14 +195,14 @@ async fn the_result_is_the_same_however_often_it_is_cut_or_killed() {
 async fn a_part_that_no_cursor_counts_is_emptied() {
     let plan = runbook::plan::sample();
     let folder = Folder::new(&plan, "sandbox-west", "e1");
-    let bucket = Bucket { fail_from: AtomicU64::new(u64::MAX), ..Bucket::default() };
+    let bucket = Bucket::default();
     // Left by a killed call that saw a difference which is gone by now.
-    let left = folder.key(&part_name("orders", "z", 1));
+    let left = folder.key(&comparison::part("orders", "z", 1));
     bucket.put_object("", &left, "", b"{}\n".to_vec()).await.unwrap();
     let now = new_clock();
-    let comparison = Rows { now, tables: BTreeMap::from([("z", 1)]) };
+    let servers = Rows { now, tables: BTreeMap::from([("z", 1)]) };
     let outcome =
-        run(&context(now, 1000), &folder, &bucket, &comparison, &plan, &[sides("orders")], State::default())
+        run(&context(now, 1000), &folder, &bucket, &servers, &plan, &[sides("orders")], State::default())
             .await
             .unwrap();
     assert_eq!(outcome.status, Status::Done);
@@ -234,13 +213,12 @@ async fn a_part_that_no_cursor_counts_is_emptied() {
 async fn what_is_in_progress_says_where_it_stands() {
     let plan = runbook::plan::sample();
     let folder = Folder::new(&plan, "sandbox-west", "e1");
-    let bucket = Bucket { fail_from: AtomicU64::new(u64::MAX), ..Bucket::default() };
+    let bucket = Bucket::default();
     let now = new_clock();
-    let comparison = Rows { now, tables: BTreeMap::from([("a", 1), ("b", 1000)]) };
+    let servers = Rows { now, tables: BTreeMap::from([("a", 1), ("b", 1000)]) };
     let state = folder.state(&bucket).await.unwrap();
-    let outcome = run(&context(now, 300), &folder, &bucket, &comparison, &plan, &[sides("orders")], state)
-        .await
-        .unwrap();
+    let outcome =
+        run(&context(now, 300), &folder, &bucket, &servers, &plan, &[sides("orders")], state).await.unwrap();
     assert_eq!(outcome.status, Status::InProgress);
     assert_eq!(
         outcome.reason,

@@ -17,11 +17,10 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use table_diff::{Catalogue, Difference, DifferenceKind, Engine};
+use table_diff::{BoxError, Catalogue, Difference, DifferenceKind, Differences, Engine};
 
 use crate::order::{Order, Step};
 use crate::session::{Failure, Refusal, Session};
-use crate::source::{BoxError, Source};
 use crate::table::{Parent, Table};
 use crate::{Error, one_line_json, sequence};
 
@@ -235,7 +234,7 @@ pub trait Sink: Send {
 pub async fn apply(
     session: &mut Session,
     catalogue: &Catalogue,
-    source: &impl Source,
+    source: &impl Differences,
     options: &Options,
     cursor: Option<Cursor>,
     sink: &mut impl Sink,
@@ -320,7 +319,7 @@ struct Batches<'a> {
 
 impl<'a> Batches<'a> {
     fn new(
-        source: &'a impl Source,
+        source: &'a impl Differences,
         order: &'a Order,
         cursor: &Cursor,
         options: &Options,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use replay::{BoxError, Cursor, Fate, Options, Progress, RowFate, Sink, apply};
-use table_diff::{Difference, Engine};
+use row_replay::{Cursor, Fate, Options, Progress, RowFate, Sink, apply};
+use table_diff::{BoxError, Difference, Engine};
 
 use crate::database::{Database, Kept, short};
 
@@ -302,11 +302,12 @@ async fn a_live_target_is_waited_for() {
         database.sql("b", &format!("{user}{grant}"));
         let mut target = database.target("b");
         target.user = "r".into();
-        let mut session = replay::Session::connect(target, std::time::Duration::from_secs(10)).await.unwrap();
+        let mut session =
+            row_replay::Session::connect(target, std::time::Duration::from_secs(10)).await.unwrap();
         let tags = only("tag_uses");
         let refused = apply(&mut session, &catalogue, &tags, &options, None, &mut kept, || false).await;
         let refused = refused.unwrap_err();
-        assert!(matches!(refused, replay::Error::MayNotWrite { .. }), "{refused:?}");
+        assert!(matches!(refused, row_replay::Error::MayNotWrite { .. }), "{refused:?}");
         let refused = refused.to_string();
         assert!(
             refused.starts_with("putting back rows of table tag_uses from {\"id\":1} on at 127.0.0.1:"),

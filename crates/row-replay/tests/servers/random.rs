@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use replay::{Fate, Options, RowFate};
+use row_replay::{Fate, Options, RowFate};
 use table_diff::{Difference, DifferenceKind, Engine};
 
 use crate::database::{Database, short};

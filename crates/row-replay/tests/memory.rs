@@ -4,16 +4,17 @@
 use std::collections::BTreeMap;
 
 use futures::stream::{self, BoxStream, StreamExt as _};
-use replay::{BoxError, Source, write_sql};
+use row_replay::write_sql;
 use serde_json::json;
 use table_diff::{
-    Catalogue, ColumnShape, Difference, DifferenceKind, Engine, ForeignKey, TableShape, ValueKind,
+    BoxError, Catalogue, ColumnShape, Difference, DifferenceKind, Differences, Engine, ForeignKey,
+    TableShape, ValueKind,
 };
 
 /// Lost orders, made as they are asked for.
 struct Orders(u64);
 
-impl Source for Orders {
+impl Differences for Orders {
     fn tables(&self) -> Vec<String> {
         vec!["items".into(), "orders".into()]
     }

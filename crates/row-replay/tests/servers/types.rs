@@ -1,6 +1,7 @@
 //! Every type there and back: what is lost is put back to the last bit.
 
-use replay::{Fate, Files, Options};
+use row_replay::{Fate, Options};
+use table_diff::Files;
 
 use crate::database::Database;
 

@@ -38,16 +38,15 @@ mod literal;
 mod order;
 mod sequence;
 mod session;
-mod source;
 mod table;
 mod write;
 
 pub use apply::{Counts, Cursor, Fate, Options, Progress, RowFate, Sink, Summary, apply};
 pub use session::Session;
-pub use source::{BoxError, Files, Source};
 pub use write::{WrittenTable, write_sql};
 
 use serde_json::{Map, Value};
+use table_diff::BoxError;
 
 /// Why rows can't be put back. One line; names server and table.
 #[derive(Debug, thiserror::Error)]

@@ -5,11 +5,10 @@ use std::io::Write as _;
 use std::process::Command;
 use std::time::Duration;
 
-use replay::{
-    BoxError, Cursor, Fate, Options, Progress, RowFate, Session, Sink, Source, Summary, apply, write_sql,
-};
+use row_replay::{Cursor, Fate, Options, Progress, RowFate, Session, Sink, Summary, apply, write_sql};
 use table_diff::{
-    Catalogue, Difference, Engine, Presence, Server, Side, Target, list_tables, read_catalogue,
+    BoxError, Catalogue, Difference, Differences, Engine, Presence, Server, Side, Target, list_tables,
+    read_catalogue,
 };
 
 use crate::postgres::Postgres;
@@ -117,7 +116,7 @@ impl Database {
     }
 
     /// `replay.sql`.
-    pub async fn file(&self, source: &impl Source) -> String {
+    pub async fn file(&self, source: &impl Differences) -> String {
         let mut file = Vec::new();
         write_sql(self.engine(), &self.catalogue("b").await, source, &mut file).await.unwrap();
         String::from_utf8(file).unwrap()
@@ -126,7 +125,7 @@ impl Database {
     /// Everything applied to `b`, cut after each `cut` transactions and gone on from.
     pub async fn apply(
         &self,
-        source: &impl Source,
+        source: &impl Differences,
         options: &Options,
         cut: usize,
     ) -> (Vec<RowFate>, Summary) {

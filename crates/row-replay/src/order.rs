@@ -11,10 +11,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use futures::StreamExt as _;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
-use table_diff::{Catalogue, Difference, DifferenceKind, TableShape};
+use table_diff::{Catalogue, Difference, DifferenceKind, Differences, TableShape};
 
 use crate::Error;
-use crate::source::Source;
 
 /// How often a group is gone over at most.
 const PASSES: u16 = 1000;
@@ -44,7 +43,7 @@ impl Order {
     /// Reads what the order needs. Of a group, and of what is asked for with `missing`, some 30 bytes are held of a row.
     pub(crate) async fn read(
         catalogue: &Catalogue,
-        source: &impl Source,
+        source: &impl Differences,
         missing: bool,
     ) -> Result<Self, Error> {
         let present = source.tables().into_iter().collect::<BTreeSet<_>>();

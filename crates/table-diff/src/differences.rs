@@ -1,19 +1,19 @@
-//! Where differences come from: read more than once, never held whole.
+//! Differences that are kept: read more than once, never held whole.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 
+use crate::Difference;
 use futures::stream::{self, BoxStream, StreamExt as _};
-use table_diff::Difference;
 
 /// Any error.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What two databases differ in.
-pub trait Source: Sync {
-    /// The tables with differences, as [`table_diff::Table`] displays them.
+pub trait Differences: Sync {
+    /// The tables with differences, as [`crate::Table`] displays them.
     fn tables(&self) -> Vec<String>;
 
     /// The differences of a table, from the first, in the same order each time.
@@ -21,7 +21,7 @@ pub trait Source: Sync {
 }
 
 /// In memory.
-impl Source for BTreeMap<String, Vec<Difference>> {
+impl Differences for BTreeMap<String, Vec<Difference>> {
     fn tables(&self) -> Vec<String> {
         self.keys().cloned().collect()
     }
@@ -35,7 +35,7 @@ impl Source for BTreeMap<String, Vec<Difference>> {
 #[derive(Debug, Clone, Default)]
 pub struct Files(pub BTreeMap<String, Vec<PathBuf>>);
 
-impl Source for Files {
+impl Differences for Files {
     fn tables(&self) -> Vec<String> {
         self.0.keys().cloned().collect()
     }

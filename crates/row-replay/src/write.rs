@@ -19,11 +19,10 @@ use std::io::Write;
 
 use futures::StreamExt as _;
 use serde_json::Value;
-use table_diff::{Catalogue, Difference, DifferenceKind, Engine};
+use table_diff::{Catalogue, Difference, DifferenceKind, Differences, Engine};
 
 use crate::literal::words;
 use crate::order::Order;
-use crate::source::Source;
 use crate::table::{Table, from_nothing};
 use crate::{Error, one_line_json, sequence};
 
@@ -52,7 +51,7 @@ pub struct WrittenTable {
 pub async fn write_sql(
     engine: Engine,
     catalogue: &Catalogue,
-    source: &impl Source,
+    source: &impl Differences,
     out: &mut impl Write,
 ) -> Result<BTreeMap<String, WrittenTable>, Error> {
     let order = Order::read(catalogue, source, false).await?;

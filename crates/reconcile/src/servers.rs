@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use runbook::StepError;
 use runbook::error::Kind;
-use table_diff::{Cursor, Error, Listed, Options, Progress, Server, Side, Sink, Table, one_line};
+use table_diff::{Catalogue, Cursor, Error, Listed, Options, Progress, Server, Side, Sink, Table, one_line};
 use tokio::sync::Mutex;
 
 use crate::sides::Sides;
@@ -32,6 +32,9 @@ pub trait Compare: Sync {
         exclude: &[String],
     ) -> impl Future<Output = Result<Vec<Listed>, Failure>> + Send;
 
+    /// The tables of the new primary.
+    fn catalogue(&self, sides: &Sides) -> impl Future<Output = Result<Catalogue, StepError>> + Send;
+
     /// Compares one table, see [`table_diff::compare_table`].
     fn compare_table(
         &self,
@@ -51,16 +54,16 @@ pub struct Servers {
 
 impl Servers {
     /// Takes the connections to a database: those kept, or new ones.
-    async fn take(&self, sides: &Sides) -> Result<(Server, Server), Failure> {
+    async fn take(&self, sides: &Sides) -> Result<(Server, Server), StepError> {
         if let Some((name, source, target)) = self.open.lock().await.take()
             && name == sides.name
         {
             return Ok((source, target));
         }
         let source = Server::connect(Side::Source, sides.source.clone(), STATEMENT).await;
-        let source = source.map_err(|error| failure(sides, error))?;
+        let source = source.map_err(|error| step_error(sides, &error))?;
         let target = Server::connect(Side::Target, sides.target.clone(), STATEMENT).await;
-        Ok((source, target.map_err(|error| failure(sides, error))?))
+        Ok((source, target.map_err(|error| step_error(sides, &error))?))
     }
 
     async fn keep(&self, sides: &Sides, (source, target): (Server, Server)) {
@@ -75,12 +78,20 @@ impl Compare for Servers {
         include: &[String],
         exclude: &[String],
     ) -> Result<Vec<Listed>, Failure> {
-        let mut servers = self.take(sides).await?;
+        let mut servers = self.take(sides).await.map_err(Failure::Step)?;
         let listed = table_diff::list_tables(&mut servers.0, &mut servers.1, include, exclude).await;
         // Without a list there is no table to blame.
         let listed = listed.map_err(|error| Failure::Step(step_error(sides, &error)))?;
         self.keep(sides, servers).await;
         Ok(listed)
+    }
+
+    async fn catalogue(&self, sides: &Sides) -> Result<Catalogue, StepError> {
+        let mut servers = self.take(sides).await?;
+        let catalogue = table_diff::read_catalogue(&mut servers.1).await;
+        let catalogue = catalogue.map_err(|error| step_error(sides, &error))?;
+        self.keep(sides, servers).await;
+        Ok(catalogue)
     }
 
     async fn compare_table(
@@ -91,7 +102,7 @@ impl Compare for Servers {
         sink: &mut impl Sink,
         stop: impl Fn() -> bool + Send + Sync,
     ) -> Result<Progress, Failure> {
-        let mut servers = self.take(sides).await?;
+        let mut servers = self.take(sides).await.map_err(Failure::Step)?;
         let (source, target) = (&mut servers.0, &mut servers.1);
         let compared = Box::pin(table_diff::compare_table(
             source,

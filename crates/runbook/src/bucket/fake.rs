@@ -1,0 +1,109 @@
+//! A bucket in memory, for the tests of the steps, that can be told to garble what it keeps, or to fail.
+
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests say what failed by panicking")]
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use super::{GetObject, Lines, ListKeys, PutObject, PutParts, ReadLines};
+use crate::StepError;
+use crate::error::Kind;
+
+#[derive(Default)]
+pub struct Bucket {
+    pub objects: Mutex<BTreeMap<String, Vec<u8>>>,
+    /// Keys in the order they were written.
+    pub writes: Mutex<Vec<String>>,
+    /// Keeps something else than what it is given at keys that end so.
+    pub garbles: Option<&'static str>,
+    /// Fails every write from this one on, counted from 0, as if the function were killed there.
+    pub fails_from: Option<usize>,
+    /// Uploads in parts that are not complete, by id.
+    pub uploads: Mutex<BTreeMap<String, Vec<Vec<u8>>>>,
+}
+
+impl Bucket {
+    pub fn set(&self, key: &str, body: impl AsRef<[u8]>) {
+        self.objects.lock().unwrap().insert(key.to_owned(), body.as_ref().to_vec());
+    }
+
+    fn write(&self, key: &str, mut body: Vec<u8>) -> Result<(), StepError> {
+        let mut writes = self.writes.lock().unwrap();
+        if self.fails_from.is_some_and(|from| writes.len() >= from) {
+            return Err(StepError::new(Kind::Unreachable, "killed", ""));
+        }
+        if self.garbles.is_some_and(|end| key.ends_with(end)) {
+            body.pop();
+        }
+        writes.push(key.to_owned());
+        self.set(key, body);
+        Ok(())
+    }
+
+    pub fn text(&self, key: &str) -> String {
+        let objects = self.objects.lock().unwrap();
+        let bytes = objects.get(key).unwrap_or_else(|| panic!("no {key} in {:?}", objects.keys()));
+        String::from_utf8(bytes.clone()).unwrap()
+    }
+}
+
+impl GetObject for Bucket {
+    async fn get_object(&self, _bucket: &str, key: &str) -> Result<Option<Vec<u8>>, StepError> {
+        Ok(self.objects.lock().unwrap().get(key).cloned())
+    }
+}
+
+impl PutObject for Bucket {
+    async fn put_object(&self, _: &str, key: &str, _: &str, body: Vec<u8>) -> Result<(), StepError> {
+        self.write(key, body)
+    }
+}
+
+impl PutParts for Bucket {
+    async fn begin(&self, _: &str, key: &str, _: &str) -> Result<String, StepError> {
+        let mut uploads = self.uploads.lock().unwrap();
+        let id = format!("{key}#{}", uploads.len());
+        uploads.insert(id.clone(), Vec::new());
+        Ok(id)
+    }
+
+    async fn put_part(
+        &self,
+        _: &str,
+        key: &str,
+        upload: &str,
+        number: i32,
+        body: Vec<u8>,
+    ) -> Result<String, StepError> {
+        self.write(&format!("{key}#{number}"), Vec::new())?;
+        let mut uploads = self.uploads.lock().unwrap();
+        let parts = uploads.get_mut(upload).unwrap();
+        assert_eq!(parts.len() + 1, usize::try_from(number).unwrap());
+        assert!(parts.iter().all(|part| part.len() >= 5 * 1024 * 1024), "S3 takes no smaller ones");
+        parts.push(body);
+        Ok(number.to_string())
+    }
+
+    async fn complete(&self, _: &str, key: &str, upload: &str, tags: &[String]) -> Result<(), StepError> {
+        let parts = self.uploads.lock().unwrap().remove(upload).unwrap();
+        assert_eq!(parts.len(), tags.len());
+        self.write(key, parts.concat())
+    }
+
+    async fn abandon(&self, _: &str, _: &str, upload: &str) -> Result<(), StepError> {
+        self.uploads.lock().unwrap().remove(upload);
+        Ok(())
+    }
+}
+
+impl ReadLines for Bucket {
+    async fn read_lines(&self, _bucket: &str, key: &str) -> Result<Lines, StepError> {
+        Ok(Box::pin(std::io::Cursor::new(self.objects.lock().unwrap()[key].clone())))
+    }
+}
+
+impl ListKeys for Bucket {
+    async fn list_keys(&self, _bucket: &str, prefix: &str) -> Result<Vec<String>, StepError> {
+        Ok(self.objects.lock().unwrap().keys().filter(|key| key.starts_with(prefix)).cloned().collect())
+    }
+}
