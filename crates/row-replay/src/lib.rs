@@ -43,7 +43,7 @@ mod write;
 
 pub use apply::{Counts, Cursor, Fate, Options, Progress, RowFate, Sink, Summary, apply};
 pub use session::Session;
-pub use write::{WrittenTable, write_sql};
+pub use write::{Out, WrittenTable, write_sql};
 
 use serde_json::{Map, Value};
 use table_diff::BoxError;
@@ -62,7 +62,7 @@ pub enum Error {
     },
     /// The file can't be written.
     #[error("the replay can't be written: {0}")]
-    Write(#[source] std::io::Error),
+    Write(#[source] BoxError),
     /// No connection with the server.
     #[error("can't connect to {address}: {cause}")]
     Connect {

@@ -15,17 +15,35 @@
 //! may be another order with the same number. Memory: see [`crate`].
 
 use std::collections::{BTreeMap, HashSet};
-use std::io::Write;
 
 use futures::StreamExt as _;
 use serde_json::Value;
-use table_diff::{Catalogue, Difference, DifferenceKind, Differences, Engine};
+use table_diff::{BoxError, Catalogue, Difference, DifferenceKind, Differences, Engine};
 
 use crate::literal::words;
 use crate::order::Order;
 use crate::table::{Table, from_nothing};
 use crate::{Error, one_line_json, sequence};
 
+/// Takes a file as it is written.
+pub trait Out: Send {
+    /// Takes what comes next.
+    ///
+    /// # Errors
+    /// Ends the writing with [`Error::Write`].
+    fn write(&mut self, text: &[u8]) -> impl Future<Output = Result<(), BoxError>> + Send;
+}
+
+/// In memory.
+impl Out for Vec<u8> {
+    async fn write(&mut self, text: &[u8]) -> Result<(), BoxError> {
+        self.extend_from_slice(text);
+        Ok(())
+    }
+}
+
+/// Bytes that are passed on at once.
+const AT_ONCE: usize = 64 * 1024;
 /// Rows of a transaction.
 const TRANSACTION: u64 = 500;
 
@@ -52,12 +70,13 @@ pub async fn write_sql(
     engine: Engine,
     catalogue: &Catalogue,
     source: &impl Differences,
-    out: &mut impl Write,
+    out: &mut impl Out,
 ) -> Result<BTreeMap<String, WrittenTable>, Error> {
     let order = Order::read(catalogue, source, false).await?;
     let left = order.doubtful.clone();
-    let mut file = File { engine, out, order: &order, left, open: 0, written: BTreeMap::new() };
-    file.header()?;
+    let mut file =
+        File { engine, out, text: String::new(), order: &order, left, open: 0, written: BTreeMap::new() };
+    file.header();
     for step in &order.steps {
         file.comment(&format!(
             "table {}{}",
@@ -67,7 +86,7 @@ pub async fn write_sql(
                 pass =>
                     format!(", once more ({pass}): rows that belong to rows of the same circle of tables"),
             }
-        ))?;
+        ));
         let table = Table::new(engine, catalogue, &step.table);
         let mut missing = 0;
         let mut notes = Notes::default();
@@ -79,7 +98,7 @@ pub async fn write_sql(
                 DifferenceKind::Missing if difference.source.is_some() => {
                     missing += 1;
                     if order.pass(&step.table, missing - 1) == step.pass {
-                        file.row(&step.table, table.as_ref(), &difference, &mut notes)?;
+                        file.row(&step.table, table.as_ref(), &difference, &mut notes);
                     }
                 }
                 DifferenceKind::Changed if step.pass == 1 => {
@@ -88,20 +107,24 @@ pub async fn write_sql(
                     file.comment(&format!(
                         "left out: {} {key} is on both sides and differs",
                         json(&step.table)
-                    ))?;
+                    ));
                 }
                 _ => {}
+            }
+            if file.text.len() > AT_ONCE {
+                file.pass_on().await?;
             }
         }
         if let Some(table) = table.filter(|_| file.entry(&step.table).rows > 0) {
             for column in sequence::numbered(engine, table.shape) {
                 let highest = sequence::highest_of(&table.quoted, column);
                 let advance = sequence::advance(&table.quoted, column, &highest);
-                file.statement(&format!("INSERT INTO causeway_sequences {advance}"))?;
+                file.statement(&format!("INSERT INTO causeway_sequences {advance}"));
             }
         }
     }
-    file.footer()?;
+    file.footer();
+    file.pass_on().await?;
     Ok(file.written)
 }
 
@@ -109,9 +132,11 @@ pub async fn write_sql(
 #[derive(Default)]
 struct Notes(HashSet<&'static str>);
 
-struct File<'a, W> {
+struct File<'a, O> {
     engine: Engine,
-    out: &'a mut W,
+    out: &'a mut O,
+    /// Written, and not passed on.
+    text: String,
     order: &'a Order,
     /// Rows that what belongs to them can't be put back without.
     left: HashSet<u64>,
@@ -125,20 +150,25 @@ fn json(name: &str) -> String {
     Value::from(name).to_string()
 }
 
-impl<W: Write> File<'_, W> {
+impl<O: Out> File<'_, O> {
+    async fn pass_on(&mut self) -> Result<(), Error> {
+        let text = std::mem::take(&mut self.text);
+        self.out.write(text.as_bytes()).await.map_err(Error::Write)
+    }
+
     fn entry(&mut self, table: &str) -> &mut WrittenTable {
         self.written.entry(table.to_owned()).or_default()
     }
 
-    fn statement(&mut self, statement: &str) -> Result<(), Error> {
-        writeln!(self.out, "{statement};").map_err(Error::Write)
+    fn statement(&mut self, statement: &str) {
+        self.text.extend([statement, ";\n"]);
     }
 
-    fn comment(&mut self, comment: &str) -> Result<(), Error> {
-        writeln!(self.out, "-- {comment}").map_err(Error::Write)
+    fn comment(&mut self, comment: &str) {
+        self.text.extend(["-- ", comment, "\n"]);
     }
 
-    fn header(&mut self) -> Result<(), Error> {
+    fn header(&mut self) {
         let (client, settings): (_, &[&str]) = match self.engine {
             Engine::MySql => ("mariadb or mysql, with --database and not with --force", &MYSQL_HEADER),
             Engine::Postgres => ("psql -q -v ON_ERROR_STOP=1 -f replay.sql", &POSTGRES_HEADER),
@@ -148,41 +178,35 @@ impl<W: Write> File<'_, W> {
             &format!("Run it with {client}. It may be run again: what is there is left alone."),
             "Rows that could not be put back, and why, are the result of the last statement.",
         ] {
-            self.comment(line)?;
+            self.comment(line);
         }
-        settings.iter().try_for_each(|setting| self.statement(setting))
+        for setting in settings {
+            self.statement(setting);
+        }
     }
 
-    fn footer(&mut self) -> Result<(), Error> {
-        self.commit()?;
+    fn footer(&mut self) {
+        self.commit();
         self.statement(
             "SELECT DISTINCT table_name, row_key, reason FROM causeway_not_replayed ORDER BY table_name, row_key",
-        )?;
-        self.out.flush().map_err(Error::Write)
+        );
     }
 
-    fn commit(&mut self) -> Result<(), Error> {
+    fn commit(&mut self) {
         if self.open > 0 {
             self.open = 0;
-            self.statement("COMMIT")?;
+            self.statement("COMMIT");
         }
-        Ok(())
     }
 
     /// A missing row.
-    fn row(
-        &mut self,
-        name: &str,
-        table: Option<&Table<'_>>,
-        difference: &Difference,
-        notes: &mut Notes,
-    ) -> Result<(), Error> {
-        let Some(values) = &difference.source else { return Ok(()) };
+    fn row(&mut self, name: &str, table: Option<&Table<'_>>, difference: &Difference, notes: &mut Notes) {
+        let Some(values) = &difference.source else { return };
         let shown = if difference.key.is_empty() { values } else { &difference.key };
         let title = format!("{} {}", json(name), one_line_json(shown));
         let left_out = |file: &mut Self, why: &str| {
             file.entry(name).left_out += 1;
-            file.comment(&format!("left out: {title}: {why}"))
+            file.comment(&format!("left out: {title}: {why}"));
         };
         let Some(table) = table else {
             return left_out(self, "the catalogue of the new primary does not have the table");
@@ -204,21 +228,21 @@ impl<W: Write> File<'_, W> {
         };
         let unknown = table.unknown(values);
         if !unknown.is_empty() && notes.0.insert("unknown") {
-            self.comment(&format!("columns that the new primary does not have, not put back: {unknown:?}"))?;
+            self.comment(&format!("columns that the new primary does not have, not put back: {unknown:?}"));
         }
         if self.open >= TRANSACTION {
-            self.commit()?;
+            self.commit();
         }
         if self.open == 0 {
             self.statement(match self.engine {
                 Engine::MySql => "START TRANSACTION",
                 Engine::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED; SET CONSTRAINTS ALL IMMEDIATE",
-            })?;
+            });
         }
         self.open += 1;
         self.entry(name).rows += 1;
-        self.comment(&title)?;
-        self.statement(&insert)?;
+        self.comment(&title);
+        self.statement(&insert);
         let reason = self.reason(table, difference);
         let own = own.iter().map(|reference| format!("'{reference:016x}'"));
         let own =
@@ -229,9 +253,8 @@ impl<W: Write> File<'_, W> {
                 "INSERT INTO causeway_not_replayed SELECT {reference}, {table_name}, {}, {reason}{} WHERE NOT {there}",
                 words(engine, &one_line_json(shown)),
                 from_nothing(engine),
-            ))?;
+            ));
         }
-        Ok(())
     }
 
     /// The insert, and the condition that the row is there as it was.
