@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use runbook::error::Kind;
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, names};
 use serde::Serialize;
-use table_diff::{Counts, Cursor, Difference, Listed, Presence, Progress, Sink};
+use table_diff::{Catalogue, Counts, Cursor, Difference, Listed, Presence, Progress, Sink};
 
 use crate::servers::{Compare, Failure};
 use crate::sides::Sides;
@@ -134,7 +134,7 @@ pub(crate) async fn run<S: GetObject + PutObject + Sync>(
     work.state.settled = !recovering;
     match walked {
         Ok(true) => {
-            let summary = work.summary();
+            let summary = Summary { completed_at: Some(context.clock.now()), ..work.summary() };
             // The state first: a summary says that there is nothing left to do.
             work.save().await?;
             folder.write(store, SUMMARY, &summary).await?;
@@ -150,6 +150,36 @@ pub(crate) async fn run<S: GetObject + PutObject + Sync>(
             Err(error)
         }
     }
+}
+
+/// What the plan says of tables has to fit them: else personal data would not be masked, or times not be used, and nobody
+/// would know. Seen here, hours are not lost.
+fn check_hints(plan: &RecoveryPlan, name: &str, catalogue: &Catalogue) -> Result<(), StepError> {
+    let Some(database) = plan.databases.get(name) else { return Ok(()) };
+    let mut problems = Vec::new();
+    for (table, hints) in &database.report {
+        let Some(shape) = catalogue.tables.get(table) else {
+            problems.push(format!("there is no table {table}"));
+            continue;
+        };
+        let times =
+            [&hints.changed_at, &hints.created_at].into_iter().flatten().filter(|name| !name.is_empty());
+        let own = hints.relations.iter().flat_map(|relation| &relation.columns);
+        for column in times.chain(&hints.personal).chain(own) {
+            if !shape.columns.iter().any(|known| known.name == *column) {
+                problems.push(format!("table {table} has no column {column}"));
+            }
+        }
+        let parents = hints.relations.iter().map(|relation| &relation.parent).chain(&hints.part_of);
+        for parent in parents.filter(|parent| !parent.is_empty() && !catalogue.tables.contains_key(*parent)) {
+            problems.push(format!("there is no table {parent}, to which {table} is said to belong"));
+        }
+    }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let what = format!("`databases.{name}.report` does not fit the new primary: {}", problems.join("; "));
+    Err(StepError::new(Kind::BadPlan, what, "correct the plan, in both Regions, and run the step again"))
 }
 
 fn earlier(a: Timestamp, b: Timestamp) -> Timestamp {
@@ -207,6 +237,7 @@ impl<S: GetObject + PutObject + Sync> Work<'_, S> {
                 };
                 // Written anew by whoever is killed before the list of tables is kept.
                 let catalogue = servers.catalogue(sides).await?;
+                check_hints(plan, &sides.name, &catalogue)?;
                 self.folder.write(self.store, &comparison::catalogue(&sides.name), &catalogue).await?;
                 let database = Database { summary, remaining, current: Current::default() };
                 self.state.databases.insert(sides.name.clone(), database);
@@ -322,6 +353,7 @@ impl<S: GetObject + PutObject + Sync> Work<'_, S> {
     fn summary(&self) -> Summary {
         let databases = &self.state.databases;
         Summary {
+            completed_at: None,
             databases: databases
                 .iter()
                 .map(|(name, database)| (name.clone(), database.summary.clone()))

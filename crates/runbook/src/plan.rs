@@ -87,6 +87,9 @@ pub struct Database {
     /// What the reconcile compares.
     #[serde(default)]
     pub reconcile: Reconcile,
+    /// What the missing-transaction report has to know of a table beyond what its schema says, by the table's name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub report: BTreeMap<String, ReportTable>,
 }
 
 /// A global database's cluster in one Region.
@@ -160,6 +163,43 @@ pub struct Reconcile {
     pub exclude: Vec<String>,
 }
 
+/// What the missing-transaction report has to know of a table.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ReportTable {
+    /// What its rows are called in sentences, many of them: `orders`. The table's name when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Column with the time of the last write, set by every write, in UTC. Found by its name when absent; empty: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changed_at: Option<String>,
+    /// Column with the time of the row's creation, in UTC. Found by its name when absent; empty: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<String>,
+    /// Columns with personal data: masked in the page, the JSON and the CSV, never in `replay.sql`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub personal: Vec<String>,
+    /// What its rows belong to, where the schema has no foreign key.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub relations: Vec<Relation>,
+    /// The parent table that its rows are a part of, as an item is of an order. Guessed from the keys when absent; empty:
+    /// none, they stand for themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<String>,
+}
+
+/// What a row belongs to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Relation {
+    /// The row's columns.
+    pub columns: Vec<String>,
+    /// The table that it belongs to.
+    pub parent: String,
+    /// That table's columns, in the same order.
+    pub parent_columns: Vec<String>,
+}
+
 /// Budgets and limits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -174,6 +214,9 @@ pub struct Limits {
     pub promotion_minutes: u32,
     /// Minutes after which a restore that is not finished counts as failed.
     pub restore_minutes: u32,
+    /// Seconds by which the clocks of two writers may differ: in the report, times nearer than that to a moment of the
+    /// failover prove nothing.
+    pub clock_margin_seconds: u32,
 }
 
 impl Default for Limits {
@@ -184,6 +227,7 @@ impl Default for Limits {
             cooldown_minutes: 60,
             promotion_minutes: 60,
             restore_minutes: 360,
+            clock_margin_seconds: 5,
         }
     }
 }
@@ -364,6 +408,7 @@ pub fn sample() -> RecoveryPlan {
             .collect(),
         tls: Tls::Disable,
         reconcile: Reconcile::default(),
+        report: BTreeMap::new(),
     };
     RecoveryPlan {
         schema: None,

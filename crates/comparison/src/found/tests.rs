@@ -27,7 +27,8 @@ fn bucket() -> Bucket {
         snapshot_time: None,
         tables: vec![table("a"), table("alike")],
     };
-    let summary = Summary { databases: BTreeMap::from([("orders".to_owned(), database)]) };
+    let summary =
+        Summary { completed_at: None, databases: BTreeMap::from([("orders".to_owned(), database)]) };
     let bucket = Bucket::default();
     bucket.set(&format!("{FOLDER}{SUMMARY}"), serde_json::to_vec(&summary).unwrap());
     bucket

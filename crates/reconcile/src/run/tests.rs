@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use runbook::bucket::fake::Bucket;
 use serde_json::json;
-use table_diff::{Catalogue, DifferenceKind, Engine, Table, TableSummary as Found, Target};
+use table_diff::{DifferenceKind, Engine, Table, TableSummary as Found, Target};
 
 use super::*;
 
@@ -153,6 +153,7 @@ fn result(bucket: &Bucket) -> (BTreeMap<String, String>, serde_json::Value) {
     }
     let mut summary: serde_json::Value =
         serde_json::from_slice(&objects["reconcile/shop/e1/summary.json"]).unwrap();
+    summary.as_object_mut().unwrap().remove("completedAt").unwrap();
     for database in ["catalog", "orders"] {
         for table in summary["databases"][database]["tables"].as_array_mut().unwrap() {
             table.as_object_mut().unwrap().remove("seconds");
@@ -224,4 +225,22 @@ async fn what_is_in_progress_says_where_it_stands() {
         outcome.reason,
         "1 tables compared, 2 known to be left, now at orders/b, 240 rows of the old primary: 79 missing, 0 changed, 0 extra"
     );
+}
+
+#[test]
+fn what_the_plan_says_of_tables_has_to_fit_them() {
+    let mut plan = runbook::plan::sample();
+    let hints = json!({
+        "order": {"changedAt": "", "personal": ["mail"], "partOf": "customer"},
+        "gone": {},
+    });
+    plan.databases.get_mut("orders").unwrap().report = serde_json::from_value(hints).unwrap();
+    let catalogue = json!({"tables": {"order": {"columns": [], "primaryKey": []}}});
+    let catalogue: Catalogue = serde_json::from_value(catalogue).unwrap();
+    let error = check_hints(&plan, "orders", &catalogue).unwrap_err().to_string();
+    for part in ["no table gone", "order has no column mail", "no table customer", "databases.orders.report"]
+    {
+        assert!(error.contains(part), "{part} is missing in: {error}");
+    }
+    check_hints(&plan, "catalog", &catalogue).unwrap();
 }
