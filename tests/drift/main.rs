@@ -172,32 +172,3 @@ fn nothing_deployed_depends_on_the_sandbox() {
         }
     }
 }
-
-#[test]
-fn the_report_reads_the_summary_that_the_comparison_writes() {
-    let table = comparison::TableSummary {
-        table: "t".into(),
-        status: comparison::TableStatus::Error,
-        error: Some("gone".into()),
-        counts: table_diff::Counts { rows_source: 5, rows_target: 4, missing: 3, changed: 2, extra: 1 },
-        seconds: 0.5,
-        key_columns: vec!["id".into()],
-        notes: vec!["a note".into()],
-    };
-    let written = comparison::Summary {
-        databases: BTreeMap::from([(
-            "orders".into(),
-            comparison::DatabaseSummary {
-                source_cluster: "old".into(),
-                target_cluster: "new".into(),
-                snapshot: Some("s".into()),
-                snapshot_time: Some("2026-01-31T12:00:00Z".into()),
-                tables: vec![table],
-            },
-        )]),
-    };
-    let written = serde_json::to_value(written).unwrap();
-    let read = report::missing::Summary::parse(written.to_string().as_bytes(), "test").unwrap();
-    // Every member arrives, and with its value.
-    assert_eq!(serde_json::to_value(&read.databases).unwrap(), written["databases"]);
-}

@@ -28,9 +28,11 @@ fn reconciled() -> State {
 
 /// The report of an execution says what was lost.
 async fn complete(stage: &Stage, execution: &str) -> bool {
-    let files = ["report.json", "report.html", "manifest.json"].map(String::from);
-    stage.reports(execution).await == BTreeSet::from(files)
-        && stage.report(execution, "report.json").await["totals"]["missing"] == 2 * LOST
+    let sides = ["catalog", "orders"].iter();
+    let lists = sides.flat_map(|name| [format!("{name}/CUSTOMER_ORDER.csv"), format!("{name}/replay.sql")]);
+    let files = lists.chain(["report.json", "report.html", "manifest.json"].map(String::from));
+    stage.reports(execution).await == files.collect::<BTreeSet<_>>()
+        && stage.report(execution, "report.json").await["totals"]["transactions"]["whole"] == 2 * LOST
 }
 
 #[tokio::test(start_paused = true)]
@@ -50,7 +52,7 @@ async fn the_report_is_written_under_every_reading_and_however_often_a_step_is_c
         assert_eq!(stage.state().await, reconciled(), "{reading:?} {fault:?}");
         let messages = stage.messages(known);
         assert_eq!(messages.len(), 1, "{messages:?}");
-        assert_eq!(messages[0].subject, "Causeway: missing-transaction report is ready");
+        assert_eq!(messages[0].subject, "Causeway: 8 transactions missing");
     }
 }
 

@@ -503,6 +503,7 @@ impl Builder {
             over_time: self.losses.over_time(),
             kinds,
             tables,
+            files: Vec::new(),
             facts: self.facts,
         };
         report.summary = summary::sentences(&report).join(" ");

@@ -81,6 +81,16 @@ impl<W: Write> CsvWriter<W> {
         self.to.write_all(b"\r\n")
     }
 
+    /// What is written to.
+    pub fn get_mut(&mut self) -> &mut W {
+        &mut self.to
+    }
+
+    /// Whether a row was written.
+    pub fn has_rows(&self) -> bool {
+        self.begun
+    }
+
     /// Ends the file, which has at least its first line, and gives back what was written to.
     ///
     /// # Errors

@@ -145,6 +145,9 @@ pub struct DatabaseFacts {
     /// Replication lag in seconds, measured before the failover.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lag_seconds: Option<f64>,
+    /// Tables that the plan leaves out of the comparison.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
     /// What the old primary committed before this is known to have come across, by a heartbeat row for example.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]

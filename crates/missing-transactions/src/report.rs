@@ -38,6 +38,21 @@ pub struct Report {
     pub kinds: Vec<Kind>,
     /// Every table.
     pub tables: Vec<TableReport>,
+    /// The files beside this one, by those who write them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<File>,
+}
+
+/// A file beside the report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct File {
+    /// Its name, in the report's folder.
+    pub name: String,
+    /// What is in it.
+    pub about: String,
+    /// How long it is.
+    pub bytes: u64,
 }
 
 impl Report {

@@ -77,6 +77,21 @@ pub(crate) fn joined(parts: &[String]) -> String {
     }
 }
 
+/// Bytes: `812 bytes`, `3.4 MB`.
+pub fn size(bytes: u64) -> String {
+    if bytes < 1000 {
+        return counted(bytes, "byte");
+    }
+    let (mut value, mut unit) = (bytes, 0);
+    while value >= 1_000_000 && unit < 2 {
+        value /= 1000;
+        unit += 1;
+    }
+    // Tenths, rounded down.
+    let tenths = value / 100;
+    format!("{}.{} {}", count(tenths / 10), tenths % 10, ["kB", "MB", "GB"][unit])
+}
+
 /// `text`, cut after `limit` characters.
 pub fn cut(text: &str, limit: usize) -> String {
     match text.char_indices().nth(limit) {
@@ -130,6 +145,21 @@ fn cut_value(value: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_rounded_down() {
+        for (bytes, text) in [
+            (1, "1 byte"),
+            (999, "999 bytes"),
+            (1000, "1.0 kB"),
+            (999_999, "999.9 kB"),
+            (3_456_789, "3.4 MB"),
+            (2_000_000_000, "2.0 GB"),
+            (12_345_000_000_000, "12,345.0 GB"),
+        ] {
+            assert_eq!(size(bytes), text);
+        }
+    }
 
     #[test]
     fn numbers_times_and_values_are_as_people_say_them() {

@@ -3,23 +3,25 @@
 //! | operation | reads | writes, all in the report bucket of the function's own Region |
 //! |---|---|---|
 //! | `record` | the Automation execution | `record.json`, `record.html`, and the plan's last failover |
-//! | `missing-transactions` | the comparison's summary and differences | `report.json`, `report.html` |
+//! | `missing-transactions` | what the comparison left, and the records of the failover | `report.json`, `report.html`, spreadsheets and SQL, see [`missing`] |
 //!
 //! Both end with `manifest.json`, the SHA-256 of each file.
 //!
 //! **States.** `Done`: every file was written and read back the same. `Refused`: there is nothing to report on yet,
 //! because the comparison is not complete.
 //!
-//! **Run again**, the step writes the same keys again; the bucket keeps versions. The plan's last failover is not
+//! **Run again**, the step writes the same keys again, and there is no manifest until it is through; the bucket keeps
+//! versions. The plan's last failover is not
 //! replaced by an execution that promoted nothing, nor by one that began earlier: a reconciliation needs the one
 //! that moved the databases.
 //!
-//! **A failure** leaves some files written and the manifest missing or old. Nothing but the bucket is touched.
+//! **A failure** leaves some files written and no manifest. Nothing but the bucket is touched.
 //!
-//! Memory is bounded: differences are streamed, and only the first of each kind and table are listed, see
-//! [`missing`].
+//! Memory is bounded: differences and files are streamed, and only the first of each kind and table are listed, see
+//! [`missing_transactions::Limits`].
 
 use aws_sdk_ssm::Client as Ssm;
+use comparison::Found;
 use runbook::names::keys;
 use runbook::record::FailoverRecord;
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError};
@@ -32,7 +34,7 @@ pub mod store;
 pub mod text;
 
 use execution::ReadExecution;
-use store::{Folder, GetObject};
+use store::{DeleteObject, Folder, GetObject, PutObject, ReadLines};
 
 /// What the function is asked to do.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -59,6 +61,12 @@ pub enum Event {
         plan: String,
         /// Id of the Automation execution.
         execution: String,
+        /// When clients' first request failed, as monitoring has it (RFC 3339); empty when not known.
+        #[serde(default)]
+        outage_from: String,
+        /// When the first succeeded again.
+        #[serde(default)]
+        outage_to: String,
     },
 }
 
@@ -70,6 +78,10 @@ pub struct Observed {
     pub location: String,
     /// What the page says, in a sentence or two.
     pub summary: String,
+    /// The numbers that matter, as the subject of a message: ASCII, under 100 characters, as SNS wants it. Of a record
+    /// empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub subject: String,
 }
 
 /// Runs the step.
@@ -87,9 +99,10 @@ pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>,
             let asked = record::Asked { execution, target_region, outcome, lag };
             write_record(&context, &Ssm::new(&context.config), &s3, &plan, &asked).await
         }
-        Event::MissingTransactions { plan, execution } => {
+        Event::MissingTransactions { plan, execution, outage_from, outage_to } => {
             let plan = RecoveryPlan::load(&context, &plan).await?;
-            write_missing(&context, &s3, &plan, &execution).await
+            let outage = missing::outage(&outage_from, &outage_to)?;
+            write_missing(&context, &s3, &plan, &missing::Asked { execution, outage }).await
         }
     }
 }
@@ -107,7 +120,7 @@ pub async fn write_record<E, S>(
 ) -> Result<Outcome<Observed>, StepError>
 where
     E: ReadExecution,
-    S: GetObject + store::PutObject,
+    S: GetObject + PutObject + DeleteObject + ReadLines,
 {
     let bucket = plan.report_bucket(&context.region);
     let last_key = keys::last_failover(&plan.name);
@@ -119,7 +132,7 @@ where
     let keep = record::replaces(&record, last.as_ref());
     let page = record::page(&record)?;
 
-    let mut folder = Folder::new(store, bucket, keys::reports(&plan.name, &asked.execution));
+    let mut folder = Folder::begin_anew(store, bucket, keys::reports(&plan.name, &asked.execution)).await?;
     folder.write_json("record.json", &record).await?;
     let location = folder.write("record.html", "text/html; charset=utf-8", page.into_bytes()).await?;
     folder.write_manifest(&[]).await?;
@@ -132,7 +145,8 @@ where
     }
     let summary = record::summary(&record);
     let reason = format!("the record is written: {location}");
-    Ok(Outcome::new(Status::Done, reason, Observed { location, summary }).with_changed(changed))
+    Ok(Outcome::new(Status::Done, reason, Observed { location, summary, subject: String::new() })
+        .with_changed(changed))
 }
 
 /// Writes the missing-transaction report.
@@ -143,50 +157,36 @@ pub async fn write_missing<S>(
     context: &Context,
     store: &S,
     plan: &RecoveryPlan,
-    execution: &str,
+    asked: &missing::Asked,
 ) -> Result<Outcome<Observed>, StepError>
 where
-    S: GetObject + store::PutObject + store::ReadLines + store::ListKeys,
+    S: missing::Bucket,
 {
-    let bucket = plan.report_bucket(&context.region);
-    let compared = keys::reconcile(&plan.name, execution);
-    let summary_key = format!("{compared}summary.json");
-    let Some(summary) = store.get_object(bucket, &summary_key).await? else {
+    let (bucket, execution) = (plan.report_bucket(&context.region), &asked.execution);
+    let Some(found) = Found::open(store, bucket, &plan.name, execution).await? else {
+        let summary =
+            format!("s3://{bucket}/{}{}", keys::reconcile(&plan.name, execution), comparison::SUMMARY);
         let reason = format!(
-            "there is no s3://{bucket}/{summary_key}: the comparison of execution {execution} is not complete; \
-             run the step reconcile until it says Done"
+            "there is no {summary}: the comparison of execution {execution} is not complete; run the step reconcile \
+             until it says Done"
         );
         return Ok(Outcome::new(
             Status::Refused,
             reason,
-            Observed { location: String::new(), summary: String::new() },
+            Observed { location: String::new(), summary: String::new(), subject: String::new() },
         ));
     };
-    let summary = missing::Summary::parse(&summary, &format!("s3://{bucket}/{summary_key}"))?;
-    let last: Option<FailoverRecord> = store
-        .get_object(bucket, &keys::last_failover(&plan.name))
-        .await?
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let known = missing::known(context, store, plan, asked).await?;
+    let facts =
+        missing::facts(plan, execution, &context.region, context.clock.now(), found.summary(), &known);
 
-    let origin = missing::Origin {
-        plan: plan.name.clone(),
-        execution: execution.to_owned(),
-        from_region: plan.other_region(&context.region).to_owned(),
-        to_region: context.region.clone(),
-        written_at: context.clock.now(),
-        failover: last,
-    };
-    let (report, evidence) = missing::read(store, bucket, &compared, summary, origin).await?;
-    let page = missing::page(&report)?;
-
-    let mut folder = Folder::new(store, bucket, keys::reports(&plan.name, execution));
-    folder.write_json("report.json", &report).await?;
-    let location = folder.write("report.html", "text/html; charset=utf-8", page.into_bytes()).await?;
+    let mut folder = Folder::begin_anew(store, bucket, keys::reports(&plan.name, execution)).await?;
+    let (written, evidence) = missing::write(&mut folder, &found, plan, facts).await?;
     folder.write_manifest(&evidence).await?;
-    let changed = folder.written();
-    let observed = Observed { summary: report.summary.clone(), location };
+    let observed =
+        Observed { summary: written.summary, location: written.location, subject: written.subject };
     let reason = format!("the missing-transaction report is written: {}", observed.location);
-    Ok(Outcome::new(Status::Done, reason, observed).with_changed(changed))
+    Ok(Outcome::new(Status::Done, reason, observed).with_changed(folder.written()))
 }
 
 #[cfg(test)]

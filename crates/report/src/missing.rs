@@ -1,719 +1,453 @@
-//! The missing-transaction report: what the comparison of the old primary with the new one found.
+//! The missing-transaction report: reads what the comparison left, and writes the report's folder.
 //!
-//! Memory is bounded: the lists of differences are streamed, a line at a time, and of each table only the first
-//! [`LISTED_ROWS`] of each kind are listed, at most [`LISTED_BYTES`] of them, and at most [`LISTED_BYTES_IN_ALL`] in
-//! all. The rest is counted, and the report says where the whole lists are.
+//! | file | what |
+//! |---|---|
+//! | `<database>/<table>.csv` | every row of the table that somebody has to see to; none when there is none |
+//! | `<database>/replay.sql` | puts the missing rows back; none when there is none |
+//! | `report.json` | the report as data, see [`missing_transactions::Report`] |
+//! | `report.html` | the same for people |
+//! | `manifest.json` | SHA-256 of each, and of the differences read; written last |
+//!
+//! What the report says is made by the crate `missing-transactions`, the SQL by `row-replay`. Neither the differences nor
+//! the files are ever held whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use askama::Template;
+use comparison::{DatabaseSummary, Found, Parts, Summary, TableStatus, TableSummary};
 use jiff::Timestamp;
-use runbook::StepError;
+use missing_transactions::facts::{
+    Budgets, DatabaseFacts, Facts, Failover, Hints, Limits, Outage, Step, TableHints,
+};
+use missing_transactions::report::File;
+use missing_transactions::{Builder, Compared, Database, Report, TableBuilder};
 use runbook::error::Kind;
-use runbook::record::FailoverRecord;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use tokio::io::AsyncBufReadExt;
+use runbook::names::keys;
+use runbook::plan::{self, RecoveryPlan};
+use runbook::record::{FailoverRecord, ReadLastFailover};
+use runbook::{Context, StepError};
+use table_diff::{Catalogue, DifferenceKind, Engine, ForeignKey};
 
-use crate::store::{ListKeys, ReadLines, Sum, Summing, broken};
+use crate::record::Record;
+use crate::store::{
+    DeleteObject, Folder, GetObject, ListKeys, PutObject, PutParts, ReadLines, Sum, Summing, Upload,
+};
 use crate::text;
 
-/// How many rows of each kind are listed for a table.
-pub const LISTED_ROWS: usize = 1000;
-/// How many bytes of each kind are listed for a table.
-pub const LISTED_BYTES: usize = 512 * 1024;
-/// How many bytes are listed in all: what a browser still opens.
-pub const LISTED_BYTES_IN_ALL: usize = 8 * 1024 * 1024;
+/// Everything that the step needs of the bucket.
+pub trait Bucket: GetObject + PutObject + PutParts + DeleteObject + ReadLines + ListKeys + Sync {}
 
-/// What the comparison leaves when it is complete, `summary.json`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Summary {
-    /// By the plan's name of the database.
-    pub databases: BTreeMap<String, DatabaseSummary>,
+impl<S: GetObject + PutObject + PutParts + DeleteObject + ReadLines + ListKeys + Sync> Bucket for S {}
+
+/// What the report is asked to be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// Id of the Automation execution that compared.
+    pub execution: String,
+    /// The outage as clients saw it, when somebody knows.
+    pub outage: Option<Outage>,
 }
 
-/// One database in a summary.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DatabaseSummary {
-    /// The restored old primary.
-    pub source_cluster: String,
-    /// The new primary.
-    pub target_cluster: String,
-    /// The snapshot the old primary was restored from.
-    #[serde(default)]
-    pub snapshot: Option<String>,
-    /// When it was taken.
-    #[serde(default)]
-    pub snapshot_time: Option<String>,
-    /// Its tables.
-    pub tables: Vec<TableSummary>,
-}
-
-/// One table in a summary.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TableSummary {
-    /// Its name.
-    pub table: String,
-    /// Whether the sides are the same.
-    pub status: TableStatus,
-    /// Why it could not be compared.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    /// Rows of the old primary.
-    #[serde(default)]
-    pub rows_source: Option<u64>,
-    /// Rows of the new primary.
-    #[serde(default)]
-    pub rows_target: Option<u64>,
-    /// Rows in the old primary only.
-    #[serde(default)]
-    pub missing: u64,
-    /// Rows in both, not the same.
-    #[serde(default)]
-    pub changed: u64,
-    /// Rows in the new primary only.
-    #[serde(default)]
-    pub extra: u64,
-    /// How long the comparison took.
-    #[serde(default)]
-    pub seconds: Option<f64>,
-    /// The columns a row is known by; empty when the whole row is.
-    #[serde(default)]
-    pub key_columns: Vec<String>,
-    /// What a reader has to know of it.
-    #[serde(default)]
-    pub notes: Vec<String>,
-}
-
-/// How a table stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TableStatus {
-    /// Every row is the same.
-    Alike,
-    /// Some rows are not.
-    Different,
-    /// It could not be compared.
-    Error,
-}
-
-impl Summary {
-    /// Reads a summary; `origin` says where it came from.
-    ///
-    /// # Errors
-    /// When it is not what the comparison writes.
-    pub fn parse(bytes: &[u8], origin: &str) -> Result<Self, StepError> {
-        serde_json::from_slice(bytes).map_err(|error| unreadable(origin, error))
+/// Reads the times of an outage; both empty: not known.
+///
+/// # Errors
+/// [`Kind::BadEvent`] for what is no time, or an end without a beginning.
+pub fn outage(from: &str, to: &str) -> Result<Option<Outage>, StepError> {
+    let read = |name: &str, text: &str| match text.trim() {
+        "" => Ok(None),
+        text => text.parse::<Timestamp>().map(Some).map_err(|error| {
+            let what = format!("`{name}` is {text:?}, which is no time");
+            let remedy = "write it as 2026-11-25T09:38:44Z, or leave it empty";
+            StepError::new(Kind::BadEvent, what, remedy).with_source(error)
+        }),
+    };
+    match (read("outageFrom", from)?, read("outageTo", to)?) {
+        (Some(from), to) if to.is_none_or(|to| to >= from) => Ok(Some(Outage { from, to })),
+        (None, None) => Ok(None),
+        _ => Err(StepError::new(
+            Kind::BadEvent,
+            "`outageTo` is before `outageFrom`, or without it",
+            "give when the first request failed and when the first succeeded again, or neither",
+        )),
     }
 }
 
-fn unreadable(origin: &str, error: serde_json::Error) -> StepError {
+/// What is known of the failover beside the comparison.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// Its short record.
+    pub failover: Option<FailoverRecord>,
+    /// The record of its execution.
+    pub record: Option<Record>,
+    /// The outage as clients saw it.
+    pub outage: Option<Outage>,
+}
+
+/// Reads the records of the failover that moved the databases here.
+///
+/// # Errors
+/// When they can't be read, or make no sense.
+pub async fn known<S: Bucket>(
+    context: &Context,
+    store: &S,
+    plan: &RecoveryPlan,
+    asked: &Asked,
+) -> Result<Known, StepError> {
+    let bucket = plan.report_bucket(&context.region);
+    let last = store.read_last_failover(bucket, &plan.name).await?;
+    let failover = last.filter(|last| last.to_region == context.region);
+    let record = match &failover {
+        Some(failover) => {
+            let key = format!("{}record.json", keys::reports(&plan.name, &failover.execution));
+            let bytes = store.get_object(bucket, &key).await?;
+            bytes.map(|bytes| serde_json::from_slice(&bytes)).transpose().map_err(|error| {
+                let what = format!("s3://{bucket}/{key} is no record of a failover");
+                StepError::new(Kind::Failed, what, "restore an earlier version of the object")
+                    .with_source(error)
+            })?
+        }
+        None => None,
+    };
+    Ok(Known { failover, record, outage: asked.outage })
+}
+
+/// What was written.
+#[derive(Debug)]
+pub struct Written {
+    /// `s3://` address of the page.
+    pub location: String,
+    /// What it says, in a sentence or two.
+    pub summary: String,
+    /// The numbers that matter, see [`crate::Observed::subject`].
+    pub subject: String,
+}
+
+/// Writes the report into `folder`, its manifest aside. Answers also the sums of the differences that were read.
+///
+/// # Errors
+/// When the bucket can't be read or written, when what the comparison left makes no sense, or the plan does not fit it.
+pub async fn write<S: Bucket>(
+    folder: &mut Folder<'_, S>,
+    found: &Found<'_, S>,
+    plan: &RecoveryPlan,
+    mut facts: Facts,
+) -> Result<(Written, Vec<Sum>), StepError> {
+    let summary = found.summary();
+    let mut databases = BTreeMap::new();
+    let mut catalogues = BTreeMap::new();
+    for (name, compared) in &summary.databases {
+        let catalogue = found.catalogue(name).await?;
+        let described = plan.databases.get(name).ok_or_else(|| {
+            let what = format!("database {name} was compared, and is not in the plan");
+            StepError::new(Kind::BadPlan, what, "put it back into the plan, then run the step again")
+        })?;
+        let tables = reported(&catalogue, compared);
+        let known = facts.databases.entry(name.clone()).or_default();
+        known.left_out =
+            catalogue.tables.keys().filter(|table| !tables.tables.contains_key(*table)).cloned().collect();
+        let mut hints = hints(described);
+        hints.retain(|table, _| !known.left_out.contains(table));
+        databases.insert(name.clone(), Database { catalogue: tables, hints });
+        catalogues.insert(name.clone(), (engine(described.engine), catalogue));
+    }
+
+    let mut builder = Builder::new(facts, &databases, Limits::default()).map_err(unfit)?;
+    let mut evidence = Vec::new();
+    let mut files = Vec::new();
+    let mut notes = BTreeMap::new();
+    let mut to_replay: BTreeSet<String> = BTreeSet::new();
+    let mut parts = BTreeMap::new();
+    for name in databases.keys() {
+        parts.insert(name.clone(), found.parts(name).await?);
+    }
+    for (name, table) in builder.order() {
+        let compared =
+            summary.databases.get(&name).and_then(|known| known.tables.iter().find(|of| of.table == table));
+        let (Some(compared), Some(parts)) = (compared, parts.get(&name)) else { continue };
+        let mut read = Table {
+            parts,
+            table: &table,
+            builder: builder.table(&name, &table, of(compared)).map_err(unfit)?,
+            evidence: &mut evidence,
+            counts: Counts::default(),
+        };
+        let file = format!("{name}/{table}.csv");
+        let mut upload = folder.begin(&file, "text/csv; charset=utf-8");
+        let rows = read.spreadsheet(&mut upload).await;
+        let counts = read.counts;
+        if counts.missing > 0 {
+            to_replay.insert(name.clone());
+        }
+        if !matches!(rows, Ok(0)) {
+            let (rows, bytes) = folder.add(upload, rows).await?;
+            files.push(File {
+                name: file,
+                about: format!("{name}.{table}: {}", text::counted(rows, "row")),
+                bytes,
+            });
+        }
+        notes.extend(counts.contradict(compared).map(|note| ((name, table), note)));
+    }
+    for name in to_replay {
+        let (Some(parts), Some((engine, catalogue))) = (parts.get(&name), catalogues.get(&name)) else {
+            continue;
+        };
+        let file = format!("{name}/replay.sql");
+        let mut upload = folder.begin(&file, "application/sql");
+        let rows = row_replay::write_sql(*engine, catalogue, parts, &mut upload).await;
+        let (tables, bytes) = folder.add(upload, rows.map_err(|error| replay_error(&name, error))).await?;
+        files.push(File { name: file, about: about_replay(&name, &tables), bytes });
+    }
+
+    let mut report = builder.finish();
+    for table in &mut report.tables {
+        table.notes.extend(notes.remove(&(table.database.clone(), table.table.clone())));
+    }
+    report.files = files;
+    folder.write_json("report.json", &report).await?;
+    let page = missing_transactions::page(&report).map_err(|error| {
+        StepError::new(Kind::Failed, "the page can't be written", "report this line").with_source(error)
+    })?;
+    let location = folder.write("report.html", "text/html; charset=utf-8", page.into_bytes()).await?;
+    Ok((Written { location, subject: subject(&report), summary: report.summary }, evidence))
+}
+
+/// The subject of a message. No label of the plan is in it: it may not be ASCII.
+fn subject(report: &Report) -> String {
+    let (transactions, rows) = (report.totals.transactions, &report.totals.rows);
+    let mut parts = Vec::new();
+    let mut part = |number: u64, one: &str, what: &str| {
+        if number > 0 {
+            parts.push(format!("{}{what}", text::counted(number, one)));
+        }
+    };
+    part(transactions.whole + transactions.in_part, "transaction", " missing");
+    part(rows.lost_updates + rows.lost_deletes, "update", " lost");
+    part(rows.conflicts, "conflict", "");
+    if parts.is_empty() {
+        let undecided = transactions.undecided + rows.in_doubt();
+        parts.push(if undecided > 0 {
+            format!("{} undecided", text::counted(undecided, "row"))
+        } else {
+            "nothing is lost".to_owned()
+        });
+    }
+    let whole = if report.is_complete() { "" } else { "; not all was compared" };
+    format!("Causeway: {}{whole}", parts.join(", "))
+}
+
+/// The tables that were compared; those that only the old primary has are not in the catalogue.
+fn reported(catalogue: &Catalogue, compared: &DatabaseSummary) -> Catalogue {
+    let tables = compared
+        .tables
+        .iter()
+        .map(|table| (table.table.clone(), catalogue.tables.get(&table.table).cloned().unwrap_or_default()));
+    Catalogue { tables: tables.collect() }
+}
+
+fn engine(engine: plan::Engine) -> Engine {
+    match engine {
+        plan::Engine::AuroraMysql => Engine::MySql,
+        plan::Engine::AuroraPostgresql => Engine::Postgres,
+    }
+}
+
+/// What the plan says of the tables.
+fn hints(database: &plan::Database) -> Hints {
+    let of = |known: &plan::ReportTable| TableHints {
+        label: known.label.clone(),
+        changed_at: known.changed_at.clone(),
+        created_at: known.created_at.clone(),
+        personal: known.personal.clone(),
+        relations: known
+            .relations
+            .iter()
+            .map(|relation| ForeignKey {
+                name: format!("plan: {}", relation.parent),
+                columns: relation.columns.clone(),
+                parent: relation.parent.clone(),
+                parent_columns: relation.parent_columns.clone(),
+            })
+            .collect(),
+        part_of: known.part_of.clone(),
+    };
+    database.report.iter().map(|(table, known)| (table.clone(), of(known))).collect()
+}
+
+fn of(table: &TableSummary) -> Compared {
+    // Of a table that only one side has, nothing was counted.
+    let rows = (table.counts.rows_source, table.counts.rows_target);
+    let counted = rows != (0, 0) || table.status == TableStatus::Alike;
+    Compared {
+        rows_source: counted.then_some(rows.0),
+        rows_target: counted.then_some(rows.1),
+        key_columns: table.key_columns.clone(),
+        error: table
+            .error
+            .clone()
+            .or_else(|| (table.status == TableStatus::Error).then(|| "it is not known why".into())),
+        notes: table.notes.clone(),
+    }
+}
+
+fn unfit(error: missing_transactions::Error) -> StepError {
     StepError::new(
-        Kind::Failed,
-        format!("{origin} is not what the comparison writes"),
-        "run the runbook again; the old file stays as a version of the object",
+        Kind::BadPlan,
+        "the plan's `report` does not fit the tables",
+        "correct the plan, in both Regions, and run the step again: what was compared is kept",
     )
     .with_source(error)
 }
 
-/// A line of differences.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-struct Line {
-    kind: RowKind,
-    key: Map<String, Value>,
-    source: Option<Map<String, Value>>,
-    target: Option<Map<String, Value>>,
+fn replay_error(name: &str, error: row_replay::Error) -> StepError {
+    let what = format!("replay.sql of database {name} can't be written");
+    StepError::new(Kind::Failed, what, "run the step again").with_source(error)
 }
 
-/// What happened to a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RowKind {
-    /// In the old primary only: a lost write.
-    Missing,
-    /// In both, not the same.
-    Changed,
-    /// In the new primary only.
-    Extra,
-}
-
-/// Where a report comes from.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Origin {
-    /// Name of the recovery plan.
-    pub plan: String,
-    /// Id of the execution that compared.
-    pub execution: String,
-    /// The Region of the old primary.
-    pub from_region: String,
-    /// The Region of the new primary.
-    pub to_region: String,
-    /// When the report was written.
-    pub written_at: Timestamp,
-    /// The failover it is about, when its record was found.
-    pub failover: Option<FailoverRecord>,
-}
-
-/// The report, `report.json`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
-    /// Where it comes from.
-    #[serde(flatten)]
-    pub origin: Origin,
-    /// What it says, in a sentence or two.
-    pub summary: String,
-    /// The sums over all tables.
-    pub totals: Totals,
-    /// By the plan's name of the database.
-    pub databases: BTreeMap<String, Database>,
-}
-
-/// Sums over all tables.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Totals {
-    /// Rows in the old primary only.
-    pub missing: u64,
-    /// Rows in both, not the same.
-    pub changed: u64,
-    /// Rows in the new primary only.
-    pub extra: u64,
-    /// Tables that were compared.
-    pub tables_compared: u64,
-    /// Tables that could not be.
-    pub tables_not_compared: u64,
-}
-
-/// A database in the report.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Database {
-    /// The restored old primary.
-    pub source_cluster: String,
-    /// The new primary.
-    pub target_cluster: String,
-    /// The snapshot the old primary was restored from.
-    pub snapshot: Option<String>,
-    /// When it was taken.
-    pub snapshot_time: Option<String>,
-    /// Its tables.
-    pub tables: Vec<Table>,
-}
-
-/// A table in the report.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Table {
-    /// What the comparison says. The counts are those of the lists.
-    #[serde(flatten)]
-    pub summary: TableSummary,
-    /// The first rows of each kind.
-    pub rows: BTreeMap<RowKind, Vec<Row>>,
-    /// How many rows are counted but not listed here.
-    pub not_listed: u64,
-    /// `s3://` folder of the whole lists; absent when there are none.
-    pub differences: Option<String>,
-}
-
-/// A row that is not the same on both sides.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Row {
-    /// What it is known by.
-    pub key: Map<String, Value>,
-    /// In the old primary.
-    pub source: Option<Map<String, Value>>,
-    /// In the new primary.
-    pub target: Option<Map<String, Value>>,
-}
-
-/// Reads the lists of differences and makes the report, with the SHA-256 of every list.
-///
-/// # Errors
-/// When a list can't be read or makes no sense.
-pub async fn read<S: ReadLines + ListKeys>(
-    store: &S,
-    bucket: &str,
-    folder: &str,
-    summary: Summary,
-    origin: Origin,
-) -> Result<(Report, Vec<Sum>), StepError> {
-    let mut evidence = Vec::new();
-    let mut room = LISTED_BYTES_IN_ALL;
-    let mut databases = BTreeMap::new();
-    for (name, database) in summary.databases {
-        let mut tables = Vec::new();
-        for table in database.tables {
-            let prefix = format!("{folder}{name}/{}/", table.table);
-            tables.push(read_table(store, bucket, &prefix, table, &mut room, &mut evidence).await?);
-        }
-        let database = Database {
-            source_cluster: database.source_cluster,
-            target_cluster: database.target_cluster,
-            snapshot: database.snapshot,
-            snapshot_time: database.snapshot_time,
-            tables,
-        };
-        databases.insert(name, database);
+fn about_replay(name: &str, tables: &BTreeMap<String, row_replay::WrittenTable>) -> String {
+    let sum = |of: fn(&row_replay::WrittenTable) -> u64| tables.values().map(of).sum::<u64>();
+    let mut about =
+        format!("puts {} back into {name}", text::counted(sum(|table| table.rows), "missing row"));
+    let left_out = sum(|table| table.left_out);
+    if left_out > 0 {
+        about += &format!("; {} left out, each with its reason", text::count(left_out));
     }
-    let totals = totals(&databases);
-    let summary = sentence(&origin, &totals, &databases);
-    Ok((Report { origin, summary, totals, databases }, evidence))
+    let conflicts = sum(|table| table.conflicts);
+    if conflicts > 0 {
+        about += &format!("; {} on both sides left alone", text::counted(conflicts, "row"));
+    }
+    about
 }
 
-async fn read_table<S: ReadLines + ListKeys>(
-    store: &S,
-    bucket: &str,
-    prefix: &str,
-    mut summary: TableSummary,
-    room: &mut usize,
-    evidence: &mut Vec<Sum>,
-) -> Result<Table, StepError> {
-    let mut counts: BTreeMap<RowKind, u64> = BTreeMap::new();
-    let mut rows: BTreeMap<RowKind, Vec<Row>> = BTreeMap::new();
-    let mut used: BTreeMap<RowKind, usize> = BTreeMap::new();
-    let keys = store.list_keys(bucket, prefix).await?;
-    let lists: Vec<&String> = keys.iter().filter(|key| key.ends_with(".jsonl")).collect();
-    let mut line = Vec::new();
-    for key in &lists {
-        let mut reader = store.read_lines(bucket, key).await?;
-        let mut sum = Summing::default();
-        let mut number = 0;
-        loop {
-            line.clear();
-            if reader.read_until(b'\n', &mut line).await.map_err(|error| broken(bucket, key, error))? == 0 {
-                break;
-            }
-            sum.add(&line);
-            number += 1;
-            let difference: Line = serde_json::from_slice(&line)
-                .map_err(|error| unreadable(&format!("line {number} of s3://{bucket}/{key}"), error))?;
-            let kind = difference.kind;
-            *counts.entry(kind).or_default() += 1;
-            let (listed, used) = (rows.entry(kind).or_default(), used.entry(kind).or_default());
-            if listed.len() < LISTED_ROWS && *used + line.len() <= LISTED_BYTES && line.len() <= *room {
-                *used += line.len();
-                *room -= line.len();
-                listed.push(Row {
-                    key: difference.key,
-                    source: difference.source,
-                    target: difference.target,
-                });
-            }
-        }
-        evidence.push(sum.of(key));
-    }
-    rows.retain(|_, rows| !rows.is_empty());
-
-    // The lists are what a person acts on: they count, and a summary that says otherwise is told.
-    let listed = |kind| counts.get(&kind).copied().unwrap_or_default();
-    let (missing, changed, extra) =
-        (listed(RowKind::Missing), listed(RowKind::Changed), listed(RowKind::Extra));
-    if (missing, changed, extra) != (summary.missing, summary.changed, summary.extra) {
-        summary.notes.push(format!(
-            "The comparison counted {} missing, {} changed, {} extra; its lists hold {missing}, {changed}, {extra}, \
-             which are the numbers used here.",
-            summary.missing, summary.changed, summary.extra
-        ));
-    }
-    (summary.missing, summary.changed, summary.extra) = (missing, changed, extra);
-    let shown: usize = rows.values().map(Vec::len).sum();
-    Ok(Table {
-        not_listed: (missing + changed + extra).saturating_sub(shown as u64),
-        differences: (!lists.is_empty()).then(|| format!("s3://{bucket}/{prefix}")),
-        summary,
-        rows,
-    })
+/// Differences of one table as they were read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Counts {
+    missing: u64,
+    changed: u64,
+    extra: u64,
 }
 
-fn totals(databases: &BTreeMap<String, Database>) -> Totals {
-    let mut totals = Totals::default();
-    for table in databases.values().flat_map(|database| &database.tables) {
-        totals.missing += table.summary.missing;
-        totals.changed += table.summary.changed;
-        totals.extra += table.summary.extra;
-        if table.summary.status == TableStatus::Error {
-            totals.tables_not_compared += 1;
-        } else {
-            totals.tables_compared += 1;
-        }
-    }
-    totals
-}
-
-/// The numbers that matter, first what was lost.
-fn sentence(origin: &Origin, totals: &Totals, databases: &BTreeMap<String, Database>) -> String {
-    let (from, to) = (&origin.from_region, &origin.to_region);
-    let mut parts: Vec<(u64, String)> = databases
-        .iter()
-        .flat_map(|(name, database)| database.tables.iter().map(move |table| (name, &table.summary)))
-        .filter(|(_, table)| table.missing > 0)
-        .map(|(name, table)| {
-            (table.missing, format!("{} in {name}.{}", text::count(table.missing), table.table))
+impl Counts {
+    /// The lists are what a person acts on: they count, and a summary that says otherwise is told.
+    fn contradict(self, summary: &TableSummary) -> Option<String> {
+        let counted = &summary.counts;
+        let agree =
+            (self.missing, self.changed, self.extra) == (counted.missing, counted.changed, counted.extra);
+        (!agree).then(|| {
+            format!(
+                "The comparison counted {} missing, {} changed, {} extra; its lists hold {}, {}, {}, which are the \
+                 numbers used here.",
+                counted.missing, counted.changed, counted.extra, self.missing, self.changed, self.extra
+            )
         })
-        .collect();
-    parts.sort_by(|a, b| b.cmp(a));
-    let mut line = if totals.missing == 0 {
-        format!("No row of the old primary in {from} is missing in the new one in {to}.")
-    } else {
-        let rest = parts.len().saturating_sub(5);
-        let mut named = parts.iter().take(5).map(|(_, part)| part.as_str()).collect::<Vec<_>>().join(", ");
-        if rest > 0 {
-            named += &format!(", and in {}", text::counted(rest as u64, "other table"));
-        }
-        let be = if totals.missing == 1 { ("was", "is") } else { ("were", "are") };
-        format!(
-            "{} {} acknowledged by the old primary in {from} and {} missing in the new one in {to}: {named}.",
-            text::counted(totals.missing, "row"),
-            be.0,
-            be.1
-        )
-    };
-    if totals.changed > 0 {
-        let verb = if totals.changed == 1 { "differs" } else { "differ" };
-        line += &format!(" {} {verb} between the two.", text::counted(totals.changed, "row"));
     }
-    if totals.tables_not_compared > 0 {
-        let tables = text::counted(totals.tables_not_compared, "table");
-        line += &format!(" {tables} could not be compared: more may be missing.");
-    }
-    line
 }
 
-/// The report as a page for people.
-#[derive(Template)]
-#[template(path = "report.html")]
-struct Page<'a> {
-    report: &'a Report,
-    totals: [Total; 4],
-    tables: Vec<TableView>,
-    not_compared: Vec<(String, String)>,
-    lists: Vec<ListView>,
-    snapshots: Vec<(String, String)>,
+/// A table that is read.
+struct Table<'a, S> {
+    parts: &'a Parts<'a, S>,
+    table: &'a str,
+    builder: TableBuilder<'a>,
+    evidence: &'a mut Vec<Sum>,
+    counts: Counts,
 }
 
-struct Total {
-    name: &'static str,
-    value: String,
-    note: &'static str,
-    class: &'static str,
-}
-
-struct TableView {
-    name: String,
-    anchor: Option<String>,
-    /// missing, changed, extra; empty when zero.
-    counts: [String; 3],
-    rows: String,
-    notes: Vec<String>,
-}
-
-struct ListView {
-    name: String,
-    anchor: String,
-    differences: String,
-    not_listed: String,
-    kinds: Vec<KindView>,
-}
-
-struct KindView {
-    title: String,
-    open: bool,
-    columns: Vec<String>,
-    rows: Vec<Vec<Cell>>,
-}
-
-/// A value; `old` and `new` differ only in a changed row's changed columns.
-struct Cell {
-    old: String,
-    new: Option<String>,
-}
-
-/// The page.
-///
-/// # Errors
-/// When the page can't be written, which a test rules out.
-pub fn page(report: &Report) -> Result<String, StepError> {
-    let sums = &report.totals;
-    let mut tables = Vec::new();
-    let mut lists = Vec::new();
-    let mut not_compared = Vec::new();
-    let mut snapshots = Vec::new();
-    for (database, entry) in &report.databases {
-        let time = entry.snapshot_time.clone().unwrap_or_else(|| "at an unknown time".into());
-        let time = time.parse::<Timestamp>().map_or(time, text::time);
-        let snapshot = entry.snapshot.as_deref().unwrap_or("unknown");
-        snapshots.push((
-            database.clone(),
-            format!("{snapshot}, taken {time}, compared with {}", entry.target_cluster),
-        ));
-        for table in &entry.tables {
-            let name = format!("{database}.{}", table.summary.table);
-            if table.summary.status == TableStatus::Error {
-                let error = table.summary.error.clone().unwrap_or_else(|| "no reason was given".into());
-                not_compared.push((name.clone(), error));
-                if table.differences.is_none() {
-                    continue;
+impl<S: Bucket> Table<'_, S> {
+    /// Reads every difference, and writes those that somebody has to see to. Answers how many.
+    async fn spreadsheet(&mut self, upload: &mut Upload<'_, S>) -> Result<u64, StepError> {
+        let mut csv = self.builder.csv(Vec::new());
+        let mut rows = 0;
+        for key in self.parts.keys(self.table) {
+            let mut part = self.parts.open_part(key).await?;
+            let mut sum = Summing::default();
+            while let Some((line, difference)) = part.next().await? {
+                sum.add(line);
+                *match difference.kind {
+                    DifferenceKind::Missing => &mut self.counts.missing,
+                    DifferenceKind::Changed => &mut self.counts.changed,
+                    DifferenceKind::Extra => &mut self.counts.extra,
+                } += 1;
+                let fate = self.builder.add(&difference);
+                rows += u64::from(!fate.is_harmless());
+                csv.add(&difference, fate).map_err(|error| no_spreadsheet(self.table, error))?;
+                if csv.get_mut().len() > AT_ONCE {
+                    upload.take(csv.get_mut()).await?;
                 }
             }
-            let anchor = (!table.rows.is_empty()).then(|| format!("list-{}", lists.len() + 1));
-            let count = |n: u64| if n == 0 { String::new() } else { text::count(n) };
-            let rows = |n: Option<u64>| n.map_or_else(|| "?".to_owned(), text::count);
-            let summary = &table.summary;
-            tables.push(TableView {
-                name: name.clone(),
-                anchor: anchor.clone(),
-                counts: [count(summary.missing), count(summary.changed), count(summary.extra)],
-                rows: format!("{} / {}", rows(summary.rows_source), rows(summary.rows_target)),
-                notes: summary.notes.clone(),
-            });
-            if let Some(anchor) = anchor {
-                lists.push(ListView {
-                    name,
-                    anchor,
-                    differences: table.differences.clone().unwrap_or_default(),
-                    not_listed: count(table.not_listed),
-                    kinds: table.rows.iter().map(|(kind, rows)| kind_view(*kind, rows, summary)).collect(),
-                });
-            }
+            self.evidence.push(sum.of(key));
         }
-    }
-    let total = |name, value, note, bad: bool| Total {
-        name,
-        value: text::count(value),
-        note,
-        class: if bad { "bad" } else { "" },
-    };
-    let totals = [
-        total("Missing", sums.missing, "in the old primary only: lost writes", sums.missing > 0),
-        total("Changed", sums.changed, "in both, with different values", false),
-        total("Extra", sums.extra, "in the new primary only", false),
-        total(
-            "Tables not compared",
-            sums.tables_not_compared,
-            "more may be missing there",
-            sums.tables_not_compared > 0,
-        ),
-    ];
-    Page { report, totals, tables, not_compared, lists, snapshots }.render().map_err(|error| {
-        StepError::new(Kind::Failed, "the report's page can't be written", "report this line")
-            .with_source(error)
-    })
-}
-
-fn kind_view(kind: RowKind, rows: &[Row], summary: &TableSummary) -> KindView {
-    let (all, title) = match kind {
-        RowKind::Missing => (summary.missing, "missing"),
-        RowKind::Changed => (summary.changed, "changed"),
-        RowKind::Extra => (summary.extra, "extra"),
-    };
-    let mut columns: Vec<String> = Vec::new();
-    for name in rows
-        .iter()
-        .flat_map(|row| [Some(&row.key), row.source.as_ref(), row.target.as_ref()])
-        .flatten()
-        .flat_map(Map::keys)
-    {
-        if !columns.contains(name) {
-            columns.push(name.clone());
+        if rows > 0 {
+            let mut rest = csv.finish().map_err(|error| no_spreadsheet(self.table, error))?;
+            upload.take(&mut rest).await?;
         }
-    }
-    let cells = |row: &Row| {
-        columns
-            .iter()
-            .map(|column| {
-                let value = |side: &Option<Map<String, Value>>| {
-                    side.as_ref().and_then(|side| side.get(column)).map(shown)
-                };
-                let (old, new) = (value(&row.source), value(&row.target));
-                match (old, new) {
-                    (Some(old), Some(new)) if old != new => Cell { old, new: Some(new) },
-                    (old, new) => {
-                        let plain = old.or(new).or_else(|| row.key.get(column).map(shown));
-                        Cell { old: plain.unwrap_or_default(), new: None }
-                    }
-                }
-            })
-            .collect()
-    };
-    let rows: Vec<Vec<Cell>> = rows.iter().map(cells).collect();
-    let first = if (rows.len() as u64) < all {
-        format!(", the first {}", text::count(rows.len() as u64))
-    } else {
-        String::new()
-    };
-    KindView {
-        title: format!("{} {title}{first}", text::count(all)),
-        open: kind == RowKind::Missing,
-        columns,
-        rows,
+        Ok(rows)
     }
 }
 
-/// A value as it stands in a cell: short.
-fn shown(value: &Value) -> String {
-    match value {
-        Value::Null => "NULL".to_owned(),
-        Value::String(text) => text::cut(text, 120),
-        other => text::cut(&other.to_string(), 120),
+fn no_spreadsheet(table: &str, error: std::io::Error) -> StepError {
+    let what = format!("the spreadsheet of table {table} can't be written");
+    StepError::new(Kind::Failed, what, "report this line").with_source(error)
+}
+
+/// Bytes of a spreadsheet that are passed on at once.
+const AT_ONCE: usize = 64 * 1024;
+
+/// What is known of the failover, and of where the comparison stood.
+pub fn facts(
+    plan: &RecoveryPlan,
+    execution: &str,
+    to_region: &str,
+    now: Timestamp,
+    summary: &Summary,
+    known: &Known,
+) -> Facts {
+    let limits = &plan.limits;
+    let lag = known.failover.as_ref().map(|failover| &failover.lag_seconds);
+    let database = |name: &String, of: &DatabaseSummary| DatabaseFacts {
+        source: of.source_cluster.clone(),
+        target: of.target_cluster.clone(),
+        snapshot: of.snapshot.clone(),
+        snapshot_at: of.snapshot_time.as_deref().and_then(|at| at.parse().ok()),
+        lag_seconds: lag.and_then(|lag| lag.get(name)).copied(),
+        ..DatabaseFacts::default()
+    };
+    Facts {
+        plan: plan.name.clone(),
+        execution: execution.to_owned(),
+        compared_at: Some(summary.completed_at.unwrap_or(now)),
+        from_region: plan.other_region(to_region).to_owned(),
+        to_region: to_region.to_owned(),
+        failover: known.failover.as_ref().map(|failover| failover_facts(failover, known)),
+        budgets: Some(Budgets {
+            rto_seconds: limits.rto_seconds.into(),
+            rpo_seconds: limits.rpo_seconds.into(),
+        }),
+        databases: summary.databases.iter().map(|(name, of)| (name.clone(), database(name, of))).collect(),
+        clock_margin_seconds: limits.clock_margin_seconds.into(),
+        ..Facts::default()
     }
 }
 
-mod filters {
-    //! For the templates.
-
-    /// A time in UTC.
-    #[askama::filter_fn]
-    pub fn utc(time: &jiff::Timestamp, _: &dyn askama::Values) -> askama::Result<String> {
-        Ok(crate::text::time(*time))
+fn failover_facts(failover: &FailoverRecord, known: &Known) -> Failover {
+    let record = known.record.as_ref();
+    let step = |step: &crate::record::Step| Step {
+        name: step.name.clone(),
+        started_at: step.started_at,
+        seconds: step.ended_at.map(|at| text::seconds(step.started_at, at)),
+        failed: step.status != "Success",
+        reason: step.reason.clone().unwrap_or_default(),
+    };
+    Failover {
+        execution: failover.execution.clone(),
+        started_at: failover.started_at,
+        ended_at: record
+            .and_then(Record::promoted_at)
+            .or_else(|| failover.succeeded().then_some(failover.ended_at)),
+        cut_at: None,
+        outage: known.outage,
+        rto_seconds: record.and_then(|record| record.rto_seconds),
+        steps: record.iter().flat_map(|record| &record.steps).map(step).collect(),
     }
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use crate::record::tests::at;
-    use crate::write_missing;
-    use runbook::bucket::fake::Bucket;
-    use runbook::plan::sample;
-    use runbook::step::Clock;
-    use runbook::{Context, Status};
-    use serde_json::json;
-
-    const FOLDER: &str = "reconcile/shop/e1/";
-
-    fn context() -> Context {
-        Context {
-            config: aws_config::SdkConfig::builder().build(),
-            region: "sandbox-west".into(),
-            clock: Clock::new(|| at(0)),
-            deadline: at(300),
-        }
-    }
-
-    fn table(name: &str, status: &str, counts: [u64; 3]) -> Value {
-        json!({"table": name, "status": status, "rowsSource": 12_345, "rowsTarget": 12_300, "missing": counts[0],
-            "changed": counts[1], "extra": counts[2], "seconds": 0.5, "keyColumns": ["ID"], "notes": []})
-    }
-
-    fn missing(id: u64) -> String {
-        json!({"kind": "missing", "key": {"ID": id}, "source": {"ID": id, "CUSTOMER": "c<1>"}, "target": null}).to_string() + "\n"
-    }
-
-    pub(crate) fn compared(orders: &[Value]) -> Bucket {
-        let bucket = Bucket::default();
-        let summary = json!({"databases": {"orders": {"sourceCluster": "causeway-e1-orders", "targetCluster": "shop-orders-west",
-            "snapshot": "causeway-unplanned", "snapshotTime": "2026-03-01T12:40:00Z", "tables": orders}}});
-        bucket.set(&format!("{FOLDER}summary.json"), summary.to_string());
-        bucket
-    }
-
-    #[tokio::test]
-    async fn without_a_summary_nothing_is_written() {
-        let bucket = Bucket::default();
-        let outcome = write_missing(&context(), &bucket, &sample(), "e1").await.unwrap();
-        assert_eq!(outcome.status, Status::Refused);
-        assert!(outcome.reason.contains("reconcile/shop/e1/summary.json"), "{}", outcome.reason);
-        assert!(bucket.writes.lock().unwrap().is_empty());
-    }
-
-    #[tokio::test]
-    async fn lists_are_counted_over_all_parts_and_the_manifest_comes_last() {
-        let failed = json!({"table": "audit", "status": "error", "error": "no SELECT permission"});
-        let half =
-            json!({"table": "half", "status": "error", "error": "gone away", "missing": 1, "notes": []});
-        let bucket = compared(&[
-            table("CUSTOMER_ORDER", "different", [3, 1, 1]),
-            table("alike", "alike", [0, 0, 0]),
-            failed,
-            half,
-        ]);
-        let changed = json!({"kind": "changed", "key": {"ID": 9}, "source": {"ID": 9, "S": "old"}, "target": {"ID": 9, "S": "new"}});
-        let extra = json!({"kind": "extra", "key": {"ID": 8}, "source": null, "target": {"ID": 8, "S": "x"}});
-        bucket.set(&format!("{FOLDER}orders/CUSTOMER_ORDER/part-00001.jsonl"), missing(1) + &missing(2));
-        bucket.set(
-            &format!("{FOLDER}orders/CUSTOMER_ORDER/part-00002.jsonl"),
-            format!("{}{changed}\n{extra}", missing(3)),
-        );
-        // What was found before an error is told too.
-        bucket.set(&format!("{FOLDER}orders/half/part-00001.jsonl"), missing(5));
-        // Another table whose name begins the same must not be counted in.
-        bucket.set(&format!("{FOLDER}orders/CUSTOMER_ORDER_ITEM/part-00001.jsonl"), missing(4));
-
-        let outcome = write_missing(&context(), &bucket, &sample(), "e1").await.unwrap();
-        assert_eq!(outcome.status, Status::Done);
-        assert_eq!(
-            outcome.observed.location,
-            "s3://causeway-reports-000000000000-sandbox-west/reports/shop/e1/report.html"
-        );
-        assert_eq!(
-            outcome.observed.summary,
-            "4 rows were acknowledged by the old primary in sandbox-east and are missing in the new one in sandbox-west: \
-             3 in orders.CUSTOMER_ORDER, 1 in orders.half. 1 row differs between the two. 2 tables could not be \
-             compared: more may be missing."
-        );
-        let report: Value = serde_json::from_str(&bucket.text("reports/shop/e1/report.json")).unwrap();
-        let orders = &report["databases"]["orders"]["tables"][0];
-        assert_eq!(orders["rows"]["missing"].as_array().unwrap().len(), 3);
-        assert_eq!(orders["rows"]["changed"][0]["target"]["S"], "new");
-        assert_eq!((&report["totals"]["missing"], &orders["notListed"]), (&json!(4), &json!(0)));
-        let page = bucket.text("reports/shop/e1/report.html");
-        assert!(
-            page.contains("c&#60;1&#62;")
-                && page.contains("no SELECT permission")
-                && page.contains(">orders.half</h2>")
-        );
-        let manifest: Value = serde_json::from_str(&bucket.text("reports/shop/e1/manifest.json")).unwrap();
-        assert_eq!(manifest["files"].as_array().unwrap().len(), 2);
-        assert_eq!(manifest["read"].as_array().unwrap().len(), 3);
-        assert_eq!(bucket.writes.lock().unwrap().last().unwrap(), "reports/shop/e1/manifest.json");
-
-        let before = bucket.text("reports/shop/e1/manifest.json");
-        write_missing(&context(), &bucket, &sample(), "e1").await.unwrap();
-        assert_eq!(bucket.text("reports/shop/e1/manifest.json"), before, "a second call writes the same");
-    }
-
-    #[tokio::test]
-    async fn a_long_list_is_counted_whole_and_listed_in_part() {
-        let bucket = compared(&[table("t", "different", [2500, 0, 0])]);
-        bucket.set(&format!("{FOLDER}orders/t/part-00001.jsonl"), (0..2500).map(missing).collect::<String>());
-        write_missing(&context(), &bucket, &sample(), "e1").await.unwrap();
-        let report: Value = serde_json::from_str(&bucket.text("reports/shop/e1/report.json")).unwrap();
-        let table = &report["databases"]["orders"]["tables"][0];
-        assert_eq!((table["missing"].as_u64(), table["notListed"].as_u64()), (Some(2500), Some(1500)));
-        assert!(bucket.text("reports/shop/e1/report.html").contains("2,500 missing, the first 1,000"));
-    }
-
-    #[tokio::test]
-    async fn lists_that_disagree_with_the_summary_win_and_it_is_said() {
-        let bucket = compared(&[table("t", "different", [5, 0, 0])]);
-        bucket.set(&format!("{FOLDER}orders/t/part-00001.jsonl"), missing(1));
-        let outcome = write_missing(&context(), &bucket, &sample(), "e1").await.unwrap();
-        assert!(
-            outcome.observed.summary.starts_with("1 row was acknowledged"),
-            "{}",
-            outcome.observed.summary
-        );
-        assert!(bucket.text("reports/shop/e1/report.html").contains("counted 5 missing"));
-    }
-
-    #[tokio::test]
-    async fn a_broken_line_is_named_and_a_file_that_reads_differently_is_an_error() {
-        let bucket = compared(&[table("t", "different", [2, 0, 0])]);
-        bucket.set(&format!("{FOLDER}orders/t/part-00001.jsonl"), missing(1) + "{\"kind\":");
-        let error = write_missing(&context(), &bucket, &sample(), "e1").await.unwrap_err().to_string();
-        assert!(
-            error.contains(
-                "line 2 of s3://causeway-reports-000000000000-sandbox-west/reconcile/shop/e1/orders/t/part-00001.jsonl"
-            ),
-            "{error}"
-        );
-
-        let bucket = Bucket { garbles: Some("report.html"), ..compared(&[table("t", "alike", [0, 0, 0])]) };
-        let error = write_missing(&context(), &bucket, &sample(), "e1").await.unwrap_err().to_string();
-        assert!(error.contains("report.html was written but reads differently"), "{error}");
-        assert!(!bucket.objects.lock().unwrap().contains_key("reports/shop/e1/manifest.json"));
-    }
-}
+mod tests;

@@ -52,7 +52,7 @@ pub struct Asked {
 }
 
 /// How far a failover came. It decides what a person has to do when it failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Progress {
     /// Nothing was changed.
@@ -66,7 +66,7 @@ pub enum Progress {
 }
 
 /// The record of a failover, `record.json`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
     /// Name of the recovery plan.
@@ -105,7 +105,7 @@ pub struct Record {
 }
 
 /// The step that stopped a failover.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stop {
     /// Its name in the document.
     pub step: String,
@@ -114,7 +114,7 @@ pub struct Stop {
 }
 
 /// All runs of one step.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Step {
     /// Its name in the document.
@@ -259,6 +259,12 @@ fn steps(runs: &[&StepRun]) -> Vec<Step> {
 }
 
 impl Record {
+    /// When every database was seen in its new place.
+    pub fn promoted_at(&self) -> Option<Timestamp> {
+        let promotion = self.steps.iter().filter(|step| PROMOTE.contains(&step.name.as_str()));
+        promotion.filter_map(|step| step.ended_at).max().filter(|_| self.progress == Progress::Promoted)
+    }
+
     /// What later runbooks need to know of it. When the `last` failover failed on its way to the same Region, this
     /// execution is the rest of it: what counts then is when that one began, and the lag that it measured where this
     /// one could not, because the databases had moved.

@@ -3,29 +3,49 @@
 use std::collections::BTreeMap;
 
 use runbook::StepError;
-pub use runbook::bucket::{GetObject, ListKeys, PutObject, ReadLines, broken};
+use runbook::bucket::broken;
+pub use runbook::bucket::{DeleteObject, GetObject, ListKeys, PutObject, PutParts, ReadLines};
 use runbook::error::Kind;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use tokio::io::AsyncBufReadExt;
 
 /// Writes an object and reads it back.
 ///
 /// # Errors
 /// When it can't be written, or is not the same when read.
-pub async fn put_and_check<S: GetObject + PutObject>(
+pub async fn put_and_check<S: PutObject + ReadLines>(
     store: &S,
     bucket: &str,
     key: &str,
     content_type: &str,
     body: Vec<u8>,
 ) -> Result<(), StepError> {
-    store.put_object(bucket, key, content_type, body.clone()).await?;
-    if store.get_object(bucket, key).await?.as_deref() == Some(body.as_slice()) {
+    let mut sum = Summing::default();
+    sum.add(&body);
+    store.put_object(bucket, key, content_type, body).await?;
+    check(store, bucket, &sum.of(key)).await
+}
+
+/// Reads an object, as a stream, and compares it with what was written.
+async fn check<S: ReadLines>(store: &S, bucket: &str, written: &Sum) -> Result<(), StepError> {
+    let mut read = store.read_lines(bucket, &written.key).await?;
+    let mut sum = Summing::default();
+    loop {
+        let bytes = read.fill_buf().await.map_err(|error| broken(bucket, &written.key, error))?;
+        if bytes.is_empty() {
+            break;
+        }
+        sum.add(bytes);
+        let length = bytes.len();
+        read.consume(length);
+    }
+    if sum.of(&written.key) == *written {
         return Ok(());
     }
     Err(StepError::new(
         Kind::Failed,
-        format!("s3://{bucket}/{key} was written but reads differently"),
+        format!("s3://{bucket}/{} was written but reads differently", written.key),
         "look for another writer of this key, then run the step again",
     ))
 }
@@ -83,10 +103,21 @@ pub struct Folder<'a, S> {
     sums: Vec<Sum>,
 }
 
-impl<'a, S: GetObject + PutObject> Folder<'a, S> {
-    /// The folder `prefix`, which ends with a slash.
-    pub fn new(store: &'a S, bucket: &'a str, prefix: String) -> Self {
-        Self { store, bucket, prefix, sums: Vec::new() }
+/// Name of the manifest.
+const MANIFEST: &str = "manifest.json";
+
+impl<'a, S: GetObject + PutObject + DeleteObject + ReadLines> Folder<'a, S> {
+    /// The folder `prefix`, which ends with a slash. A manifest that an earlier call wrote is removed: while files are
+    /// written, there is none.
+    ///
+    /// # Errors
+    /// When that can't be seen or removed.
+    pub async fn begin_anew(store: &'a S, bucket: &'a str, prefix: String) -> Result<Self, StepError> {
+        let manifest = format!("{prefix}{MANIFEST}");
+        if store.get_object(bucket, &manifest).await?.is_some() {
+            store.delete_object(bucket, &manifest).await?;
+        }
+        Ok(Self { store, bucket, prefix, sums: Vec::new() })
     }
 
     /// Writes a file, reads it back, and answers its `s3://` address.
@@ -107,6 +138,40 @@ impl<'a, S: GetObject + PutObject> Folder<'a, S> {
         Ok(format!("s3://{}/{key}", self.bucket))
     }
 
+    /// Begins a file of any size, which is given to [`Self::add`] when it is written.
+    pub fn begin(&self, name: &str, content_type: &'static str) -> Upload<'a, S> {
+        Upload {
+            store: self.store,
+            bucket: self.bucket,
+            key: format!("{}{name}", self.prefix),
+            content_type,
+            held: Vec::new(),
+            sum: Summing::default(),
+            id: None,
+            tags: Vec::new(),
+        }
+    }
+
+    /// Ends a file, reads it back, and answers how many bytes it has. `written` says how its writing went: after an error
+    /// there is no file.
+    ///
+    /// # Errors
+    /// That one; or when it can't be written, or is not the same when read.
+    pub async fn add<T>(
+        &mut self,
+        upload: Upload<'a, S>,
+        written: Result<T, StepError>,
+    ) -> Result<(T, u64), StepError>
+    where
+        S: PutParts,
+    {
+        let (written, sum) = upload.end(written).await?;
+        check(self.store, self.bucket, &sum).await?;
+        let bytes = sum.bytes;
+        self.sums.push(sum);
+        Ok((written, bytes))
+    }
+
     /// Writes a value as JSON.
     ///
     /// # Errors
@@ -123,12 +188,94 @@ impl<'a, S: GetObject + PutObject> Folder<'a, S> {
     pub async fn write_manifest(&mut self, read: &[Sum]) -> Result<(), StepError> {
         let manifest = BTreeMap::from([("files", self.sums.as_slice()), ("read", read)]);
         let body = json(&manifest)?;
-        self.write("manifest.json", "application/json", body).await?;
+        self.write(MANIFEST, "application/json", body).await?;
         Ok(())
     }
 
     /// A line for each file written.
     pub fn written(&self) -> Vec<String> {
         self.sums.iter().map(|sum| format!("wrote s3://{}/{}", self.bucket, sum.key)).collect()
+    }
+}
+
+/// Bytes of a part: S3 takes 10,000 of them, so that a file may have 78 GiB.
+const PART: usize = 8 * 1024 * 1024;
+
+/// A file that is written as it grows: one of less than [`PART`] bytes at once, a larger one in parts, so that no more
+/// than one is held. One that is dropped before its end leaves parts behind, which the bucket's lifecycle rule removes.
+pub struct Upload<'a, S> {
+    store: &'a S,
+    bucket: &'a str,
+    key: String,
+    content_type: &'static str,
+    /// What is in no part yet.
+    held: Vec<u8>,
+    sum: Summing,
+    /// Absent while nothing was sent.
+    id: Option<String>,
+    /// Of the parts that were sent.
+    tags: Vec<String>,
+}
+
+impl<S: PutObject + PutParts> Upload<'_, S> {
+    /// Takes what comes next, and leaves `bytes` empty.
+    ///
+    /// # Errors
+    /// When a part can't be written.
+    pub async fn take(&mut self, bytes: &mut Vec<u8>) -> Result<(), StepError> {
+        self.sum.add(bytes);
+        self.held.append(bytes);
+        if self.held.len() < PART {
+            return Ok(());
+        }
+        self.send().await
+    }
+
+    async fn send(&mut self) -> Result<(), StepError> {
+        let id = match &self.id {
+            Some(id) => id,
+            None => {
+                let id = self.store.begin(self.bucket, &self.key, self.content_type).await?;
+                self.id.insert(id)
+            }
+        };
+        let number = i32::try_from(self.tags.len() + 1).unwrap_or(i32::MAX);
+        let part = std::mem::take(&mut self.held);
+        self.tags.push(self.store.put_part(self.bucket, &self.key, id, number, part).await?);
+        Ok(())
+    }
+
+    async fn end<T>(mut self, written: Result<T, StepError>) -> Result<(T, Sum), StepError> {
+        let done = match written {
+            Ok(value) => self.finish().await.map(|()| value),
+            Err(error) => Err(error),
+        };
+        match (done, &self.id) {
+            (Ok(value), _) => Ok((value, self.sum.of(&self.key))),
+            (Err(error), None) => Err(error),
+            (Err(error), Some(id)) => {
+                // What matters is why there is no file; parts that stay are removed by the bucket's lifecycle rule.
+                let _ = self.store.abandon(self.bucket, &self.key, id).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn finish(&mut self) -> Result<(), StepError> {
+        if self.id.is_none() {
+            let body = std::mem::take(&mut self.held);
+            return self.store.put_object(self.bucket, &self.key, self.content_type, body).await;
+        }
+        if !self.held.is_empty() {
+            self.send().await?;
+        }
+        let Some(id) = &self.id else { return Ok(()) };
+        self.store.complete(self.bucket, &self.key, id, &self.tags).await
+    }
+}
+
+impl<S: PutObject + PutParts + Sync> row_replay::Out for Upload<'_, S> {
+    async fn write(&mut self, text: &[u8]) -> Result<(), table_diff::BoxError> {
+        Ok(self.take(&mut text.to_vec()).await?)
     }
 }

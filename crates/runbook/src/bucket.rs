@@ -55,6 +55,12 @@ pub trait ListKeys {
     ) -> impl Future<Output = Result<Vec<String>, StepError>> + Send;
 }
 
+/// Removes an object.
+pub trait DeleteObject {
+    /// Removes what is at `key`; the bucket keeps it as a former version.
+    fn delete_object(&self, bucket: &str, key: &str) -> impl Future<Output = Result<(), StepError>> + Send;
+}
+
 /// Writes a large object in parts: at most 10,000, of which all but the last have 5 MiB at least
 /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>). Until it is complete, nothing is at the key;
 /// parts of what is neither completed nor abandoned are kept and cost money.
@@ -152,6 +158,13 @@ impl ListKeys for Client {
         }
         keys.sort();
         Ok(keys)
+    }
+}
+
+impl DeleteObject for Client {
+    async fn delete_object(&self, bucket: &str, key: &str) -> Result<(), StepError> {
+        let deleted = Client::delete_object(self).bucket(bucket).key(key).send().await;
+        deleted.map(drop).map_err(|error| StepError::aws(format!("removing s3://{bucket}/{key}"), error))
     }
 }
 

@@ -50,7 +50,7 @@ pub trait ReadLastFailover {
     ) -> impl Future<Output = Result<Option<FailoverRecord>, StepError>> + Send;
 }
 
-impl ReadLastFailover for aws_sdk_s3::Client {
+impl<S: GetObject + Sync> ReadLastFailover for S {
     async fn read_last_failover(
         &self,
         bucket: &str,

@@ -12,7 +12,7 @@ use crate::facts::Facts;
 use crate::fate::Doubt;
 use crate::report::{Counts, Kind, ParentState, Report, Row, Standing, TableReport, Transaction, Versions};
 use crate::summary;
-use crate::text::{count, counted, cut, duration, joined, row_time, second, time};
+use crate::text::{count, counted, cut, duration, joined, row_time, second, size, time};
 use crate::times::{Bounds, TimeColumn};
 
 mod pictures;
@@ -43,8 +43,16 @@ struct Page<'a> {
     bounds: Vec<(&'static str, String)>,
     time_columns: Vec<TimeColumnView>,
     personal: Vec<String>,
+    files: Vec<FileView>,
     old: String,
     new: String,
+}
+
+/// A file beside the page.
+struct FileView {
+    name: String,
+    about: String,
+    size: String,
 }
 
 /// A number at the top.
@@ -198,6 +206,15 @@ pub fn page(report: &Report) -> Result<String, Error> {
             .iter()
             .filter(|table| !table.personal.is_empty())
             .map(|table| format!("{}: {}", name(table), table.personal.join(", ")))
+            .collect(),
+        files: report
+            .files
+            .iter()
+            .map(|file| FileView {
+                name: file.name.clone(),
+                about: file.about.clone(),
+                size: size(file.bytes),
+            })
             .collect(),
         old: format!("Old primary{}", region(&report.facts.from_region)),
         new: format!("New primary{}", region(&report.facts.to_region)),
@@ -560,7 +577,11 @@ fn databases(facts: &Facts) -> Vec<(String, String)> {
                 known.snapshot_at.map_or("at an unknown time".to_owned(), |at| format!("at {}", time(at)));
             let (source, target) =
                 (or(&known.source, "the old primary"), or(&known.target, "the new primary"));
-            (name.clone(), format!("{source}, restored from {snapshot}, taken {taken}, against {target}"))
+            let mut what = format!("{source}, restored from {snapshot}, taken {taken}, against {target}");
+            if !known.left_out.is_empty() {
+                what += &format!("; left out by the plan: {}", known.left_out.join(", "));
+            }
+            (name.clone(), what)
         })
         .collect()
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use super::{GetObject, Lines, ListKeys, PutObject, PutParts, ReadLines};
+use super::{DeleteObject, GetObject, Lines, ListKeys, PutObject, PutParts, ReadLines};
 use crate::StepError;
 use crate::error::Kind;
 
@@ -56,6 +56,13 @@ impl GetObject for Bucket {
 impl PutObject for Bucket {
     async fn put_object(&self, _: &str, key: &str, _: &str, body: Vec<u8>) -> Result<(), StepError> {
         self.write(key, body)
+    }
+}
+
+impl DeleteObject for Bucket {
+    async fn delete_object(&self, _: &str, key: &str) -> Result<(), StepError> {
+        self.objects.lock().unwrap().remove(key);
+        Ok(())
     }
 }
 
