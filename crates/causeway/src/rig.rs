@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use runbook::RecoveryPlan;
 use sandbox::automation::{Automation, Document, Event, EventKind, Reading, Status};
 use sandbox::clock::Clock;
 use sandbox::databases::mariadb::MariaDb;
@@ -28,6 +29,9 @@ use crate::{Error, Machine};
 
 /// The role that Automation runs as: any name will do here.
 const ROLE: &str = "arn:aws:iam::000000000000:role/causeway-automation";
+
+/// The parameter that holds the shop's plan.
+pub const PLAN: &str = "/causeway/plans/shop";
 
 /// A running sandbox.
 pub struct Rig {
@@ -253,6 +257,24 @@ impl Rig {
 
     fn s3(&self) -> aws_sdk_s3::Client {
         aws_sdk_s3::Client::new(&sdk_config(Arc::clone(&self.wire), WEST, OPERATOR))
+    }
+
+    /// Changes the recovery plan in both Regions.
+    pub async fn change_plan(&self, change: impl Fn(&mut RecoveryPlan)) -> Result<(), Error> {
+        for region in REGIONS {
+            let ssm = aws_sdk_ssm::Client::new(&sdk_config(Arc::clone(&self.wire), region, OPERATOR));
+            let parameter = ssm.get_parameter().name(PLAN).send().await?;
+            let text = parameter.parameter().and_then(|parameter| parameter.value()).unwrap_or_default();
+            let mut plan = RecoveryPlan::parse(text, PLAN)?;
+            change(&mut plan);
+            ssm.put_parameter()
+                .name(PLAN)
+                .value(serde_json::to_string(&plan)?)
+                .overwrite(true)
+                .send()
+                .await?;
+        }
+        Ok(())
     }
 
     /// Keys in the report bucket of the Region that took over.

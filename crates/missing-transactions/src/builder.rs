@@ -662,6 +662,7 @@ fn table_report(table: Table, state: TableState) -> TableReport {
         + listed.undecided.len();
     TableReport {
         database: table.database,
+        label: (table.label != table.name).then_some(table.label),
         table: table.name,
         compared: state.compared,
         times: table.times,

@@ -324,6 +324,9 @@ pub struct TableReport {
     pub database: String,
     /// The table.
     pub table: String,
+    /// What the plan calls its rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
     /// What the comparison says of it; absent when it was never read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compared: Option<Compared>,

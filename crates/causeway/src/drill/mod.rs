@@ -24,7 +24,7 @@ use clap::Args;
 use sandbox::{EAST, WEST};
 use sqlx::Row;
 
-use crate::rig::Rig;
+use crate::rig::{PLAN, Rig};
 use crate::timeline::{Timeline, spoken};
 use crate::{Error, Machine};
 use ledger::{Entries, Ledger};
@@ -95,6 +95,7 @@ async fn story(rig: &Rig, timeline: &Timeline, seed: u64, options: &Options) -> 
     shop::open(&login("orders")?, &login("catalog")?)
         .await
         .map_err(|error| format!("can't create the shop's tables: {error}"))?;
+    rig.change_plan(shop::describe).await?;
     timeline.line(
         "sandbox",
         &format!("{EAST} and {WEST} are up: 2 global databases, 4 MariaDB servers, 5 ARC endpoints"),
@@ -116,14 +117,9 @@ async fn story(rig: &Rig, timeline: &Timeline, seed: u64, options: &Options) -> 
 
     // 3. The failover.
     let failover = rig
-        .run(
-            WEST,
-            "causeway-failover",
-            &BTreeMap::from([("Plan", "/causeway/plans/shop"), ("ImpairedRegion", EAST)]),
-            || {
-                status(timeline, &ledger, "failover");
-            },
-        )
+        .run(WEST, "causeway-failover", &BTreeMap::from([("Plan", PLAN), ("ImpairedRegion", EAST)]), || {
+            status(timeline, &ledger, "failover");
+        })
         .await?;
     if failover.status != "Success" {
         timeline.line(
@@ -146,8 +142,14 @@ async fn story(rig: &Rig, timeline: &Timeline, seed: u64, options: &Options) -> 
     // 4. The old Region returns.
     rig.rejoin(EAST).await;
     timeline.line("RECOVERY", &format!("{EAST} is back"));
+    let outage = ledger.entries().outage(EAST, WEST).map(|(last, first)| {
+        let wall_clock = |at: Duration| (clients.started_at() + at).to_string();
+        [wall_clock(last), wall_clock(first)]
+    });
+    let [from, to] = outage.unwrap_or_default();
+    let parameters = BTreeMap::from([("Plan", PLAN), ("OutageFrom", &from), ("OutageTo", &to)]);
     let reconcile = rig
-        .run(WEST, "causeway-reconcile", &BTreeMap::from([("Plan", "/causeway/plans/shop")]), || {
+        .run(WEST, "causeway-reconcile", &parameters, || {
             status(timeline, &ledger, "reconcile");
         })
         .await?;
@@ -166,7 +168,7 @@ async fn story(rig: &Rig, timeline: &Timeline, seed: u64, options: &Options) -> 
     timeline.status("comparing the report with the ledger");
     let new_primary =
         new_primary(rig).await.map_err(|error| format!("can't read the new primary: {error}"))?;
-    let reported = reported(rig, &reconcile.id).await?;
+    let (reported, says) = reported(rig, &reconcile.id).await?;
     let checks = verdict::judge(&entries, &new_primary, &reported);
     rig.fetch_reports(&failover.id, &options.output).await?;
     let page = rig.fetch_reports(&reconcile.id, &options.output).await?;
@@ -177,7 +179,9 @@ async fn story(rig: &Rig, timeline: &Timeline, seed: u64, options: &Options) -> 
     if !leaked.is_empty() {
         timeline.plain(&format!("  left behind by the reconcile: {}", leaked.join(", ")));
     }
-    timeline.plain(&format!("\n  report   {}\n", page.display()));
+    timeline.plain("");
+    timeline.wrapped(11, &format!("  report   {says}"));
+    timeline.plain(&format!("           {}\n", page.display()));
     let verdict = if holds && leaked.is_empty() {
         "VERDICT  the report is exact: it lists every acknowledged write that the new primary lacks, and no other"
     } else if checks.iter().all(|check| check.lost == 0) {
@@ -296,21 +300,15 @@ async fn new_primary(rig: &Rig) -> Result<NewPrimary, Error> {
     Ok(read)
 }
 
-/// The differences behind the report, as the reconcile step kept them.
-async fn reported(rig: &Rig, execution: &str) -> Result<Vec<Reported>, Error> {
+/// What the report lists: its spreadsheets, and its summary.
+async fn reported(rig: &Rig, execution: &str) -> Result<(Vec<Reported>, String), Error> {
     let mut rows = Vec::new();
-    let prefix = runbook::names::keys::reconcile("shop", execution);
+    let prefix = runbook::names::keys::reports("shop", execution);
     for key in rig.list_reports(&prefix).await? {
-        let Some((table, _)) = key.rsplit_once('/').filter(|_| key.ends_with(".jsonl")) else { continue };
-        let table = table.rsplit('/').next().unwrap_or_default().to_owned();
-        for line in String::from_utf8_lossy(&rig.read_report(&key).await?).lines() {
-            let mut difference: serde_json::Value = serde_json::from_str(line)?;
-            rows.push(Reported {
-                table: table.clone(),
-                kind: difference["kind"].as_str().unwrap_or_default().to_owned(),
-                source: difference["source"].take(),
-            });
-        }
+        let Some(table) = key.strip_suffix(".csv").and_then(|name| name.rsplit('/').next()) else { continue };
+        rows.extend(verdict::read_spreadsheet(table, &rig.read_report(&key).await?)?);
     }
-    Ok(rows)
+    let report: serde_json::Value =
+        serde_json::from_slice(&rig.read_report(&format!("{prefix}report.json")).await?)?;
+    Ok((rows, report["summary"].as_str().unwrap_or_default().to_owned()))
 }

@@ -2,11 +2,14 @@
 //!
 //! What the clients order is decided by the seed alone; when, by the machine.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use runbook::RecoveryPlan;
+use runbook::plan::{Relation, ReportTable};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tokio::time::{Instant, timeout};
@@ -77,6 +80,35 @@ pub async fn open(orders: &Login, catalog: &Login) -> Result<(), sqlx::Error> {
     connection.close().await
 }
 
+/// Says in the plan what the report has to know of the shop's tables. The machine has one clock, so that no time is too
+/// near to another.
+pub fn describe(plan: &mut RecoveryPlan) {
+    let table = |label: &str| ReportTable { label: Some(label.into()), ..ReportTable::default() };
+    let columns = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let relation = |column: &str, parent: &str| Relation {
+        columns: columns(&[column]),
+        parent: parent.into(),
+        parent_columns: columns(&[column]),
+    };
+    plan.limits.clock_margin_seconds = 0;
+    if let Some(orders) = plan.databases.get_mut("orders") {
+        let customer = columns(&["CUSTOMER_ID"]);
+        orders.report = BTreeMap::from([
+            ("CUSTOMER_ORDER".to_owned(), ReportTable { personal: customer, ..table("orders") }),
+            ("CUSTOMER_ORDER_ITEM".to_owned(), table("order items")),
+        ]);
+    }
+    if let Some(catalog) = plan.databases.get_mut("catalog") {
+        let relations = vec![relation("product_id", "product"), relation("tag_id", "tag")];
+        let tags = ReportTable { relations, part_of: Some("product".into()), ..table("product tags") };
+        catalog.report = BTreeMap::from([
+            ("product".to_owned(), table("products")),
+            ("product_tag".to_owned(), tags),
+            ("tag".to_owned(), table("tags")),
+        ]);
+    }
+}
+
 /// The clients, running until [`Clients::stop`].
 pub struct Clients {
     stop: tokio::sync::watch::Sender<bool>,
@@ -110,6 +142,11 @@ impl Clients {
     /// Time since they started: the ledger's time.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// When that was.
+    pub fn started_at(&self) -> jiff::Timestamp {
+        jiff::Timestamp::now() - self.elapsed()
     }
 
     /// Lets each end what it is at, and ends them.

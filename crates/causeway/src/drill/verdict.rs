@@ -18,15 +18,32 @@ pub struct NewPrimary {
     pub tags: BTreeMap<(i32, i32), u64>,
 }
 
-/// A difference that the report lists.
+/// A row of the old primary that the report lists.
 #[derive(Debug, Clone)]
 pub struct Reported {
     /// Its table.
     pub table: String,
-    /// `missing`, `changed` or `extra`.
+    /// What happened to it, in the report's words.
     pub kind: String,
-    /// The row in the old primary; null when it is not there.
+    /// Its values, as text.
     pub source: Value,
+}
+
+/// Reads a table's spreadsheet, the one file that lists every row.
+///
+/// # Errors
+/// When it is none.
+pub fn read_spreadsheet(table: &str, bytes: &[u8]) -> Result<Vec<Reported>, csv::Error> {
+    let mut reader = csv::Reader::from_reader(bytes);
+    let rows = reader.deserialize::<BTreeMap<String, String>>();
+    let reported = rows.map(|row| {
+        let row = row?;
+        let cell = |name: &str| row.get(name).cloned().unwrap_or_default();
+        let is_old = cell("version") == "old";
+        let kind = cell("what happened");
+        Ok(is_old.then(|| Reported { table: table.to_owned(), kind, source: serde_json::json!(row) }))
+    });
+    reported.filter_map(Result::transpose).collect()
 }
 
 /// One check of the verdict.
@@ -114,7 +131,7 @@ pub fn judge(entries: &Entries, new_primary: &NewPrimary, reported: &[Reported])
     let statuses = Check::of(
         "order updates",
         &lost_statuses,
-        &rows("CUSTOMER_ORDER", "changed").map(order_id).collect(),
+        &rows("CUSTOMER_ORDER", "lost update").map(order_id).collect(),
         &entries.statuses_in_doubt,
     );
 
@@ -209,10 +226,21 @@ mod tests {
         vec![
             row("CUSTOMER_ORDER", "missing", json!({"ORDER_ID": "lost"})),
             row("CUSTOMER_ORDER", "missing", json!({"ORDER_ID": "doubt"})),
-            row("CUSTOMER_ORDER", "changed", json!({"ORDER_ID": "sent"})),
+            row("CUSTOMER_ORDER", "lost update", json!({"ORDER_ID": "sent"})),
             row("CUSTOMER_ORDER_ITEM", "missing", json!({"ORDER_ID": "lost", "LINE": 1})),
             row("product_tag", "missing", json!({"product_id": 1, "tag_id": "1"})),
         ]
+    }
+
+    #[test]
+    fn a_spreadsheet_is_read_by_its_own_words() {
+        let text = "what happened,how sure,version,last write (UTC),differs in,ORDER_ID,LINE\r\n\
+                    missing,x,old,,,\"a,b\",1\r\nlost update,,old,,,c,2\r\nlost update,,new,,,c,3\r\n";
+        let rows = read_spreadsheet("t", text.as_bytes()).unwrap();
+        let said: Vec<_> =
+            rows.iter().map(|row| (row.kind.as_str(), row.source["ORDER_ID"].as_str().unwrap())).collect();
+        assert_eq!(said, [("missing", "a,b"), ("lost update", "c")]);
+        assert_eq!(number(&rows[1].source["LINE"]), 2);
     }
 
     #[test]
@@ -233,9 +261,11 @@ mod tests {
             let holds = judge(&entries(), &new_primary(), &rows).iter().all(Check::holds);
             assert_eq!(holds, row.source["ORDER_ID"] == "doubt", "without {row:?}");
         }
-        for (table, kind) in
-            [("CUSTOMER_ORDER", "missing"), ("CUSTOMER_ORDER", "changed"), ("CUSTOMER_ORDER_ITEM", "missing")]
-        {
+        for (table, kind) in [
+            ("CUSTOMER_ORDER", "missing"),
+            ("CUSTOMER_ORDER", "lost update"),
+            ("CUSTOMER_ORDER_ITEM", "missing"),
+        ] {
             let mut rows = reported();
             rows.push(Reported {
                 table: table.into(),

@@ -332,10 +332,22 @@ fn cells(row: &Map<String, Value>, columns: &[String]) -> Vec<String> {
 }
 
 /// `order_items 2`, the most first.
-fn rows_by_table(rows: &BTreeMap<String, u64>) -> Vec<String> {
+/// What the plan calls the rows of a database's tables.
+type Labels<'a> = BTreeMap<&'a str, &'a str>;
+
+fn labels<'a>(report: &'a Report, database: &str) -> Labels<'a> {
+    let tables = report.tables.iter().filter(|table| table.database == database);
+    tables.filter_map(|table| Some((table.table.as_str(), table.label.as_deref()?))).collect()
+}
+
+fn rows_by_table(rows: &BTreeMap<String, u64>, labels: &Labels<'_>) -> Vec<String> {
     let mut rows: Vec<(&String, &u64)> = rows.iter().collect();
     rows.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
-    rows.iter().map(|(table, n)| format!("{table} {}", count(**n))).collect()
+    let named = rows.iter().map(|(table, n)| match labels.get(table.as_str()) {
+        Some(label) => format!("{} {label}", count(**n)),
+        None => format!("{table} {}", count(**n)),
+    });
+    named.collect()
 }
 
 fn references(row: &Row) -> String {
@@ -368,12 +380,13 @@ fn kind_view(i: usize, kind: &Kind, report: &Report) -> KindView {
     let roots = kind.listed.iter().filter_map(|transaction| transaction.row.as_ref());
     let columns = columns(roots.map(|row| &row.values), &keys);
     let listed = &kind.listed;
+    let labels = labels(report, &kind.database);
     KindView {
         anchor: format!("kind-{}", i + 1),
         name: kind.label.clone(),
         database: format!("{}.{}", kind.database, kind.table),
         headline: parts.join(", "),
-        rows: rows_by_table(&kind.rows),
+        rows: rows_by_table(&kind.rows, &labels),
         window: match (kind.first, kind.last) {
             (Some(first), Some(last)) if first != last => {
                 format!("written between {} and {} UTC", second(first), second(last))
@@ -383,14 +396,19 @@ fn kind_view(i: usize, kind: &Kind, report: &Report) -> KindView {
         },
         transactions: listed
             .iter()
-            .map(|transaction| transaction_view(transaction, &columns, &kind.table))
+            .map(|transaction| transaction_view(transaction, &columns, &kind.table, &labels))
             .collect(),
         columns,
         not_listed: if kind.not_listed > 0 { count(kind.not_listed) } else { String::new() },
     }
 }
 
-fn transaction_view(of: &Transaction, columns: &[String], table: &str) -> TransactionView {
+fn transaction_view(
+    of: &Transaction,
+    columns: &[String],
+    table: &str,
+    labels: &Labels<'_>,
+) -> TransactionView {
     let (class, badge, detail) = match of.standing {
         Standing::Whole if of.proved => ("bad", "missing", "written too late to come across".to_owned()),
         Standing::Whole => ("bad", "missing", "or deleted in the new primary since".to_owned()),
@@ -407,7 +425,7 @@ fn transaction_view(of: &Transaction, columns: &[String], table: &str) -> Transa
         *rows -= 1;
         inside.retain(|_, rows| *rows > 0);
     }
-    let inside = rows_by_table(&inside).join(", ");
+    let inside = rows_by_table(&inside, labels).join(", ");
     let members = of
         .members
         .iter()
@@ -418,7 +436,7 @@ fn transaction_view(of: &Transaction, columns: &[String], table: &str) -> Transa
             let all = of.rows.get(name).copied().unwrap_or_default().saturating_sub(own);
             let rest = all.saturating_sub(rows.len() as u64);
             MemberView {
-                name: name.clone(),
+                name: labels.get(name.as_str()).map_or_else(|| name.clone(), |label| (*label).to_owned()),
                 rows: rows.iter().map(|row| (cells(&row.values, &columns), references(row))).collect(),
                 columns,
                 not_listed: if rest > 0 { count(rest) } else { String::new() },

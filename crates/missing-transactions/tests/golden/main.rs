@@ -97,6 +97,19 @@ fn every_case_gives_its_report() {
 }
 
 #[test]
+fn the_published_schema_is_that_of_the_reports() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/report.schema.json");
+    let schema = serde_json::to_string_pretty(&Report::json_schema()).unwrap() + "\n";
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &schema).unwrap();
+    }
+    assert!(
+        std::fs::read_to_string(&path).unwrap() == schema,
+        "write docs/report.schema.json anew: UPDATE_GOLDEN=1"
+    );
+}
+
+#[test]
 fn every_page_keeps_data_data_and_needs_nothing_else() {
     // Where the environment says, for a browser to look at.
     let folder = std::env::var_os("PAGES").map(PathBuf::from);
