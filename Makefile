@@ -18,14 +18,14 @@ FUNCTIONS := preflight routing-control global-failover snapshot-restore reconcil
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: ## install what the machine lacks (MariaDB, PostgreSQL, MySQL beside the build, a Python environment)
-	@tests/setup.sh mariadb mysql postgres python
+setup: ## install what the machine lacks (MariaDB, PostgreSQL, Chromium, MySQL beside the build, a Python environment)
+	@tests/setup.sh mariadb mysql postgres python browser
 
 build: ## build the command and the step functions for this machine
 	@cargo build --workspace --bins
 
 test: ## run every test; needs no other command first
-	@tests/setup.sh mariadb mysql postgres python
+	@tests/setup.sh mariadb mysql postgres python browser
 	@cargo build --workspace --bins
 	@cargo test --workspace
 

@@ -4,9 +4,10 @@
 # `mysql` is MySQL itself, which Debian has in unstable only: unpacked into target/mysql with the libraries it needs, it
 # touches nothing of the system. `postgres` is Debian's package, without the cluster that it would start. Tests skip either,
 # and say so, where it can't be had.
+# `browser` is Chromium, in which the tests open the report's page; they skip it, and say so, where it can't be had.
 # `bench` is what the comparison is timed beside: percona-toolkit, and a Python environment of its own (target/bench).
 # Changes nothing that is there already. Says what to do where it can't install.
-#   setup.sh mariadb | mysql | postgres | python | bench
+#   setup.sh mariadb | mysql | postgres | python | browser | bench
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -32,6 +33,12 @@ mariadb() {
 
 python() {
   environment target/python tests/requirements.txt
+}
+
+browser() {
+  if ! command -v chromium >/dev/null && ! install chromium fonts-dejavu-core; then
+    echo "setup: Chromium can't be had here: the test that opens the report in it is skipped" >&2
+  fi
 }
 
 bench() {
@@ -118,7 +125,7 @@ CONF
 
 for part in "$@"; do
   case $part in
-    mariadb | mysql | postgres | python | bench) "$part" ;;
+    mariadb | mysql | postgres | python | browser | bench) "$part" ;;
     *) echo "setup.sh: unknown part $part" >&2; exit 2 ;;
   esac
 done
