@@ -24,7 +24,7 @@ use aws_sdk_ssm::Client as Ssm;
 use comparison::Found;
 use runbook::names::keys;
 use runbook::record::FailoverRecord;
-use runbook::{Context, Outcome, RecoveryPlan, Status, StepError};
+use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, telemetry};
 use serde::{Deserialize, Serialize};
 
 pub mod execution;
@@ -183,6 +183,7 @@ where
     let mut folder = Folder::begin_anew(store, bucket, keys::reports(&plan.name, execution)).await?;
     let (written, evidence) = missing::write(&mut folder, &found, plan, facts).await?;
     folder.write_manifest(&evidence).await?;
+    telemetry::emit(&plan.name, &written.measured, context.clock.now());
     let observed =
         Observed { summary: written.summary, location: written.location, subject: written.subject };
     let reason = format!("the missing-transaction report is written: {}", observed.location);

@@ -24,6 +24,7 @@ use runbook::error::Kind;
 use runbook::names::keys;
 use runbook::plan::{self, RecoveryPlan};
 use runbook::record::{FailoverRecord, ReadLastFailover};
+use runbook::telemetry::{Measured, Metric};
 use runbook::{Context, StepError};
 use table_diff::{Catalogue, DifferenceKind, Engine, ForeignKey};
 
@@ -119,6 +120,8 @@ pub struct Written {
     pub summary: String,
     /// The numbers that matter, see [`crate::Observed::subject`].
     pub subject: String,
+    /// The same as metrics.
+    pub measured: Vec<Measured>,
 }
 
 /// Writes the report into `folder`, its manifest aside. Answers also the sums of the differences that were read.
@@ -208,7 +211,8 @@ pub async fn write<S: Bucket>(
         StepError::new(Kind::Failed, "the page can't be written", "report this line").with_source(error)
     })?;
     let location = folder.write("report.html", "text/html; charset=utf-8", page.into_bytes()).await?;
-    Ok((Written { location, subject: subject(&report), summary: report.summary }, evidence))
+    let (subject, measured) = (subject(&report), measured(&report));
+    Ok((Written { location, subject, measured, summary: report.summary }, evidence))
 }
 
 /// The subject of a message. No label of the plan is in it: it may not be ASCII.
@@ -233,6 +237,26 @@ fn subject(report: &Report) -> String {
     }
     let whole = if report.is_complete() { "" } else { "; not all was compared" };
     format!("Causeway: {}{whole}", parts.join(", "))
+}
+
+fn measured(report: &Report) -> Vec<Measured> {
+    let (transactions, rows) = (report.totals.transactions, &report.totals.rows);
+    let mut compared: BTreeMap<&str, u64> = BTreeMap::new();
+    for table in &report.tables {
+        let rows = table.compared.as_ref().and_then(|compared| compared.rows_source);
+        *compared.entry(&table.database).or_default() += rows.unwrap_or_default();
+    }
+    // A count above 2⁵³ is not exact, which a chart does not show.
+    #[expect(clippy::cast_precision_loss, reason = "see above")]
+    let number = |count: u64| count as f64;
+    let compared =
+        compared.into_iter().map(|(name, rows)| Measured::of(Metric::RowsCompared, name, number(rows)));
+    let sums = [
+        (Metric::MissingTransactions, transactions.whole + transactions.in_part),
+        (Metric::LostUpdates, rows.lost_updates + rows.lost_deletes),
+        (Metric::Conflicts, rows.conflicts),
+    ];
+    compared.chain(sums.map(|(metric, count)| Measured::new(metric, number(count)))).collect()
 }
 
 /// The tables that were compared; those that only the old primary has are not in the catalogue.

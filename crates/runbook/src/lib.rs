@@ -26,6 +26,7 @@ pub mod plan;
 pub mod record;
 pub mod secret;
 pub mod step;
+pub mod telemetry;
 pub mod watch;
 
 pub use error::StepError;

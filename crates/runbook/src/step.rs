@@ -18,8 +18,10 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use tracing::Instrument as _;
 
 use crate::error::{Kind, StepError};
+use crate::telemetry;
 
 /// How a step stands. The runbook branches on this and on nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,7 +134,8 @@ where
         )
     })?;
     let outcome = handler(context, event).await?;
-    tracing::info!(status = ?outcome.status, reason = %outcome.reason, changed = ?outcome.changed, "answered");
+    let observed = serde_json::to_string(&outcome.observed).unwrap_or_default();
+    tracing::info!(status = ?outcome.status, reason = %outcome.reason, observed, changed = ?outcome.changed, "answered");
     answer(&outcome)
 }
 
@@ -168,12 +171,17 @@ where
             .and_then(|millis| Timestamp::from_millisecond(millis).ok())
             .unwrap_or(Timestamp::MAX);
         let context = Context { config: config.clone(), region, clock: Clock::system(), deadline };
-        let answer = call(handler, context, event.payload).await;
-        if let Err(error) = &answer {
-            // Logged once, here at the boundary.
-            tracing::error!(kind = ?error.kind(), %error, "failed");
-        }
-        answer
+        let span = telemetry::span(&event.payload);
+        let called = async {
+            let answer = call(handler, context, event.payload).await;
+            if let Err(error) = &answer {
+                // Logged once, here at the boundary.
+                tracing::error!(kind = ?error.kind(), %error, "failed");
+            }
+            answer
+        };
+        // Boxed: the futures of the SDK in one another are too deep for the compiler.
+        Box::pin(called).instrument(span).await
     }))
     .await
 }
