@@ -5,20 +5,22 @@
 //!
 //! | found | failover | switchover |
 //! |---|---|---|
-//! | every database has its writer in the target Region already | Refused, or see below | Refused |
+//! | every database has its writer in the target Region already | Refused, or see below | the same |
 //! | an operation of a global cluster is running | Refused | Refused |
 //! | the target is no member, or has no available instance | Refused | Refused |
 //! | engine versions differ (major, minor) | Refused | Refused |
 //! | only the patch level differs | NeedsApproval | Refused |
 //! | the target's cluster is not available | NeedsApproval | Refused |
-//! | lag unknown, or beyond the plan's RPO budget | NeedsApproval | Refused |
+//! | lag unknown, or beyond the plan's limit (`limits.rpoSeconds`, `failback.lagSeconds`) | NeedsApproval | Refused |
 //! | the target waits for its resynchronisation | note | Refused |
+//! | the target is not said to be connected | – | Refused |
 //! | the other Region's cluster can't be seen | note | Refused |
+//! | the other Region's cluster is not available | – | Refused |
 //! | no ARC endpoint answers | Refused | Refused |
 //! | fewer than 3 ARC endpoints answer | note | note |
 //! | the cooldown after a successful failover is not over | Refused | note |
 //! | the record of the last failover in the target Region can't be read | NeedsApproval | note |
-//! | that in the other Region can't be read | note | note |
+//! | that in the other Region, or that of the last switchover, can't be read | note | note |
 //!
 //! The rule behind it: missing data is no evidence, so doubt needs a person in a failover; a switchover can wait, so doubt
 //! refuses it. The impaired Region is never needed in a failover. A database that has its writer in the target already
@@ -26,17 +28,24 @@
 //! a cooldown: one that failed may be tried again at once. A switchover is asked for by a person and loses nothing, so no
 //! cooldown holds it back.
 //!
-//! # The rest of a failover
-//! A failover whose function or runner was killed is started again, and ends in the same state. When every database has
-//! its writer in the target, what is left is the traffic, the verification and the record ([`rest`]):
+//! # The rest of a move
+//! An execution that was killed or cancelled is started again, and ends in the same state. When every database has its
+//! writer in the target, what is left is the traffic, the verification and the record ([`rest`]). The last move is the
+//! latest failover or switchover on record, in either Region.
 //!
-//! | traffic of the other Region, of the target | the last failover on record | answer |
+//! A failover:
+//!
+//! | traffic of the other Region, of the target | the last move | answer |
 //! |---|---|---|
 //! | on, any | any | Refused: no failover left it so, it takes that traffic off first |
 //! | off, any | to the target, succeeded | Refused: nothing is left to do |
-//! | off, any | to the target, failed | Ready |
+//! | off, any | a failover to the target, failed | Ready |
+//! | off, any | a switchover to the target, failed | Refused: nothing was lost, so a failover must not record that |
 //! | off, off | none, or another | Ready: no Region has the traffic |
 //! | off, on | none, or another | NeedsApproval: a plan whose passive Region is off looks just so |
+//!
+//! A switchover is Refused only when nothing is left to do: the last move went to the target and succeeded, the target has
+//! the traffic and the other Region has none. Else it is Ready: what it does is what was asked for, and costs nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -49,8 +58,8 @@ use runbook::aurora::{
     self, Cluster, DescribeCluster, DescribeGlobalCluster, GlobalCluster, Operation, region_of,
 };
 use runbook::error::Kind;
-use runbook::plan::{Engine, Limits};
-use runbook::record::{FailoverRecord, ReadLastFailover};
+use runbook::plan::{Engine, Strategy};
+use runbook::record::{FailoverRecord, ReadLastFailover, ReadLastSwitchover, SwitchoverRecord};
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, aws, bucket};
 use serde::Serialize;
 
@@ -73,8 +82,14 @@ const PROMISED_ENDPOINTS: usize = 3;
 pub struct Observed {
     /// The Region that is to take over.
     pub target_region: String,
+    /// The Region to leave.
+    pub other_region: String,
     /// How.
     pub mode: Mode,
+    /// What goes first in a switchover, as the plan says.
+    pub strategy: Strategy,
+    /// Names of the databases whose writer is in the target already, as in `catalog, orders`; empty when there is none.
+    pub already_there: String,
     /// By database.
     pub databases: BTreeMap<String, DatabaseObserved>,
     /// Replication lag in seconds by database, null where unknown, as JSON text for the report.
@@ -120,6 +135,8 @@ pub struct Seen {
     pub record: Result<Option<FailoverRecord>, String>,
     /// That in the other Region's bucket.
     pub other_record: Result<Option<FailoverRecord>, String>,
+    /// The records of the last switchover in the two buckets, the target's first.
+    pub switchovers: [Result<Option<SwitchoverRecord>, String>; 2],
 }
 
 /// What was seen of a database, unjudged.
@@ -164,38 +181,32 @@ pub struct Judgement {
 }
 
 /// Judges what was seen. See the module's table.
-pub fn judge(seen: &Seen, asked: &Asked, limits: &Limits, now: Timestamp) -> Judgement {
+pub fn judge(seen: &Seen, asked: &Asked, plan: &RecoveryPlan, now: Timestamp) -> Judgement {
+    let limits = &plan.limits;
     let mut refusals = Vec::new();
     let mut doubts = Vec::new();
     let mut notes = Vec::new();
 
-    let is_there = |database: &DatabaseSeen| {
-        let mut writers = database.global.writers();
-        writers.next().is_some_and(|writer| region_of(&writer.cluster_arn) == asked.target)
-            && writers.next().is_none()
-            && database.global.operation.is_none()
-    };
-    let there: Vec<&str> = seen
-        .databases
-        .iter()
-        .filter(|(_, database)| is_there(database))
-        .map(|(name, _)| name.as_str())
-        .collect();
+    let there = there(seen, asked);
     if there.len() == seen.databases.len() {
         let already = format!("{} already is primary of every database ({})", asked.target, there.join(", "));
         match rest(seen, asked) {
             Rest::Nothing => refusals.push(already),
+            Rest::Switchover(execution) => refusals.push(format!(
+                "{already}: the switchover of execution {execution} moved them and did not end well; start the runbook \
+                 failback there, which ends it"
+            )),
             Rest::Unclear => doubts.push(format!(
                 "{already} and has the traffic, but no failover to it is on record: approve to verify and record one \
                  that was not"
             )),
-            Rest::Some(why) => notes.push(format!("{already}; the rest of that failover is to be done: {why}")),
+            Rest::Some(why) => notes.push(format!("{already}; what is left is to be done: {why}")),
         }
     } else if !there.is_empty() {
         notes.push(format!("{} already is primary of {}", asked.target, there.join(", ")));
     }
     for (name, database) in seen.databases.iter().filter(|(name, _)| !there.contains(&name.as_str())) {
-        judge_database(name, database, asked, limits, (&mut refusals, &mut doubts, &mut notes));
+        judge_database(name, database, asked, plan, (&mut refusals, &mut doubts, &mut notes));
     }
 
     let failed: Vec<String> = seen
@@ -221,7 +232,12 @@ pub fn judge(seen: &Seen, asked: &Asked, limits: &Limits, now: Timestamp) -> Jud
     if let Err(error) = &seen.other_record {
         notes.push(format!("the record of the last failover in {} can't be read: {error}", asked.other));
     }
-    let last = records(seen).filter(|record| record.succeeded()).max_by_key(|record| record.ended_at);
+    for (region, switchover) in [asked.target, asked.other].iter().zip(&seen.switchovers) {
+        if let Err(error) = switchover {
+            notes.push(format!("the record of the last switchover in {region} can't be read: {error}"));
+        }
+    }
+    let last = failovers(seen).filter(|record| record.succeeded()).max_by_key(|record| record.ended_at);
     if let Some(last) = last {
         let cooldown = SignedDuration::from_mins(i64::from(limits.cooldown_minutes));
         let end = last.ended_at.checked_add(cooldown).unwrap_or(Timestamp::MAX);
@@ -251,31 +267,83 @@ pub fn judge(seen: &Seen, asked: &Asked, limits: &Limits, now: Timestamp) -> Jud
     Judgement { status, reasons: refusals, notes }
 }
 
+/// Names of the databases whose one writer is in the target, with nothing running.
+fn there<'a>(seen: &'a Seen, asked: &Asked) -> Vec<&'a str> {
+    let is_there = |database: &DatabaseSeen| {
+        let mut writers = database.global.writers();
+        writers.next().is_some_and(|writer| region_of(&writer.cluster_arn) == asked.target)
+            && writers.next().is_none()
+            && database.global.operation.is_none()
+    };
+    seen.databases.iter().filter(|(_, database)| is_there(database)).map(|(name, _)| name.as_str()).collect()
+}
+
 /// What an execution has to do whose databases all have their writer in the target.
 enum Rest {
     Nothing,
     Some(String),
     /// Perhaps nothing.
     Unclear,
+    /// It is the rest of the switchover of this execution.
+    Switchover(String),
 }
 
-/// See the table on the module's page.
+/// See the tables on the module's page.
 fn rest(seen: &Seen, asked: &Asked) -> Rest {
-    let traffic = |region| seen.arc.values().find_map(|answer| answer.as_ref().ok()?.get(region));
-    if asked.mode == Mode::Switchover || traffic(asked.other) != Some(&State::Off) {
-        return Rest::Nothing;
+    let traffic = |region| seen.arc.values().find_map(|answer| answer.as_ref().ok()?.get(region)).copied();
+    let (other, target) = (traffic(asked.other), traffic(asked.target));
+    let last = moves(seen).max_by_key(|last| last.ended_at).filter(|last| last.to_region == asked.target);
+    match (asked.mode, last) {
+        (Mode::Switchover, Some(last)) if last.succeeded => {
+            if target == Some(State::On) && other == Some(State::Off) {
+                Rest::Nothing
+            } else {
+                Rest::Some("the traffic is not here alone".into())
+            }
+        }
+        (Mode::Switchover, Some(last)) => Rest::Some(format!("execution {} failed", last.execution)),
+        (Mode::Switchover, None) => Rest::Some("no move to it is on record".into()),
+        (Mode::Failover, _) if other != Some(State::Off) => Rest::Nothing,
+        (Mode::Failover, Some(last)) if last.succeeded => Rest::Nothing,
+        (Mode::Failover, Some(last)) if last.lossless => Rest::Switchover(last.execution.to_owned()),
+        (Mode::Failover, Some(last)) => Rest::Some(format!("execution {} failed", last.execution)),
+        (Mode::Failover, None) if target == Some(State::Off) => {
+            Rest::Some("no Region has the traffic".into())
+        }
+        (Mode::Failover, None) => Rest::Unclear,
     }
-    let last = records(seen).max_by_key(|record| record.ended_at);
-    match last.filter(|last| last.to_region == asked.target) {
-        Some(last) if last.succeeded() => Rest::Nothing,
-        Some(last) => Rest::Some(format!("execution {} failed", last.execution)),
-        None if traffic(asked.target) == Some(&State::Off) => Rest::Some("no Region has the traffic".into()),
-        None => Rest::Unclear,
-    }
+}
+
+/// A failover or switchover on record.
+struct Move<'a> {
+    lossless: bool,
+    execution: &'a str,
+    to_region: &'a str,
+    succeeded: bool,
+    ended_at: Timestamp,
+}
+
+/// The last moves that are on record, one of each kind for each Region at most.
+fn moves(seen: &Seen) -> impl Iterator<Item = Move<'_>> {
+    let failovers = failovers(seen).map(|record| Move {
+        lossless: false,
+        execution: &record.execution,
+        to_region: &record.to_region,
+        succeeded: record.succeeded(),
+        ended_at: record.ended_at,
+    });
+    let switchovers = seen.switchovers.iter().filter_map(|record| record.as_ref().ok()?.as_ref());
+    failovers.chain(switchovers.map(|record| Move {
+        lossless: true,
+        execution: &record.execution,
+        to_region: &record.to_region,
+        succeeded: record.succeeded(),
+        ended_at: record.ended_at,
+    }))
 }
 
 /// The last failovers that are on record, one for each Region at most.
-fn records(seen: &Seen) -> impl Iterator<Item = &FailoverRecord> {
+fn failovers(seen: &Seen) -> impl Iterator<Item = &FailoverRecord> {
     [&seen.record, &seen.other_record].into_iter().filter_map(|record| record.as_ref().ok()?.as_ref())
 }
 
@@ -284,7 +352,7 @@ fn judge_database(
     name: &str,
     database: &DatabaseSeen,
     asked: &Asked,
-    limits: &Limits,
+    plan: &RecoveryPlan,
     found: (&mut Vec<String>, &mut Vec<String>, &mut Vec<String>),
 ) {
     let (refusals, doubts, notes) = found;
@@ -313,6 +381,14 @@ fn judge_database(
         Some(member) if member.synchronization.as_deref() == Some("pending-resync") => {
             let text = format!("{name}: the cluster in {target} waits for its resynchronisation");
             if asked.mode == Mode::Switchover { doubts.push(text) } else { notes.push(text) }
+        }
+        Some(member)
+            if asked.mode == Mode::Switchover && member.synchronization.as_deref() != Some("connected") =>
+        {
+            let state = member.synchronization.as_deref().unwrap_or("not known");
+            doubts.push(format!(
+                "{name}: the state of the cluster in {target} is {state}, and a switchover needs it connected"
+            ));
         }
         Some(_) => {}
     }
@@ -350,6 +426,9 @@ fn judge_database(
             if asked.mode == Mode::Switchover { doubts.push(text) } else { notes.push(text) }
         }
         Ok(Some(other)) => {
+            if asked.mode == Mode::Switchover && other.status != "available" {
+                doubts.push(format!("{name}: cluster {} in {} is {}", other.id, asked.other, other.status));
+            }
             let (there, here) =
                 (&other.engine_version, database.target.as_ref().map(|target| &target.engine_version));
             if let Some(here) = here.filter(|here| *here != there) {
@@ -365,12 +444,15 @@ fn judge_database(
         }
     }
 
+    let (limit, setting) = match asked.mode {
+        Mode::Failover => (plan.limits.rpo_seconds, "limits.rpoSeconds"),
+        Mode::Switchover => (plan.failback.lag_seconds, "failback.lagSeconds"),
+    };
     match &database.lag_seconds {
-        Ok(Some(lag)) if *lag <= f64::from(limits.rpo_seconds) => {}
+        Ok(Some(lag)) if *lag <= f64::from(limit) => {}
         Ok(Some(lag)) => {
             doubts.push(format!(
-                "{name}: replication lag {lag:.1} s is beyond the budget of {} s",
-                limits.rpo_seconds
+                "{name}: replication lag {lag:.1} s is beyond the limit of {limit} s (`{setting}`)"
             ));
         }
         Ok(None) => doubts.push(format!(
@@ -424,7 +506,7 @@ where
     T: DescribeGlobalCluster + DescribeCluster + DescribeInstances,
     O: DescribeCluster,
     M: MeasureLag,
-    S: ReadLastFailover,
+    S: ReadLastFailover + ReadLastSwitchover,
     A: ReadStates,
 {
     let patience = if asked.mode == Mode::Failover { IMPAIRED } else { OTHER };
@@ -468,17 +550,20 @@ where
         (endpoint.region.clone(), states.map(by_region))
     });
     let (own_bucket, other_bucket) = (plan.report_bucket(asked.target), plan.report_bucket(asked.other));
-    let (databases, arc, record, other_record) = futures::join!(
+    let (databases, arc, record, other_record, switchover, other_switchover) = futures::join!(
         try_join_all(databases),
         join_all(endpoints),
         within(TARGET, asked.target, apis.records.read_last_failover(own_bucket, &plan.name)),
         within(patience, asked.other, apis.other_records.read_last_failover(other_bucket, &plan.name)),
+        within(TARGET, asked.target, apis.records.read_last_switchover(own_bucket, &plan.name)),
+        within(patience, asked.other, apis.other_records.read_last_switchover(other_bucket, &plan.name)),
     );
     Ok(Seen {
         databases: databases?.into_iter().collect(),
         arc: arc.into_iter().collect(),
         record: record.map_err(|error| cause(&error)),
         other_record: other_record.map_err(|error| cause(&error)),
+        switchovers: [switchover, other_switchover].map(|record| record.map_err(|error| cause(&error))),
     })
 }
 
@@ -525,8 +610,8 @@ pub async fn run(context: &Context, event: &CheckEvent) -> Result<Outcome<crate:
     };
     let now = context.clock.now();
     let seen = Box::pin(observe(&apis, &plan, &asked, now)).await?;
-    let judgement = judge(&seen, &asked, &plan.limits, now);
-    Ok(outcome(&seen, &asked, judgement))
+    let judgement = judge(&seen, &asked, &plan, now);
+    Ok(outcome(&seen, &asked, plan.failback.strategy, judgement))
 }
 
 /// Checks that the event's Regions fit the plan, each other and `here`, the function's own.
@@ -551,7 +636,7 @@ fn regions(plan: &RecoveryPlan, event: &CheckEvent, here: &str) -> Result<(), St
     Ok(())
 }
 
-fn outcome(seen: &Seen, asked: &Asked, judgement: Judgement) -> Outcome<crate::Observed> {
+fn outcome(seen: &Seen, asked: &Asked, strategy: Strategy, judgement: Judgement) -> Outcome<crate::Observed> {
     let databases: BTreeMap<_, _> =
         seen.databases.iter().map(|(name, database)| (name.clone(), database_observed(database))).collect();
     let lag: BTreeMap<_, _> = databases.iter().map(|(name, database)| (name, database.lag_seconds)).collect();
@@ -570,7 +655,10 @@ fn outcome(seen: &Seen, asked: &Asked, judgement: Judgement) -> Outcome<crate::O
     }
     let observed = Observed {
         target_region: asked.target.to_owned(),
+        other_region: asked.other.to_owned(),
         mode: asked.mode,
+        strategy,
+        already_there: there(seen, asked).join(", "),
         lag: serde_json::json!(lag).to_string(),
         routing: answers.first().map(|states| (*states).clone()).unwrap_or_default(),
         arc_endpoints: answers.len(),

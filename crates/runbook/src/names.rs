@@ -71,6 +71,11 @@ pub mod keys {
         format!("records/{plan}/last-failover.json")
     }
 
+    /// The last switchover of a plan, a [`crate::record::SwitchoverRecord`]; the same in both Regions.
+    pub fn last_switchover(plan: &str) -> String {
+        format!("records/{plan}/last-switchover.json")
+    }
+
     /// Folder of what a reconcile execution keeps between its calls: its cursor and the differences found.
     pub fn reconcile(plan: &str, execution: &str) -> String {
         format!("reconcile/{plan}/{execution}/")

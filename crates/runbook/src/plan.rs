@@ -1,4 +1,4 @@
-//! The recovery plan: the one configuration of an application's failover.
+//! The recovery plan: the one configuration of an application's failover and failback.
 //!
 //! It lives as an SSM parameter in **each** of the two Regions, so that a failover reads nothing from the impaired
 //! one. A parameter holds at most 4 KB (standard) or 8 KB (advanced). Its JSON Schema is
@@ -30,6 +30,9 @@ pub struct RecoveryPlan {
     /// Budgets and limits.
     #[serde(default)]
     pub limits: Limits,
+    /// How the application moves while both Regions are well.
+    #[serde(default)]
+    pub failback: Failback,
     /// Bucket for records and reports in each Region, by Region.
     pub report_buckets: BTreeMap<String, String>,
 }
@@ -230,6 +233,36 @@ impl Default for Limits {
             clock_margin_seconds: 5,
         }
     }
+}
+
+/// How the application moves while both Regions are well: by switchover, nothing lost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Failback {
+    /// What goes first.
+    pub strategy: Strategy,
+    /// Seconds that a secondary may be behind. A switchover waits without writes for what is missing, so this much is
+    /// added to the write outage.
+    pub lag_seconds: u32,
+}
+
+impl Default for Failback {
+    fn default() -> Self {
+        Self { strategy: Strategy::default(), lag_seconds: 10 }
+    }
+}
+
+/// What goes first in a switchover.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// The databases, then the traffic: for an application that writes to the cluster of its own Region. Until the
+    /// traffic has followed, it reads where it is and can't write.
+    #[default]
+    DatabasesFirst,
+    /// The traffic, then the databases: for an application that reaches the primary from either Region, by the global
+    /// writer endpoint or by write forwarding. It can't write while the databases change their roles, and no longer.
+    TrafficFirst,
 }
 
 impl RecoveryPlan {
@@ -434,6 +467,7 @@ pub fn sample() -> RecoveryPlan {
             ("orders".into(), database("orders")),
         ]),
         limits: Limits::default(),
+        failback: Failback::default(),
         report_buckets: by_region(&|region| format!("causeway-reports-000000000000-{region}")),
         regions,
     }

@@ -1,4 +1,9 @@
-//! What a failover leaves for later runbooks, kept in the report bucket of the Region that took over.
+//! What a failover and a switchover leave for later runbooks, in the report buckets.
+//!
+//! They are two objects of two types, because they say different things: a failover lost writes, which a reconciliation
+//! finds, and holds back the next failover for a while; a switchover lost nothing and holds back nothing. All that a
+//! switchover says to a failover is that the databases moved since: a failover that is on record from before it is not
+//! the one that moved them to where they are now.
 
 use std::collections::BTreeMap;
 
@@ -40,6 +45,49 @@ impl FailoverRecord {
     }
 }
 
+/// The last switchover of a plan, at [`crate::names::keys::last_switchover`]. Written by `report` at the end of
+/// `failback.yaml`, also of one that failed once it had reached the databases, into the buckets of **both** Regions: the
+/// next failover can read that of its own only. Read by `preflight` and `report`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SwitchoverRecord {
+    /// Name of the recovery plan.
+    pub plan: String,
+    /// Id of the Automation execution.
+    pub execution: String,
+    /// `Succeeded` or `Failed`.
+    pub outcome: String,
+    /// The Region that was left.
+    pub from_region: String,
+    /// The Region that took over.
+    pub to_region: String,
+    /// When the execution started.
+    pub started_at: Timestamp,
+    /// When the record was written.
+    pub ended_at: Timestamp,
+    /// When the databases were first asked to change their roles, from when on no write was sure to be accepted; of the
+    /// rest of a switchover that had failed, when that one asked. Absent where it is not known.
+    #[serde(default)]
+    pub writes_stopped_at: Option<Timestamp>,
+}
+
+impl SwitchoverRecord {
+    /// Whether the switchover was verified.
+    pub fn succeeded(&self) -> bool {
+        self.outcome == "Succeeded"
+    }
+}
+
+/// Reads the record of the last switchover.
+pub trait ReadLastSwitchover {
+    /// The record of `plan` in `bucket`; `None` when there is none.
+    fn read_last_switchover(
+        &self,
+        bucket: &str,
+        plan: &str,
+    ) -> impl Future<Output = Result<Option<SwitchoverRecord>, StepError>> + Send;
+}
+
 /// Reads the record of the last failover.
 pub trait ReadLastFailover {
     /// The record of `plan` in `bucket`; `None` when there is none.
@@ -56,11 +104,29 @@ impl<S: GetObject + Sync> ReadLastFailover for S {
         bucket: &str,
         plan: &str,
     ) -> Result<Option<FailoverRecord>, StepError> {
-        let key = crate::names::keys::last_failover(plan);
-        let Some(bytes) = GetObject::get_object(self, bucket, &key).await? else { return Ok(None) };
-        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-            let what = format!("s3://{bucket}/{key} is no record of a failover");
-            StepError::new(Kind::Failed, what, "restore an earlier version of the object").with_source(error)
-        })
+        read(self, bucket, &crate::names::keys::last_failover(plan), "failover").await
     }
+}
+
+impl ReadLastSwitchover for aws_sdk_s3::Client {
+    async fn read_last_switchover(
+        &self,
+        bucket: &str,
+        plan: &str,
+    ) -> Result<Option<SwitchoverRecord>, StepError> {
+        read(self, bucket, &crate::names::keys::last_switchover(plan), "switchover").await
+    }
+}
+
+async fn read<T: serde::de::DeserializeOwned>(
+    store: &impl GetObject,
+    bucket: &str,
+    key: &str,
+    what: &str,
+) -> Result<Option<T>, StepError> {
+    let Some(bytes) = store.get_object(bucket, key).await? else { return Ok(None) };
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+        let what = format!("s3://{bucket}/{key} is no record of a {what}");
+        StepError::new(Kind::Failed, what, "restore an earlier version of the object").with_source(error)
+    })
 }

@@ -86,6 +86,7 @@ fn seen() -> Seen {
             .collect(),
         record: Ok(None),
         other_record: Ok(None),
+        switchovers: [Ok(None), Ok(None)],
     }
 }
 
@@ -94,7 +95,7 @@ fn asked(mode: Mode) -> Asked<'static> {
 }
 
 fn judged(seen: &Seen, mode: Mode) -> Judgement {
-    judge(seen, &asked(mode), &Limits::default(), now())
+    judge(seen, &asked(mode), &runbook::plan::sample(), now())
 }
 
 #[test]
@@ -124,7 +125,7 @@ fn each_thing_that_is_not_well_is_found() {
                 }
             },
             Refused,
-            Refused,
+            Ready,
         ),
         (
             "sandbox-west already is primary of orders",
@@ -224,7 +225,7 @@ fn each_thing_that_is_not_well_is_found() {
             Refused,
         ),
         (
-            "lag 60.1 s is beyond the budget of 60 s",
+            "lag 60.1 s is beyond the limit of ",
             |seen| orders(seen).lag_seconds = Ok(Some(60.1)),
             NeedsApproval,
             Refused,
@@ -266,6 +267,18 @@ fn each_thing_that_is_not_well_is_found() {
             Ready,
         ),
         (
+            "the record of the last switchover in sandbox-west can't be read: denied",
+            |seen| seen.switchovers[0] = Err("denied".into()),
+            Ready,
+            Ready,
+        ),
+        (
+            "the record of the last switchover in sandbox-east can't be read: silent",
+            |seen| seen.switchovers[1] = Err("silent".into()),
+            Ready,
+            Ready,
+        ),
+        (
             "whether a failover was made lately is not known: denied",
             |seen| seen.record = Err("denied".into()),
             NeedsApproval,
@@ -290,6 +303,36 @@ fn each_thing_that_is_not_well_is_found() {
                 "{mode:?}: {expected} is missing in: {texts:?}"
             );
         }
+    }
+}
+
+/// What a failover does not ask for, and a switchover needs.
+#[test]
+fn a_switchover_needs_more_than_a_failover() {
+    type Spoil = fn(&mut DatabaseSeen);
+    let cases: [(&str, Spoil); 4] = [
+        ("orders: replication lag 10.1 s is beyond the limit of 10 s (`failback.lagSeconds`)", |orders| {
+            orders.lag_seconds = Ok(Some(10.1));
+        }),
+        ("the cluster in sandbox-west is not known, and a switchover needs it connected", |orders| {
+            orders.global.members[1].synchronization = None;
+        }),
+        ("the cluster in sandbox-west is resyncing, and a switchover", |orders| {
+            orders.global.members[1].synchronization = Some("resyncing".into());
+        }),
+        ("orders: cluster shop-orders-east in sandbox-east is upgrading", |orders| {
+            let mut other = cluster("orders", EAST);
+            other.status = "upgrading".into();
+            orders.other = Ok(Some(other));
+        }),
+    ];
+    for (expected, spoil) in cases {
+        let mut seen = seen();
+        spoil(seen.databases.get_mut("orders").unwrap());
+        assert_eq!(judged(&seen, Mode::Failover).status, Status::Ready, "{expected}");
+        let judgement = judged(&seen, Mode::Switchover);
+        assert_eq!(judgement.status, Status::Refused, "{expected}: {judgement:?}");
+        assert!(judgement.reasons[0].contains(expected), "{expected} is missing in: {judgement:?}");
     }
 }
 
@@ -328,7 +371,61 @@ fn a_failover_that_stopped_behind_the_promotion_goes_on_where_that_is_clear() {
         let judgement = judged(&seen, Mode::Failover);
         assert_eq!(judgement.status, expected, "{case}: {judgement:?}");
         assert!(format!("{judgement:?}").contains("already is primary of every database"), "{case}");
-        assert_eq!(judged(&seen, Mode::Switchover).status, Refused, "{case}");
+    }
+}
+
+/// Traffic of the other Region and of the target, the last failover, the last switchover, the answers to a failover and
+/// to a switchover.
+#[test]
+fn a_switchover_since_the_last_failover_is_not_taken_for_it() {
+    use State::{Off, On};
+    use Status::{NeedsApproval, Ready, Refused};
+    let failover = |to: &str, outcome, minutes| {
+        Some(FailoverRecord { to_region: to.into(), ..record(outcome, minutes) })
+    };
+    let switchover = |to: &str, outcome: &str, minutes| {
+        let record = record(outcome, minutes);
+        Some(SwitchoverRecord {
+            plan: record.plan,
+            execution: record.execution,
+            outcome: record.outcome,
+            from_region: String::new(),
+            to_region: to.into(),
+            started_at: record.started_at,
+            ended_at: record.ended_at,
+            writes_stopped_at: None,
+        })
+    };
+    let cases = [
+        // Back in the east since, so that a failover is what moved it west again: its rest.
+        (Off, Off, failover(WEST, "Succeeded", 900), switchover(EAST, "Succeeded", 800), Ready, Ready),
+        (Off, On, failover(WEST, "Succeeded", 900), switchover(EAST, "Succeeded", 800), NeedsApproval, Ready),
+        (Off, On, failover(WEST, "Succeeded", 800), switchover(EAST, "Succeeded", 900), Refused, Refused),
+        // Moved west by a switchover.
+        (Off, On, failover(EAST, "Succeeded", 900), switchover(WEST, "Succeeded", 800), Refused, Refused),
+        (Off, On, None, switchover(WEST, "Failed", 800), Refused, Ready),
+        (On, Off, None, switchover(WEST, "Failed", 800), Refused, Ready),
+        (On, Off, None, switchover(WEST, "Succeeded", 800), Refused, Ready),
+        (On, On, None, None, Refused, Ready),
+        (Off, On, None, None, NeedsApproval, Ready),
+    ];
+    for (other, target, last_failover, last_switchover, to_failover, to_switchover) in cases {
+        for place in [0, 1] {
+            let mut seen = seen();
+            for (name, database) in &mut seen.databases {
+                database.global = global(name, WEST);
+            }
+            for states in seen.arc.values_mut() {
+                *states = Ok(BTreeMap::from([(EAST.to_owned(), other), (WEST.to_owned(), target)]));
+            }
+            seen.record = Ok(last_failover.clone());
+            seen.switchovers[place] = Ok(last_switchover.clone());
+            let case = format!("{other:?} {target:?} {last_failover:?} {last_switchover:?}");
+            for (mode, expected) in [(Mode::Failover, to_failover), (Mode::Switchover, to_switchover)] {
+                let judgement = judged(&seen, mode);
+                assert_eq!(judgement.status, expected, "{mode:?} {case}: {judgement:?}");
+            }
+        }
     }
 }
 
@@ -379,9 +476,11 @@ fn the_answer_holds_the_lag_as_json_text_and_the_notes_in_its_reason() {
     let mut seen = seen();
     seen.databases.get_mut("catalog").unwrap().lag_seconds = Ok(None);
     seen.databases.get_mut("orders").unwrap().other = Err("silent".into());
-    let outcome = outcome(&seen, &asked(Mode::Failover), judged(&seen, Mode::Failover));
-    assert!(outcome.reason.contains("catalog: replication lag is not known"), "{}", outcome.reason);
-    assert!(outcome.reason.contains(". Note: orders: the engine version"), "{}", outcome.reason);
+    seen.databases.get_mut("catalog").unwrap().global = global("catalog", WEST);
+    let judged = judged(&seen, Mode::Failover);
+    let outcome = outcome(&seen, &asked(Mode::Failover), Strategy::TrafficFirst, judged);
+    assert!(outcome.reason.contains(". Note: "), "{}", outcome.reason);
+    assert!(outcome.reason.contains("orders: the engine version"), "{}", outcome.reason);
     let json = serde_json::to_value(&outcome.observed).unwrap();
     assert_eq!(json["lag"], r#"{"catalog":null,"orders":0.8}"#);
     assert_eq!(json["databases"]["orders"]["writerRegion"], EAST);
@@ -389,6 +488,8 @@ fn the_answer_holds_the_lag_as_json_text_and_the_notes_in_its_reason() {
     assert_eq!(json["databases"]["orders"]["otherVersion"], serde_json::Value::Null);
     assert_eq!(json["routing"][EAST], "On");
     assert_eq!(json["mode"], "failover");
+    assert_eq!((&json["strategy"], &json["otherRegion"]), (&"traffic-first".into(), &EAST.into()));
+    assert_eq!(json["alreadyThere"], "catalog");
 }
 
 /// Answers well, or never where it is told to be silent.
@@ -441,6 +542,12 @@ impl ReadLastFailover for Fake {
     }
 }
 
+impl ReadLastSwitchover for Fake {
+    async fn read_last_switchover(&self, _: &str, _: &str) -> Result<Option<SwitchoverRecord>, StepError> {
+        self.answer(Ok(None)).await
+    }
+}
+
 impl ReadStates for Fake {
     async fn read_states(&self, controls: &[String]) -> Result<BTreeMap<String, State>, TryError> {
         if self.silent {
@@ -487,7 +594,7 @@ async fn a_silent_other_region_costs_one_time_limit_and_is_only_noted() {
     assert!(took <= arc::ATTEMPT.max(IMPAIRED) + Duration::from_millis(10), "{took:?}");
     let judgement = judged(&seen.unwrap(), Mode::Failover);
     assert_eq!(judgement.status, Status::Ready, "{judgement:?}");
-    assert_eq!(judgement.notes.len(), 3, "two versions, one record: {judgement:?}");
+    assert_eq!(judgement.notes.len(), 4, "two versions, two records: {judgement:?}");
     assert!(judgement.notes[0].contains("sandbox-east did not answer within 2 s"), "{judgement:?}");
 }
 
