@@ -1,14 +1,15 @@
-//! Both runbooks, rehearsed in one process and in paused time: the documents in `ssm-documents/`, the real step handlers
+//! The runbooks, rehearsed in one process and in paused time: the documents in `ssm-documents/`, the real step handlers
 //! over the real SDK, and the simulated world, without database servers.
 //!
 //! - [`stage`]: puts it together, runs a runbook, says what state it left and which faults to try on it
 //! - [`faults`]: what goes wrong, at a call or an invocation
 //! - [`handlers`]: the step functions in this process
-//! - [`failover`], [`reconcile`]: the rehearsals
+//! - [`failover`], [`failback`], [`reconcile`]: the rehearsals
 //! - [`permissions`]: that no role in `template.yaml` may do more than they need
 
 #![expect(clippy::unwrap_used, reason = "tests say what failed by panicking")]
 
+mod failback;
 mod failover;
 mod faults;
 mod handlers;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use runbook::names::{EXECUTION_TAG, PLAN_TAG, keys};
-use runbook::record::FailoverRecord;
+use runbook::record::{FailoverRecord, SwitchoverRecord};
 use sandbox::automation::{Automation, Document, Execution, Reading, Status};
 use sandbox::clock::Clock;
 use sandbox::databases::NoServers;
@@ -72,7 +72,7 @@ impl Stage {
             wire: OnceLock::new(),
             faults: Arc::clone(&faults),
         });
-        let documents = ["failover", "reconcile"].map(|name| {
+        let documents = ["failover", "failback", "reconcile"].map(|name| {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../ssm-documents/{name}.yaml"));
             let text = std::fs::read_to_string(path).unwrap();
             (format!("causeway-{name}"), Document::parse(name, &text).unwrap())
@@ -103,15 +103,31 @@ impl Stage {
         self.run("causeway-reconcile", &[]).await
     }
 
+    /// Runs `failback.yaml` in a Region: there, everything moves.
+    pub async fn switch_over(&self, to: &str) -> Execution {
+        self.run_in(to, "causeway-failback", &[]).await
+    }
+
     /// Starts a runbook in the west.
     pub fn start(&self, document: &str, parameters: &[(&str, &str)]) -> String {
+        self.start_in(WEST, document, parameters)
+    }
+
+    /// Starts a runbook in a Region.
+    pub fn start_in(&self, region: &str, document: &str, parameters: &[(&str, &str)]) -> String {
         let given = [
             ("Plan", "/causeway/plans/shop"),
             ("AutomationAssumeRole", "arn:aws:iam::000000000000:role/causeway-automation"),
         ];
         let given =
             given.iter().chain(parameters).map(|(name, value)| ((*name).into(), vec![(*value).into()]));
-        self.automation.start(WEST, document, given.collect()).unwrap()
+        self.automation.start(region, document, given.collect()).unwrap()
+    }
+
+    /// Runs a runbook in a Region.
+    pub async fn run_in(&self, region: &str, document: &str, parameters: &[(&str, &str)]) -> Execution {
+        let id = self.start_in(region, document, parameters);
+        self.ended_in(region, &id).await
     }
 
     async fn run(&self, document: &str, parameters: &[(&str, &str)]) -> Execution {
@@ -121,7 +137,12 @@ impl Stage {
 
     /// Waits for an execution's end.
     pub async fn ended(&self, id: &str) -> Execution {
-        self.automation.wait(WEST, id).await.unwrap()
+        self.ended_in(WEST, id).await
+    }
+
+    /// Waits for the end of an execution in a Region.
+    pub async fn ended_in(&self, region: &str, id: &str) -> Execution {
+        self.automation.wait(region, id).await.unwrap()
     }
 
     /// Waits until an execution asks for an approval, and gives it.
@@ -140,9 +161,14 @@ impl Stage {
 
     /// Ends an execution on its way: cancelled, or killed as if it had never been.
     pub async fn end_early(&self, execution: &str, cancel: bool) {
+        self.end_early_in(WEST, execution, cancel).await;
+    }
+
+    /// The same in a Region.
+    pub async fn end_early_in(&self, region: &str, execution: &str, cancel: bool) {
         if cancel {
-            self.automation.cancel(WEST, execution).unwrap();
-            self.ended(execution).await;
+            self.automation.cancel(region, execution).unwrap();
+            self.ended_in(region, execution).await;
         } else {
             self.automation.close();
             self.automation.set_api(Arc::clone(&self.api));
@@ -156,8 +182,27 @@ impl Stage {
 
     /// Asks the world as the operator.
     pub async fn ask(&self, service: &str, operation: &str, input: Value) -> Value {
-        let [principal, region, service, operation] = [OPERATOR, WEST, service, operation].map(str::to_owned);
+        self.ask_in(WEST, service, operation, input).await
+    }
+
+    /// Asks the world as the operator, in a Region.
+    pub async fn ask_in(&self, region: &str, service: &str, operation: &str, input: Value) -> Value {
+        let [principal, region, service, operation] =
+            [OPERATOR, region, service, operation].map(str::to_owned);
         self.api.call(Call { principal, region, service, operation, input }).await.unwrap()
+    }
+
+    /// Changes the recovery plan in both Regions.
+    pub async fn change_plan(&self, change: impl Fn(&mut Value)) {
+        for region in REGIONS {
+            let name = serde_json::json!({"Name": "/causeway/plans/shop"});
+            let parameter = self.ask_in(region, "ssm", "GetParameter", name).await;
+            let text = parameter["Parameter"]["Value"].as_str().unwrap();
+            let mut plan: Value = serde_json::from_str(text).unwrap();
+            change(&mut plan);
+            let input = serde_json::json!({"Name": "/causeway/plans/shop", "Value": plan.to_string(), "Overwrite": true});
+            self.ask_in(region, "ssm", "PutParameter", input).await;
+        }
     }
 
     /// The messages since the first `known` ones.
@@ -187,22 +232,44 @@ impl Stage {
         }
     }
 
+    /// The last switchover, as each Region's bucket knows it.
+    pub async fn switchovers(&self) -> [Option<SwitchoverRecord>; 2] {
+        let key = keys::last_switchover("shop");
+        let [east, west] = REGIONS.map(|region| self.object_in(region, &key));
+        let read = |bytes: Option<Vec<u8>>| bytes.map(|bytes| serde_json::from_slice(&bytes).unwrap());
+        [read(east.await), read(west.await)]
+    }
+
     /// Names of the files that an execution left in the report bucket.
     pub async fn reports(&self, execution: &str) -> BTreeSet<String> {
+        self.reports_in(WEST, execution).await
+    }
+
+    /// Names of the files that an execution left in a Region's report bucket.
+    pub async fn reports_in(&self, region: &str, execution: &str) -> BTreeSet<String> {
         let prefix = keys::reports("shop", execution);
-        let listed = self.s3().list_objects_v2().bucket(bucket(WEST)).prefix(&prefix).send().await.unwrap();
+        let listed = self.s3().list_objects_v2().bucket(bucket(region)).prefix(&prefix).send().await.unwrap();
         let name = |object: &aws_sdk_s3::types::Object| object.key().unwrap()[prefix.len()..].to_owned();
         listed.contents().iter().map(name).collect()
     }
 
     /// A file that an execution left there.
     pub async fn report(&self, execution: &str, name: &str) -> Value {
+        self.report_in(WEST, execution, name).await
+    }
+
+    /// A file that an execution left in a Region's report bucket.
+    pub async fn report_in(&self, region: &str, execution: &str, name: &str) -> Value {
         let key = keys::reports("shop", execution) + name;
-        serde_json::from_slice(&self.object(&key).await.unwrap()).unwrap()
+        serde_json::from_slice(&self.object_in(region, &key).await.unwrap()).unwrap()
     }
 
     async fn object(&self, key: &str) -> Option<Vec<u8>> {
-        let object = self.s3().get_object().bucket(bucket(WEST)).key(key).send().await.ok()?;
+        self.object_in(WEST, key).await
+    }
+
+    async fn object_in(&self, region: &str, key: &str) -> Option<Vec<u8>> {
+        let object = self.s3().get_object().bucket(bucket(region)).key(key).send().await.ok()?;
         Some(object.body.collect().await.unwrap().to_vec())
     }
 

@@ -44,8 +44,9 @@
 //! | off, off | none, or another | Ready: no Region has the traffic |
 //! | off, on | none, or another | NeedsApproval: a plan whose passive Region is off looks just so |
 //!
-//! A switchover is Refused only when nothing is left to do: the last move went to the target and succeeded, the target has
-//! the traffic and the other Region has none. Else it is Ready: what it does is what was asked for, and costs nothing.
+//! A switchover is Refused only when nothing is left to do: the last move went to the target and succeeded, both Regions
+//! have it on record if it was a switchover, the target has the traffic and the other Region has none. Else it is Ready:
+//! what it does is what was asked for, and costs nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -295,7 +296,14 @@ fn rest(seen: &Seen, asked: &Asked) -> Rest {
     let last = moves(seen).max_by_key(|last| last.ended_at).filter(|last| last.to_region == asked.target);
     match (asked.mode, last) {
         (Mode::Switchover, Some(last)) if last.succeeded => {
-            if target == Some(State::On) && other == Some(State::Off) {
+            // A record that can't be read can't be written either.
+            let knows = |record: &Result<Option<SwitchoverRecord>, String>| {
+                let record = record.as_ref().map(|record| record.as_ref().map(|one| one.execution.as_str()));
+                record.is_err() || record == Ok(Some(last.execution))
+            };
+            if last.lossless && !seen.switchovers.iter().all(knows) {
+                Rest::Some(format!("a Region has no record of execution {}", last.execution))
+            } else if target == Some(State::On) && other == Some(State::Off) {
                 Rest::Nothing
             } else {
                 Rest::Some("the traffic is not here alone".into())

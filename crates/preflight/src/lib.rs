@@ -19,6 +19,7 @@ pub mod verify;
 pub mod world;
 
 pub use probe::AcceptsWrite;
+pub use runbook::step::Mode;
 
 /// What the step is asked for.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -63,18 +64,6 @@ pub struct VerifyEvent {
     /// `observed.since` of the first call; absent or empty at the first.
     #[serde(default, deserialize_with = "optional_time")]
     pub since: Option<Timestamp>,
-}
-
-/// How the target Region takes over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// Unplanned; what was not replicated is lost.
-    #[default]
-    #[serde(alias = "")]
-    Failover,
-    /// Planned; nothing is lost, and both Regions are needed.
-    Switchover,
 }
 
 /// What was seen.

@@ -2,13 +2,17 @@
 //!
 //! | operation | reads | writes, all in the report bucket of the function's own Region |
 //! |---|---|---|
-//! | `record` | the Automation execution | `record.json`, `record.html`, and the plan's last failover |
+//! | `record` | the Automation execution | `record.json`, `record.html`, and the plan's last failover or switchover |
 //! | `missing-transactions` | what the comparison left, and the records of the failover | `report.json`, `report.html`, spreadsheets and SQL, see [`missing`] |
 //!
 //! Both end with `manifest.json`, the SHA-256 of each file.
 //!
 //! **States.** `Done`: every file was written and read back the same. `Refused`: there is nothing to report on yet,
 //! because the comparison is not complete.
+//!
+//! The record of the last switchover also goes into the other Region's bucket, which is well when there was one: the next
+//! failover, to that Region, has to know of it. Where that can't be written, a switchover that ended well is not recorded:
+//! an error, to be called again. One that failed is recorded here alone; it is started again anyway.
 //!
 //! **Run again**, the step writes the same keys again, and there is no manifest until it is through; the bucket keeps
 //! versions. The plan's last failover is not
@@ -23,7 +27,8 @@
 use aws_sdk_ssm::Client as Ssm;
 use comparison::Found;
 use runbook::names::keys;
-use runbook::record::FailoverRecord;
+use runbook::record::{FailoverRecord, SwitchoverRecord};
+use runbook::step::Mode;
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, telemetry};
 use serde::{Deserialize, Serialize};
 
@@ -40,7 +45,7 @@ use store::{DeleteObject, Folder, GetObject, PutObject, ReadLines};
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "operation", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Event {
-    /// Write the record of the failover that this execution is.
+    /// Write the record of the failover or switchover that this execution is.
     Record {
         /// Name of the SSM parameter that holds the recovery plan.
         plan: String,
@@ -54,6 +59,9 @@ pub enum Event {
         /// unknown. Taken from the execution when empty.
         #[serde(default)]
         lag: String,
+        /// What it is.
+        #[serde(default)]
+        mode: Mode,
     },
     /// Write the missing-transaction report of this execution's comparison.
     MissingTransactions {
@@ -93,11 +101,13 @@ pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>,
     // Path style, so that a bucket needs no DNS name of its own at the sandbox.
     let s3 = runbook::bucket::client(&context.config);
     match event {
-        Event::Record { plan, execution, target_region, outcome, lag } => {
+        Event::Record { plan, execution, target_region, outcome, lag, mode } => {
             let plan = RecoveryPlan::load(&context, &plan).await?;
             plan.require_region(&target_region, "targetRegion")?;
-            let asked = record::Asked { execution, target_region, outcome, lag };
-            write_record(&context, &Ssm::new(&context.config), &s3, &plan, &asked).await
+            let other = plan.other_region(&context.region);
+            let other = runbook::bucket::client(&runbook::aws::in_region(&context.config, other));
+            let asked = record::Asked { execution, target_region, outcome, lag, mode };
+            write_record(&context, &Ssm::new(&context.config), [&s3, &other], &plan, &asked).await
         }
         Event::MissingTransactions { plan, execution, outage_from, outage_to } => {
             let plan = RecoveryPlan::load(&context, &plan).await?;
@@ -107,14 +117,14 @@ pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>,
     }
 }
 
-/// Writes the record of a failover.
+/// Writes the record of a failover or switchover. `stores`: that of this Region, and that of the other one.
 ///
 /// # Errors
 /// See [`handle`].
 pub async fn write_record<E, S>(
     context: &Context,
     executions: &E,
-    store: &S,
+    stores: [&S; 2],
     plan: &RecoveryPlan,
     asked: &record::Asked,
 ) -> Result<Outcome<Observed>, StepError>
@@ -122,14 +132,14 @@ where
     E: ReadExecution,
     S: GetObject + PutObject + DeleteObject + ReadLines,
 {
+    let [store, other] = stores;
     let bucket = plan.report_bucket(&context.region);
-    let last_key = keys::last_failover(&plan.name);
+    let (failover_key, switchover_key) = (keys::last_failover(&plan.name), keys::last_switchover(&plan.name));
     let execution = executions.read_execution(&asked.execution).await?;
-    let last: Option<FailoverRecord> =
-        store.get_object(bucket, &last_key).await?.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let last: Option<FailoverRecord> = last_record(store, bucket, &failover_key).await?;
+    let switchover: Option<SwitchoverRecord> = last_record(store, bucket, &switchover_key).await?;
 
-    let record = record::build(plan, asked, &execution, context.clock.now())?;
-    let keep = record::replaces(&record, last.as_ref());
+    let record = record::build(plan, asked, &execution, switchover.as_ref(), context.clock.now())?;
     let page = record::page(&record)?;
 
     let mut folder = Folder::begin_anew(store, bucket, keys::reports(&plan.name, &asked.execution)).await?;
@@ -137,16 +147,41 @@ where
     let location = folder.write("record.html", "text/html; charset=utf-8", page.into_bytes()).await?;
     folder.write_manifest(&[]).await?;
     let mut changed = folder.written();
-    if keep {
-        // The last one, so that later runbooks never read of a failover whose record is missing.
-        let text = store::json(&record.failover(last.as_ref()))?;
-        store::put_and_check(store, bucket, &last_key, "application/json", text).await?;
-        changed.push(format!("wrote s3://{bucket}/{last_key}"));
+    let mut reason = format!("the record is written: {location}");
+    // The last of all, so that later runbooks never read of a move whose record is missing.
+    match asked.mode {
+        Mode::Failover if record::replaces(&record, last.as_ref().map(|last| last.started_at)) => {
+            let text = store::json(&record.failover(last.as_ref(), switchover.as_ref()))?;
+            store::put_and_check(store, bucket, &failover_key, "application/json", text).await?;
+            changed.push(format!("wrote s3://{bucket}/{failover_key}"));
+        }
+        Mode::Switchover if record::replaces(&record, switchover.as_ref().map(|last| last.started_at)) => {
+            let text = store::json(&record.switchover())?;
+            store::put_and_check(store, bucket, &switchover_key, "application/json", text.clone()).await?;
+            changed.push(format!("wrote s3://{bucket}/{switchover_key}"));
+            let there = plan.report_bucket(plan.other_region(&context.region));
+            match store::put_and_check(other, there, &switchover_key, "application/json", text).await {
+                Ok(()) => changed.push(format!("wrote s3://{there}/{switchover_key}")),
+                Err(error) if asked.outcome == record::End::Failed => {
+                    reason += &format!("; the other Region does not know of it: {error}");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Mode::Failover | Mode::Switchover => {}
     }
     let summary = record::summary(&record);
-    let reason = format!("the record is written: {location}");
     Ok(Outcome::new(Status::Done, reason, Observed { location, summary, subject: String::new() })
         .with_changed(changed))
+}
+
+/// A record that an earlier runbook left, if it can be read: a broken one must not keep this one from being written.
+async fn last_record<T: serde::de::DeserializeOwned>(
+    store: &impl GetObject,
+    bucket: &str,
+    key: &str,
+) -> Result<Option<T>, StepError> {
+    Ok(store.get_object(bucket, key).await?.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
 /// Writes the missing-transaction report.

@@ -1,15 +1,24 @@
-//! The record of a failover: what its execution did, how long the application was without a writer, and how many
-//! seconds of writes were at risk, against the plan's budgets.
+//! The record of a failover or switchover: what its execution did, and what it cost, against the plan's budgets. Of a
+//! failover, how long the application was without a writer and how many seconds of writes were at risk; of a switchover,
+//! which loses nothing, how long writes stood still.
 //!
 //! It is made from the Automation execution itself, so that it can also be written for one that failed at any step.
-//! The names of the steps are those of `ssm-documents/failover.yaml`; a test holds the two together.
+//! The names of the steps are those of `ssm-documents/failover.yaml` and `failback.yaml`; a test holds them together.
+//!
+//! # The write outage of a switchover
+//! From the moment when the databases are asked to change their roles ("your database is unavailable for a short time
+//! while the primary and selected secondary clusters are assuming their new roles", RDS API reference,
+//! `SwitchoverGlobalCluster`) until every one has accepted a write in the new Region with the traffic there. What clients
+//! felt is at most that. When an earlier execution stopped half-way, it began with that one, as the record of that one
+//! says; where there is none, because it was killed, it is not known and not claimed.
 
 use std::collections::BTreeMap;
 
 use askama::Template;
 use jiff::Timestamp;
 use runbook::error::Kind;
-use runbook::record::FailoverRecord;
+use runbook::record::{FailoverRecord, SwitchoverRecord};
+use runbook::step::Mode;
 use runbook::{RecoveryPlan, StepError};
 use serde::{Deserialize, Serialize};
 
@@ -18,8 +27,8 @@ use crate::text;
 
 /// The step that measures the lag.
 const PREFLIGHT: &str = "preflight";
-/// The step that takes the traffic off the Region that is left.
-const TRAFFIC_OFF: &str = "trafficOff";
+/// The steps that move traffic before any database is touched: off the Region that is left, or all of it at once.
+const TRAFFIC_BEFORE: [&str; 2] = ["trafficOff", "trafficFirst"];
 /// The steps that promote the databases: the first call, and those that wait.
 const PROMOTE: [&str; 2] = ["promote", "awaitPromotion"];
 /// The step that gives the traffic to the Region that takes over. It runs only after the promotion was seen.
@@ -49,6 +58,8 @@ pub struct Asked {
     pub outcome: End,
     /// Lag as JSON text; empty to take it from the execution.
     pub lag: String,
+    /// Failover or switchover.
+    pub mode: Mode,
 }
 
 /// How far a failover came. It decides what a person has to do when it failed.
@@ -57,7 +68,7 @@ pub struct Asked {
 pub enum Progress {
     /// Nothing was changed.
     NothingChanged,
-    /// The traffic may be off in the Region to leave; no database was touched.
+    /// The traffic may be off in the Region to leave, or here already; no database was touched.
     TrafficMoving,
     /// The promotion was started, and was not seen to be complete.
     Promoting,
@@ -65,7 +76,7 @@ pub enum Progress {
     Promoted,
 }
 
-/// The record of a failover, `record.json`.
+/// The record of a failover or switchover, `record.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
@@ -75,6 +86,8 @@ pub struct Record {
     pub execution: String,
     /// Name of the document it ran.
     pub document: String,
+    /// Failover or switchover.
+    pub mode: Mode,
     /// How it ended.
     pub outcome: End,
     /// How far it came.
@@ -94,7 +107,12 @@ pub struct Record {
     pub rto_budget_seconds: u32,
     /// From the start of the promotion until it was seen to be complete.
     pub promotion_seconds: Option<f64>,
-    /// Seconds of writes at risk: each database's replication lag just before; null where it was not known.
+    /// Of a switchover that succeeded: how long writes stood still at most; absent where that is not known.
+    pub write_outage_seconds: Option<f64>,
+    /// Of a switchover: when that began.
+    pub writes_stopped_at: Option<Timestamp>,
+    /// Each database's replication lag just before; null where it was not known. In a failover, these are the seconds of
+    /// writes at risk.
     pub lag_seconds: BTreeMap<String, Option<f64>>,
     /// The plan's budget for each.
     pub rpo_budget_seconds: u32,
@@ -133,7 +151,7 @@ pub struct Step {
     pub reason: Option<String>,
 }
 
-/// Makes the record from what was observed.
+/// Makes the record from what was observed. `last_switchover` is what is on record of an earlier one.
 ///
 /// # Errors
 /// [`Kind::BadEvent`] when the lag that was handed over is no JSON object of numbers.
@@ -141,6 +159,7 @@ pub fn build(
     plan: &RecoveryPlan,
     asked: &Asked,
     execution: &Execution,
+    last_switchover: Option<&SwitchoverRecord>,
     now: Timestamp,
 ) -> Result<Record, StepError> {
     let mut runs: Vec<&StepRun> =
@@ -149,7 +168,7 @@ pub fn build(
 
     let handed = if asked.lag.trim().is_empty() {
         // Not there, or not readable, in an execution that stopped before it was measured.
-        let measured = last(&runs, &[PREFLIGHT]).and_then(|run| run.output("lag"));
+        let measured = last_run(&runs, &[PREFLIGHT]).and_then(|run| run.output("lag"));
         measured.and_then(|lag| serde_json::from_str(lag).ok()).unwrap_or_default()
     } else {
         serde_json::from_str(&asked.lag).map_err(|error| {
@@ -165,27 +184,32 @@ pub fn build(
     let lag_seconds =
         plan.databases.keys().map(|name| (name.clone(), handed.get(name).copied().flatten())).collect();
 
-    let ran = |names: &[&str]| last(&runs, names).is_some();
+    let ran = |names: &[&str]| last_run(&runs, names).is_some();
     let progress = if ran(&[TRAFFIC_ON]) || ran(&VERIFY) || asked.outcome == End::Succeeded {
         Progress::Promoted
     } else if ran(&PROMOTE) {
         Progress::Promoting
-    } else if ran(&[TRAFFIC_OFF]) {
+    } else if ran(&TRAFFIC_BEFORE) {
         Progress::TrafficMoving
     } else {
         Progress::NothingChanged
     };
     let done = |names: &[&str]| {
-        last(&runs, names).and_then(|run| run.ended).filter(|_| progress == Progress::Promoted)
+        last_run(&runs, names).and_then(|run| run.ended).filter(|_| progress == Progress::Promoted)
     };
     let promotion_started = runs.iter().find(|run| run.name == PROMOTE[0]).and_then(|run| run.started);
     let promotion_seconds = promotion_started.zip(done(&PROMOTE)).map(|(from, to)| text::seconds(from, to));
     let verified = done(&VERIFY).filter(|_| asked.outcome == End::Succeeded);
+    let writes_stopped_at = match asked.mode {
+        Mode::Failover => None,
+        Mode::Switchover => writes_stopped(&runs, promotion_started, &asked.target_region, last_switchover),
+    };
 
     Ok(Record {
         plan: plan.name.clone(),
         execution: asked.execution.clone(),
         document: execution.document.clone(),
+        mode: asked.mode,
         outcome: asked.outcome,
         progress,
         from_region: plan.other_region(&asked.target_region).to_owned(),
@@ -195,11 +219,33 @@ pub fn build(
         rto_seconds: verified.map(|at| text::seconds(execution.started, at)),
         rto_budget_seconds: plan.limits.rto_seconds,
         promotion_seconds,
+        write_outage_seconds: verified.zip(writes_stopped_at).map(|(at, from)| text::seconds(from, at)),
+        writes_stopped_at,
         lag_seconds,
         rpo_budget_seconds: plan.limits.rpo_seconds,
         stopped_by: (asked.outcome == End::Failed).then(|| stop(&runs)).flatten(),
         steps: steps(&runs),
     })
+}
+
+/// When writes stopped, see the module's page.
+fn writes_stopped(
+    runs: &[&StepRun],
+    promotion_started: Option<Timestamp>,
+    to: &str,
+    last: Option<&SwitchoverRecord>,
+) -> Option<Timestamp> {
+    // A database that was here before this execution asked for it: an earlier one did.
+    let began_earlier = last_run(runs, &[PREFLIGHT])
+        .and_then(|run| run.output("alreadyThere"))
+        .is_some_and(|names| !names.is_empty());
+    let unfinished = last.filter(|last| !last.succeeded());
+    match unfinished {
+        // The way back from where the databases had been taken, or the rest of the way there.
+        Some(last) if began_earlier || last.to_region != to => last.writes_stopped_at,
+        _ if began_earlier => None,
+        _ => promotion_started,
+    }
 }
 
 /// Branches are steps too, but say nothing unless they fail; and a record does not tell of its own writing.
@@ -209,7 +255,7 @@ fn is_work(run: &StepRun) -> bool {
 }
 
 /// The latest run of any of the steps `names`.
-fn last<'a>(runs: &[&'a StepRun], names: &[&str]) -> Option<&'a StepRun> {
+fn last_run<'a>(runs: &[&'a StepRun], names: &[&str]) -> Option<&'a StepRun> {
     runs.iter().rev().find(|run| names.contains(&run.name.as_str())).copied()
 }
 
@@ -265,11 +311,17 @@ impl Record {
         promotion.filter_map(|step| step.ended_at).max().filter(|_| self.progress == Progress::Promoted)
     }
 
-    /// What later runbooks need to know of it. When the `last` failover failed on its way to the same Region, this
-    /// execution is the rest of it: what counts then is when that one began, and the lag that it measured where this
-    /// one could not, because the databases had moved.
-    pub fn failover(&self, last: Option<&FailoverRecord>) -> FailoverRecord {
-        let begun = last.filter(|last| !last.succeeded() && last.to_region == self.to_region);
+    /// What later runbooks need to know of a failover. When the `last` failover failed on its way to the same Region, and
+    /// no switchover has moved the databases since, this execution is the rest of it: what counts then is when that one
+    /// began, and the lag that it measured where this one could not, because the databases had moved.
+    pub fn failover(
+        &self,
+        last: Option<&FailoverRecord>,
+        switchover: Option<&SwitchoverRecord>,
+    ) -> FailoverRecord {
+        let begun = last
+            .filter(|last| !last.succeeded() && last.to_region == self.to_region)
+            .filter(|last| switchover.is_none_or(|switchover| switchover.ended_at < last.ended_at));
         let measured = self.lag_seconds.iter().filter_map(|(name, lag)| Some((name.clone(), (*lag)?)));
         FailoverRecord {
             plan: self.plan.clone(),
@@ -286,18 +338,39 @@ impl Record {
                 .collect(),
         }
     }
+
+    /// What later runbooks need to know of a switchover.
+    pub fn switchover(&self) -> SwitchoverRecord {
+        SwitchoverRecord {
+            plan: self.plan.clone(),
+            execution: self.execution.clone(),
+            outcome: format!("{:?}", self.outcome),
+            from_region: self.from_region.clone(),
+            to_region: self.to_region.clone(),
+            started_at: self.started_at,
+            ended_at: self.ended_at,
+            writes_stopped_at: self.writes_stopped_at,
+        }
+    }
 }
 
-/// Whether this record becomes the plan's last failover. One that promoted nothing does not, lest it hide the one
-/// that moved the databases; nor one that began before the one that stands there.
-pub fn replaces(record: &Record, last: Option<&FailoverRecord>) -> bool {
-    record.progress >= Progress::Promoting && last.is_none_or(|last| last.started_at <= record.started_at)
+/// Whether this record becomes the plan's last of its kind, when the one that stands there began at `last`. One that
+/// promoted nothing does not, lest it hide the one that moved the databases; nor one that began earlier.
+pub fn replaces(record: &Record, last: Option<Timestamp>) -> bool {
+    record.progress >= Progress::Promoting && last.is_none_or(|last| last <= record.started_at)
 }
 
 /// The record in one line of a few sentences, for notifications and outputs.
 pub fn summary(record: &Record) -> String {
     let (from, to) = (&record.from_region, &record.to_region);
     match record.outcome {
+        End::Succeeded if record.mode == Mode::Switchover => {
+            format!(
+                "{} moved from {from} to {to} by switchover: no write was lost. Writes stood still {}.",
+                record.plan,
+                outage(record)
+            )
+        }
         End::Succeeded => {
             let mut line = format!("{} moved from {from} to {to}", record.plan);
             if let Some(seconds) = record.rto_seconds {
@@ -315,7 +388,8 @@ pub fn summary(record: &Record) -> String {
                 |stop| format!("step {}: {}", stop.step, text::cut(&stop.reason, 400)),
             );
             format!(
-                "The failover of {} to {to} failed at {} {}",
+                "The {} of {} to {to} failed at {} {}",
+                noun(record.mode),
                 record.plan,
                 text::sentence(&why),
                 next(record)
@@ -324,13 +398,37 @@ pub fn summary(record: &Record) -> String {
     }
 }
 
-/// What state a failed failover left, and what to do.
+fn noun(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Failover => "failover",
+        Mode::Switchover => "switchover",
+    }
+}
+
+/// `for at most 1 min 5 s (budget 15 min)`.
+fn outage(record: &Record) -> String {
+    let budget = text::duration(record.rto_budget_seconds.into());
+    match record.write_outage_seconds {
+        Some(seconds) => format!("for at most {} (budget {budget})", text::duration(seconds)),
+        None => "for a time that is not known, because they did so before this execution began".into(),
+    }
+}
+
+/// What state a failed failover or switchover left, and what to do.
 fn next(record: &Record) -> String {
     let (from, to) = (&record.from_region, &record.to_region);
     match record.progress {
         Progress::NothingChanged => {
             "Nothing was changed. Mend the cause and start the runbook again.".to_owned()
         }
+        Progress::TrafficMoving if record.mode == Mode::Switchover => format!(
+            "No database was touched; the traffic may be in {to} already. Mend the cause and start the runbook again, or \
+             start it in {from} to go back."
+        ),
+        Progress::Promoting if record.mode == Mode::Switchover => format!(
+            "Databases may be on their way to {to}, and writes may be refused. See each global cluster, mend the cause, \
+             and start the runbook again, or start it in {from} to go back."
+        ),
         Progress::TrafficMoving => format!(
             "No database was touched; the traffic to {from} may be off. Mend the cause and start the runbook again."
         ),
@@ -359,6 +457,7 @@ fn at_risk(record: &Record) -> String {
 #[template(path = "record.html")]
 struct Page<'a> {
     record: &'a Record,
+    badge: String,
     heading: String,
     summary: String,
     succeeded: bool,
@@ -417,10 +516,17 @@ pub fn page(record: &Record) -> Result<String, StepError> {
         .collect();
     let (heading, succeeded) = match record.outcome {
         End::Succeeded => (format!("{} runs in {}", record.plan, record.to_region), true),
-        End::Failed => (format!("The failover of {} to {} failed", record.plan, record.to_region), false),
+        End::Failed => {
+            (format!("The {} of {} to {} failed", noun(record.mode), record.plan, record.to_region), false)
+        }
+    };
+    let badge = match record.mode {
+        Mode::Failover => "Failover",
+        Mode::Switchover => "Switchover",
     };
     let page = Page {
         record,
+        badge: format!("{badge} {}", if succeeded { "complete" } else { "failed" }),
         heading,
         summary: summary(record),
         succeeded,
@@ -441,6 +547,37 @@ fn facts(record: &Record) -> Vec<Fact> {
     let against = |value: f64, budget: u32| if value <= f64::from(budget) { "good" } else { "bad" };
     let budget = |seconds: u32| format!("budget {}", text::duration(seconds.into()));
     let mut facts = Vec::new();
+    if record.mode == Mode::Switchover {
+        facts.push(match record.write_outage_seconds {
+            Some(seconds) => Fact {
+                name: "Write outage".into(),
+                value: format!("at most {}", text::duration(seconds)),
+                note: format!(
+                    "from the first database asked to switch to the last verified write; {}",
+                    budget(record.rto_budget_seconds)
+                ),
+                class: against(seconds, record.rto_budget_seconds),
+            },
+            None => Fact {
+                name: "Write outage".into(),
+                value: "unknown".into(),
+                note: format!(
+                    "not over, or begun before this execution; {}",
+                    budget(record.rto_budget_seconds)
+                ),
+                class: "bad",
+            },
+        });
+        for (name, lag) in &record.lag_seconds {
+            facts.push(Fact {
+                name: format!("Replication lag: {name}"),
+                value: lag.map_or("unknown".into(), text::duration),
+                note: "just before; the switchover waited for it".into(),
+                class: "",
+            });
+        }
+        return facts;
+    }
     facts.push(match record.rto_seconds {
         Some(seconds) => Fact {
             name: "Recovery time".into(),
@@ -555,14 +692,25 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn asked(outcome: End, lag: &str) -> Asked {
-        Asked { execution: "4105a4fc".into(), target_region: "sandbox-west".into(), outcome, lag: lag.into() }
+        Asked {
+            execution: "4105a4fc".into(),
+            target_region: "sandbox-west".into(),
+            outcome,
+            lag: lag.into(),
+            mode: Mode::Failover,
+        }
     }
 
     #[test]
     fn a_failover_that_went_well_is_timed_from_start_to_the_verified_write() {
-        let record =
-            build(&sample(), &asked(End::Succeeded, r#"{"orders": 0.8, "catalog": null}"#), &good(), at(126))
-                .unwrap();
+        let record = build(
+            &sample(),
+            &asked(End::Succeeded, r#"{"orders": 0.8, "catalog": null}"#),
+            &good(),
+            None,
+            at(126),
+        )
+        .unwrap();
         assert_eq!((record.rto_seconds, record.promotion_seconds), (Some(125.0), Some(114.0)));
         assert_eq!((record.from_region.as_str(), record.stopped_by.as_ref()), ("sandbox-east", None));
         let names: Vec<(&str, u32)> =
@@ -583,15 +731,15 @@ pub(crate) mod tests {
             "shop moved from sandbox-east to sandbox-west in 2 min 5 s (budget 15 min), 1 min 54 s of it promoting the \
              databases. Writes at risk: catalog unknown, orders 0.8 s (budget 1 min each)."
         );
-        assert_eq!(record.failover(None).lag_seconds, BTreeMap::from([("orders".to_owned(), 0.8)]));
+        assert_eq!(record.failover(None, None).lag_seconds, BTreeMap::from([("orders".to_owned(), 0.8)]));
     }
 
     #[test]
     fn the_lag_is_taken_from_the_execution_when_it_is_not_handed_over() {
-        let record = build(&sample(), &asked(End::Failed, ""), &good(), at(126)).unwrap();
+        let record = build(&sample(), &asked(End::Failed, ""), &good(), None, at(126)).unwrap();
         assert_eq!(record.lag_seconds["orders"], Some(0.8));
-        let error =
-            build(&sample(), &asked(End::Succeeded, "{{ preflight.lag }}"), &good(), at(1)).unwrap_err();
+        let error = build(&sample(), &asked(End::Succeeded, "{{ preflight.lag }}"), &good(), None, at(1))
+            .unwrap_err();
         assert!(error.to_string().contains("`lag`"), "{error}");
     }
 
@@ -641,7 +789,7 @@ pub(crate) mod tests {
                     .collect(),
                 ..good()
             };
-            let record = build(&sample(), &asked(End::Failed, ""), &execution, at(1003)).unwrap();
+            let record = build(&sample(), &asked(End::Failed, ""), &execution, None, at(1003)).unwrap();
             assert_eq!(record.progress, progress, "{name}");
             assert_eq!(record.stopped_by.as_ref().unwrap().step, name);
             assert_eq!(record.rto_seconds, None);
@@ -652,30 +800,28 @@ pub(crate) mod tests {
 
     #[test]
     fn the_last_failover_is_the_latest_one_that_promoted() {
-        let record = build(&sample(), &asked(End::Succeeded, ""), &good(), at(126)).unwrap();
-        let earlier = FailoverRecord { started_at: at(-1), ..record.failover(None) };
-        let later = FailoverRecord { started_at: at(1), ..record.failover(None) };
+        let record = build(&sample(), &asked(End::Succeeded, ""), &good(), None, at(126)).unwrap();
         assert!(
             replaces(&record, None)
-                && replaces(&record, Some(&earlier))
-                && replaces(&record, Some(&record.failover(None)))
+                && replaces(&record, Some(at(-1)))
+                && replaces(&record, Some(record.started_at))
         );
-        assert!(!replaces(&record, Some(&later)));
+        assert!(!replaces(&record, Some(at(1))));
         let stopped = Record { progress: Progress::TrafficMoving, ..record };
         assert!(!replaces(&stopped, None));
     }
 
     #[test]
     fn the_rest_of_a_failed_failover_began_with_it() {
-        let record = build(&sample(), &asked(End::Succeeded, ""), &good(), at(126)).unwrap();
+        let record = build(&sample(), &asked(End::Succeeded, ""), &good(), None, at(126)).unwrap();
         let lag_seconds = BTreeMap::from([("catalog".to_owned(), 0.3), ("orders".to_owned(), 7.0)]);
         let failed = FailoverRecord {
             outcome: "Failed".into(),
             started_at: at(-500),
             lag_seconds,
-            ..record.failover(None)
+            ..record.failover(None, None)
         };
-        let whole = record.failover(Some(&failed));
+        let whole = record.failover(Some(&failed), None);
         assert_eq!((whole.started_at, whole.ended_at), (at(-500), at(126)));
         // Measured this time: orders only.
         assert_eq!(
@@ -685,17 +831,102 @@ pub(crate) mod tests {
         let elsewhere = FailoverRecord { to_region: "sandbox-east".into(), ..failed.clone() };
         let over = FailoverRecord { outcome: "Succeeded".into(), ..failed };
         for other in [elsewhere, over] {
-            assert_eq!(record.failover(Some(&other)), record.failover(None));
+            assert_eq!(record.failover(Some(&other), None), record.failover(None, None));
         }
     }
 
     #[test]
     fn the_names_of_the_steps_are_those_of_the_document() {
-        let document = include_str!("../../../ssm-documents/failover.yaml");
-        for name in [PREFLIGHT, TRAFFIC_OFF, TRAFFIC_ON].iter().chain(&PROMOTE).chain(&VERIFY).chain(&RECORD)
-        {
-            assert!(document.contains(&format!("- name: {name}\n")), "{name} is not in failover.yaml");
+        let [failover, failback] = [
+            include_str!("../../../ssm-documents/failover.yaml"),
+            include_str!("../../../ssm-documents/failback.yaml"),
+        ];
+        let both = [PREFLIGHT, TRAFFIC_ON].into_iter().chain(PROMOTE).chain(VERIFY).chain(RECORD);
+        let both = both.flat_map(|name| [(failover, name), (failback, name)]);
+        for (document, name) in both.chain([(failover, TRAFFIC_BEFORE[0]), (failback, TRAFFIC_BEFORE[1])]) {
+            assert!(document.contains(&format!("- name: {name}\n")), "{name} is not in {}", &document[..80]);
         }
+    }
+
+    /// A switchover to the west, and what was there before it.
+    fn switched(outcome: End, already_there: &str, last: Option<&SwitchoverRecord>) -> Record {
+        let mut execution = Execution { document: "causeway-failback".into(), ..good() };
+        execution.steps.retain(|run| run.name != TRAFFIC_BEFORE[0]);
+        let found = vec![already_there.to_owned()];
+        execution.steps[1].outputs.insert("alreadyThere".into(), found);
+        let asked = Asked { mode: Mode::Switchover, ..asked(outcome, "") };
+        build(&sample(), &asked, &execution, last, at(126)).unwrap()
+    }
+
+    #[test]
+    fn writes_stand_still_from_the_first_switch_to_the_verified_write() {
+        let record = switched(End::Succeeded, "", None);
+        assert_eq!((record.writes_stopped_at, record.write_outage_seconds), (Some(at(6)), Some(119.0)));
+        assert_eq!(
+            summary(&record),
+            "shop moved from sandbox-east to sandbox-west by switchover: no write was lost. Writes stood still for at \
+             most 1 min 59 s (budget 15 min)."
+        );
+        let page = page(&record).unwrap();
+        assert!(page.contains("Switchover complete") && page.contains("at most 1 min 59 s"));
+        assert!(!page.contains("at risk"), "a switchover risks nothing");
+    }
+
+    #[test]
+    fn an_outage_that_began_earlier_is_counted_from_there_or_not_claimed() {
+        let failed = SwitchoverRecord {
+            outcome: "Failed".into(),
+            writes_stopped_at: Some(at(-600)),
+            ..switched(End::Failed, "", None).switchover()
+        };
+        let back = SwitchoverRecord { to_region: "sandbox-east".into(), ..failed.clone() };
+        let ended = SwitchoverRecord { outcome: "Succeeded".into(), ..failed.clone() };
+        let cases = [
+            // The rest of it, the way back from it with and without a database left here.
+            ("orders", Some(&failed), Some(at(-600))),
+            ("", Some(&back), Some(at(-600))),
+            ("orders", Some(&back), Some(at(-600))),
+            // It moved nothing: writes went on meanwhile.
+            ("", Some(&failed), Some(at(6))),
+            ("", Some(&ended), Some(at(6))),
+            ("orders", Some(&ended), None),
+            ("orders", None, None),
+        ];
+        for (already_there, last, expected) in cases {
+            let record = switched(End::Succeeded, already_there, last);
+            assert_eq!(record.writes_stopped_at, expected, "{already_there:?} {last:?}");
+            assert_eq!(record.switchover().writes_stopped_at, expected);
+            assert_eq!(record.write_outage_seconds.is_some(), expected.is_some());
+        }
+        let unknown = summary(&switched(End::Succeeded, "orders", None));
+        assert!(unknown.contains("a time that is not known"), "{unknown}");
+    }
+
+    #[test]
+    fn a_failed_switchover_says_both_ways_out() {
+        let mut execution = Execution { document: "causeway-failback".into(), ..good() };
+        execution.steps.truncate(5);
+        let asked = Asked { mode: Mode::Switchover, ..asked(End::Failed, "") };
+        let record = build(&sample(), &asked, &execution, None, at(126)).unwrap();
+        let summary = summary(&record);
+        for part in ["The switchover of shop to sandbox-west failed", "start it in sandbox-east to go back"] {
+            assert!(summary.contains(part), "{part} is missing in: {summary}");
+        }
+        assert_eq!(record.writes_stopped_at, Some(at(6)));
+    }
+
+    #[test]
+    fn a_failover_behind_a_switchover_is_not_the_rest_of_one_before_it() {
+        let record = build(&sample(), &asked(End::Succeeded, ""), &good(), None, at(126)).unwrap();
+        let failed = FailoverRecord {
+            outcome: "Failed".into(),
+            started_at: at(-500),
+            ended_at: at(-400),
+            ..record.failover(None, None)
+        };
+        let switchover = |ended| SwitchoverRecord { ended_at: at(ended), ..record.switchover() };
+        assert_eq!(record.failover(Some(&failed), Some(&switchover(-450))).started_at, at(-500));
+        assert_eq!(record.failover(Some(&failed), Some(&switchover(-300))).started_at, at(0));
     }
 
     #[test]
@@ -703,7 +934,7 @@ pub(crate) mod tests {
         let mut execution = good();
         execution.steps[3] =
             run("trafficOff", 4, 6, &[("status", "Done"), ("reason", "<script>alert(1)</script>")]);
-        let record = build(&sample(), &asked(End::Succeeded, ""), &execution, at(126)).unwrap();
+        let record = build(&sample(), &asked(End::Succeeded, ""), &execution, None, at(126)).unwrap();
         let page = page(&record).unwrap();
         assert!(!page.contains("<script>") && page.contains("&#60;script&#62;"));
     }

@@ -38,6 +38,18 @@ pub enum Status {
     Refused,
 }
 
+/// How the target Region takes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Unplanned; what was not replicated is lost.
+    #[default]
+    #[serde(alias = "")]
+    Failover,
+    /// Planned; nothing is lost, and both Regions are needed.
+    Switchover,
+}
+
 /// What a step answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

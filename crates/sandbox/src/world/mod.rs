@@ -339,15 +339,19 @@ impl World {
         self.state(|state| state.clusters.get(arn)?.address.clone())
     }
 
-    /// Whether a cluster takes writes: it is no member of a global cluster, or the primary of one.
+    /// Whether a cluster takes writes: it is no member of a global cluster, or the primary of one. While the roles change
+    /// in a switchover, neither of the two takes any ("your database is unavailable for a short time while the primary and
+    /// selected secondary clusters are assuming their new roles", RDS API reference, `SwitchoverGlobalCluster`).
     pub fn accepts_writes(&self, arn: &str) -> bool {
         self.state(|state| {
-            state.clusters.contains_key(arn)
-                && !state
-                    .globals
-                    .values()
-                    .flat_map(|global| &global.members)
-                    .any(|m| m.arn == arn && !m.is_writer)
+            let switching = |global: &aurora::Global| {
+                global.operation.as_ref().is_some_and(|operation| operation.status == "switching-over")
+            };
+            let refuses = |global: &aurora::Global| {
+                let member = global.members.iter().find(|member| member.arn == arn);
+                member.is_some_and(|member| !member.is_writer || switching(global))
+            };
+            state.clusters.contains_key(arn) && !state.globals.values().any(refuses)
         })
     }
 

@@ -1,0 +1,217 @@
+//! `failback.yaml`: both Regions are well, and everything moves to the one that it is started in; nothing is lost.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use sandbox::automation::{Execution, Reading, Status};
+use sandbox::{EAST, REGIONS, WEST};
+use serde_json::json;
+
+use crate::failover::impaired;
+use crate::faults::Fault;
+use crate::stage::{FAST, Stage, faults, told};
+
+/// AWS's own pace: a switchover is shorter than a failover, and still takes more than one invocation.
+const REAL: f64 = 1.0;
+const STRATEGIES: [&str; 2] = ["databases-first", "traffic-first"];
+
+fn other(region: &str) -> &'static str {
+    if region == EAST { WEST } else { EAST }
+}
+
+/// A stage on which everything is in the Region that `to` is to take over from: as the shop begins, or a failover
+/// behind it.
+async fn well(reading: Reading, factor: f64, to: &str, strategy: &str) -> Stage {
+    let stage = if to == WEST {
+        Stage::new(reading, factor).await
+    } else {
+        let stage = impaired(reading, factor).await;
+        assert_eq!(stage.fail_over().await.status, Status::Success);
+        stage.world.rejoin(EAST).await;
+        stage.settle().await;
+        stage
+    };
+    let plan = runbook::plan::sample();
+    stage.world.set_routing_control(&plan.routing.controls[to], false);
+    stage.change_plan(|plan| plan["failback"]["strategy"] = json!(strategy)).await;
+    stage
+}
+
+/// Where every database has its writer and the traffic goes; nothing where that is not one Region.
+async fn place(stage: &Stage) -> Option<&'static str> {
+    let state = stage.state().await;
+    assert!(state.leaked.is_empty());
+    REGIONS.into_iter().find(|region| {
+        state.writers.values().all(|writer| writer == region)
+            && state.traffic == BTreeSet::from([(*region).to_owned()])
+    })
+}
+
+/// Everything is in `to`, and both Regions have it on record. What the last failover lost is still known.
+async fn assert_in(stage: &Stage, to: &str, case: &str) {
+    assert_eq!(place(stage).await, Some(to), "{case}");
+    for record in stage.switchovers().await {
+        let record = record.unwrap_or_else(|| panic!("{case}: no switchover is on record"));
+        assert_eq!((record.outcome.as_str(), record.to_region.as_str()), ("Succeeded", to), "{case}");
+    }
+}
+
+/// Runs the runbook, and measures for how long a client could not write. One that writes to the cluster of its own
+/// Region needs it to be the primary; one that reaches the primary from either Region needs a primary.
+async fn with_client(stage: &Stage, to: &str, strategy: &str) -> (Execution, Duration) {
+    let plan = runbook::plan::sample();
+    let accepts = |region: &str| {
+        plan.databases.values().all(|db| stage.world.accepts_writes(&db.members[region].cluster_arn))
+    };
+    let mut outage = Duration::ZERO;
+    let look = Duration::from_millis(100);
+    let execution = tokio::select! {
+        execution = stage.switch_over(to) => execution,
+        () = async {
+            loop {
+                tokio::time::sleep(look).await;
+                let region = stage.world.resolve(&REGIONS).expect("a Region has the traffic at all times");
+                let global = strategy == "traffic-first" && REGIONS.into_iter().any(accepts);
+                if !accepts(&region) && !global {
+                    outage += look;
+                }
+            }
+        } => unreachable!(),
+    };
+    (execution, outage)
+}
+
+#[tokio::test(start_paused = true)]
+async fn everything_moves_either_way_under_every_reading_and_the_write_outage_is_measured() {
+    let wanted = [Fault::Nothing, Fault::Twice, Fault::AtOnce].into_iter().cycle();
+    let cases = REGIONS.into_iter().flat_map(|to| STRATEGIES.map(|strategy| (to, strategy)));
+    let cases = cases.flat_map(|case| Reading::ALL.map(|reading| (case, reading)));
+    for (((to, strategy), reading), fault) in cases.zip(wanted) {
+        let case = format!("{to} {strategy} {reading:?} {fault:?}");
+        let stage = well(reading, REAL, to, strategy).await;
+        let (known, before) = (stage.world.messages().len(), stage.state().await);
+        stage.faults.set(fault);
+        let (execution, outage) = with_client(&stage, to, strategy).await;
+        assert_eq!(execution.status, Status::Success, "{case} {}", told(&execution));
+        assert_in(&stage, to, &case).await;
+        assert_eq!(stage.state().await.last_failover, before.last_failover, "{case}: it lost nothing");
+        let messages = stage.messages(known);
+        assert_eq!(messages.len(), 1, "{case} {messages:?}");
+        assert_eq!(messages[0].subject, format!("Causeway: {to} has taken over by switchover"));
+        let files = BTreeSet::from(["record.json", "record.html", "manifest.json"].map(String::from));
+        assert_eq!(stage.reports_in(to, &execution.id).await, files);
+
+        let record = stage.report_in(to, &execution.id, "record.json").await;
+        let recorded = record["writeOutageSeconds"].as_f64().unwrap();
+        let felt = outage.as_secs_f64();
+        // The bound holds, and is no more than AWS's own preparation and the runbook's looks above what was felt.
+        assert!(felt > 1.0 && felt <= recorded && recorded < felt + 20.0, "{case}: {felt} {recorded}");
+        // Two calls in turn wait twice as long.
+        let waited = execution.steps.iter().any(|step| step.name == "awaitPromotion");
+        assert!(waited || fault == Fault::Twice, "{case} {}", told(&execution));
+        let steps: Vec<&str> = execution.steps.iter().map(|step| step.name.as_str()).collect();
+        assert_eq!(steps.contains(&"trafficFirst"), strategy == "traffic-first", "{case}");
+        assert_eq!(steps.contains(&"trafficOn"), strategy == "databases-first", "{case}");
+
+        // What is complete is not done again.
+        let again = stage.switch_over(to).await;
+        assert_eq!(again.status, Status::Failed, "{case} {}", told(&again));
+        assert!(stage.messages(known)[1].body.contains("already is primary of every database"), "{case}");
+        assert_in(&stage, to, &case).await;
+    }
+}
+
+/// Starts it again in a Region, unless everything is there and on record.
+async fn finish(stage: &Stage, to: &str, case: &str) {
+    stage.faults.set(Fault::Nothing);
+    stage.settle().await;
+    let on_record = |record: &Option<runbook::record::SwitchoverRecord>| {
+        record.as_ref().is_some_and(|record| record.succeeded() && record.to_region == to)
+    };
+    if place(stage).await != Some(to) || !stage.switchovers().await.iter().all(on_record) {
+        let execution = stage.switch_over(to).await;
+        let said = stage.world.messages();
+        assert_eq!(
+            execution.status,
+            Status::Success,
+            "{case}, again: {} {:?}",
+            told(&execution),
+            said.last()
+        );
+    }
+}
+
+/// Whatever breaks, the runbook ends well, or somebody is told; started again, it ends well: there, or, every second time,
+/// where it came from.
+#[tokio::test(start_paused = true)]
+async fn after_a_fault_at_any_kind_of_call_it_ends_there_or_goes_back() {
+    for strategy in STRATEGIES {
+        let stage = async |reading, factor| well(reading, factor, WEST, strategy).await;
+        let all = faults(stage, async |stage| stage.switch_over(WEST).await, REAL).await;
+        let (mut failed, mut succeeded) = (0, 0);
+        for (number, (fault, factor)) in all.into_iter().enumerate() {
+            let (reading, to) = (Reading::ALL[number % 4], REGIONS[number / 4 % 2]);
+            let case = format!("{to} {strategy} {reading:?} {fault:?}");
+            let stage = well(reading, factor, to, strategy).await;
+            let known = stage.world.messages().len();
+            stage.faults.set(fault);
+            let execution = stage.switch_over(to).await;
+            let mut end = to;
+            if execution.status == Status::Success {
+                succeeded += 1;
+            } else {
+                failed += 1;
+                assert!(
+                    stage.messages(known).len() == 1,
+                    "{case}: {} {:?}",
+                    told(&execution),
+                    stage.messages(known)
+                );
+                if number % 2 == 1 && stage.switchovers().await.iter().flatten().count() > 0 {
+                    end = other(to);
+                }
+                finish(&stage, end, &case).await;
+            }
+            assert_in(&stage, end, &case).await;
+        }
+        assert!(failed > 20 && succeeded > 20, "{strategy}: {failed} failed, {succeeded} succeeded");
+    }
+}
+
+/// An execution that is killed tells nobody and records nothing; one that is cancelled half-way tells.
+#[tokio::test(start_paused = true)]
+async fn killed_or_cancelled_at_any_step_and_started_again_it_ends_there_or_goes_back() {
+    for strategy in STRATEGIES {
+        let stage = well(Reading::ALL[0], FAST, WEST, strategy).await;
+        let mut happened = stage.automation.subscribe();
+        stage.switch_over(WEST).await;
+        let events = happened.len();
+        assert!(happened.recv().await.is_ok() && events > 15, "{events}");
+        let mut told_of = 0;
+        for cancel in [false, true] {
+            for at in 0..events {
+                let to = REGIONS[at / 2 % 2];
+                let case =
+                    format!("{to} {strategy} event {at}, {}", if cancel { "cancelled" } else { "killed" });
+                let stage = well(Reading::ALL[at % 4], FAST, to, strategy).await;
+                let known = stage.world.messages().len();
+                let mut happened = stage.automation.subscribe();
+                let id = stage.start_in(to, "causeway-failback", &[]);
+                for _ in 0..=at {
+                    happened.recv().await.unwrap();
+                }
+                stage.end_early_in(to, &id, cancel).await;
+                stage.settle().await;
+                let messages = stage.messages(known);
+                if cancel && place(&stage).await != Some(other(to)) {
+                    assert!(!messages.is_empty(), "{case}: something moved, and nobody was told");
+                }
+                told_of += messages.iter().filter(|message| message.subject.ends_with("CANCELLED")).count();
+                let end = if at % 3 == 2 { other(to) } else { to };
+                finish(&stage, end, &case).await;
+                assert_in(&stage, end, &case).await;
+            }
+        }
+        assert!(told_of > 5, "{told_of}");
+    }
+}
