@@ -7,7 +7,6 @@ use sandbox::automation::{Execution, Reading, Status};
 use sandbox::{EAST, REGIONS, WEST};
 use serde_json::json;
 
-use crate::failover::impaired;
 use crate::faults::Fault;
 use crate::stage::{FAST, Stage, faults, told};
 
@@ -15,26 +14,44 @@ use crate::stage::{FAST, Stage, faults, told};
 const REAL: f64 = 1.0;
 const STRATEGIES: [&str; 2] = ["databases-first", "traffic-first"];
 
+/// The shop's safety rule.
+pub const ONE_REGION_ON: &str =
+    "arn:aws:route53-recovery-control::000000000000:controlpanel/sandbox/safetyrule/one-region-on";
+
 fn other(region: &str) -> &'static str {
     if region == EAST { WEST } else { EAST }
 }
 
-/// A stage on which everything is in the Region that `to` is to take over from: as the shop begins, or a failover
-/// behind it.
+/// A stage on which everything is in the Region that `to` is to take over from.
 async fn well(reading: Reading, factor: f64, to: &str, strategy: &str) -> Stage {
-    let stage = if to == WEST {
-        Stage::new(reading, factor).await
-    } else {
-        let stage = impaired(reading, factor).await;
-        assert_eq!(stage.fail_over().await.status, Status::Success);
-        stage.world.rejoin(EAST).await;
-        stage.settle().await;
-        stage
-    };
+    let stage = Stage::new(reading, factor).await;
     let plan = runbook::plan::sample();
+    if to == EAST {
+        for database in plan.databases.values() {
+            let target = &database.members[WEST].cluster_arn;
+            let input = json!({"GlobalClusterIdentifier": database.global_cluster, "TargetDbClusterIdentifier": target});
+            stage.ask_in(EAST, "rds", "SwitchoverGlobalCluster", input).await;
+        }
+        stage.settle().await;
+    }
     stage.world.set_routing_control(&plan.routing.controls[to], false);
     stage.change_plan(|plan| plan["failback"]["strategy"] = json!(strategy)).await;
     stage
+}
+
+/// The west has taken over from the east by failover, and the east is a secondary again.
+async fn after_a_failover(stage: &Stage) {
+    fail_over(stage, EAST).await;
+    stage.world.rejoin(EAST).await;
+    stage.settle().await;
+}
+
+/// A Region fails, and the other one takes over. It had no traffic before: for a moment there is none at all.
+async fn fail_over(stage: &Stage, impaired: &str) {
+    stage.world.isolate(impaired).await;
+    let parameters = [("ImpairedRegion", impaired), ("SafetyRulesToOverride", ONE_REGION_ON)];
+    let moved = stage.run_in(other(impaired), "causeway-failover", &parameters).await;
+    assert_eq!(moved.status, Status::Success, "{}", told(&moved));
 }
 
 /// Where every database has its writer and the traffic goes; nothing where that is not one Region.
@@ -88,7 +105,10 @@ async fn everything_moves_either_way_under_every_reading_and_the_write_outage_is
     let cases = cases.flat_map(|case| Reading::ALL.map(|reading| (case, reading)));
     for (((to, strategy), reading), fault) in cases.zip(wanted) {
         let case = format!("{to} {strategy} {reading:?} {fault:?}");
-        let stage = well(reading, REAL, to, strategy).await;
+        let stage = well(reading, REAL, WEST, strategy).await;
+        if to == EAST {
+            after_a_failover(&stage).await;
+        }
         let (known, before) = (stage.world.messages().len(), stage.state().await);
         stage.faults.set(fault);
         let (execution, outage) = with_client(&stage, to, strategy).await;
@@ -142,40 +162,36 @@ async fn finish(stage: &Stage, to: &str, case: &str) {
 }
 
 /// Whatever breaks, the runbook ends well, or somebody is told; started again, it ends well: there, or, every second time,
-/// where it came from.
+/// where it came from. Each fault meets one reading, one way and one strategy; the calls of each step are many, so that
+/// each step meets all of them.
 #[tokio::test(start_paused = true)]
 async fn after_a_fault_at_any_kind_of_call_it_ends_there_or_goes_back() {
-    for strategy in STRATEGIES {
-        let stage = async |reading, factor| well(reading, factor, WEST, strategy).await;
-        let all = faults(stage, async |stage| stage.switch_over(WEST).await, REAL).await;
-        let (mut failed, mut succeeded) = (0, 0);
-        for (number, (fault, factor)) in all.into_iter().enumerate() {
-            let (reading, to) = (Reading::ALL[number % 4], REGIONS[number / 4 % 2]);
-            let case = format!("{to} {strategy} {reading:?} {fault:?}");
-            let stage = well(reading, factor, to, strategy).await;
-            let known = stage.world.messages().len();
-            stage.faults.set(fault);
-            let execution = stage.switch_over(to).await;
-            let mut end = to;
-            if execution.status == Status::Success {
-                succeeded += 1;
-            } else {
-                failed += 1;
-                assert!(
-                    stage.messages(known).len() == 1,
-                    "{case}: {} {:?}",
-                    told(&execution),
-                    stage.messages(known)
-                );
-                if number % 2 == 1 && stage.switchovers().await.iter().flatten().count() > 0 {
-                    end = other(to);
-                }
-                finish(&stage, end, &case).await;
+    let stage = async |reading, factor| well(reading, factor, WEST, STRATEGIES[0]).await;
+    let all = faults(stage, async |stage| stage.switch_over(WEST).await, REAL).await;
+    let (mut failed, mut succeeded) = (0, 0);
+    for (number, (fault, factor)) in all.into_iter().enumerate() {
+        let (reading, to) = (Reading::ALL[number % 4], REGIONS[number / 4 % 2]);
+        let strategy = STRATEGIES[number / 8 % 2];
+        let case = format!("{to} {strategy} {reading:?} {fault:?}");
+        let stage = well(reading, factor, to, strategy).await;
+        let known = stage.world.messages().len();
+        stage.faults.set(fault);
+        let execution = stage.switch_over(to).await;
+        let mut end = to;
+        if execution.status == Status::Success {
+            succeeded += 1;
+        } else {
+            failed += 1;
+            let messages = stage.messages(known);
+            assert_eq!(messages.len(), 1, "{case}: {} {messages:?}", told(&execution));
+            if number % 2 == 1 && stage.switchovers().await.iter().flatten().count() > 0 {
+                end = other(to);
             }
-            assert_in(&stage, end, &case).await;
+            finish(&stage, end, &case).await;
         }
-        assert!(failed > 20 && succeeded > 20, "{strategy}: {failed} failed, {succeeded} succeeded");
+        assert_in(&stage, end, &case).await;
     }
+    assert!(failed > 20 && succeeded > 20, "{failed} failed, {succeeded} succeeded");
 }
 
 /// An execution that is killed tells nobody and records nothing; one that is cancelled half-way tells.
@@ -214,4 +230,95 @@ async fn killed_or_cancelled_at_any_step_and_started_again_it_ends_there_or_goes
         }
         assert!(told_of > 5, "{told_of}");
     }
+}
+
+/// How long the cooldown lasts, and some more; the clock of the sandbox is not divided for it.
+const COOLDOWN: Duration = Duration::from_secs(2 * 3_600);
+
+/// One Region fails, the other takes over, finds what was lost, and gives everything back.
+async fn round_trip(stage: &Stage, home: &str) {
+    let away = other(home);
+    let known = stage.world.messages().len();
+    fail_over(stage, home).await;
+    stage.world.rejoin(home).await;
+    // Not before the old primary is a secondary again.
+    let early = stage.switch_over(home).await;
+    assert_eq!(early.status, Status::Failed, "{home} {}", told(&early));
+    let refused = stage.world.messages().pop().unwrap();
+    assert!(refused.body.contains("waits for its resynchronisation"), "{refused:?}");
+    let reconciled = stage.run_in(away, "causeway-reconcile", &[]).await;
+    assert_eq!(reconciled.status, Status::Success, "{home} {}", told(&reconciled));
+    stage.settle().await;
+    assert_eq!(place(stage).await, Some(away));
+    let back = stage.switch_over(home).await;
+    assert_eq!(back.status, Status::Success, "{home} {}", told(&back));
+    assert_in(stage, home, home).await;
+    let subjects: Vec<String> = stage.messages(known).into_iter().map(|message| message.subject).collect();
+    assert_eq!(subjects.len(), 4, "{subjects:?}");
+    tokio::time::sleep(COOLDOWN).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn there_and_back_twice_from_either_region() {
+    for (reading, strategy) in [(Reading::ALL[0], STRATEGIES[0]), (Reading::ALL[3], STRATEGIES[1])] {
+        let stage = well(reading, FAST, WEST, strategy).await;
+        round_trip(&stage, EAST).await;
+        round_trip(&stage, EAST).await;
+        let planned = stage.switch_over(WEST).await;
+        assert_eq!(planned.status, Status::Success, "{}", told(&planned));
+        round_trip(&stage, WEST).await;
+        round_trip(&stage, WEST).await;
+    }
+}
+
+/// The record of the failover before the switchover says that this one succeeded; without that of the switchover it would
+/// be taken for the one that was killed, and the application would stay without traffic.
+#[tokio::test(start_paused = true)]
+async fn a_failover_that_is_killed_behind_a_switchover_is_gone_on_with() {
+    let stage = well(Reading::ALL[0], FAST, WEST, STRATEGIES[0]).await;
+    after_a_failover(&stage).await;
+    assert_eq!(stage.switch_over(EAST).await.status, Status::Success);
+    tokio::time::sleep(COOLDOWN).await;
+    stage.world.isolate(EAST).await;
+    let mut happened = stage.automation.subscribe();
+    let parameters = [("ImpairedRegion", EAST), ("SafetyRulesToOverride", ONE_REGION_ON)];
+    let id = stage.start_in(WEST, "causeway-failover", &parameters);
+    while happened.recv().await.unwrap().step.as_deref() != Some("trafficOn") {}
+    stage.end_early_in(WEST, &id, false).await;
+    let plan = runbook::plan::sample();
+    stage.world.set_routing_control(&plan.routing.controls[WEST], false);
+    assert_eq!(place(&stage).await, None);
+    let again = stage.fail_over().await;
+    assert_eq!(again.status, Status::Success, "{} {:?}", told(&again), stage.world.messages().last());
+    assert_eq!(place(&stage).await, Some(WEST));
+}
+
+/// A switchover that cannot lose nothing does not begin.
+#[tokio::test(start_paused = true)]
+async fn what_would_lose_writes_or_take_long_is_refused_and_nothing_changes() {
+    let plan = runbook::plan::sample();
+    let secondary = &plan.databases["orders"].members[WEST].cluster_arn;
+    type Spoil<'a> = &'a dyn Fn(&Stage);
+    let cases: [(&str, Spoil<'_>); 3] = [
+        ("replication lag 11.0 s is beyond the limit of 10 s", &|stage| {
+            stage.world.set_lag(secondary, 11_000.0)
+        }),
+        ("replication lag is not known", &|stage| stage.world.forget_lag(secondary)),
+        ("has no instance", &|stage| stage.world.remove_instances(secondary)),
+    ];
+    for (expected, spoil) in cases {
+        let stage = well(Reading::ALL[0], FAST, WEST, STRATEGIES[1]).await;
+        spoil(&stage);
+        let before = stage.state().await;
+        let execution = stage.switch_over(WEST).await;
+        assert_eq!(execution.status, Status::Failed, "{expected} {}", told(&execution));
+        assert!(stage.messages(0)[0].body.contains(expected), "{:?}", stage.messages(0));
+        assert_eq!(stage.state().await, before);
+        assert_eq!(stage.switchovers().await, [None, None]);
+    }
+    // Nothing of it works without the other Region.
+    let stage = well(Reading::ALL[0], FAST, WEST, STRATEGIES[0]).await;
+    stage.world.isolate(EAST).await;
+    assert_eq!(stage.switch_over(WEST).await.status, Status::Failed);
+    assert!(stage.messages(0)[0].body.contains("sandbox-east"), "{:?}", stage.messages(0));
 }

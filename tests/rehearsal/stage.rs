@@ -72,14 +72,9 @@ impl Stage {
             wire: OnceLock::new(),
             faults: Arc::clone(&faults),
         });
-        let documents = ["failover", "failback", "reconcile"].map(|name| {
-            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../ssm-documents/{name}.yaml"));
-            let text = std::fs::read_to_string(path).unwrap();
-            (format!("causeway-{name}"), Document::parse(name, &text).unwrap())
-        });
         let permissions = roles().anew();
         let invoked = permissions.guard_functions(Arc::clone(&handlers) as _);
-        let automation = Arc::new(Automation::new(clock, invoked, reading, documents.into()));
+        let automation = Arc::new(Automation::new(clock, invoked, reading, documents().to_vec()));
         let router = Router::new(Arc::clone(&world), Arc::clone(&automation), Arc::clone(&handlers) as _);
         let api = permissions.guard(Arc::clone(&world), Arc::new(router));
         let api: Arc<dyn Api> = Arc::new(Faulty { api, faults: Arc::clone(&faults) });
@@ -297,6 +292,19 @@ fn roles() -> &'static Permissions {
         let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
         let template = std::fs::read_to_string(template).unwrap();
         Permissions::read(&template, &runbook::plan::sample()).unwrap()
+    })
+}
+
+/// The runbooks, which are read once.
+fn documents() -> &'static [(String, Document)] {
+    static DOCUMENTS: OnceLock<Vec<(String, Document)>> = OnceLock::new();
+    DOCUMENTS.get_or_init(|| {
+        let read = |name: &str| {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../ssm-documents/{name}.yaml"));
+            let text = std::fs::read_to_string(path).unwrap();
+            (format!("causeway-{name}"), Document::parse(name, &text).unwrap())
+        };
+        ["failover", "failback", "reconcile"].map(read).into()
     })
 }
 
