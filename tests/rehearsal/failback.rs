@@ -264,6 +264,9 @@ async fn there_and_back_twice_from_either_region() {
         let stage = well(reading, FAST, WEST, strategy).await;
         round_trip(&stage, EAST).await;
         round_trip(&stage, EAST).await;
+        // From here on as in a plan that gives both Regions traffic.
+        let both = stage.run_in(EAST, "causeway-routing", &[("TurnOn", WEST)]).await;
+        assert_eq!(both.status, Status::Success, "{}", told(&both));
         let planned = stage.switch_over(WEST).await;
         assert_eq!(planned.status, Status::Success, "{}", told(&planned));
         round_trip(&stage, WEST).await;

@@ -304,7 +304,7 @@ fn documents() -> &'static [(String, Document)] {
             let text = std::fs::read_to_string(path).unwrap();
             (format!("causeway-{name}"), Document::parse(name, &text).unwrap())
         };
-        ["failover", "failback", "reconcile"].map(read).into()
+        ["failover", "failback", "reconcile", "routing"].map(read).into()
     })
 }
 
