@@ -111,6 +111,36 @@ fn every_document_is_deployed_from_its_file() {
     assert_eq!(deployed, documents().into_iter().collect());
 }
 
+/// The alarm watches the metric that the function writes, of the plan that the schedule names, and missing data breaches.
+#[test]
+fn readiness_runs_on_a_schedule_with_an_alarm_on_its_metric() {
+    let resources = template();
+    let alarm = &resources["ReadinessAlarm"]["Properties"];
+    let line =
+        preflight::readiness::metric("/causeway/plans/shop", 3, "2026-01-31T12:00:00Z".parse().unwrap());
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let metric = &line["_aws"]["CloudWatchMetrics"][0];
+    assert_eq!(text(&alarm["Namespace"]), metric["Namespace"].as_str().unwrap());
+    assert_eq!(text(&alarm["MetricName"]), metric["Metrics"][0]["Name"].as_str().unwrap());
+    assert_eq!(text(&alarm["Dimensions"][0]["Name"]), metric["Dimensions"][0][0].as_str().unwrap());
+    assert_eq!(text(&alarm["Dimensions"][0]["Value"]), "PlanName");
+    assert_eq!((&line["Plan"], &line[preflight::readiness::METRIC]), (&"shop".into(), &3.into()));
+    assert_eq!(text(&alarm["TreatMissingData"]), "breaching");
+    // The rule's input: parameters of the document, each a list, and none that it requires missing.
+    let target = &resources["ReadinessSchedule"]["Properties"]["Targets"][0];
+    assert!(text(&target["Arn"]).ends_with(":automation-definition/${ReadinessDocument}"));
+    let input: BTreeMap<String, Vec<String>> = serde_json::from_str(&text(&target["Input"])).unwrap();
+    let document: Value = serde_norway::from_str(&read("ssm-documents/readiness.yaml")).unwrap();
+    let parameters = document["parameters"].as_mapping().unwrap();
+    for name in input.keys() {
+        assert!(parameters.contains_key(name.as_str()), "readiness.yaml has no parameter {name}");
+    }
+    for (name, parameter) in parameters {
+        let given = input.contains_key(name.as_str().unwrap());
+        assert!(given || parameter.get("default").is_some(), "the rule lacks {name:?}");
+    }
+}
+
 #[test]
 fn every_document_loads_in_the_runner() {
     for document in documents() {
@@ -130,6 +160,8 @@ fn every_sample_event_is_understood() {
     }
     check::<preflight::Event>("preflight");
     check::<preflight::Event>("preflight-verify");
+    check::<preflight::Event>("preflight-switchover");
+    check::<preflight::Event>("preflight-readiness");
     check::<routing_control::Event>("routing-control");
     check::<routing_control::Event>("routing-control-fill-endpoints");
     check::<global_failover::Event>("global-failover");
@@ -138,6 +170,7 @@ fn every_sample_event_is_understood() {
     check::<reconcile::Event>("reconcile");
     check::<report::Event>("report");
     check::<report::Event>("report-record");
+    check::<report::Event>("report-switchover");
 }
 
 #[test]

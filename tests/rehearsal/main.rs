@@ -4,7 +4,7 @@
 //! - [`stage`]: puts it together, runs a runbook, says what state it left and which faults to try on it
 //! - [`faults`]: what goes wrong, at a call or an invocation
 //! - [`handlers`]: the step functions in this process
-//! - [`failover`], [`failback`], [`reconcile`], [`routing`]: the rehearsals
+//! - [`failover`], [`failback`], [`reconcile`], [`routing`], [`readiness`]: the rehearsals
 //! - [`permissions`]: that no role in `template.yaml` may do more than they need
 
 #![expect(clippy::unwrap_used, reason = "tests say what failed by panicking")]
@@ -14,6 +14,7 @@ mod failover;
 mod faults;
 mod handlers;
 mod permissions;
+mod readiness;
 mod reconcile;
 mod routing;
 mod stage;

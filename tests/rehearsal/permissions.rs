@@ -44,6 +44,8 @@ async fn every_permission_is_made_use_of() {
     stage.ask("ssm", "PutParameter", input).await;
     by_hand(&stage, "causeway-routing-control", event("fill-endpoints")).await;
     assert!(text().await.contains("http://arc-1.sandbox"));
+    let ready = stage.run_in(WEST, "causeway-readiness", &[]).await;
+    assert_eq!(ready.status, Status::Success, "{:?} {}", ready.outputs, told(&ready));
     // Without a failover, nothing is reconciled.
     assert_eq!(stage.reconcile().await.status, Status::Failed);
     // The story.

@@ -190,14 +190,20 @@ impl Stage {
     /// Changes the recovery plan in both Regions.
     pub async fn change_plan(&self, change: impl Fn(&mut Value)) {
         for region in REGIONS {
-            let name = serde_json::json!({"Name": "/causeway/plans/shop"});
-            let parameter = self.ask_in(region, "ssm", "GetParameter", name).await;
-            let text = parameter["Parameter"]["Value"].as_str().unwrap();
-            let mut plan: Value = serde_json::from_str(text).unwrap();
-            change(&mut plan);
-            let input = serde_json::json!({"Name": "/causeway/plans/shop", "Value": plan.to_string(), "Overwrite": true});
-            self.ask_in(region, "ssm", "PutParameter", input).await;
+            self.change_plan_in(region, &change).await;
         }
+    }
+
+    /// Changes the recovery plan in one Region.
+    pub async fn change_plan_in(&self, region: &str, change: impl Fn(&mut Value)) {
+        let name = serde_json::json!({"Name": "/causeway/plans/shop"});
+        let parameter = self.ask_in(region, "ssm", "GetParameter", name).await;
+        let text = parameter["Parameter"]["Value"].as_str().unwrap();
+        let mut plan: Value = serde_json::from_str(text).unwrap();
+        change(&mut plan);
+        let input =
+            serde_json::json!({"Name": "/causeway/plans/shop", "Value": plan.to_string(), "Overwrite": true});
+        self.ask_in(region, "ssm", "PutParameter", input).await;
     }
 
     /// The messages since the first `known` ones.
@@ -304,7 +310,7 @@ fn documents() -> &'static [(String, Document)] {
             let text = std::fs::read_to_string(path).unwrap();
             (format!("causeway-{name}"), Document::parse(name, &text).unwrap())
         };
-        ["failover", "failback", "reconcile", "routing"].map(read).into()
+        ["failover", "failback", "readiness", "reconcile", "routing"].map(read).into()
     })
 }
 

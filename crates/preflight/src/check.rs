@@ -471,7 +471,8 @@ fn judge_database(
     }
 }
 
-fn available(instances: &[Instance]) -> usize {
+/// How many of them are available.
+pub(crate) fn available(instances: &[Instance]) -> usize {
     instances.iter().filter(|instance| instance.status == "available").count()
 }
 

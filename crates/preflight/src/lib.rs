@@ -1,4 +1,4 @@
-//! Step `preflight`: may a failover go ahead, and was it complete?
+//! Step `preflight`: may a failover or switchover go ahead, was it complete, and could one be made at all?
 //!
 //! Operations:
 //! - `check` ([`check`]): before. Looks at everything at once, changes nothing, answers Ready, NeedsApproval or Refused
@@ -6,7 +6,10 @@
 //! - `verify` ([`verify`]): after. Waits until every database has one writer, in the target Region, that accepts a
 //!   write. The write goes to a table of Causeway's own ([`probe`]).
 //!
-//! Both only look, but for that one row: calling again at any moment is safe, and a failure leaves nothing behind.
+//! - `readiness` ([`readiness`]): on a quiet day. Looks at everything that can be seen without changing anything, in both
+//!   Regions, and lists every finding.
+//!
+//! All only look, but for that one row: calling again at any moment is safe, and a failure leaves nothing behind.
 
 use jiff::Timestamp;
 use runbook::step::{optional_text, optional_time};
@@ -15,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod check;
 pub mod probe;
+pub mod readiness;
 pub mod verify;
 pub mod world;
 
@@ -31,6 +35,9 @@ pub enum Event {
     /// After: is it complete?
     #[serde(rename = "verify")]
     Verify(VerifyEvent),
+    /// On a quiet day: could it be done?
+    #[serde(rename = "readiness")]
+    Readiness(ReadinessEvent),
 }
 
 /// Event of `check`.
@@ -66,6 +73,16 @@ pub struct VerifyEvent {
     pub since: Option<Timestamp>,
 }
 
+/// Event of `readiness`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReadinessEvent {
+    /// SSM parameter that holds the plan, in both Regions.
+    pub plan: String,
+    /// Id of the Automation execution.
+    pub execution: String,
+}
+
 /// What was seen.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -74,12 +91,14 @@ pub enum Observed {
     Check(check::Observed),
     /// By `verify`.
     Verify(verify::Observed),
+    /// By `readiness`.
+    Readiness(readiness::Observed),
 }
 
 /// Serves an event.
 ///
 /// # Errors
-/// See [`check`] and [`verify`]; besides, when the event or the plan is bad.
+/// See [`check`], [`verify`] and [`readiness`]; besides, when the event or the plan is bad.
 pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>, StepError> {
     let probe = probe::SqlProbe::new(context.config.clone());
     handle_with(context, event, &probe).await
@@ -98,6 +117,7 @@ pub async fn handle_with(
     match event {
         Event::Check(event) => Box::pin(check::run(&context, &event)).await,
         Event::Verify(event) => Box::pin(verify::run(&context, &event, probe)).await,
+        Event::Readiness(event) => Box::pin(readiness::run(&context, &event)).await,
     }
 }
 

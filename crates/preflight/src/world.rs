@@ -1,9 +1,12 @@
-//! What `check` asks of the world beside [`runbook::aurora`] and [`runbook::arc`]: instances and lag.
-//! One narrow trait each, implemented for the SDK's client.
+//! What `check` and `readiness` ask of the world beside [`runbook::aurora`] and [`runbook::arc`]: instances, lag, storage,
+//! quotas, secrets. One narrow trait each, implemented for the SDK's client.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, ScanBy};
+use aws_sdk_rds::operation::describe_db_clusters::DescribeDBClustersError;
 use aws_sdk_rds::types::Filter;
 use aws_smithy_types::DateTime;
 use jiff::Timestamp;
@@ -98,5 +101,74 @@ impl MeasureLag for aws_sdk_cloudwatch::Client {
             newest.map(|(_, millis)| millis / 1000.0)
         };
         Ok(newest("rpo").or_else(|| newest("replication")))
+    }
+}
+
+/// Tells whether a cluster's storage is encrypted.
+pub trait DescribeStorage {
+    /// Whether that of `cluster` in the Region of this client is; not so when there is no such cluster.
+    fn is_encrypted(&self, cluster: &str) -> impl Future<Output = Result<bool, StepError>> + Send;
+}
+
+impl DescribeStorage for aws_sdk_rds::Client {
+    async fn is_encrypted(&self, cluster: &str) -> Result<bool, StepError> {
+        match self.describe_db_clusters().db_cluster_identifier(cluster).send().await {
+            Ok(answer) => {
+                Ok(answer.db_clusters().first().is_some_and(|one| one.storage_encrypted() == Some(true)))
+            }
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(DescribeDBClustersError::is_db_cluster_not_found_fault) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(StepError::aws(format!("describing cluster {cluster}"), error)),
+        }
+    }
+}
+
+/// A quota of RDS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// How much is used.
+    pub used: i64,
+    /// How much there may be.
+    pub max: i64,
+}
+
+/// Reads the quotas of RDS in a Region.
+pub trait ReadQuotas {
+    /// By the names of the RDS API reference (`AccountQuota`), such as `DBClusters`.
+    fn read_quotas(&self) -> impl Future<Output = Result<BTreeMap<String, Quota>, StepError>> + Send;
+}
+
+impl ReadQuotas for aws_sdk_rds::Client {
+    async fn read_quotas(&self) -> Result<BTreeMap<String, Quota>, StepError> {
+        let answer = self
+            .describe_account_attributes()
+            .send()
+            .await
+            .map_err(|error| StepError::aws("reading the quotas of RDS", error))?;
+        let quotas = answer.account_quotas().iter().filter_map(|quota| {
+            let name = quota.account_quota_name()?.to_owned();
+            Some((name, Quota { used: quota.used()?, max: quota.max()? }))
+        });
+        Ok(quotas.collect())
+    }
+}
+
+/// Tells whether a secret holds what a connection needs.
+pub trait CheckSecret {
+    /// Reads the secret and forgets it.
+    fn check_secret(&self, secret: &str) -> impl Future<Output = Result<(), StepError>> + Send;
+}
+
+/// Secrets Manager of a Region.
+pub struct Secrets(pub SdkConfig);
+
+impl CheckSecret for Secrets {
+    async fn check_secret(&self, secret: &str) -> Result<(), StepError> {
+        Box::pin(runbook::secret::credentials(&self.0, secret)).await.map(|_| ())
     }
 }

@@ -135,7 +135,8 @@ const DOUBLES: [&str; 9] =
     ["Average", "Counts", "Maximum", "Minimum", "SampleCount", "Sum", "Threshold", "Value", "Values"];
 
 /// Lists in XML answers whose items are not called `member`.
-const ITEMS: [(&str, &str); 28] = [
+const ITEMS: [(&str, &str); 29] = [
+    ("AccountQuotas", "AccountQuota"),
     ("AssociatedRoles", "DBClusterRole"),
     ("AvailabilityZones", "AvailabilityZone"),
     ("DBClusterEndpoints", "DBClusterEndpointList"),

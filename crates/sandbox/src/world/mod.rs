@@ -135,6 +135,8 @@ pub(crate) struct State {
     pub(crate) topics: BTreeSet<String>,
     pub(crate) messages: Vec<Message>,
     pub(crate) lags: BTreeMap<String, Vec<(Timestamp, f64)>>,
+    /// Quotas of RDS that are not the default ones, by Region and name.
+    pub(crate) quotas: BTreeMap<(String, String), i64>,
     /// Lags that are not measured but given, and those that can't be known.
     pub(crate) fixed_lags: BTreeMap<String, Option<f64>>,
 }
@@ -412,6 +414,11 @@ impl World {
                 cluster.encrypted = encrypted;
             }
         });
+    }
+
+    /// Gives a Region a quota of RDS, by its name in the RDS API reference, such as `DBClusters`.
+    pub fn set_quota(&self, region: &str, name: &str, max: i64) {
+        self.state(|state| state.quotas.insert((region.to_owned(), name.to_owned()), max));
     }
 
     /// Events of RDS so far, with the event ids that EventBridge would carry.

@@ -22,6 +22,7 @@ pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
         "DescribeDBClusters" => describe_clusters(world, region, input),
         "DescribeDBInstances" => describe_instances(world, region, input),
         "DescribeDBClusterSnapshots" => describe_snapshots(world, region, input),
+        "DescribeAccountAttributes" => Ok(describe_quotas(world, region)),
         "DescribeEvents" => describe_events(world, region, input),
         "FailoverGlobalCluster" => fail_over(world, region, input),
         "SwitchoverGlobalCluster" => switch_over(world, region, input),
@@ -36,6 +37,25 @@ pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
         "ListTagsForResource" => list_tags(world, region, input),
         _ => Err(unknown(call)),
     }
+}
+
+/// The quotas that the sandbox counts, with their default values ("Quotas and constraints for Amazon Aurora", Aurora user
+/// guide).
+fn describe_quotas(world: &World, region: &str) -> Value {
+    world.state(|state| {
+        let here = |arn: &String| region_of(arn) == region;
+        let manual = state.snapshots.values().filter(|one| here(&one.arn) && one.kind == "manual").count();
+        let used = [
+            ("DBClusters", state.clusters.keys().filter(|arn| here(arn)).count(), 40),
+            ("DBInstances", state.instances.keys().filter(|arn| here(arn)).count(), 40),
+            ("ManualClusterSnapshots", manual, 100),
+        ];
+        let quota = |(name, used, default): (&str, usize, i64)| {
+            let given = state.quotas.get(&(region.to_owned(), name.to_owned()));
+            json!({"AccountQuotaName": name, "Used": used, "Max": given.copied().unwrap_or(default)})
+        };
+        json!({"AccountQuotas": used.map(quota)})
+    })
 }
 
 fn fault(code: &str, message: impl Into<String>) -> ApiError {

@@ -1,0 +1,538 @@
+//! `readiness`: could the plan be executed now, in either direction?
+//!
+//! A plan stops being executable without a sound: an upgrade in one Region, an instance that was removed to save money, a
+//! secret that was renamed. This looks at everything that can be seen without changing anything, in both Regions at once,
+//! and lists every finding, so that it is found on a quiet day. It answers Ready when there is none, Refused else.
+//!
+//! | check | a finding is |
+//! |---|---|
+//! | `plan` | it can't be read, is not valid, or is not the same in the other Region |
+//! | `members` | a global cluster that does not exist, or whose member in a Region is not the plan's |
+//! | `roles` | not exactly one writer, an operation that runs, a secondary that is not connected |
+//! | `clusters` | a member that does not exist, is not available, or has another engine than the plan says |
+//! | `instances` | a member without an available instance |
+//! | `versions` | engine versions that differ |
+//! | `lag` | a secondary whose lag is not known, or beyond `limits.rpoSeconds` |
+//! | `endpoints` | an ARC endpoint that does not answer for the plan's routing controls |
+//! | `routing` | no Region has traffic |
+//! | `secrets` | a secret of this Region that can't be read, or has no user and password |
+//! | `buckets` | a report bucket that can't be read |
+//! | `snapshots` | an encrypted cluster whose snapshots could not be copied into the other Region for want of a key there |
+//! | `quotas` | no room for what a reconciliation restores: a cluster, an instance and a snapshot of each database |
+//!
+//! A question that is not answered is a finding, too: missing data is no evidence. The Region's own view of the global
+//! clusters counts, as in a failover.
+//!
+//! The number of findings goes into the log as a line in CloudWatch's embedded metric format ([`metric`]): the metric
+//! [`METRIC`] by plan, on which the template has an alarm. An execution that breaks writes none, and missing data is
+//! breaching.
+//!
+//! Nothing is changed, calling again at any moment is safe, and a failure leaves nothing behind.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use runbook::arc::{self, Endpoint, ReadStates, State};
+use runbook::aurora::{Cluster, DescribeCluster, DescribeGlobalCluster, GlobalCluster, region_of};
+use runbook::plan::Engine;
+use runbook::record::{FailoverRecord, ReadLastFailover};
+use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, aws, bucket};
+use serde::Serialize;
+
+use crate::ReadinessEvent;
+use crate::check::{TARGET, available, cause, within};
+use crate::world::{
+    CheckSecret, DescribeInstances, DescribeStorage, Instance, MeasureLag, Quota, ReadQuotas, Secrets,
+};
+
+/// Name of the metric, in the namespace `Causeway`, with the dimension `Plan`.
+pub const METRIC: &str = "ReadinessFindings";
+
+/// Quotas of RDS that a reconciliation needs room in, once for each database.
+const QUOTAS: [&str; 3] = ["DBClusters", "DBInstances", "ManualClusterSnapshots"];
+
+/// What was looked at when something was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Check {
+    /// The recovery plan.
+    Plan,
+    /// Global clusters and their members.
+    Members,
+    /// Who is primary, and who follows.
+    Roles,
+    /// The member clusters.
+    Clusters,
+    /// Their instances.
+    Instances,
+    /// Their engine versions.
+    Versions,
+    /// The replication lag.
+    Lag,
+    /// ARC's endpoints.
+    Endpoints,
+    /// ARC's routing controls.
+    Routing,
+    /// The databases' secrets.
+    Secrets,
+    /// The report buckets.
+    Buckets,
+    /// What copies and restores of snapshots need.
+    Snapshots,
+    /// RDS's quotas.
+    Quotas,
+}
+
+/// Something because of which the plan could not be executed, or not as it says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What was looked at.
+    pub check: Check,
+    /// What is wrong, in one line that names the thing.
+    pub text: String,
+}
+
+/// What was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Observed {
+    /// Everything that was found.
+    pub findings: Vec<Finding>,
+}
+
+/// An answer, or why there is none.
+type Answer<T> = Result<T, String>;
+
+/// Everything that was looked at.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// The plan in the other Region.
+    pub other_plan: Answer<RecoveryPlan>,
+    /// By database.
+    pub databases: BTreeMap<String, DatabaseSeen>,
+    /// By the Region of the endpoint: states by Region of the plan.
+    pub arc: BTreeMap<String, Answer<BTreeMap<String, State>>>,
+    /// Whether each Region's report bucket can be read.
+    pub buckets: BTreeMap<String, Answer<Option<FailoverRecord>>>,
+    /// Quotas by Region and name.
+    pub quotas: BTreeMap<String, Answer<BTreeMap<String, Quota>>>,
+}
+
+/// What was seen of a database.
+#[derive(Debug, Clone)]
+pub struct DatabaseSeen {
+    /// The global cluster, as this Region sees it.
+    pub global: Answer<Option<GlobalCluster>>,
+    /// Its members' clusters by Region.
+    pub members: BTreeMap<String, MemberSeen>,
+    /// Whether this Region's secret can be read.
+    pub secret: Answer<()>,
+}
+
+/// What was seen of a member.
+#[derive(Debug, Clone)]
+pub struct MemberSeen {
+    /// The cluster.
+    pub cluster: Answer<Option<Cluster>>,
+    /// Its instances.
+    pub instances: Answer<Vec<Instance>>,
+    /// Whether its storage is encrypted.
+    pub encrypted: Answer<bool>,
+    /// Its replication lag in seconds.
+    pub lag: Answer<Option<f64>>,
+}
+
+/// Lists everything that is wrong with what was seen. See the module's table.
+pub fn find(seen: &Seen, plan: &RecoveryPlan, here: &str) -> Vec<Finding> {
+    let mut findings = Findings::default();
+    match &seen.other_plan {
+        Ok(other) if in_order(other) == in_order(plan) => {}
+        Ok(_) => findings.add(
+            Check::Plan,
+            format!("the plan in {} is not the one in {here}: keep both the same", plan.other_region(here)),
+        ),
+        Err(error) => findings.add(Check::Plan, error.clone()),
+    }
+    for (name, database) in &seen.databases {
+        find_in_database(name, database, plan, &mut findings);
+    }
+    for (region, answer) in &seen.arc {
+        if let Err(error) = answer {
+            findings.add(Check::Endpoints, format!("the ARC endpoint in {region}: {error}"));
+        }
+    }
+    let states = seen.arc.values().find_map(|answer| answer.as_ref().ok());
+    if states.is_some_and(|states| !states.values().any(|state| *state == State::On)) {
+        findings.add(Check::Routing, "no Region has traffic: every routing control is Off".into());
+    }
+    for answer in seen.buckets.values() {
+        if let Err(error) = answer {
+            findings.add(Check::Buckets, error.clone());
+        }
+    }
+    let needed = i64::try_from(plan.databases.len()).unwrap_or(i64::MAX);
+    for (region, answer) in &seen.quotas {
+        match answer {
+            Err(error) => findings.add(Check::Quotas, error.clone()),
+            Ok(quotas) => {
+                for name in QUOTAS {
+                    let Some(Quota { used, max }) = quotas.get(name) else { continue };
+                    if max.saturating_sub(*used) < needed {
+                        let text = format!(
+                            "{region} uses {used} of its {max} {name}: a reconciliation there needs {needed} more"
+                        );
+                        findings.add(Check::Quotas, text);
+                    }
+                }
+            }
+        }
+    }
+    findings.0
+}
+
+/// The plan with what has no order in one order, and without what is for editors only.
+fn in_order(plan: &RecoveryPlan) -> RecoveryPlan {
+    let mut plan = RecoveryPlan { schema: None, ..plan.clone() };
+    plan.regions.sort();
+    plan.routing.endpoints.sort_by(|one, other| one.region.cmp(&other.region));
+    plan
+}
+
+/// Findings, each text once: a Region that is silent is so to every question.
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(&mut self, check: Check, text: String) {
+        if !self.0.iter().any(|finding| finding.text == text) {
+            self.0.push(Finding { check, text });
+        }
+    }
+}
+
+fn find_in_database(name: &str, database: &DatabaseSeen, plan: &RecoveryPlan, findings: &mut Findings) {
+    let Some(planned) = plan.databases.get(name) else { return };
+    let id = &planned.global_cluster;
+    let mut writer = None;
+    match &database.global {
+        Err(error) => findings.add(Check::Members, error.clone()),
+        Ok(None) => findings.add(Check::Members, format!("{name}: there is no global cluster {id}")),
+        Ok(Some(global)) => {
+            writer = find_in_global(name, global, planned, findings);
+        }
+    }
+    for (region, member) in &database.members {
+        let Some(planned_member) = planned.members.get(region) else { continue };
+        let cluster_id = planned_member.cluster();
+        match &member.cluster {
+            Err(error) => findings.add(Check::Clusters, error.clone()),
+            Ok(None) => {
+                findings
+                    .add(Check::Clusters, format!("{name}: there is no cluster {cluster_id} in {region}"));
+            }
+            Ok(Some(cluster)) => {
+                if cluster.status != "available" {
+                    let text = format!("{name}: cluster {cluster_id} in {region} is {}", cluster.status);
+                    findings.add(Check::Clusters, text);
+                }
+                let engine = match planned.engine {
+                    Engine::AuroraMysql => "aurora-mysql",
+                    Engine::AuroraPostgresql => "aurora-postgresql",
+                };
+                if cluster.engine != engine {
+                    let text = format!(
+                        "{name}: cluster {cluster_id} in {region} is {}, the plan says {engine}",
+                        cluster.engine
+                    );
+                    findings.add(Check::Clusters, text);
+                }
+                match &member.instances {
+                    Err(error) => findings.add(Check::Instances, error.clone()),
+                    Ok(instances) if available(instances) == 0 => findings.add(
+                        Check::Instances,
+                        format!("{name}: cluster {cluster_id} in {region} has no available instance"),
+                    ),
+                    Ok(_) => {}
+                }
+            }
+        }
+        match &member.encrypted {
+            Ok(true) => {
+                let other = plan.other_region(region);
+                let key = planned.members.get(other).and_then(|member| member.restore.kms_key.as_ref());
+                if key.is_none() {
+                    let text = format!(
+                        "{name}: cluster {cluster_id} in {region} is encrypted, and a copy of its snapshots in {other} \
+                         needs a KMS key there: set databases.{name}.members.{other}.restore.kmsKey"
+                    );
+                    findings.add(Check::Snapshots, text);
+                }
+            }
+            Ok(false) => {}
+            Err(error) => findings.add(Check::Snapshots, error.clone()),
+        }
+        if writer.as_deref().is_some_and(|writer| writer != region) {
+            find_in_lag(name, region, &member.lag, plan.limits.rpo_seconds, findings);
+        }
+    }
+    let versions: BTreeSet<&str> = database
+        .members
+        .values()
+        .filter_map(|member| Some(member.cluster.as_ref().ok()?.as_ref()?.engine_version.as_str()))
+        .collect();
+    if versions.len() > 1 {
+        let versions = versions.into_iter().collect::<Vec<_>>().join(" and ");
+        findings.add(
+            Check::Versions,
+            format!("{name}: engine versions {versions}: a managed failover or switchover needs the same"),
+        );
+    }
+    if let Err(error) = &database.secret {
+        findings.add(Check::Secrets, format!("{name}: {error}"));
+    }
+}
+
+/// Answers the Region of the writer, when there is one.
+fn find_in_global(
+    name: &str,
+    global: &GlobalCluster,
+    planned: &runbook::plan::Database,
+    findings: &mut Findings,
+) -> Option<String> {
+    let id = &global.id;
+    for (region, member) in &planned.members {
+        match global.member_in(region) {
+            None => {
+                findings.add(Check::Members, format!("{name}: global cluster {id} has no member in {region}"))
+            }
+            Some(found) if found.cluster_arn != member.cluster_arn => findings.add(
+                Check::Members,
+                format!(
+                    "{name}: the member in {region} is {}, the plan says {}",
+                    found.cluster_arn, member.cluster_arn
+                ),
+            ),
+            Some(found) if !found.is_writer && found.synchronization.as_deref() != Some("connected") => {
+                let state = found.synchronization.as_deref().unwrap_or("not known");
+                findings.add(
+                    Check::Roles,
+                    format!("{name}: the secondary in {region} is not connected but {state}"),
+                );
+            }
+            Some(_) => {}
+        }
+    }
+    if let Some(operation) = &global.operation {
+        findings.add(
+            Check::Roles,
+            format!("{name}: an operation of global cluster {id} is running ({})", operation.status),
+        );
+    }
+    let writers: Vec<&str> = global.writers().map(|writer| region_of(&writer.cluster_arn)).collect();
+    match writers.as_slice() {
+        [one] => Some((*one).to_owned()),
+        many => {
+            findings.add(
+                Check::Roles,
+                format!("{name}: global cluster {id} has {} writers, not one", many.len()),
+            );
+            None
+        }
+    }
+}
+
+fn find_in_lag(name: &str, region: &str, lag: &Answer<Option<f64>>, limit: u32, findings: &mut Findings) {
+    match lag {
+        Ok(Some(lag)) if *lag <= f64::from(limit) => {}
+        Ok(Some(lag)) => findings.add(
+            Check::Lag,
+            format!(
+                "{name}: the secondary in {region} is {lag:.1} s behind, beyond {limit} s (`limits.rpoSeconds`)"
+            ),
+        ),
+        Ok(None) => findings.add(
+            Check::Lag,
+            format!("{name}: how far the secondary in {region} is behind is not known: CloudWatch has no value"),
+        ),
+        Err(error) => findings.add(Check::Lag, error.clone()),
+    }
+}
+
+/// Whom it asks in one Region.
+pub struct RegionApis<R, M, S> {
+    /// RDS.
+    pub rds: R,
+    /// CloudWatch.
+    pub metrics: M,
+    /// S3.
+    pub records: S,
+}
+
+/// Whom it asks.
+pub struct Apis<R, M, S, P, A> {
+    /// By Region.
+    pub regions: BTreeMap<String, RegionApis<R, M, S>>,
+    /// This Region's secrets.
+    pub secrets: P,
+    /// The ARC endpoints.
+    pub arc: Vec<Endpoint<A>>,
+}
+
+/// Looks at everything, at once. `other_plan` is that of the other Region.
+pub async fn observe<R, M, S, P, A>(
+    apis: &Apis<R, M, S, P, A>,
+    plan: &RecoveryPlan,
+    here: &str,
+    other_plan: Answer<RecoveryPlan>,
+    now: Timestamp,
+) -> Seen
+where
+    R: DescribeGlobalCluster + DescribeCluster + DescribeInstances + DescribeStorage + ReadQuotas,
+    M: MeasureLag,
+    S: ReadLastFailover,
+    P: CheckSecret,
+    A: ReadStates,
+{
+    let databases = plan.databases.iter().map(async |(name, database)| {
+        let global = async {
+            match apis.regions.get(here) {
+                Some(apis) => answer(here, apis.rds.describe_global_cluster(&database.global_cluster)).await,
+                None => Ok(None),
+            }
+        };
+        let members = database.members.iter().filter_map(|(region, member)| {
+            let apis = apis.regions.get(region)?;
+            Some(async move {
+                let id = member.cluster();
+                let (cluster, instances, encrypted, lag) = futures::join!(
+                    answer(region, apis.rds.describe_cluster(id)),
+                    answer(region, apis.rds.describe_instances(id)),
+                    answer(region, apis.rds.is_encrypted(id)),
+                    answer(region, apis.metrics.measure_lag(id, now)),
+                );
+                (region.clone(), MemberSeen { cluster, instances, encrypted, lag })
+            })
+        });
+        let secret = async {
+            match database.members.get(here) {
+                Some(member) => answer(here, apis.secrets.check_secret(&member.secret)).await,
+                None => Ok(()),
+            }
+        };
+        let (global, members, secret) = futures::join!(global, join_all(members), secret);
+        (name.clone(), DatabaseSeen { global, members: members.into_iter().collect(), secret })
+    });
+    let controls: Vec<String> = plan.routing.controls.values().cloned().collect();
+    let endpoints = apis.arc.iter().map(async |endpoint| {
+        let states = endpoint.api.read_states(&controls).await.map_err(|error| error.cause());
+        let by_region = |states: BTreeMap<String, State>| {
+            let state = |(region, control): (&String, &String)| Some((region.clone(), *states.get(control)?));
+            plan.routing.controls.iter().filter_map(state).collect()
+        };
+        (endpoint.region.clone(), states.map(by_region))
+    });
+    let buckets = apis.regions.iter().map(async |(region, apis)| {
+        let read = apis.records.read_last_failover(plan.report_bucket(region), &plan.name);
+        (region.clone(), answer(region, read).await)
+    });
+    let quotas = apis
+        .regions
+        .iter()
+        .map(async |(region, apis)| (region.clone(), answer(region, apis.rds.read_quotas()).await));
+    let (databases, arc, buckets, quotas) =
+        futures::join!(join_all(databases), join_all(endpoints), join_all(buckets), join_all(quotas));
+    Seen {
+        other_plan,
+        databases: databases.into_iter().collect(),
+        arc: arc.into_iter().collect(),
+        buckets: buckets.into_iter().collect(),
+        quotas: quotas.into_iter().collect(),
+    }
+}
+
+/// The answer to a question, or why there is none, within the time for one.
+async fn answer<T>(region: &str, question: impl Future<Output = Result<T, StepError>>) -> Answer<T> {
+    within(TARGET, region, question).await.map_err(|error| cause(&error))
+}
+
+/// The line that CloudWatch makes the metric of ("Specification: Embedded metric format", CloudWatch user guide).
+pub fn metric(plan_parameter: &str, findings: usize, now: Timestamp) -> String {
+    // The last part of the parameter's name: known also when the plan can't be read.
+    let plan = plan_parameter.rsplit('/').next().unwrap_or(plan_parameter);
+    serde_json::json!({
+        "_aws": {
+            "Timestamp": now.as_millisecond(),
+            "CloudWatchMetrics": [{
+                "Namespace": "Causeway",
+                "Dimensions": [["Plan"]],
+                "Metrics": [{"Name": METRIC, "Unit": "Count"}],
+            }],
+        },
+        "Plan": plan,
+        METRIC: findings,
+    })
+    .to_string()
+}
+
+/// Not by the log's own writer: only a line that is nothing but this object is a metric. Where it can't be written there
+/// is none, and the alarm tells.
+#[expect(clippy::print_stdout, reason = "the output is the function's log")]
+fn print(line: &str) {
+    println!("{line}");
+}
+
+/// Serves `readiness`.
+///
+/// # Errors
+/// None: what can't be seen is a finding.
+pub async fn run(context: &Context, event: &ReadinessEvent) -> Result<Outcome<crate::Observed>, StepError> {
+    let now = context.clock.now();
+    let plan = within(TARGET, &context.region, Box::pin(RecoveryPlan::load(context, &event.plan))).await;
+    let findings = match plan {
+        Ok(plan) => {
+            let seen = Box::pin(look(context, &plan, &event.plan, now)).await;
+            find(&seen, &plan, &context.region)
+        }
+        Err(error) => vec![Finding { check: Check::Plan, text: cause(&error) }],
+    };
+    print(&metric(&event.plan, findings.len(), now));
+    let (status, reason) = match findings.as_slice() {
+        [] => (Status::Ready, "nothing stands in the way of a failover or a switchover".to_owned()),
+        found => {
+            let texts: Vec<&str> = found.iter().map(|finding| finding.text.as_str()).collect();
+            let noun = if found.len() == 1 { "finding" } else { "findings" };
+            (Status::Refused, format!("{} {noun}: {}", found.len(), texts.join("; ")))
+        }
+    };
+    Ok(Outcome::new(status, reason, crate::Observed::Readiness(Observed { findings })))
+}
+
+/// Looks with the SDK's clients.
+async fn look(context: &Context, plan: &RecoveryPlan, parameter: &str, now: Timestamp) -> Seen {
+    let other = plan.other_region(&context.region);
+    let there = Context {
+        config: aws::in_region(&context.config, other),
+        region: other.to_owned(),
+        clock: context.clock.clone(),
+        deadline: context.deadline,
+    };
+    let other_plan = answer(other, Box::pin(RecoveryPlan::load(&there, parameter))).await;
+    let regions = plan.regions.iter().map(|region| {
+        let config = aws::in_region(&context.config, region);
+        let apis = RegionApis {
+            rds: aws_sdk_rds::Client::new(&config),
+            metrics: aws_sdk_cloudwatch::Client::new(&config),
+            records: bucket::client(&config),
+        };
+        (region.clone(), apis)
+    });
+    let apis = Apis {
+        regions: regions.collect(),
+        secrets: Secrets(context.config.clone()),
+        arc: arc::endpoints(&context.config, &plan.routing),
+    };
+    Box::pin(observe(&apis, plan, &context.region, other_plan, now)).await
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,221 @@
+use super::*;
+use runbook::aurora::{GlobalMember, Operation};
+
+const EAST: &str = "sandbox-east";
+const WEST: &str = "sandbox-west";
+
+fn global(name: &str) -> GlobalCluster {
+    let plan = runbook::plan::sample();
+    let member = |region: &str| GlobalMember {
+        cluster_arn: plan.databases[name].members[region].cluster_arn.clone(),
+        is_writer: region == EAST,
+        synchronization: Some("connected".into()),
+    };
+    GlobalCluster {
+        id: format!("shop-{name}"),
+        status: "available".into(),
+        members: vec![member(EAST), member(WEST)],
+        operation: None,
+    }
+}
+
+fn member(name: &str, region: &str) -> MemberSeen {
+    let arn = runbook::plan::sample().databases[name].members[region].cluster_arn.clone();
+    MemberSeen {
+        cluster: Ok(Some(Cluster {
+            id: arn.rsplit(':').next().unwrap().to_owned(),
+            arn,
+            status: "available".into(),
+            engine: "aurora-mysql".into(),
+            engine_version: "8.0.mysql_aurora.3.08.0".into(),
+            endpoint: None,
+            port: None,
+            instances: Vec::new(),
+            tags: Vec::new(),
+        })),
+        instances: Ok(vec![Instance { id: "one".into(), status: "available".into() }]),
+        encrypted: Ok(false),
+        lag: Ok((region == WEST).then_some(0.5)),
+    }
+}
+
+/// A world in which everything is well.
+fn well() -> Seen {
+    let database = |name: &str| DatabaseSeen {
+        global: Ok(Some(global(name))),
+        members: [EAST, WEST].map(|region| (region.to_owned(), member(name, region))).into(),
+        secret: Ok(()),
+    };
+    let quotas = QUOTAS.map(|name| (name.to_owned(), Quota { used: 4, max: 40 }));
+    let by_region = |region: &str| region.to_owned();
+    Seen {
+        other_plan: Ok(runbook::plan::sample()),
+        databases: ["catalog", "orders"].map(|name| (name.to_owned(), database(name))).into(),
+        arc: (1..=5)
+            .map(|i| {
+                let states = BTreeMap::from([(EAST.to_owned(), State::On), (WEST.to_owned(), State::Off)]);
+                (format!("arc-{i}"), Ok(states))
+            })
+            .collect(),
+        buckets: [EAST, WEST].map(|region| (by_region(region), Ok(None))).into(),
+        quotas: [EAST, WEST].map(|region| (by_region(region), Ok(quotas.clone().into()))).into(),
+    }
+}
+
+fn found(seen: &Seen) -> Vec<Finding> {
+    find(seen, &runbook::plan::sample(), WEST)
+}
+
+#[test]
+fn a_well_world_has_no_finding() {
+    assert_eq!(found(&well()), []);
+    let mut seen = well();
+    let plan = seen.other_plan.as_mut().unwrap();
+    plan.regions.reverse();
+    plan.routing.endpoints.reverse();
+    plan.schema = Some("recovery-plan.schema.json".into());
+    assert_eq!(found(&seen), [], "an order that means nothing is no difference");
+}
+
+/// Each case spoils one thing of the well world, and is found as just that.
+#[test]
+fn each_thing_that_is_not_well_is_one_finding() {
+    type Spoil = fn(&mut Seen);
+    fn orders(seen: &mut Seen) -> &mut DatabaseSeen {
+        seen.databases.get_mut("orders").unwrap()
+    }
+    fn east(seen: &mut Seen) -> &mut MemberSeen {
+        orders(seen).members.get_mut(EAST).unwrap()
+    }
+    fn west(seen: &mut Seen) -> &mut MemberSeen {
+        orders(seen).members.get_mut(WEST).unwrap()
+    }
+    fn of(seen: &mut Seen) -> &mut GlobalCluster {
+        orders(seen).global.as_mut().unwrap().as_mut().unwrap()
+    }
+    fn cluster(member: &mut MemberSeen) -> &mut Cluster {
+        member.cluster.as_mut().unwrap().as_mut().unwrap()
+    }
+    let cases: Vec<(Check, &str, Spoil)> = vec![
+        (Check::Plan, "the plan in sandbox-east is not the one in sandbox-west", |seen| {
+            seen.other_plan.as_mut().unwrap().limits.rpo_seconds = 1;
+        }),
+        (Check::Plan, "no parameter", |seen| seen.other_plan = Err("no parameter".into())),
+        (Check::Members, "orders: there is no global cluster shop-orders", |seen| {
+            orders(seen).global = Ok(None);
+        }),
+        (Check::Members, "shop-orders has no member in sandbox-west", |seen| {
+            of(seen).members.truncate(1);
+        }),
+        (
+            Check::Members,
+            "orders: the member in sandbox-west is arn:aws:rds:sandbox-west:0:cluster:o",
+            |seen| {
+                of(seen).members[1].cluster_arn = "arn:aws:rds:sandbox-west:0:cluster:o".into();
+            },
+        ),
+        (Check::Roles, "orders: the secondary in sandbox-west is not connected but pending-resync", |seen| {
+            of(seen).members[1].synchronization = Some("pending-resync".into());
+        }),
+        (Check::Roles, "orders: global cluster shop-orders has 2 writers, not one", |seen| {
+            of(seen).members[1].is_writer = true;
+        }),
+        (
+            Check::Roles,
+            "orders: an operation of global cluster shop-orders is running (failing-over)",
+            |seen| {
+                of(seen).operation = Some(Operation {
+                    status: "failing-over".into(),
+                    from: String::new(),
+                    to: String::new(),
+                    data_loss_allowed: true,
+                });
+            },
+        ),
+        (Check::Clusters, "orders: there is no cluster shop-orders-east in sandbox-east", |seen| {
+            east(seen).cluster = Ok(None);
+        }),
+        (Check::Clusters, "orders: cluster shop-orders-west in sandbox-west is upgrading", |seen| {
+            cluster(west(seen)).status = "upgrading".into();
+        }),
+        (Check::Clusters, "is aurora-postgresql, the plan says aurora-mysql", |seen| {
+            cluster(west(seen)).engine = "aurora-postgresql".into();
+        }),
+        (Check::Instances, "cluster shop-orders-east in sandbox-east has no available instance", |seen| {
+            east(seen).instances = Ok(Vec::new());
+        }),
+        (Check::Instances, "cluster shop-orders-west in sandbox-west has no available instance", |seen| {
+            west(seen).instances.as_mut().unwrap()[0].status = "rebooting".into();
+        }),
+        (
+            Check::Versions,
+            "orders: engine versions 8.0.mysql_aurora.3.08.0 and 8.0.mysql_aurora.3.09.0",
+            |seen| {
+                cluster(east(seen)).engine_version = "8.0.mysql_aurora.3.09.0".into();
+            },
+        ),
+        (Check::Lag, "the secondary in sandbox-west is 61.0 s behind, beyond 60 s", |seen| {
+            west(seen).lag = Ok(Some(61.0));
+        }),
+        (Check::Lag, "how far the secondary in sandbox-west is behind is not known", |seen| {
+            west(seen).lag = Ok(None);
+        }),
+        (Check::Endpoints, "the ARC endpoint in arc-3: no answer", |seen| {
+            seen.arc.insert("arc-3".into(), Err("no answer".into()));
+        }),
+        (Check::Routing, "no Region has traffic", |seen| {
+            for states in seen.arc.values_mut() {
+                states.as_mut().unwrap().insert(EAST.into(), State::Off);
+            }
+        }),
+        (Check::Secrets, "orders: no such secret", |seen| orders(seen).secret = Err("no such secret".into())),
+        (Check::Buckets, "no such bucket", |seen| {
+            seen.buckets.insert(EAST.into(), Err("no such bucket".into()));
+        }),
+        (Check::Snapshots, "set databases.orders.members.sandbox-west.restore.kmsKey", |seen| {
+            east(seen).encrypted = Ok(true);
+        }),
+        (
+            Check::Quotas,
+            "sandbox-east uses 39 of its 40 DBInstances: a reconciliation there needs 2 more",
+            |seen| {
+                let quotas = seen.quotas.get_mut(EAST).unwrap().as_mut().unwrap();
+                quotas.insert("DBInstances".into(), Quota { used: 39, max: 40 });
+            },
+        ),
+    ];
+    for (check, expected, spoil) in cases {
+        let mut seen = well();
+        spoil(&mut seen);
+        let findings = found(&seen);
+        assert_eq!(findings.len(), 1, "{expected}: {findings:?}");
+        assert_eq!(findings[0].check, check, "{expected}");
+        assert!(findings[0].text.contains(expected), "{expected} is missing in: {}", findings[0].text);
+    }
+}
+
+#[test]
+fn a_region_that_is_silent_is_one_finding_and_not_one_for_each_question() {
+    let mut seen = well();
+    let silent = || "sandbox-east did not answer within 8 s".to_owned();
+    for database in seen.databases.values_mut() {
+        let east = database.members.get_mut(EAST).unwrap();
+        east.cluster = Err(silent());
+        east.instances = Err(silent());
+        east.encrypted = Err(silent());
+        east.lag = Err(silent());
+    }
+    seen.other_plan = Err(silent());
+    seen.buckets.insert(EAST.into(), Err(silent()));
+    seen.quotas.insert(EAST.into(), Err(silent()));
+    assert_eq!(found(&seen), [Finding { check: Check::Plan, text: silent() }]);
+}
+
+#[test]
+fn the_metric_is_one_line_of_json_with_the_plans_name() {
+    let line = metric("/causeway/plans/shop", 2, "2026-01-31T12:00:00Z".parse().unwrap());
+    assert!(!line.contains('\n'));
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&line["Plan"], &line[METRIC]), (&"shop".into(), &2.into()));
+    assert_eq!(line["_aws"]["Timestamp"], 1_769_860_800_000_i64);
+}
