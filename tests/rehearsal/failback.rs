@@ -23,7 +23,7 @@ fn other(region: &str) -> &'static str {
 }
 
 /// A stage on which everything is in the Region that `to` is to take over from.
-async fn well(reading: Reading, factor: f64, to: &str, strategy: &str) -> Stage {
+pub async fn well(reading: Reading, factor: f64, to: &str, strategy: &str) -> Stage {
     let stage = Stage::new(reading, factor).await;
     let plan = runbook::plan::sample();
     if to == EAST {
@@ -40,7 +40,7 @@ async fn well(reading: Reading, factor: f64, to: &str, strategy: &str) -> Stage 
 }
 
 /// The west has taken over from the east by failover, and the east is a secondary again.
-async fn after_a_failover(stage: &Stage) {
+pub async fn after_a_failover(stage: &Stage) {
     fail_over(stage, EAST).await;
     stage.world.rejoin(EAST).await;
     stage.settle().await;

@@ -5,6 +5,7 @@
 //! - [`faults`]: what goes wrong, at a call or an invocation
 //! - [`handlers`]: the step functions in this process
 //! - [`failover`], [`failback`], [`reconcile`], [`routing`], [`readiness`]: the rehearsals
+//! - [`golden`]: what a person sees of each, as a text
 //! - [`permissions`]: that no role in `template.yaml` may do more than they need
 
 #![expect(clippy::unwrap_used, reason = "tests say what failed by panicking")]
@@ -12,6 +13,7 @@
 mod failback;
 mod failover;
 mod faults;
+mod golden;
 mod handlers;
 mod permissions;
 mod readiness;

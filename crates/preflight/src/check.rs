@@ -233,8 +233,12 @@ pub fn judge(seen: &Seen, asked: &Asked, plan: &RecoveryPlan, now: Timestamp) ->
     if let Err(error) = &seen.other_record {
         notes.push(format!("the record of the last failover in {} can't be read: {error}", asked.other));
     }
-    for (region, switchover) in [asked.target, asked.other].iter().zip(&seen.switchovers) {
-        if let Err(error) = switchover {
+    let failovers_read = [seen.record.is_ok(), seen.other_record.is_ok()];
+    for ((region, switchover), failover_read) in
+        [asked.target, asked.other].iter().zip(&seen.switchovers).zip(failovers_read)
+    {
+        // A bucket that can't be read is told once.
+        if let (Err(error), true) = (switchover, failover_read) {
             notes.push(format!("the record of the last switchover in {region} can't be read: {error}"));
         }
     }

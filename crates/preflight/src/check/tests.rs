@@ -601,7 +601,7 @@ async fn a_silent_other_region_costs_one_time_limit_and_is_only_noted() {
     assert!(took <= arc::ATTEMPT.max(IMPAIRED) + Duration::from_millis(10), "{took:?}");
     let judgement = judged(&seen.unwrap(), Mode::Failover);
     assert_eq!(judgement.status, Status::Ready, "{judgement:?}");
-    assert_eq!(judgement.notes.len(), 4, "two versions, two records: {judgement:?}");
+    assert_eq!(judgement.notes.len(), 3, "two versions, one bucket: {judgement:?}");
     assert!(judgement.notes[0].contains("sandbox-east did not answer within 2 s"), "{judgement:?}");
 }
 
