@@ -87,7 +87,8 @@ async fn with_client(stage: &Stage, to: &str, strategy: &str) -> (Execution, Dur
         () = async {
             loop {
                 tokio::time::sleep(look).await;
-                let region = stage.world.resolve(&REGIONS).expect("a Region has the traffic at all times");
+                // A Region has the traffic at all times.
+                let region = stage.world.resolve(&REGIONS).unwrap();
                 let global = strategy == "traffic-first" && REGIONS.into_iter().any(accepts);
                 if !accepts(&region) && !global {
                     outage += look;
@@ -304,7 +305,7 @@ async fn what_would_lose_writes_or_take_long_is_refused_and_nothing_changes() {
     type Spoil<'a> = &'a dyn Fn(&Stage);
     let cases: [(&str, Spoil<'_>); 3] = [
         ("replication lag 11.0 s is beyond the limit of 10 s", &|stage| {
-            stage.world.set_lag(secondary, 11_000.0)
+            stage.world.set_lag(secondary, 11_000.0);
         }),
         ("replication lag is not known", &|stage| stage.world.forget_lag(secondary)),
         ("has no instance", &|stage| stage.world.remove_instances(secondary)),

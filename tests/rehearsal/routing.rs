@@ -9,6 +9,9 @@ use crate::failback::ONE_REGION_ON;
 use crate::faults::Fault;
 use crate::stage::{FAST, Stage, told};
 
+/// What the runbook is started with.
+type Parameters<'a> = &'a [(&'a str, &'a str)];
+
 /// Regions with traffic.
 async fn traffic(stage: &Stage) -> BTreeSet<String> {
     let state = stage.state().await;
@@ -20,7 +23,7 @@ fn regions(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-async fn set(stage: &Stage, at: &str, parameters: &[(&str, &str)]) -> Execution {
+async fn set(stage: &Stage, at: &str, parameters: Parameters<'_>) -> Execution {
     stage.run_in(at, "causeway-routing", parameters).await
 }
 
@@ -33,7 +36,7 @@ async fn one_regions_traffic_is_turned_off_and_on_from_either_region_under_every
         let stage = Stage::new(reading, FAST).await;
         stage.faults.set(fault);
         // The shop begins with both on; the last line is a move in one batch, which the safety rule allows.
-        let changes: [(&[(&str, &str)], &[&str]); 4] = [
+        let changes: [(Parameters<'_>, &[&str]); 4] = [
             (&[("TurnOff", EAST)], &[WEST]),
             (&[("TurnOn", EAST)], &[EAST, WEST]),
             (&[("TurnOn", EAST), ("TurnOff", WEST)], &[EAST]),
@@ -56,7 +59,7 @@ async fn a_safety_rule_or_a_wrong_region_changes_nothing_and_somebody_is_told() 
         let stage = Stage::new(reading, FAST).await;
         set(&stage, WEST, &[("TurnOff", EAST)]).await;
         let known = stage.world.messages().len();
-        let cases: [(&[(&str, &str)], &str, &str); 3] = [
+        let cases: [(Parameters<'_>, &str, &str); 3] = [
             (&[("TurnOff", WEST)], "Causeway: change of traffic refused", "one-region-on"),
             (
                 &[("TurnOn", "sandbox-north")],
