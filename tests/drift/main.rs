@@ -111,6 +111,24 @@ fn every_document_is_deployed_from_its_file() {
     assert_eq!(deployed, documents().into_iter().collect());
 }
 
+/// Readiness asks about the roles under the names that the template gives them, and the rehearsals have the same.
+#[test]
+fn the_stack_names_every_role_that_readiness_asks_about() {
+    let resources = template();
+    let parameter = &resources["StackParameter"]["Properties"];
+    assert_eq!(text(&parameter["Name"]), preflight::permissions::parameter("/causeway/plans/${PlanName}"));
+    let value: serde_json::Value = serde_json::from_str(&text(&parameter["Value"])).unwrap();
+    let stack: preflight::permissions::Stack = serde_json::from_value(value).unwrap();
+    for (name, arn) in &stack.roles {
+        let role = arn.trim_start_matches("${").trim_end_matches(".Arn}");
+        assert_eq!(resources[role]["Type"], "AWS::IAM::Role", "{name}: {arn}");
+    }
+    for need in preflight::permissions::needs(&runbook::plan::sample(), &stack, "sandbox-west") {
+        assert!(stack.roles.contains_key(need.role), "the template names no role of {}", need.role);
+    }
+    assert_eq!(stack.roles.len(), STEPS.len() + 1);
+}
+
 /// The alarm watches the metric that the function writes, of the plan that the schedule names, and missing data breaches.
 #[test]
 fn readiness_runs_on_a_schedule_with_an_alarm_on_its_metric() {

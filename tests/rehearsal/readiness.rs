@@ -168,6 +168,24 @@ async fn each_way_in_which_a_plan_stops_being_executable_is_found_and_named() {
     }
 }
 
+/// A database that is in the plan, and that the stack was not told of: the failover would be denied at the promotion.
+#[tokio::test(start_paused = true)]
+async fn a_role_that_may_not_do_what_a_runbook_will_ask_of_it_is_found() {
+    let template = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
+    let template = std::fs::read_to_string(template).unwrap();
+    let mut known = runbook::plan::sample();
+    known.databases.remove("orders");
+    let roles = sandbox::permissions::Permissions::read(&template, &known).unwrap();
+    let stage = Stage::with_roles(Reading::ALL[2], FAST, roles).await;
+    let execution = look(&stage, WEST).await;
+    assert_eq!(execution.status, Status::Failed);
+    let reason = &execution.outputs["readiness.reason"][0];
+    let denied = "the role of global-failover may not rds:FailoverGlobalCluster on arn:aws:rds::000000000000:global-cluster:\
+                  shop-orders, arn:aws:rds:sandbox-east:000000000000:cluster:shop-orders-east, \
+                  arn:aws:rds:sandbox-west:000000000000:cluster:shop-orders-west";
+    assert!(reason.contains(denied), "{reason}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_region_that_is_cut_off_is_found_in_one_line_and_in_time() {
     let stage = Stage::new(Reading::ALL[1], FAST).await;

@@ -62,6 +62,11 @@ pub struct State {
 impl Stage {
     /// The shop, with its primary in the east.
     pub async fn new(reading: Reading, factor: f64) -> Self {
+        Self::with_roles(reading, factor, roles().anew()).await
+    }
+
+    /// The same, with other roles than the template's.
+    pub async fn with_roles(reading: Reading, factor: f64, permissions: Arc<Permissions>) -> Self {
         let clock = Clock::new(factor);
         let arc_urls = [1, 2, 3, 4, 5].map(|number| format!("http://arc-{number}.sandbox"));
         let world = World::shop(clock, Arc::new(NoServers), &arc_urls).await.unwrap();
@@ -72,7 +77,6 @@ impl Stage {
             wire: OnceLock::new(),
             faults: Arc::clone(&faults),
         });
-        let permissions = roles().anew();
         let invoked = permissions.guard_functions(Arc::clone(&handlers) as _);
         let automation = Arc::new(Automation::new(clock, invoked, reading, documents().to_vec()));
         let router = Router::new(Arc::clone(&world), Arc::clone(&automation), Arc::clone(&handlers) as _);

@@ -17,6 +17,7 @@ use runbook::{Context, Outcome, RecoveryPlan, StepError};
 use serde::{Deserialize, Serialize};
 
 pub mod check;
+pub mod permissions;
 pub mod probe;
 pub mod readiness;
 pub mod verify;

@@ -18,6 +18,7 @@
 //! | `secrets` | a secret of this Region that can't be read, or has no user and password |
 //! | `buckets` | a report bucket that can't be read |
 //! | `snapshots` | an encrypted cluster whose snapshots could not be copied into the other Region for want of a key there |
+//! | `permissions` | something that a role of the stack may not do ([`crate::permissions`]) |
 //! | `quotas` | no room for what a reconciliation restores: a cluster, an instance and a snapshot of each database |
 //!
 //! A question that is not answered is a finding, too: missing data is no evidence. The Region's own view of the global
@@ -42,6 +43,7 @@ use serde::Serialize;
 
 use crate::ReadinessEvent;
 use crate::check::{TARGET, available, cause, within};
+use crate::permissions::{self, Need, SimulatePolicy, Stack};
 use crate::world::{
     CheckSecret, DescribeInstances, DescribeStorage, Instance, MeasureLag, Quota, ReadQuotas, Secrets,
 };
@@ -80,6 +82,8 @@ pub enum Check {
     Buckets,
     /// What copies and restores of snapshots need.
     Snapshots,
+    /// What the roles of the stack may do.
+    Permissions,
     /// RDS's quotas.
     Quotas,
 }
@@ -116,6 +120,8 @@ pub struct Seen {
     pub buckets: BTreeMap<String, Answer<Option<FailoverRecord>>>,
     /// Quotas by Region and name.
     pub quotas: BTreeMap<String, Answer<BTreeMap<String, Quota>>>,
+    /// What is asked of the stack's roles, and on which of the resources they may not do it; or why that is not known.
+    pub permissions: Answer<Vec<(Need, Answer<Vec<String>>)>>,
 }
 
 /// What was seen of a database.
@@ -168,6 +174,26 @@ pub fn find(seen: &Seen, plan: &RecoveryPlan, here: &str) -> Vec<Finding> {
     for answer in seen.buckets.values() {
         if let Err(error) = answer {
             findings.add(Check::Buckets, error.clone());
+        }
+    }
+    match &seen.permissions {
+        Err(error) => findings.add(Check::Permissions, error.clone()),
+        Ok(all) => {
+            for (need, denied) in all {
+                match denied {
+                    Err(error) => findings.add(Check::Permissions, error.clone()),
+                    Ok(denied) if denied.is_empty() => {}
+                    Ok(denied) => findings.add(
+                        Check::Permissions,
+                        format!(
+                            "the role of {} may not {} on {}: give the stack in {here} these ARNs, see its parameters",
+                            need.role,
+                            need.action,
+                            denied.join(", ")
+                        ),
+                    ),
+                }
+            }
         }
     }
     let needed = i64::try_from(plan.databases.len()).unwrap_or(i64::MAX);
@@ -370,21 +396,24 @@ pub struct RegionApis<R, M, S> {
 }
 
 /// Whom it asks.
-pub struct Apis<R, M, S, P, A> {
+pub struct Apis<R, M, S, P, I, A> {
     /// By Region.
     pub regions: BTreeMap<String, RegionApis<R, M, S>>,
     /// This Region's secrets.
     pub secrets: P,
+    /// IAM.
+    pub iam: I,
     /// The ARC endpoints.
     pub arc: Vec<Endpoint<A>>,
 }
 
-/// Looks at everything, at once. `other_plan` is that of the other Region.
-pub async fn observe<R, M, S, P, A>(
-    apis: &Apis<R, M, S, P, A>,
+/// Looks at everything, at once. `other_plan` is that of the other Region, `stack` what this Region's says of itself.
+pub async fn observe<R, M, S, P, I, A>(
+    apis: &Apis<R, M, S, P, I, A>,
     plan: &RecoveryPlan,
     here: &str,
     other_plan: Answer<RecoveryPlan>,
+    stack: Answer<Stack>,
     now: Timestamp,
 ) -> Seen
 where
@@ -392,6 +421,7 @@ where
     M: MeasureLag,
     S: ReadLastFailover,
     P: CheckSecret,
+    I: SimulatePolicy,
     A: ReadStates,
 {
     let databases = plan.databases.iter().map(async |(name, database)| {
@@ -440,14 +470,31 @@ where
         .regions
         .iter()
         .map(async |(region, apis)| (region.clone(), answer(region, apis.rds.read_quotas()).await));
-    let (databases, arc, buckets, quotas) =
-        futures::join!(join_all(databases), join_all(endpoints), join_all(buckets), join_all(quotas));
+    let permissions = async {
+        let stack = stack?;
+        let asked = permissions::needs(plan, &stack, here).into_iter().map(async |need| {
+            let denied = match stack.roles.get(need.role) {
+                Some(role) => answer(here, apis.iam.denied(role, &need)).await,
+                None => Err(format!("the stack in {here} names no role of {}", need.role)),
+            };
+            (need, denied)
+        });
+        Ok(join_all(asked).await)
+    };
+    let (databases, arc, buckets, quotas, permissions) = futures::join!(
+        join_all(databases),
+        join_all(endpoints),
+        join_all(buckets),
+        join_all(quotas),
+        permissions
+    );
     Seen {
         other_plan,
         databases: databases.into_iter().collect(),
         arc: arc.into_iter().collect(),
         buckets: buckets.into_iter().collect(),
         quotas: quotas.into_iter().collect(),
+        permissions,
     }
 }
 
@@ -517,7 +564,15 @@ async fn look(context: &Context, plan: &RecoveryPlan, parameter: &str, now: Time
         clock: context.clock.clone(),
         deadline: context.deadline,
     };
-    let other_plan = answer(other, Box::pin(RecoveryPlan::load(&there, parameter))).await;
+    let own = permissions::parameter(parameter);
+    let (other_plan, stack) = futures::join!(
+        answer(other, Box::pin(RecoveryPlan::load(&there, parameter))),
+        answer(&context.region, Box::pin(RecoveryPlan::text(context, &own))),
+    );
+    let stack = stack.and_then(|text| {
+        serde_json::from_str(&text)
+            .map_err(|error| format!("SSM parameter {own} is not what the stack writes: {error}"))
+    });
     let regions = plan.regions.iter().map(|region| {
         let config = aws::in_region(&context.config, region);
         let apis = RegionApis {
@@ -530,9 +585,10 @@ async fn look(context: &Context, plan: &RecoveryPlan, parameter: &str, now: Time
     let apis = Apis {
         regions: regions.collect(),
         secrets: Secrets(context.config.clone()),
+        iam: aws_sdk_iam::Client::new(&context.config),
         arc: arc::endpoints(&context.config, &plan.routing),
     };
-    Box::pin(observe(&apis, plan, &context.region, other_plan, now)).await
+    Box::pin(observe(&apis, plan, &context.region, other_plan, stack, now)).await
 }
 
 #[cfg(test)]

@@ -39,6 +39,10 @@ fn member(name: &str, region: &str) -> MemberSeen {
     }
 }
 
+fn need() -> Need {
+    Need { role: "report", action: "s3:PutObject", resources: vec!["arn:x".into()], context: &[] }
+}
+
 /// A world in which everything is well.
 fn well() -> Seen {
     let database = |name: &str| DatabaseSeen {
@@ -59,6 +63,7 @@ fn well() -> Seen {
             .collect(),
         buckets: [EAST, WEST].map(|region| (by_region(region), Ok(None))).into(),
         quotas: [EAST, WEST].map(|region| (by_region(region), Ok(quotas.clone().into()))).into(),
+        permissions: Ok(vec![(need(), Ok(Vec::new()))]),
     }
 }
 
@@ -174,6 +179,15 @@ fn each_thing_that_is_not_well_is_one_finding() {
         }),
         (Check::Snapshots, "set databases.orders.members.sandbox-west.restore.kmsKey", |seen| {
             east(seen).encrypted = Ok(true);
+        }),
+        (Check::Permissions, "the role of report may not s3:PutObject on arn:x", |seen| {
+            seen.permissions = Ok(vec![(need(), Ok(vec!["arn:x".into()]))]);
+        }),
+        (Check::Permissions, "no such role", |seen| {
+            seen.permissions = Ok(vec![(need(), Err("no such role".into()))]);
+        }),
+        (Check::Permissions, "no such parameter", |seen| {
+            seen.permissions = Err("no such parameter".into());
         }),
         (
             Check::Quotas,

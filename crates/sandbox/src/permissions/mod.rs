@@ -9,6 +9,8 @@
 //! - [`policy`]: what a statement says, and whether it fits
 //! - [`request`]: what a call needs
 //!
+//! IAM's policy simulator answers here, too: it knows the roles.
+//!
 //! What is not checked: trust policies (who may take a role), and what AWS does in a role's name behind a call (logs,
 //! X-Ray, KMS, network interfaces).
 
@@ -25,7 +27,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use runbook::RecoveryPlan;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::automation::PRINCIPAL;
 use crate::functions::{Functions, Invocation, OPERATOR, caller};
@@ -33,6 +35,26 @@ use crate::world::{Api, ApiError, Call, CallError, World};
 use crate::{ACCOUNT, REGIONS};
 use policy::{Need, Verdict, decide};
 use template::{Role, Roles};
+
+/// Name of the stack.
+const STACK: &str = "causeway";
+
+/// The roles that the stack names, by function and by their names in the template.
+pub(crate) const ROLES: [(&str, &str); 7] = [
+    ("automation", "AutomationRole"),
+    ("preflight", "PreflightRole"),
+    ("routing-control", "RoutingControlRole"),
+    ("global-failover", "GlobalFailoverRole"),
+    ("snapshot-restore", "SnapshotRestoreRole"),
+    ("reconcile", "ReconcileRole"),
+    ("report", "ReportRole"),
+];
+
+/// ARN of a role of the stack in a Region. CloudFormation names it after the stack, the role and a word of its own, which
+/// is the Region here.
+pub(crate) fn role_arn(role: &str, region: &str) -> String {
+    format!("arn:aws:iam::{ACCOUNT}:role/{STACK}-{role}-{region}")
+}
 
 /// A template whose roles can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +114,51 @@ impl Permissions {
         Arc::new(GuardedFunctions { permissions: Arc::clone(self), functions })
     }
 
+    /// `SimulatePrincipalPolicy` of IAM: one result for each action, as strict as its strictest resource.
+    fn simulate(&self, input: &Value) -> Result<Value, ApiError> {
+        let texts = |name: &str| -> Vec<String> {
+            let all = input[name].as_array().into_iter().flatten();
+            all.filter_map(|one| one.as_str().map(str::to_owned)).collect()
+        };
+        let arn = input["PolicySourceArn"].as_str().unwrap_or_default();
+        let mut roles = self.roles.iter().flat_map(|(region, of)| {
+            let roles = of.functions.values().chain([&of.automation]);
+            roles.map(move |role| (role_arn(&role.name, region), role))
+        });
+        let Some((_, role)) = roles.find(|(of_role, _)| of_role == arn) else {
+            let message = format!("The role with name {arn} cannot be found.");
+            return Err(ApiError { status: 404, code: "NoSuchEntity".into(), message });
+        };
+        let context = input["ContextEntries"].as_array().cloned().unwrap_or_default();
+        let result = |action: String| {
+            let decision = |resource: &String| {
+                let need = context.iter().fold(Need::new(&*action, &**resource), |need, entry| {
+                    let [key, value] = [&entry["ContextKeyName"], &entry["ContextKeyValues"][0]];
+                    need.with(key.as_str().unwrap_or_default(), value.as_str().unwrap_or_default())
+                });
+                match decide(&role.statements, &need) {
+                    Verdict::Allowed { .. } => "allowed",
+                    Verdict::Denied => "explicitDeny",
+                    Verdict::NotAllowed => "implicitDeny",
+                }
+            };
+            let resources = texts("ResourceArns");
+            let each: Vec<(&String, &str)> = resources.iter().map(|one| (one, decision(one))).collect();
+            let strictest = each.iter().map(|(_, decision)| *decision).find(|one| *one != "allowed");
+            let specific: Vec<Value> = each
+                .iter()
+                .map(|(name, decision)| json!({"EvalResourceName": name, "EvalResourceDecision": decision}))
+                .collect();
+            json!({
+                "EvalActionName": action,
+                "EvalDecision": strictest.unwrap_or("allowed"),
+                "ResourceSpecificResults": specific,
+            })
+        };
+        let results: Vec<Value> = texts("ActionNames").into_iter().map(result).collect();
+        Ok(json!({"EvaluationResults": results, "IsTruncated": false}))
+    }
+
     /// Every permission that a role has and nobody made use of so far.
     pub fn unused(&self) -> BTreeSet<Permission> {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
@@ -133,7 +200,7 @@ impl Permissions {
                 role.name, need.action, need.resource
             );
             let (status, code) = match service {
-                "rds" | "s3" | "sns" | "sts" | "monitoring" => (403, "AccessDenied"),
+                "iam" | "rds" | "s3" | "sns" | "sts" | "monitoring" => (403, "AccessDenied"),
                 "ssm" | "secretsmanager" => (400, "AccessDeniedException"),
                 _ => (403, "AccessDeniedException"),
             };
@@ -178,6 +245,10 @@ impl Api for GuardedApi {
             let checked = self.permissions.check(&call.principal, &call.region, &call.service, &needs);
             if let Err(denied) = checked {
                 return async { Err(denied.into()) }.boxed();
+            }
+            if call.service == "iam" && call.operation == "SimulatePrincipalPolicy" {
+                let answer = self.permissions.simulate(&call.input).map_err(CallError::from);
+                return async { answer }.boxed();
             }
         }
         self.api.call(call)

@@ -31,6 +31,7 @@ pub(super) fn needs(call: &Call, world: &World) -> Vec<Need> {
         }
         ("sns", "Publish") => vec![Need::new("sns:Publish", text("TopicArn").unwrap_or_default())],
         ("lambda", "Invoke") => vec![invoke(&call.region, text("FunctionName").unwrap_or_default())],
+        ("iam", _) => vec![Need::new(action("iam", call), text("PolicySourceArn").unwrap_or_default())],
         ("monitoring", _) => vec![Need::new(action("cloudwatch", call), "*")],
         ("route53-recovery-cluster", "GetRoutingControlState" | "UpdateRoutingControlState") => {
             vec![routing_control(call, input)]

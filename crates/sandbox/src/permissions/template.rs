@@ -168,6 +168,7 @@ impl Stack<'_> {
             "AWS::Region" => return Ok(json!(self.region)),
             "AWS::AccountId" => return Ok(json!(ACCOUNT)),
             "AWS::Partition" => return Ok(json!("aws")),
+            "AWS::StackName" => return Ok(json!(super::STACK)),
             _ => {}
         }
         let parameter = &self.template["Parameters"][name];

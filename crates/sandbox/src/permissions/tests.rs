@@ -116,17 +116,16 @@ fn denial(answer: Result<Value, CallError>) -> (String, String) {
 #[tokio::test(start_paused = true)]
 async fn a_function_may_do_what_its_role_says_in_its_region_and_no_more() {
     let (_, world, api) = guarded().await;
-    let preflight = access_key_id(WEST, "causeway-preflight");
+    let traffic = access_key_id(WEST, "causeway-routing-control");
     let parameter = json!({"Name": "/causeway/plans/shop"});
-    let read =
-        |region, input: &Value| api.call(call(&preflight, region, "ssm", "GetParameter", input.clone()));
+    let read = |region, input: &Value| api.call(call(&traffic, region, "ssm", "GetParameter", input.clone()));
     assert!(read(WEST, &parameter).await.is_ok());
     // The other Region's is not the role's to read; another parameter neither.
     let (code, message) = denial(read(EAST, &parameter).await);
     assert_eq!(code, "AccessDeniedException");
     assert_eq!(
         message,
-        "User: arn:aws:sts::000000000000:assumed-role/PreflightRole/causeway-preflight is not authorized to perform: \
+        "User: arn:aws:sts::000000000000:assumed-role/RoutingControlRole/causeway-routing-control is not authorized to perform: \
          ssm:GetParameter on resource: arn:aws:ssm:sandbox-east:000000000000:parameter/causeway/plans/shop because no \
          identity-based policy allows the ssm:GetParameter action"
     );
@@ -138,10 +137,37 @@ async fn a_function_may_do_what_its_role_says_in_its_region_and_no_more() {
         "TargetDbClusterIdentifier": "arn:aws:rds:sandbox-west:000000000000:cluster:shop-orders-west"});
     let failing =
         |principal: &str| api.call(call(principal, WEST, "rds", "FailoverGlobalCluster", fail_over.clone()));
-    assert_eq!(denial(failing(&preflight).await).0, "AccessDenied");
+    assert_eq!(denial(failing(&traffic).await).0, "AccessDenied");
     assert_eq!(denial(failing("SANDBOX.sandbox-west.nobody").await).0, "UnrecognizedClientException");
     assert_eq!(denial(failing("SOMEBODY").await).0, "UnrecognizedClientException");
     assert!(failing(&access_key_id(WEST, "causeway-global-failover")).await.is_ok());
+    world.stop();
+}
+
+/// As IAM's simulator answers since it gives one result for each action.
+#[tokio::test(start_paused = true)]
+async fn the_simulator_says_what_a_role_may_do_on_each_resource_and_does_nothing() {
+    let (permissions, world, api) = guarded().await;
+    let before = permissions.unused();
+    let key = access_key_id(WEST, "causeway-preflight");
+    let ask = |role: &str, resources: Value| {
+        let input = json!({"PolicySourceArn": role_arn(role, WEST), "ActionNames": ["rds:FailoverGlobalCluster"],
+            "ResourceArns": resources});
+        api.call(call(&key, WEST, "iam", "SimulatePrincipalPolicy", input))
+    };
+    let [known, unknown] =
+        ["orders", "other"].map(|name| format!("arn:aws:rds::000000000000:global-cluster:shop-{name}"));
+    let answer = ask("GlobalFailoverRole", json!([known, unknown])).await.unwrap();
+    let result = &answer["EvaluationResults"][0];
+    assert_eq!(result["EvalDecision"], "implicitDeny");
+    let each: Vec<&Value> =
+        (0..2).map(|one| &result["ResourceSpecificResults"][one]["EvalResourceDecision"]).collect();
+    assert_eq!(each, ["allowed", "implicitDeny"]);
+    let answer = ask("GlobalFailoverRole", json!([known])).await.unwrap();
+    assert_eq!(answer["EvaluationResults"][0]["EvalDecision"], "allowed");
+    assert_eq!(denial(ask("NobodyRole", json!([known])).await).0, "NoSuchEntity");
+    let used: Vec<_> = before.difference(&permissions.unused()).cloned().collect();
+    assert_eq!(used.len(), 1, "what is only simulated is not made use of: {used:?}");
     world.stop();
 }
 

@@ -213,6 +213,16 @@ impl World {
                     parameters::Parameter { value: text.clone(), version: 1, modified: clock.now() },
                 );
             }
+            for region in REGIONS {
+                // What the stack says of itself, as in the template.
+                let roles = crate::permissions::ROLES
+                    .map(|(name, role)| (name.to_owned(), json!(crate::permissions::role_arn(role, region))));
+                let roles: serde_json::Map<String, Value> = roles.into_iter().collect();
+                let value = json!({"prefix": "causeway", "roles": roles}).to_string();
+                let parameter = parameters::Parameter { value, version: 1, modified: clock.now() };
+                let name = format!("/causeway/stacks/{}", plan.name);
+                state.parameters.insert((region.to_owned(), name), parameter);
+            }
             state.arc.setup(&plan, arc_urls);
         });
         world.watch_lag();

@@ -1,0 +1,174 @@
+//! May the roles of the stack do what the runbooks will ask of them?
+//!
+//! The stack is given the ARNs of clusters and routing controls beside the plan; one that was added to the plan alone is
+//! denied at the promotion, at night. IAM's policy simulator tells beforehand, and does nothing ("SimulatePrincipalPolicy",
+//! IAM API reference). What it does not see: policies of resources and of the organisation that the account can't read.
+//!
+//! What each role needs most, by the Region in which the runbooks run; what a check or a comparison reads itself is seen
+//! by reading it. The stack leaves the roles' ARNs in a parameter beside the plan, [`parameter`].
+
+use std::collections::BTreeMap;
+
+use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, PolicyEvaluationDecisionType};
+use runbook::{RecoveryPlan, StepError};
+use serde::Deserialize;
+
+/// What the stack says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stack {
+    /// What its names start with.
+    pub prefix: String,
+    /// ARNs of its roles, by function; that of the runbooks is `automation`.
+    pub roles: BTreeMap<String, String>,
+}
+
+/// Name of the parameter in which the stack says so, from the name of the plan's.
+pub fn parameter(plan: &str) -> String {
+    format!("/causeway/stacks/{}", plan.rsplit('/').next().unwrap_or(plan))
+}
+
+/// One action of a role on some resources.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// Whose role.
+    pub role: &'static str,
+    /// Such as `rds:FailoverGlobalCluster`.
+    pub action: &'static str,
+    /// ARNs.
+    pub resources: Vec<String>,
+    /// Condition keys that are `true` in such a request.
+    pub context: &'static [&'static str],
+}
+
+/// What the roles need for the runbooks to run in `here`.
+pub fn needs(plan: &RecoveryPlan, stack: &Stack, here: &str) -> Vec<Need> {
+    let other = plan.other_region(here);
+    let mut arn = stack.roles.values().next().map(String::as_str).unwrap_or_default().split(':');
+    let (partition, account) = (arn.nth(1).unwrap_or_default(), arn.nth(2).unwrap_or_default());
+    let of = |service: &str, region: &str, resource: &str| {
+        format!("arn:{partition}:{service}:{region}:{account}:{resource}")
+    };
+    let need = |role, action, resources| Need { role, action, resources, context: &[] };
+    let functions =
+        ["preflight", "routing-control", "global-failover", "snapshot-restore", "reconcile", "report"]
+            .map(|name| of("lambda", here, &format!("function:{}-{name}", stack.prefix)));
+    let topic = of("sns", here, &format!("{}-notifications", stack.prefix));
+    let controls: Vec<String> = plan.routing.controls.values().cloned().collect();
+    let globals = plan.databases.values().map(|one| {
+        // A global cluster is in no Region.
+        of("rds", "", &format!("global-cluster:{}", one.global_cluster))
+    });
+    let members =
+        plan.databases.values().flat_map(|one| one.members.values()).map(|one| one.cluster_arn.clone());
+    let databases: Vec<String> = globals.chain(members).collect();
+    let taken = of("rds", other, "cluster-snapshot:rds:unplanned-global-failover-x");
+    let kept = of("rds", here, "cluster-snapshot:causeway-x");
+    let restored = of("rds", here, "cluster:causeway-x");
+    let instance = of("rds", here, "db:causeway-x");
+    let object = |key: &str| format!("arn:{partition}:s3:::{}/{key}", plan.report_bucket(here));
+    let mut needs = vec![
+        need("automation", "lambda:InvokeFunction", functions.to_vec()),
+        need("automation", "sns:Publish", vec![topic]),
+        need("routing-control", "route53-recovery-cluster:UpdateRoutingControlStates", controls),
+        need("global-failover", "rds:FailoverGlobalCluster", databases.clone()),
+        need("global-failover", "rds:SwitchoverGlobalCluster", databases),
+        need("snapshot-restore", "rds:CopyDBClusterSnapshot", vec![taken, kept.clone()]),
+        need("snapshot-restore", "rds:RestoreDBClusterFromSnapshot", vec![kept, restored.clone()]),
+        need("snapshot-restore", "rds:CreateDBInstance", vec![restored.clone(), instance.clone()]),
+        need("snapshot-restore", "rds:AddTagsToResource", vec![restored, instance]),
+        need("reconcile", "s3:PutObject", vec![object("reconcile/x")]),
+        need("report", "s3:PutObject", vec![object("records/x"), object("reports/x")]),
+    ];
+    let keys = plan.databases.values().filter_map(|one| one.members.get(here)?.restore.kms_key.clone());
+    // A key may be named by its id or alias, too; the simulator knows ARNs only.
+    let keys: Vec<String> = keys.filter(|key| key.starts_with("arn:")).collect();
+    if !keys.is_empty() {
+        let context: &[&str] = &["kms:GrantIsForAWSResource"];
+        needs.push(Need { context, ..need("snapshot-restore", "kms:CreateGrant", keys) });
+    }
+    needs
+}
+
+/// Asks what a role may do.
+pub trait SimulatePolicy {
+    /// Those of the need's resources on which the role (an ARN) may not do its action.
+    fn denied(&self, role: &str, need: &Need) -> impl Future<Output = Result<Vec<String>, StepError>> + Send;
+}
+
+impl SimulatePolicy for aws_sdk_iam::Client {
+    async fn denied(&self, role: &str, need: &Need) -> Result<Vec<String>, StepError> {
+        let entry = |key: &&str| {
+            ContextEntry::builder()
+                .context_key_name(*key)
+                .context_key_type(ContextKeyTypeEnum::Boolean)
+                .context_key_values("true")
+                .build()
+        };
+        let answer = self
+            .simulate_principal_policy()
+            .policy_source_arn(role)
+            .action_names(need.action)
+            .set_resource_arns(Some(need.resources.clone()))
+            .set_context_entries(Some(need.context.iter().map(entry).collect()))
+            .send()
+            .await
+            .map_err(|error| StepError::aws(format!("asking IAM what {role} may do"), error))?;
+        // One result for the action, as strict as its strictest resource, with one for each resource inside ("The
+        // simulator now returns a single EvaluationResult per action", IAM API reference).
+        let allowed = PolicyEvaluationDecisionType::Allowed;
+        let mut denied: Vec<String> = Vec::new();
+        for result in answer.evaluation_results() {
+            let each = result.resource_specific_results();
+            let refused = each.iter().filter(|one| *one.eval_resource_decision() != allowed);
+            denied.extend(refused.map(|one| one.eval_resource_name().to_owned()));
+            if each.is_empty() && *result.eval_decision() != allowed {
+                denied.push(result.eval_resource_name().unwrap_or("some of the resources").to_owned());
+            }
+        }
+        if answer.evaluation_results().is_empty() {
+            denied.clone_from(&need.resources);
+        }
+        Ok(denied)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_roles_need_is_of_this_region_and_of_the_plan() {
+        let role = "arn:aws:iam::111122223333:role/causeway-AutomationRole-ABC";
+        let stack =
+            Stack { prefix: "dr".into(), roles: BTreeMap::from([("automation".into(), role.into())]) };
+        let mut plan = runbook::plan::sample();
+        let west = |plan: &mut RecoveryPlan, key: &str| {
+            let orders = plan.databases.get_mut("orders").unwrap();
+            orders.members.get_mut("sandbox-west").unwrap().restore.kms_key = Some(key.into());
+        };
+        west(&mut plan, "alias/key");
+        let all = needs(&plan, &stack, "sandbox-west");
+        let of = |action: &str| all.iter().find(|need| need.action == action).unwrap().resources.clone();
+        assert_eq!(of("sns:Publish"), ["arn:aws:sns:sandbox-west:111122223333:dr-notifications"]);
+        assert_eq!(
+            of("lambda:InvokeFunction")[0],
+            "arn:aws:lambda:sandbox-west:111122223333:function:dr-preflight"
+        );
+        assert!(
+            of("rds:FailoverGlobalCluster")
+                .contains(&"arn:aws:rds::111122223333:global-cluster:shop-orders".into())
+        );
+        assert_eq!(of("rds:FailoverGlobalCluster").len(), 6, "two global clusters, four members");
+        assert!(of("rds:CopyDBClusterSnapshot")[0].starts_with("arn:aws:rds:sandbox-east:"));
+        assert!(!all.iter().any(|need| need.action == "kms:CreateGrant"), "an alias can't be asked about");
+        west(&mut plan, "arn:aws:kms:sandbox-west:111122223333:key/one");
+        assert!(needs(&plan, &stack, "sandbox-west").iter().any(|need| need.action == "kms:CreateGrant"));
+        assert!(!needs(&plan, &stack, "sandbox-east").iter().any(|need| need.action == "kms:CreateGrant"));
+    }
+
+    #[test]
+    fn the_parameter_is_named_after_the_plan() {
+        assert_eq!(parameter("/causeway/plans/shop"), "/causeway/stacks/shop");
+    }
+}
