@@ -282,6 +282,10 @@ async fn a_failover_that_is_killed_behind_a_switchover_is_gone_on_with() {
     let stage = well(Reading::ALL[0], FAST, WEST, STRATEGIES[0]).await;
     after_a_failover(&stage).await;
     assert_eq!(stage.switch_over(EAST).await.status, Status::Success);
+    // What that failover lost is still on record, and says at once that it is compared with the writer in the west only.
+    let late = stage.reconcile().await;
+    assert_eq!(late.status, Status::Failed, "{}", told(&late));
+    assert!(late.outputs["restore.reason"][0].contains("the last recorded failover left sandbox-east"));
     tokio::time::sleep(COOLDOWN).await;
     stage.world.isolate(EAST).await;
     let mut happened = stage.automation.subscribe();
