@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests say what failed by panicking")]
 
+use runbook::telemetry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -134,15 +135,15 @@ fn the_stack_names_every_role_that_readiness_asks_about() {
 fn readiness_runs_on_a_schedule_with_an_alarm_on_its_metric() {
     let resources = template();
     let alarm = &resources["ReadinessAlarm"]["Properties"];
-    let line =
-        preflight::readiness::metric("/causeway/plans/shop", 3, "2026-01-31T12:00:00Z".parse().unwrap());
+    let (plan, found) = preflight::readiness::measured("/causeway/plans/shop", 3);
+    let line = telemetry::line(plan, &found, "2026-01-31T12:00:00Z".parse().unwrap());
     let line: serde_json::Value = serde_json::from_str(&line).unwrap();
     let metric = &line["_aws"]["CloudWatchMetrics"][0];
     assert_eq!(text(&alarm["Namespace"]), metric["Namespace"].as_str().unwrap());
     assert_eq!(text(&alarm["MetricName"]), metric["Metrics"][0]["Name"].as_str().unwrap());
     assert_eq!(text(&alarm["Dimensions"][0]["Name"]), metric["Dimensions"][0][0].as_str().unwrap());
     assert_eq!(text(&alarm["Dimensions"][0]["Value"]), "PlanName");
-    assert_eq!((&line["Plan"], &line[preflight::readiness::METRIC]), (&"shop".into(), &3.into()));
+    assert_eq!((&line["Plan"], &line["ReadinessFindings"]), (&"shop".into(), &3.0.into()));
     assert_eq!(text(&alarm["TreatMissingData"]), "breaching");
     // The rule's input: parameters of the document, each a list, and none that it requires missing.
     let target = &resources["ReadinessSchedule"]["Properties"]["Targets"][0];

@@ -25,7 +25,7 @@
 //! clusters counts, as in a failover.
 //!
 //! The number of findings goes into the log as a line in CloudWatch's embedded metric format ([`metric`]): the metric
-//! [`METRIC`] by plan, on which the template has an alarm. An execution that breaks writes none, and missing data is
+//! [`Metric::ReadinessFindings`] by plan, on which the template has an alarm. An execution that breaks writes none, and missing data is
 //! breaching.
 //!
 //! Nothing is changed, calling again at any moment is safe, and a failure leaves nothing behind.
@@ -38,6 +38,7 @@ use runbook::arc::{self, Endpoint, ReadStates, State};
 use runbook::aurora::{Cluster, DescribeCluster, DescribeGlobalCluster, GlobalCluster, region_of};
 use runbook::plan::Engine;
 use runbook::record::{FailoverRecord, ReadLastFailover};
+use runbook::telemetry::{self, Measured, Metric};
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, aws, bucket};
 use serde::Serialize;
 
@@ -47,9 +48,6 @@ use crate::permissions::{self, Need, SimulatePolicy, Stack};
 use crate::world::{
     CheckSecret, DescribeInstances, DescribeStorage, Instance, MeasureLag, Quota, ReadQuotas, Secrets,
 };
-
-/// Name of the metric, in the namespace `Causeway`, with the dimension `Plan`.
-pub const METRIC: &str = "ReadinessFindings";
 
 /// Quotas of RDS that a reconciliation needs room in, once for each database.
 const QUOTAS: [&str; 3] = ["DBClusters", "DBInstances", "ManualClusterSnapshots"];
@@ -503,30 +501,12 @@ async fn answer<T>(region: &str, question: impl Future<Output = Result<T, StepEr
     within(TARGET, region, question).await.map_err(|error| cause(&error))
 }
 
-/// The line that CloudWatch makes the metric of ("Specification: Embedded metric format", CloudWatch user guide).
-pub fn metric(plan_parameter: &str, findings: usize, now: Timestamp) -> String {
+/// How much was found, as a metric of the plan.
+pub fn measured(plan_parameter: &str, findings: usize) -> (&str, Measured) {
     // The last part of the parameter's name: known also when the plan can't be read.
     let plan = plan_parameter.rsplit('/').next().unwrap_or(plan_parameter);
-    serde_json::json!({
-        "_aws": {
-            "Timestamp": now.as_millisecond(),
-            "CloudWatchMetrics": [{
-                "Namespace": "Causeway",
-                "Dimensions": [["Plan"]],
-                "Metrics": [{"Name": METRIC, "Unit": "Count"}],
-            }],
-        },
-        "Plan": plan,
-        METRIC: findings,
-    })
-    .to_string()
-}
-
-/// Not by the log's own writer: only a line that is nothing but this object is a metric. Where it can't be written there
-/// is none, and the alarm tells.
-#[expect(clippy::print_stdout, reason = "the output is the function's log")]
-fn print(line: &str) {
-    println!("{line}");
+    let findings = u32::try_from(findings).unwrap_or(u32::MAX);
+    (plan, Measured::new(Metric::ReadinessFindings, findings.into()))
 }
 
 /// Serves `readiness`.
@@ -543,7 +523,8 @@ pub async fn run(context: &Context, event: &ReadinessEvent) -> Result<Outcome<cr
         }
         Err(error) => vec![Finding { check: Check::Plan, text: cause(&error) }],
     };
-    print(&metric(&event.plan, findings.len(), now));
+    let (plan, found) = measured(&event.plan, findings.len());
+    telemetry::emit(plan, &[found], now);
     let (status, reason) = match findings.as_slice() {
         [] => (Status::Ready, "nothing stands in the way of a failover or a switchover".to_owned()),
         found => {

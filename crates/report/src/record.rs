@@ -87,6 +87,7 @@ pub struct Record {
     /// Name of the document it ran.
     pub document: String,
     /// Failover or switchover.
+    #[serde(default)]
     pub mode: Mode,
     /// How it ended.
     pub outcome: End,

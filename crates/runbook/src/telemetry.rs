@@ -34,11 +34,13 @@ pub enum Metric {
     LostUpdates,
     /// Rows that both primaries wrote.
     Conflicts,
+    /// Reasons for which the plan could not be executed.
+    ReadinessFindings,
 }
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::WriteOutage,
         Self::RecoveryTime,
         Self::LagBeforeFailover,
@@ -47,6 +49,7 @@ impl Metric {
         Self::MissingTransactions,
         Self::LostUpdates,
         Self::Conflicts,
+        Self::ReadinessFindings,
     ];
 
     /// Its name in CloudWatch.
@@ -176,7 +179,8 @@ mod tests {
                 | Metric::RowsCompared
                 | Metric::MissingTransactions
                 | Metric::LostUpdates
-                | Metric::Conflicts => {}
+                | Metric::Conflicts
+                | Metric::ReadinessFindings => {}
             }
         }
     }

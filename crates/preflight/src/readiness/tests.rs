@@ -226,10 +226,6 @@ fn a_region_that_is_silent_is_one_finding_and_not_one_for_each_question() {
 }
 
 #[test]
-fn the_metric_is_one_line_of_json_with_the_plans_name() {
-    let line = metric("/causeway/plans/shop", 2, "2026-01-31T12:00:00Z".parse().unwrap());
-    assert!(!line.contains('\n'));
-    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-    assert_eq!((&line["Plan"], &line[METRIC]), (&"shop".into(), &2.into()));
-    assert_eq!(line["_aws"]["Timestamp"], 1_769_860_800_000_i64);
+fn the_metric_has_the_name_of_the_plan() {
+    assert_eq!(measured("/causeway/plans/shop", 2), ("shop", Measured::new(Metric::ReadinessFindings, 2.0)));
 }
