@@ -301,6 +301,37 @@ async fn a_failover_that_is_killed_behind_a_switchover_is_gone_on_with() {
     assert_eq!(place(&stage).await, Some(WEST));
 }
 
+/// The databases have left a Region with its traffic still in it, and then it fails: no write is lost by that, so it is no
+/// failover. The refusal says what to start, and that needs nothing of the failed Region but for its copy of the record.
+#[tokio::test(start_paused = true)]
+async fn a_switchover_whose_old_region_fails_half_way_is_ended_without_it() {
+    let stage = well(Reading::ALL[2], FAST, WEST, STRATEGIES[0]).await;
+    let mut happened = stage.automation.subscribe();
+    let id = stage.start_in(WEST, "causeway-failback", &[]);
+    while happened.recv().await.unwrap().step.as_deref() != Some("trafficOn") {}
+    stage.end_early_in(WEST, &id, false).await;
+    let controls = runbook::plan::sample().routing.controls;
+    stage.world.set_routing_control(&controls[WEST], false);
+    stage.world.set_routing_control(&controls[EAST], true);
+    stage.world.isolate(EAST).await;
+    let parameters = [("ImpairedRegion", EAST), ("SafetyRulesToOverride", ONE_REGION_ON)];
+    let refused = stage.run_in(WEST, "causeway-failover", &parameters).await;
+    assert_eq!(refused.status, Status::Failed, "{}", told(&refused));
+    let message = stage.world.messages().pop().unwrap();
+    assert!(
+        message.body.contains("is moved by the runbook failback, started in sandbox-west"),
+        "{message:?}"
+    );
+    let ended = stage.switch_over(WEST).await;
+    assert_eq!(place(&stage).await, Some(WEST), "{}", told(&ended));
+    let message = stage.world.messages().pop().unwrap();
+    assert!(message.subject.ends_with("by switchover, record MISSING"), "{message:?}");
+    // It is back: the record is written, and nothing else is done.
+    stage.world.rejoin(EAST).await;
+    finish(&stage, WEST, "the old Region is back").await;
+    assert_in(&stage, WEST, "the old Region is back").await;
+}
+
 /// A switchover that cannot lose nothing does not begin.
 #[tokio::test(start_paused = true)]
 async fn what_would_lose_writes_or_take_long_is_refused_and_nothing_changes() {

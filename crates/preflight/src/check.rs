@@ -192,10 +192,15 @@ pub fn judge(seen: &Seen, asked: &Asked, plan: &RecoveryPlan, now: Timestamp) ->
     if there.len() == seen.databases.len() {
         let already = format!("{} already is primary of every database ({})", asked.target, there.join(", "));
         match rest(seen, asked) {
-            Rest::Nothing => refusals.push(already),
+            Rest::Nothing if asked.mode == Mode::Failover => refusals.push(format!(
+                "{already}: no failover is needed. Traffic that is left in {} is moved by the runbook failback, started in \
+                 {}",
+                asked.other, asked.target
+            )),
+            Rest::Nothing => refusals.push(format!("{already}, has the traffic, and that is on record")),
             Rest::Switchover(execution) => refusals.push(format!(
-                "{already}: the switchover of execution {execution} moved them and did not end well; start the runbook \
-                 failback there, which ends it"
+                "{already}: the switchover of execution {execution} moved them and did not end well; the runbook failback, \
+                 started there, ends it"
             )),
             Rest::Unclear => doubts.push(format!(
                 "{already} and has the traffic, but no failover to it is on record: approve to verify and record one \
