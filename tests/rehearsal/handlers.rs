@@ -8,8 +8,8 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use preflight::AcceptsWrite;
 use preflight::probe::{Write, WriteTarget};
+use preflight::{AcceptsWrite, SignsIn};
 use reconcile::{Compare, Failure, Sides};
 use runbook::step::{Clock, call};
 use runbook::{Context, StepError};
@@ -127,6 +127,13 @@ impl AcceptsWrite for Probe<'_> {
         } else {
             Write::NotYet(format!("{cluster} is read-only"))
         })
+    }
+}
+
+impl SignsIn for Probe<'_> {
+    async fn signs_in(&self, target: &WriteTarget) -> Result<Write, StepError> {
+        runbook::secret::credentials(self.1, &target.secret).await?;
+        Ok(Write::Accepted)
     }
 }
 

@@ -23,7 +23,7 @@ pub mod readiness;
 pub mod verify;
 pub mod world;
 
-pub use probe::AcceptsWrite;
+pub use probe::{AcceptsWrite, SignsIn};
 pub use runbook::step::Mode;
 
 /// What the step is asked for.
@@ -105,20 +105,21 @@ pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>,
     handle_with(context, event, &probe).await
 }
 
-/// Serves an event, with another way to find out whether a database accepts a write: for rehearsals without servers.
+/// Serves an event, with another way to find out whether a database accepts a write and lets one in: for rehearsals
+/// without servers.
 ///
 /// # Errors
 /// As [`handle`].
 pub async fn handle_with(
     context: Context,
     event: Event,
-    probe: &(impl AcceptsWrite + Sync),
+    probe: &(impl AcceptsWrite + SignsIn + Sync),
 ) -> Result<Outcome<Observed>, StepError> {
     // Boxed: the SDK's futures are nested so deeply that the compiler gives up on the layout of one whole.
     match event {
         Event::Check(event) => Box::pin(check::run(&context, &event)).await,
         Event::Verify(event) => Box::pin(verify::run(&context, &event, probe)).await,
-        Event::Readiness(event) => Box::pin(readiness::run(&context, &event)).await,
+        Event::Readiness(event) => Box::pin(readiness::run(&context, &event, probe)).await,
     }
 }
 

@@ -4,6 +4,8 @@
 //! application's tables: a database `causeway` beside the application's (MySQL), a schema `causeway` inside it
 //! (PostgreSQL). It is committed and read back. The table is made when it is missing.
 //!
+//! Whether one lets a reader in ([`SignsIn`]) is asked on a quiet day, and writes nothing.
+//!
 //! The user of the member's secret needs, on MySQL: `SELECT, INSERT, DELETE ON causeway.*`, and `CREATE ON causeway.*`
 //! for the first time; on PostgreSQL: `USAGE` on the schema and `SELECT, INSERT, UPDATE` on the table, and `CREATE` on
 //! the database for the first time.
@@ -68,6 +70,15 @@ pub trait AcceptsWrite {
     fn accepts_write(&self, target: &WriteTarget) -> impl Future<Output = Result<Write, StepError>> + Send;
 }
 
+/// Finds out whether a database lets the functions in.
+pub trait SignsIn {
+    /// Connects to `target` with its secret and asks for nothing. Bounded to some seconds. [`Write::Accepted`] is yes.
+    ///
+    /// # Errors
+    /// As [`AcceptsWrite`].
+    fn signs_in(&self, target: &WriteTarget) -> impl Future<Output = Result<Write, StepError>> + Send;
+}
+
 /// Writes over SQL, with credentials from Secrets Manager.
 #[derive(Debug, Clone)]
 pub struct SqlProbe {
@@ -94,6 +105,31 @@ impl AcceptsWrite for SqlProbe {
             Err(failure) => judge(target, failure),
         }
     }
+}
+
+impl SignsIn for SqlProbe {
+    async fn signs_in(&self, target: &WriteTarget) -> Result<Write, StepError> {
+        let config = aws::in_region(&self.config, &target.region);
+        let credentials = Box::pin(secret::credentials(&config, &target.secret)).await?;
+        let result = match target.engine {
+            Engine::AuroraMysql => sign_in(mysql_options(target, &credentials).connect()).await,
+            Engine::AuroraPostgresql => sign_in(postgres_options(target, &credentials).connect()).await,
+        };
+        match result {
+            Ok(()) => Ok(Write::Accepted),
+            Err(failure) => judge(target, failure),
+        }
+    }
+}
+
+/// Connects, asks whether the server is there, and leaves.
+async fn sign_in<C: Connection>(
+    connect: impl Future<Output = Result<C, sqlx::Error>>,
+) -> Result<(), Failure> {
+    let mut connection = within(CONNECT, "connecting", connect).await?;
+    within(STATEMENT, "asking", connection.ping()).await?;
+    let _ = tokio::time::timeout(STATEMENT, connection.close()).await;
+    Ok(())
 }
 
 /// How a write fails.
@@ -128,8 +164,8 @@ fn code(error: &sqlx::Error) -> Option<String> {
     error.try_downcast_ref::<PgDatabaseError>().map(|postgres| postgres.code().to_owned())
 }
 
-async fn mysql(target: &WriteTarget, credentials: &Credentials) -> Result<(), Failure> {
-    let options = MySqlConnectOptions::new()
+fn mysql_options(target: &WriteTarget, credentials: &Credentials) -> MySqlConnectOptions {
+    MySqlConnectOptions::new()
         .host(&target.host)
         .port(target.port)
         .username(&credentials.username)
@@ -137,7 +173,11 @@ async fn mysql(target: &WriteTarget, credentials: &Credentials) -> Result<(), Fa
         .ssl_mode(match target.tls {
             Tls::Require => MySqlSslMode::Required,
             Tls::Disable => MySqlSslMode::Disabled,
-        });
+        })
+}
+
+async fn mysql(target: &WriteTarget, credentials: &Credentials) -> Result<(), Failure> {
+    let options = mysql_options(target, credentials);
     let mut connection = within(CONNECT, "connecting", options.connect()).await?;
     let write = "REPLACE INTO causeway.heartbeat (name, execution) VALUES (?, ?)";
     let attempt = sqlx::query(write).bind(&target.row).bind(&target.execution).execute(&mut connection);
@@ -171,8 +211,8 @@ async fn mysql(target: &WriteTarget, credentials: &Credentials) -> Result<(), Fa
     read_back(seen.as_deref(), target)
 }
 
-async fn postgres(target: &WriteTarget, credentials: &Credentials) -> Result<(), Failure> {
-    let options = PgConnectOptions::new_without_pgpass()
+fn postgres_options(target: &WriteTarget, credentials: &Credentials) -> PgConnectOptions {
+    PgConnectOptions::new_without_pgpass()
         .host(&target.host)
         .port(target.port)
         .database(&target.database)
@@ -181,7 +221,11 @@ async fn postgres(target: &WriteTarget, credentials: &Credentials) -> Result<(),
         .ssl_mode(match target.tls {
             Tls::Require => PgSslMode::Require,
             Tls::Disable => PgSslMode::Disable,
-        });
+        })
+}
+
+async fn postgres(target: &WriteTarget, credentials: &Credentials) -> Result<(), Failure> {
+    let options = postgres_options(target, credentials);
     let mut connection = within(CONNECT, "connecting", options.connect()).await?;
     let write = "INSERT INTO causeway.heartbeat (name, execution) VALUES ($1, $2) ON CONFLICT (name) \
                  DO UPDATE SET execution = excluded.execution, written_at = now()";

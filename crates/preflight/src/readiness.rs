@@ -16,6 +16,7 @@
 //! | `endpoints` | an ARC endpoint that does not answer for the plan's routing controls |
 //! | `routing` | no Region has traffic |
 //! | `secrets` | a secret of this Region that can't be read, or has no user and password |
+//! | `connections` | a database of this Region whose reader endpoint does not let its secret's user in |
 //! | `buckets` | a report bucket that can't be read |
 //! | `snapshots` | an encrypted cluster whose snapshots could not be copied into the other Region for want of a key there |
 //! | `permissions` | something that a role of the stack may not do ([`crate::permissions`]) |
@@ -31,6 +32,7 @@
 //! Nothing is changed, calling again at any moment is safe, and a failure leaves nothing behind.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures::future::join_all;
 use jiff::Timestamp;
@@ -45,9 +47,14 @@ use serde::Serialize;
 use crate::ReadinessEvent;
 use crate::check::{TARGET, available, cause, within};
 use crate::permissions::{self, Need, SimulatePolicy, Stack};
+use crate::probe::{SignsIn, Write, WriteTarget};
 use crate::world::{
-    CheckSecret, DescribeInstances, DescribeStorage, Instance, MeasureLag, Quota, ReadQuotas, Secrets,
+    CheckSecret, DescribeDetails, DescribeInstances, Details, Instance, MeasureLag, Quota, ReadQuotas,
+    Secrets,
 };
+
+/// How long it may take to be let in by a database: a secret, a connection, a statement.
+const SIGN_IN: Duration = Duration::from_secs(15);
 
 /// Quotas of RDS that a reconciliation needs room in, once for each database.
 const QUOTAS: [&str; 3] = ["DBClusters", "DBInstances", "ManualClusterSnapshots"];
@@ -76,6 +83,8 @@ pub enum Check {
     Routing,
     /// The databases' secrets.
     Secrets,
+    /// Connections to the databases.
+    Connections,
     /// The report buckets.
     Buckets,
     /// What copies and restores of snapshots need.
@@ -131,6 +140,9 @@ pub struct DatabaseSeen {
     pub members: BTreeMap<String, MemberSeen>,
     /// Whether this Region's secret can be read.
     pub secret: Answer<()>,
+    /// Whether this Region's reader endpoint lets its user in; true when there is nothing to connect to, which is
+    /// found elsewhere.
+    pub signed_in: Answer<()>,
 }
 
 /// What was seen of a member.
@@ -140,8 +152,8 @@ pub struct MemberSeen {
     pub cluster: Answer<Option<Cluster>>,
     /// Its instances.
     pub instances: Answer<Vec<Instance>>,
-    /// Whether its storage is encrypted.
-    pub encrypted: Answer<bool>,
+    /// Whether its storage is encrypted, and where it is read.
+    pub details: Answer<Details>,
     /// Its replication lag in seconds.
     pub lag: Answer<Option<f64>>,
 }
@@ -280,8 +292,8 @@ fn find_in_database(name: &str, database: &DatabaseSeen, plan: &RecoveryPlan, fi
                 }
             }
         }
-        match &member.encrypted {
-            Ok(true) => {
+        match &member.details {
+            Ok(details) if details.encrypted => {
                 let other = plan.other_region(region);
                 let key = planned.members.get(other).and_then(|member| member.restore.kms_key.as_ref());
                 if key.is_none() {
@@ -292,7 +304,7 @@ fn find_in_database(name: &str, database: &DatabaseSeen, plan: &RecoveryPlan, fi
                     findings.add(Check::Snapshots, text);
                 }
             }
-            Ok(false) => {}
+            Ok(_) => {}
             Err(error) => findings.add(Check::Snapshots, error.clone()),
         }
         if writer.as_deref().is_some_and(|writer| writer != region) {
@@ -311,8 +323,10 @@ fn find_in_database(name: &str, database: &DatabaseSeen, plan: &RecoveryPlan, fi
             format!("{name}: engine versions {versions}: a managed failover or switchover needs the same"),
         );
     }
-    if let Err(error) = &database.secret {
-        findings.add(Check::Secrets, format!("{name}: {error}"));
+    match (&database.secret, &database.signed_in) {
+        (Err(error), _) => findings.add(Check::Secrets, format!("{name}: {error}")),
+        (Ok(()), Err(error)) => findings.add(Check::Connections, error.clone()),
+        (Ok(()), Ok(())) => {}
     }
 }
 
@@ -394,20 +408,22 @@ pub struct RegionApis<R, M, S> {
 }
 
 /// Whom it asks.
-pub struct Apis<R, M, S, P, I, A> {
+pub struct Apis<'a, R, M, S, P, I, A, D> {
     /// By Region.
     pub regions: BTreeMap<String, RegionApis<R, M, S>>,
     /// This Region's secrets.
     pub secrets: P,
     /// IAM.
     pub iam: I,
+    /// The databases.
+    pub databases: &'a D,
     /// The ARC endpoints.
     pub arc: Vec<Endpoint<A>>,
 }
 
 /// Looks at everything, at once. `other_plan` is that of the other Region, `stack` what this Region's says of itself.
-pub async fn observe<R, M, S, P, I, A>(
-    apis: &Apis<R, M, S, P, I, A>,
+pub async fn observe<R, M, S, P, I, A, D>(
+    apis: &Apis<'_, R, M, S, P, I, A, D>,
     plan: &RecoveryPlan,
     here: &str,
     other_plan: Answer<RecoveryPlan>,
@@ -415,12 +431,13 @@ pub async fn observe<R, M, S, P, I, A>(
     now: Timestamp,
 ) -> Seen
 where
-    R: DescribeGlobalCluster + DescribeCluster + DescribeInstances + DescribeStorage + ReadQuotas,
+    R: DescribeGlobalCluster + DescribeCluster + DescribeInstances + DescribeDetails + ReadQuotas,
     M: MeasureLag,
     S: ReadLastFailover,
     P: CheckSecret,
     I: SimulatePolicy,
     A: ReadStates,
+    D: SignsIn,
 {
     let databases = plan.databases.iter().map(async |(name, database)| {
         let global = async {
@@ -433,13 +450,13 @@ where
             let apis = apis.regions.get(region)?;
             Some(async move {
                 let id = member.cluster();
-                let (cluster, instances, encrypted, lag) = futures::join!(
+                let (cluster, instances, details, lag) = futures::join!(
                     answer(region, apis.rds.describe_cluster(id)),
                     answer(region, apis.rds.describe_instances(id)),
-                    answer(region, apis.rds.is_encrypted(id)),
+                    answer(region, apis.rds.describe_details(id)),
                     answer(region, apis.metrics.measure_lag(id, now)),
                 );
-                (region.clone(), MemberSeen { cluster, instances, encrypted, lag })
+                (region.clone(), MemberSeen { cluster, instances, details, lag })
             })
         });
         let secret = async {
@@ -449,7 +466,12 @@ where
             }
         };
         let (global, members, secret) = futures::join!(global, join_all(members), secret);
-        (name.clone(), DatabaseSeen { global, members: members.into_iter().collect(), secret })
+        let members: BTreeMap<String, MemberSeen> = members.into_iter().collect();
+        let signed_in = match reader(plan, name, here, &members) {
+            Some(target) => sign_in(apis.databases, &target).await,
+            None => Ok(()),
+        };
+        (name.clone(), DatabaseSeen { global, members, secret, signed_in })
     });
     let controls: Vec<String> = plan.routing.controls.values().cloned().collect();
     let endpoints = apis.arc.iter().map(async |endpoint| {
@@ -496,6 +518,42 @@ where
     }
 }
 
+/// Where a database is read in this Region, when there is an instance to read it from.
+fn reader(
+    plan: &RecoveryPlan,
+    name: &str,
+    here: &str,
+    members: &BTreeMap<String, MemberSeen>,
+) -> Option<WriteTarget> {
+    let (database, seen) = (plan.databases.get(name)?, members.get(here)?);
+    let (host, port) = seen.details.as_ref().ok()?.reader.clone()?;
+    if available(seen.instances.as_ref().ok()?) == 0 {
+        return None;
+    }
+    Some(WriteTarget {
+        name: name.to_owned(),
+        engine: database.engine,
+        database: database.database.clone(),
+        region: here.to_owned(),
+        host,
+        port,
+        tls: database.tls,
+        secret: database.members.get(here)?.secret.clone(),
+        row: String::new(),
+        execution: String::new(),
+    })
+}
+
+async fn sign_in(databases: &impl SignsIn, target: &WriteTarget) -> Answer<()> {
+    match within(SIGN_IN, &target.region, databases.signs_in(target)).await {
+        Ok(Write::Accepted) => Ok(()),
+        Ok(Write::NotYet(why)) => {
+            Err(format!("{}: the database in {} can't be read: {why}", target.name, target.region))
+        }
+        Err(error) => Err(cause(&error)),
+    }
+}
+
 /// The answer to a question, or why there is none, within the time for one.
 async fn answer<T>(region: &str, question: impl Future<Output = Result<T, StepError>>) -> Answer<T> {
     within(TARGET, region, question).await.map_err(|error| cause(&error))
@@ -513,12 +571,16 @@ pub fn measured(plan_parameter: &str, findings: usize) -> (&str, Measured) {
 ///
 /// # Errors
 /// None: what can't be seen is a finding.
-pub async fn run(context: &Context, event: &ReadinessEvent) -> Result<Outcome<crate::Observed>, StepError> {
+pub async fn run(
+    context: &Context,
+    event: &ReadinessEvent,
+    databases: &(impl SignsIn + Sync),
+) -> Result<Outcome<crate::Observed>, StepError> {
     let now = context.clock.now();
     let plan = within(TARGET, &context.region, Box::pin(RecoveryPlan::load(context, &event.plan))).await;
     let findings = match plan {
         Ok(plan) => {
-            let seen = Box::pin(look(context, &plan, &event.plan, now)).await;
+            let seen = Box::pin(look(context, &plan, &event.plan, databases, now)).await;
             find(&seen, &plan, &context.region)
         }
         Err(error) => vec![Finding { check: Check::Plan, text: cause(&error) }],
@@ -537,7 +599,13 @@ pub async fn run(context: &Context, event: &ReadinessEvent) -> Result<Outcome<cr
 }
 
 /// Looks with the SDK's clients.
-async fn look(context: &Context, plan: &RecoveryPlan, parameter: &str, now: Timestamp) -> Seen {
+async fn look(
+    context: &Context,
+    plan: &RecoveryPlan,
+    parameter: &str,
+    databases: &(impl SignsIn + Sync),
+    now: Timestamp,
+) -> Seen {
     let other = plan.other_region(&context.region);
     let there = Context {
         config: aws::in_region(&context.config, other),
@@ -567,6 +635,7 @@ async fn look(context: &Context, plan: &RecoveryPlan, parameter: &str, now: Time
         regions: regions.collect(),
         secrets: Secrets(context.config.clone()),
         iam: aws_sdk_iam::Client::new(&context.config),
+        databases,
         arc: arc::endpoints(&context.config, &plan.routing),
     };
     Box::pin(observe(&apis, plan, &context.region, other_plan, stack, now)).await

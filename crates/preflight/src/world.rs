@@ -104,24 +104,37 @@ impl MeasureLag for aws_sdk_cloudwatch::Client {
     }
 }
 
-/// Tells whether a cluster's storage is encrypted.
-pub trait DescribeStorage {
-    /// Whether that of `cluster` in the Region of this client is; not so when there is no such cluster.
-    fn is_encrypted(&self, cluster: &str) -> impl Future<Output = Result<bool, StepError>> + Send;
+/// What a restore and a reader need to know of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Details {
+    /// Whether its storage is encrypted, and with it every snapshot.
+    pub encrypted: bool,
+    /// Host and port of its reader endpoint, which a secondary has, too.
+    pub reader: Option<(String, u16)>,
 }
 
-impl DescribeStorage for aws_sdk_rds::Client {
-    async fn is_encrypted(&self, cluster: &str) -> Result<bool, StepError> {
+/// Reads the details of a cluster.
+pub trait DescribeDetails {
+    /// Those of `cluster` in the Region of this client; none of them when there is no such cluster.
+    fn describe_details(&self, cluster: &str) -> impl Future<Output = Result<Details, StepError>> + Send;
+}
+
+impl DescribeDetails for aws_sdk_rds::Client {
+    async fn describe_details(&self, cluster: &str) -> Result<Details, StepError> {
         match self.describe_db_clusters().db_cluster_identifier(cluster).send().await {
-            Ok(answer) => {
-                Ok(answer.db_clusters().first().is_some_and(|one| one.storage_encrypted() == Some(true)))
-            }
+            Ok(answer) => Ok(answer.db_clusters().first().map_or_else(Details::default, |one| Details {
+                encrypted: one.storage_encrypted() == Some(true),
+                reader: one
+                    .reader_endpoint()
+                    .map(str::to_owned)
+                    .zip(one.port().and_then(|port| u16::try_from(port).ok())),
+            })),
             Err(error)
                 if error
                     .as_service_error()
                     .is_some_and(DescribeDBClustersError::is_db_cluster_not_found_fault) =>
             {
-                Ok(false)
+                Ok(Details::default())
             }
             Err(error) => Err(StepError::aws(format!("describing cluster {cluster}"), error)),
         }

@@ -34,7 +34,7 @@ fn member(name: &str, region: &str) -> MemberSeen {
             tags: Vec::new(),
         })),
         instances: Ok(vec![Instance { id: "one".into(), status: "available".into() }]),
-        encrypted: Ok(false),
+        details: Ok(Details::default()),
         lag: Ok((region == WEST).then_some(0.5)),
     }
 }
@@ -49,6 +49,7 @@ fn well() -> Seen {
         global: Ok(Some(global(name))),
         members: [EAST, WEST].map(|region| (region.to_owned(), member(name, region))).into(),
         secret: Ok(()),
+        signed_in: Ok(()),
     };
     let quotas = QUOTAS.map(|name| (name.to_owned(), Quota { used: 4, max: 40 }));
     let by_region = |region: &str| region.to_owned();
@@ -174,11 +175,14 @@ fn each_thing_that_is_not_well_is_one_finding() {
             }
         }),
         (Check::Secrets, "orders: no such secret", |seen| orders(seen).secret = Err("no such secret".into())),
+        (Check::Connections, "orders: no way in", |seen| {
+            orders(seen).signed_in = Err("orders: no way in".into());
+        }),
         (Check::Buckets, "no such bucket", |seen| {
             seen.buckets.insert(EAST.into(), Err("no such bucket".into()));
         }),
         (Check::Snapshots, "set databases.orders.members.sandbox-west.restore.kmsKey", |seen| {
-            east(seen).encrypted = Ok(true);
+            east(seen).details.as_mut().unwrap().encrypted = true;
         }),
         (Check::Permissions, "the role of report may not s3:PutObject on arn:x", |seen| {
             seen.permissions = Ok(vec![(need(), Ok(vec!["arn:x".into()]))]);
@@ -216,7 +220,7 @@ fn a_region_that_is_silent_is_one_finding_and_not_one_for_each_question() {
         let east = database.members.get_mut(EAST).unwrap();
         east.cluster = Err(silent());
         east.instances = Err(silent());
-        east.encrypted = Err(silent());
+        east.details = Err(silent());
         east.lag = Err(silent());
     }
     seen.other_plan = Err(silent());
@@ -228,4 +232,40 @@ fn a_region_that_is_silent_is_one_finding_and_not_one_for_each_question() {
 #[test]
 fn the_metric_has_the_name_of_the_plan() {
     assert_eq!(measured("/causeway/plans/shop", 2), ("shop", Measured::new(Metric::ReadinessFindings, 2.0)));
+}
+
+/// Whom nobody is asked to let in is let in; else what the database says is the answer.
+#[tokio::test(start_paused = true)]
+async fn a_database_that_does_not_let_its_user_in_says_why() {
+    struct Door(Option<Result<Write, &'static str>>);
+    impl SignsIn for Door {
+        async fn signs_in(&self, _: &WriteTarget) -> Result<Write, StepError> {
+            match self.0.clone() {
+                Some(Ok(write)) => Ok(write),
+                Some(Err(what)) => Err(StepError::new(runbook::error::Kind::Denied, what, "do")),
+                None => std::future::pending().await,
+            }
+        }
+    }
+    let plan = runbook::plan::sample();
+    let mut members = well().databases.remove("orders").unwrap().members;
+    assert_eq!(reader(&plan, "orders", WEST, &members), None, "it has no reader endpoint");
+    members.get_mut(WEST).unwrap().details =
+        Ok(Details { encrypted: false, reader: Some(("db".into(), 3306)) });
+    let target = reader(&plan, "orders", WEST, &members).unwrap();
+    assert_eq!((target.host.as_str(), target.port, target.secret.as_str()), ("db", 3306, "shop/orders"));
+    members.get_mut(WEST).unwrap().instances = Ok(Vec::new());
+    assert_eq!(reader(&plan, "orders", WEST, &members), None, "no instance is a finding of its own");
+    let cases = [
+        (Some(Ok(Write::Accepted)), None),
+        (
+            Some(Ok(Write::NotYet("db:3306: refused".into()))),
+            Some("orders: the database in sandbox-west can't be read: db:3306: refused"),
+        ),
+        (Some(Err("a wrong password")), Some("a wrong password")),
+        (None, Some("sandbox-west did not answer within 15 s")),
+    ];
+    for (door, expected) in cases {
+        assert_eq!(sign_in(&Door(door), &target).await.err().as_deref(), expected);
+    }
 }
