@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sandbox::automation::{Execution, Reading, Status};
+use sandbox::world::arc::Rule;
 use sandbox::{EAST, REGIONS, WEST};
 use serde_json::json;
 
@@ -299,6 +300,37 @@ async fn a_failover_that_is_killed_behind_a_switchover_is_gone_on_with() {
     let again = stage.fail_over().await;
     assert_eq!(again.status, Status::Success, "{} {:?}", told(&again), stage.world.messages().last());
     assert_eq!(place(&stage).await, Some(WEST));
+}
+
+/// A failure is recorded here also when the other Region can't be told any more, with both ways out.
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_recorded_without_the_other_region() {
+    let stage = well(Reading::ALL[1], FAST, WEST, STRATEGIES[0]).await;
+    let controls = runbook::plan::sample().routing.controls;
+    let [target, gating] = [WEST, EAST].map(|region| vec![controls[region].clone()]);
+    // ARC refuses the traffic as long as the gate is shut.
+    stage.world.add_safety_rule("gate", Rule::Gate { gating, target });
+    stage.world.set_routing_control(&controls[EAST], false);
+    let mut happened = stage.automation.subscribe();
+    let id = stage.start_in(WEST, "causeway-failback", &[]);
+    while happened.recv().await.unwrap().step.as_deref() != Some("trafficOn") {}
+    stage.world.isolate(EAST).await;
+    let failed = stage.ended(&id).await;
+    assert_eq!(failed.status, Status::Failed);
+    let message = stage.world.messages().pop().unwrap();
+    assert_eq!(message.subject, "Causeway: switchover to sandbox-west FAILED");
+    assert!(message.body.contains("Every database has its writer in sandbox-west"), "{message:?}");
+    let [east, west] = stage.switchovers().await;
+    let begun = west.unwrap();
+    assert_eq!((east, begun.outcome.as_str()), (None, "Failed"));
+    // The gate is open, the Region is back, and the rest of it counts the outage from where it began.
+    stage.world.set_routing_control(&controls[EAST], true);
+    stage.world.rejoin(EAST).await;
+    finish(&stage, WEST, "the gate is open").await;
+    assert_in(&stage, WEST, "the gate is open").await;
+    let [_, ended] = stage.switchovers().await;
+    assert!(begun.writes_stopped_at.is_some());
+    assert_eq!(ended.unwrap().writes_stopped_at, begun.writes_stopped_at);
 }
 
 /// The databases have left a Region with its traffic still in it, and then it fails: no write is lost by that, so it is no
