@@ -1,0 +1,5 @@
+INSERT INTO CUSTOMER_ORDER VALUES ('aa', 1, 'NEW', '2026-11-25 12:00:20', '2026-11-25 12:00:20');
+INSERT INTO EVENTS VALUES
+  ('aa', 'paid', '2026-11-25 12:00:21'),
+  ('bb', 'paid', '2026-11-25 12:00:31');
+INSERT INTO product_tag VALUES (3, 8), (3, 9);

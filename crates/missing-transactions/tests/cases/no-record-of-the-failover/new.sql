@@ -1,0 +1,2 @@
+INSERT INTO orders VALUES (2001, 5, 'paid', 10.00, NULL, '2026-11-25 12:10:00', '2026-11-25 12:10:00');
+UPDATE orders SET status = 'shipped', updated_at = '2026-11-25 12:30:00' WHERE id = 30;
