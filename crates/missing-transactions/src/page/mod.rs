@@ -373,12 +373,11 @@ fn kind_view(i: usize, kind: &Kind, report: &Report) -> KindView {
     }
     let table = report.tables.iter().find(|t| t.database == kind.database && t.table == kind.table);
     // The key and the last write have columns of their own.
-    let compared = table.and_then(|table| table.compared.as_ref());
-    let keys = compared.iter().flat_map(|compared| &compared.key_columns);
+    let roots = || kind.listed.iter().filter_map(|transaction| transaction.row.as_ref());
     let changed = table.and_then(|table| table.times.changed.as_ref()).map(|column| &column.name);
+    let keys = roots().take(1).flat_map(|row| row.key.keys());
     let keys: Vec<&str> = keys.chain(changed).map(String::as_str).collect();
-    let roots = kind.listed.iter().filter_map(|transaction| transaction.row.as_ref());
-    let columns = columns(roots.map(|row| &row.values), &keys);
+    let columns = columns(roots().map(|row| &row.values), &keys);
     let listed = &kind.listed;
     let labels = labels(report, &kind.database);
     KindView {
