@@ -30,7 +30,7 @@ use table_diff::{Catalogue, DifferenceKind, Engine, ForeignKey};
 
 use crate::record::Record;
 use crate::store::{
-    DeleteObject, Folder, GetObject, ListKeys, PutObject, PutParts, ReadLines, Sum, Summing, Upload,
+    DeleteObject, Folder, GetObject, ListKeys, PutObject, PutParts, ReadLines, Script, Sum, Summing, Upload,
 };
 use crate::text;
 
@@ -196,7 +196,7 @@ pub async fn write<S: Bucket>(
         };
         let file = format!("{name}/replay.sql");
         let mut upload = folder.begin(&file, "application/sql");
-        let rows = row_replay::write_sql(*engine, catalogue, parts, &mut upload).await;
+        let rows = row_replay::write_sql(*engine, catalogue, parts, &mut Script(&mut upload)).await;
         let (tables, bytes) = folder.add(upload, rows.map_err(|error| replay_error(&name, error))).await?;
         files.push(File { name: file, about: about_replay(&name, &tables), bytes });
     }

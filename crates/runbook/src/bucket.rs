@@ -230,3 +230,4 @@ pub fn broken(
 
 #[doc(hidden)]
 pub mod fake;
+pub mod folder;
