@@ -26,7 +26,7 @@
 use std::pin::Pin;
 
 use aws_sdk_rds::Client;
-use runbook::aurora::{DescribeCluster, DescribeGlobalCluster};
+use runbook::aurora::{DescribeCluster, DescribeGlobalCluster, writer_here};
 use runbook::error::Kind;
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError};
 use serde::Deserialize;
@@ -110,7 +110,7 @@ pub async fn handle_with(
         let restored_id = runbook::names::restored_cluster(&event.execution, name);
         let global = here.describe_global_cluster(&database.global_cluster).await?;
         let restored = there.describe_cluster(&restored_id).await?;
-        let target = match sides::writer_here(name, database, global.as_ref(), &context.region) {
+        let target = match writer_here(name, database, global.as_ref(), &context.region) {
             Ok(id) => here.describe_cluster(&id).await?,
             Err(reason) => return Ok(refused(reason)),
         };

@@ -1,8 +1,8 @@
 //! What is compared with what: the old primary, restored, with the new one. Pure functions over what was observed.
 
-use runbook::aurora::{Cluster, GlobalCluster, region_of};
+use runbook::aurora::Cluster;
 use runbook::names::{EXECUTION_TAG, SNAPSHOT_TAG, SNAPSHOT_TIME_TAG};
-use runbook::plan::{Database, Engine, Tls};
+use runbook::plan::Database;
 use runbook::secret::Credentials;
 use table_diff::Target;
 
@@ -35,36 +35,6 @@ impl Sides {
             credentials.password.expose().clone_into(&mut target.password);
         }
     }
-}
-
-/// Identifier of the new primary: the global cluster's one writer, when it is in `region`.
-///
-/// # Errors
-/// Why the comparison is refused.
-pub(crate) fn writer_here(
-    name: &str,
-    database: &Database,
-    global: Option<&GlobalCluster>,
-    region: &str,
-) -> Result<String, String> {
-    let id = &database.global_cluster;
-    let Some(global) = global else {
-        return Err(format!("database {name}: there is no global cluster {id} in {region}"));
-    };
-    let writers = global.writers().collect::<Vec<_>>();
-    let [writer] = writers[..] else {
-        return Err(format!(
-            "database {name}: global cluster {id} has {} writers: wait until it has one",
-            writers.len()
-        ));
-    };
-    let at = region_of(&writer.cluster_arn);
-    if at != region {
-        return Err(format!(
-            "database {name}: the writer of global cluster {id} is in {at}, not in {region}: run the reconcile there"
-        ));
-    }
-    Ok(writer.cluster_arn.rsplit(':').next().unwrap_or_default().to_owned())
 }
 
 /// Which database, where.
@@ -119,56 +89,16 @@ impl Place<'_> {
             target_cluster: target.id.clone(),
             snapshot: tag(SNAPSHOT_TAG),
             snapshot_time: tag(SNAPSHOT_TIME_TAG),
-            source: self.address(restored, restore_region)?,
-            target: self.address(target, region)?,
+            source: comparison::target(name, database, restored, restore_region)?,
+            target: comparison::target(name, database, target, region)?,
             secret: member.secret.clone(),
         })
-    }
-
-    fn address(&self, cluster: &Cluster, region: &str) -> Result<Target, String> {
-        let (engine, default_port) = match self.database.engine {
-            Engine::AuroraMysql => (table_diff::Engine::MySql, 3306),
-            Engine::AuroraPostgresql => (table_diff::Engine::Postgres, 5432),
-        };
-        match &cluster.endpoint {
-            Some(endpoint) if cluster.status == "available" && !cluster.instances.is_empty() => Ok(Target {
-                engine,
-                host: endpoint.clone(),
-                port: cluster.port.and_then(|port| u16::try_from(port).ok()).unwrap_or(default_port),
-                user: String::new(),
-                password: String::new(),
-                database: self.database.database.clone(),
-                tls: self.database.tls == Tls::Require,
-            }),
-            _ => Err(format!(
-                "database {}: cluster {} in {region} can't be used yet: its status is {}, it has {} instances",
-                self.name,
-                cluster.id,
-                cluster.status,
-                cluster.instances.len()
-            )),
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use runbook::aurora::GlobalMember;
-
-    fn global(writers: &[bool; 2]) -> GlobalCluster {
-        let member = |side: &str, is_writer| GlobalMember {
-            cluster_arn: format!("arn:aws:rds:sandbox-{side}:000000000000:cluster:shop-orders-{side}"),
-            is_writer,
-            synchronization: None,
-        };
-        GlobalCluster {
-            id: "shop-orders".into(),
-            status: "available".into(),
-            members: vec![member("east", writers[0]), member("west", writers[1])],
-            operation: None,
-        }
-    }
 
     fn cluster(id: &str) -> Cluster {
         Cluster {
@@ -182,23 +112,6 @@ mod tests {
             instances: vec!["i".into()],
             tags: vec![(EXECUTION_TAG.into(), "e1".into())],
         }
-    }
-
-    #[test]
-    fn only_the_one_writer_here_is_the_new_primary() {
-        let plan = runbook::plan::sample();
-        let ask = |global: Option<&GlobalCluster>| {
-            writer_here("orders", &plan.databases["orders"], global, "sandbox-west")
-        };
-        assert_eq!(ask(Some(&global(&[false, true]))), Ok("shop-orders-west".into()));
-        assert!(
-            ask(Some(&global(&[true, false])))
-                .unwrap_err()
-                .contains("is in sandbox-east, not in sandbox-west")
-        );
-        assert!(ask(Some(&global(&[true, true]))).unwrap_err().contains("2 writers"));
-        assert!(ask(Some(&global(&[false, false]))).unwrap_err().contains("0 writers"));
-        assert!(ask(None).unwrap_err().contains("no global cluster shop-orders"));
     }
 
     #[test]

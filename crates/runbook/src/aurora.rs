@@ -8,6 +8,7 @@ use aws_sdk_rds::error::SdkError;
 use aws_sdk_rds::types::{DbCluster, GlobalCluster as SdkGlobalCluster};
 
 use crate::error::{Kind, StepError};
+use crate::plan::Database;
 
 /// A global cluster.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -105,6 +106,36 @@ pub trait DescribeCluster {
     fn describe_cluster(&self, id: &str) -> impl Future<Output = Result<Option<Cluster>, StepError>> + Send;
 }
 
+/// Identifier of the new primary: the global cluster's one writer, when it is in `region`.
+///
+/// # Errors
+/// Why not, for a person.
+pub fn writer_here(
+    name: &str,
+    database: &Database,
+    global: Option<&GlobalCluster>,
+    region: &str,
+) -> Result<String, String> {
+    let id = &database.global_cluster;
+    let Some(global) = global else {
+        return Err(format!("database {name}: there is no global cluster {id} in {region}"));
+    };
+    let writers = global.writers().collect::<Vec<_>>();
+    let [writer] = writers[..] else {
+        return Err(format!(
+            "database {name}: global cluster {id} has {} writers: wait until it has one",
+            writers.len()
+        ));
+    };
+    let at = region_of(&writer.cluster_arn);
+    if at != region {
+        return Err(format!(
+            "database {name}: the writer of global cluster {id} is in {at}, not in {region}: start the runbook there"
+        ));
+    }
+    Ok(writer.cluster_arn.rsplit(':').next().unwrap_or_default().to_owned())
+}
+
 fn region(client: &Client) -> String {
     client.config().region().map(ToString::to_string).unwrap_or_default()
 }
@@ -188,5 +219,41 @@ impl From<&DbCluster> for Cluster {
                 .collect(),
             tags: cluster.tag_list().iter().map(|tag| (text(tag.key()), text(tag.value()))).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn global(writers: &[bool; 2]) -> GlobalCluster {
+        let member = |side: &str, is_writer| GlobalMember {
+            cluster_arn: format!("arn:aws:rds:sandbox-{side}:000000000000:cluster:shop-orders-{side}"),
+            is_writer,
+            synchronization: None,
+        };
+        GlobalCluster {
+            id: "shop-orders".into(),
+            status: "available".into(),
+            members: vec![member("east", writers[0]), member("west", writers[1])],
+            operation: None,
+        }
+    }
+
+    #[test]
+    fn only_the_one_writer_here_is_the_new_primary() {
+        let plan = crate::plan::sample();
+        let ask = |global: Option<&GlobalCluster>| {
+            writer_here("orders", &plan.databases["orders"], global, "sandbox-west")
+        };
+        assert_eq!(ask(Some(&global(&[false, true]))), Ok("shop-orders-west".into()));
+        assert!(
+            ask(Some(&global(&[true, false])))
+                .unwrap_err()
+                .contains("is in sandbox-east, not in sandbox-west")
+        );
+        assert!(ask(Some(&global(&[true, true]))).unwrap_err().contains("2 writers"));
+        assert!(ask(Some(&global(&[false, false]))).unwrap_err().contains("0 writers"));
+        assert!(ask(None).unwrap_err().contains("no global cluster shop-orders"));
     }
 }

@@ -61,6 +61,29 @@ pub trait DeleteObject {
     fn delete_object(&self, bucket: &str, key: &str) -> impl Future<Output = Result<(), StepError>> + Send;
 }
 
+/// An object in a list.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Listed {
+    /// Its key.
+    pub key: String,
+    /// Bytes it has.
+    pub size: u64,
+    /// Its entity tag, which changes with its content
+    /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html>); the sandbox lists none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+}
+
+/// Lists objects with what tells whether they have changed.
+pub trait ListObjects {
+    /// Every object whose key begins with `prefix`, in the order of the keys.
+    fn list_objects(
+        &self,
+        bucket: &str,
+        prefix: &str,
+    ) -> impl Future<Output = Result<Vec<Listed>, StepError>> + Send;
+}
+
 /// Writes a large object in parts: at most 10,000, of which all but the last have 5 MiB at least
 /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>). Until it is complete, nothing is at the key;
 /// parts of what is neither completed nor abandoned are kept and cost money.
@@ -149,15 +172,26 @@ impl ReadLines for Client {
 
 impl ListKeys for Client {
     async fn list_keys(&self, bucket: &str, prefix: &str) -> Result<Vec<String>, StepError> {
+        let objects = ListObjects::list_objects(self, bucket, prefix).await?;
+        Ok(objects.into_iter().map(|object| object.key).collect())
+    }
+}
+
+impl ListObjects for Client {
+    async fn list_objects(&self, bucket: &str, prefix: &str) -> Result<Vec<Listed>, StepError> {
         let mut pages = self.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
-        let mut keys = Vec::new();
+        let mut objects = Vec::new();
         while let Some(page) = pages.next().await {
             let page =
                 page.map_err(|error| StepError::aws(format!("listing s3://{bucket}/{prefix}"), error))?;
-            keys.extend(page.contents().iter().filter_map(|object| object.key().map(str::to_owned)));
+            objects.extend(page.contents().iter().filter_map(|object| {
+                let size = object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
+                let tag = object.e_tag().map(str::to_owned);
+                Some(Listed { key: object.key()?.to_owned(), size, tag })
+            }));
         }
-        keys.sort();
-        Ok(keys)
+        objects.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok(objects)
     }
 }
 

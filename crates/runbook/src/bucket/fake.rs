@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use super::{DeleteObject, GetObject, Lines, ListKeys, PutObject, PutParts, ReadLines};
+use sha2::{Digest as _, Sha256};
+
+use super::{DeleteObject, GetObject, Lines, ListKeys, ListObjects, Listed, PutObject, PutParts, ReadLines};
 use crate::StepError;
 use crate::error::Kind;
 
@@ -112,5 +114,18 @@ impl ReadLines for Bucket {
 impl ListKeys for Bucket {
     async fn list_keys(&self, _bucket: &str, prefix: &str) -> Result<Vec<String>, StepError> {
         Ok(self.objects.lock().unwrap().keys().filter(|key| key.starts_with(prefix)).cloned().collect())
+    }
+}
+
+impl ListObjects for Bucket {
+    async fn list_objects(&self, _bucket: &str, prefix: &str) -> Result<Vec<Listed>, StepError> {
+        let objects = self.objects.lock().unwrap();
+        let found = objects.iter().filter(|(key, _)| key.starts_with(prefix));
+        let listed = found.map(|(key, body)| Listed {
+            key: key.clone(),
+            size: body.len() as u64,
+            tag: Some(Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()),
+        });
+        Ok(listed.collect())
     }
 }

@@ -1,0 +1,33 @@
+//! Where a cluster of the plan is connected to.
+
+use runbook::aurora::Cluster;
+use runbook::plan::{Database, Engine, Tls};
+use table_diff::Target;
+
+/// The writer endpoint of a cluster of the plan's database `name`, without user and password.
+///
+/// # Errors
+/// Why it can't be used yet, for a person.
+pub fn target(name: &str, database: &Database, cluster: &Cluster, region: &str) -> Result<Target, String> {
+    let (engine, default_port) = match database.engine {
+        Engine::AuroraMysql => (table_diff::Engine::MySql, 3306),
+        Engine::AuroraPostgresql => (table_diff::Engine::Postgres, 5432),
+    };
+    match &cluster.endpoint {
+        Some(endpoint) if cluster.status == "available" && !cluster.instances.is_empty() => Ok(Target {
+            engine,
+            host: endpoint.clone(),
+            port: cluster.port.and_then(|port| u16::try_from(port).ok()).unwrap_or(default_port),
+            user: String::new(),
+            password: String::new(),
+            database: database.database.clone(),
+            tls: database.tls == Tls::Require,
+        }),
+        _ => Err(format!(
+            "database {name}: cluster {} in {region} can't be used yet: its status is {}, it has {} instances",
+            cluster.id,
+            cluster.status,
+            cluster.instances.len()
+        )),
+    }
+}
