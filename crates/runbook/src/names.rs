@@ -80,6 +80,11 @@ pub mod keys {
     pub fn reconcile(plan: &str, execution: &str) -> String {
         format!("reconcile/{plan}/{execution}/")
     }
+
+    /// Folder of what a replay execution keeps between its calls: where it stands and each row's fate.
+    pub fn replay(plan: &str, execution: &str) -> String {
+        format!("replay/{plan}/{execution}/")
+    }
 }
 
 #[cfg(test)]

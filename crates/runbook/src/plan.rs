@@ -103,12 +103,20 @@ pub struct Member {
     pub cluster_arn: String,
     /// Name or ARN of the secret with user and password, in the same Region.
     pub secret: String,
+    /// Name or ARN of the secret of a user who may also insert, for the replay of lost rows; `secret` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay_secret: Option<String>,
     /// How a snapshot is restored in this Region.
     #[serde(default)]
     pub restore: Restore,
 }
 
 impl Member {
+    /// Name or ARN of the secret of the user who puts rows back.
+    pub fn replay_secret(&self) -> &str {
+        self.replay_secret.as_deref().unwrap_or(&self.secret)
+    }
+
     /// The cluster's identifier, the last part of its ARN.
     pub fn cluster(&self) -> &str {
         self.cluster_arn.rsplit(':').next().unwrap_or(&self.cluster_arn)
@@ -220,6 +228,8 @@ pub struct Limits {
     /// Seconds by which the clocks of two writers may differ: in the report, times nearer than that to a moment of the
     /// failover prove nothing.
     pub clock_margin_seconds: u32,
+    /// Minutes after which a replay stops that has not put every row back; the next one goes on.
+    pub replay_minutes: u32,
 }
 
 impl Default for Limits {
@@ -231,6 +241,7 @@ impl Default for Limits {
             promotion_minutes: 60,
             restore_minutes: 360,
             clock_margin_seconds: 5,
+            replay_minutes: 360,
         }
     }
 }
@@ -434,6 +445,7 @@ pub fn sample() -> RecoveryPlan {
                 let member = Member {
                     cluster_arn: format!("arn:aws:rds:{region}:000000000000:cluster:shop-{name}-{side}"),
                     secret: format!("shop/{name}"),
+                    replay_secret: None,
                     restore: Restore::default(),
                 };
                 (region.clone(), member)

@@ -28,7 +28,7 @@ use crate::telemetry;
 pub enum Status {
     /// Preflight: everything needed is there; go on.
     Ready,
-    /// Preflight: possible, but a person has to agree first.
+    /// Preflight, and the replay's preview: possible, but a person has to agree first.
     NeedsApproval,
     /// What was asked for is so: it was read back.
     Done,

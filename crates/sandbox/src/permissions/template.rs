@@ -67,9 +67,10 @@ fn parameters(plan: &RecoveryPlan, region: &str) -> BTreeMap<&'static str, Value
         .map(|database| json!(format!("arn:aws:rds::{ACCOUNT}:global-cluster:{}", database.global_cluster)));
     let members = plan.databases.values().flat_map(|database| database.members.iter());
     let clusters = members.clone().map(|(_, member)| json!(member.cluster_arn));
-    let secrets = members
-        .filter(|(of, _)| *of == region)
-        .map(|(_, member)| json!(crate::world::secret_arn(region, &member.secret)));
+    let secrets = members.filter(|(of, _)| *of == region).flat_map(|(_, member)| {
+        let both = [Some(&member.secret), member.replay_secret.as_ref()];
+        both.into_iter().flatten().map(|secret| json!(crate::world::secret_arn(region, secret)))
+    });
     BTreeMap::from([
         ("PlanName", json!(plan.name)),
         ("Plan", json!("{}")),
