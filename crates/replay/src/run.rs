@@ -1,0 +1,409 @@
+//! The work of one call: goes on from the state that is kept, database by database, until the time is over.
+
+use std::time::Duration;
+
+use comparison::Found;
+use jiff::Timestamp;
+use missing_transactions::text::counted;
+use row_replay::{Cursor, Options, Progress, RowFate, Sink};
+use runbook::bucket::{DeleteObject, GetObject, ListKeys, ListObjects, Listed, PutObject, ReadLines};
+use runbook::error::Kind;
+use runbook::names::keys;
+use runbook::{Context, Outcome, RecoveryPlan, Status, StepError};
+use table_diff::BoxError;
+
+use crate::fate::Standing;
+use crate::observed::{self, Observed};
+use crate::place::Place;
+use crate::report;
+use crate::servers::{Replay, Rows};
+use crate::state::{Database, Folder, State};
+use crate::{Event, Operation};
+
+/// Bytes of fates after which a part is written.
+const PART: usize = 4 * 1024 * 1024;
+/// How long a call works: an Automation step lasts 300 s at most.
+const SLICE: Duration = Duration::from_secs(240);
+/// Time before the deadline in which no new transaction is begun.
+const MARGIN: Duration = Duration::from_secs(25);
+/// Time before the deadline at which a transaction that is not finished is given up.
+const ANSWER: Duration = Duration::from_secs(10);
+/// How much longer than a call works it may wait for a transaction.
+const OVERTIME: Duration = Duration::from_secs(30);
+/// Time that has to be left to begin the report; the next call has it.
+const REPORT: Duration = Duration::from_secs(60);
+/// After how many seconds without a part the fates and the cursor are saved.
+const SAVE: f64 = 10.0;
+
+/// What a call needs of the bucket.
+pub(crate) trait Store:
+    GetObject + PutObject + DeleteObject + ReadLines + ListKeys + ListObjects + Sync
+{
+}
+impl<S: GetObject + PutObject + DeleteObject + ReadLines + ListKeys + ListObjects + Sync> Store for S {}
+
+/// What is asked for, and where.
+pub(crate) struct Job<'a, S> {
+    pub(crate) context: &'a Context,
+    pub(crate) plan: &'a RecoveryPlan,
+    pub(crate) event: &'a Event,
+    pub(crate) store: &'a S,
+}
+
+/// A job that was looked at.
+pub(crate) enum Begun<'a, S> {
+    /// There is nothing to do for this answer.
+    Answer(Outcome<Observed>),
+    /// There is work.
+    Work(Box<Work<'a, S>>),
+}
+
+/// What is to be done.
+pub(crate) struct Work<'a, S> {
+    job: Job<'a, S>,
+    folder: Folder,
+    found: Found<'a, S>,
+    state: State,
+    /// The operation before this one: the preview for `apply`, `apply` for `verify`.
+    before: Option<State>,
+    options: Options,
+    stop_at: Timestamp,
+    saved: Timestamp,
+}
+
+/// Why an operation may not go on, from what the bucket has. Pure.
+fn refusal(
+    event: &Event,
+    reported: bool,
+    state: &State,
+    before: Option<&State>,
+    minutes: u32,
+    now: Timestamp,
+) -> Option<String> {
+    let Event { operation, execution, reconcile_execution, .. } = event;
+    if !reported {
+        return Some(format!(
+            "the report of execution {reconcile_execution} is not complete: give the id of a reconcile execution that ended well in this Region"
+        ));
+    }
+    let needs = match operation {
+        Operation::Preview => None,
+        Operation::Apply => Some(Operation::Preview),
+        Operation::Verify => Some(Operation::Apply),
+    };
+    if let Some(needs) = needs
+        && before.is_none_or(|before| before.answer.is_none())
+    {
+        return Some(format!(
+            "{} needs {} to be complete in execution {execution}: run that until it says so",
+            operation.name(),
+            needs.name()
+        ));
+    }
+    let other = [Some(state), before].into_iter().flatten().map(|state| &state.reconcile_execution);
+    if let Some(other) = other.into_iter().find(|other| *other != reconcile_execution) {
+        return Some(format!(
+            "execution {execution} replays the comparison of {other}, not of {reconcile_execution}: start the runbook anew"
+        ));
+    }
+    let over = now.duration_since(state.begun).as_secs() >= i64::from(minutes) * 60;
+    over.then(|| {
+        format!(
+            "{} was not done {minutes} minutes after {} (limits.replayMinutes): raise the limit if need be and start the runbook again, rows that are there are seen",
+            operation.name(),
+            state.begun
+        )
+    })
+}
+
+impl<'a, S: Store> Job<'a, S> {
+    /// Looks at what the bucket has.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub(crate) async fn begin(self) -> Result<Begun<'a, S>, StepError> {
+        let Self { context, plan, event, store } = self;
+        let folder = Folder::new(plan, &context.region, &event.execution);
+        let now = context.clock.now();
+        let state = folder.state(store, event.operation).await?;
+        if let Some(answer) = state.as_ref().and_then(|state| state.answer.clone()) {
+            return Ok(Begun::Answer(answer));
+        }
+        let state = state.unwrap_or_else(|| State {
+            reconcile_execution: event.reconcile_execution.clone(),
+            begun: now,
+            databases: Default::default(),
+            answer: None,
+        });
+        let before = match event.operation {
+            Operation::Preview => None,
+            Operation::Apply => folder.state(store, Operation::Preview).await?,
+            Operation::Verify => folder.state(store, Operation::Apply).await?,
+        };
+        // Written last by the step `report`: with it there is something that people could read.
+        let manifest = format!("{}manifest.json", keys::reports(&plan.name, &event.reconcile_execution));
+        let reported = store.get_object(&folder.bucket, &manifest).await?.is_some();
+        let found = Found::open(store, &folder.bucket, &plan.name, &event.reconcile_execution).await?;
+        let reason = refusal(
+            event,
+            reported && found.is_some(),
+            &state,
+            before.as_ref(),
+            plan.limits.replay_minutes,
+            now,
+        );
+        let (Some(found), None) = (found, &reason) else {
+            return Ok(Begun::Answer(refused(reason.unwrap_or_default(), &state)));
+        };
+        let options = Options { dry_run: event.operation != Operation::Apply, ..Options::default() };
+        let stop_at = (now + SLICE).min(context.deadline - MARGIN);
+        let work = Work { job: self, folder, found, state, before, options, stop_at, saved: now };
+        Ok(Begun::Work(Box::new(work)))
+    }
+}
+
+fn refused(reason: String, state: &State) -> Outcome<Observed> {
+    let databases = observed::tallies(state);
+    Outcome::new(Status::Refused, reason, Observed { databases, ..Observed::default() })
+}
+
+impl<S: Store> Work<'_, S> {
+    /// The databases that are not finished, with the cluster that was compared.
+    pub(crate) fn remaining(&self) -> Vec<(String, String)> {
+        let all = self.found.summary().databases.iter();
+        let left = all.filter(|(name, _)| !self.state.is_finished(name));
+        left.map(|(name, database)| (name.clone(), database.target_cluster.clone())).collect()
+    }
+
+    /// The answer when the state of the world forbids it.
+    pub(crate) fn refused(&self, reason: String) -> Outcome<Observed> {
+        refused(reason, &self.state)
+    }
+
+    /// For tests: how many rows a transaction has.
+    #[cfg(test)]
+    pub(crate) fn with_transaction_rows(mut self: Box<Self>, rows: usize) -> Box<Self> {
+        self.options.transaction_rows = rows;
+        self
+    }
+
+    /// Goes on until the time is over or nothing is left. `places` has the databases that are not finished.
+    ///
+    /// # Errors
+    /// When a database can't be reached or the bucket can't be written; what was done is kept.
+    pub(crate) async fn run(
+        mut self: Box<Self>,
+        replay: &impl Replay,
+        places: &[Place],
+    ) -> Result<Outcome<Observed>, StepError> {
+        // Kept from the first call on: the limit counts from then.
+        self.save().await?;
+        let context = self.job.context;
+        let inserted = |state: &State| observed::total(&observed::tallies(state)).of(Standing::ToPutBack);
+        let known = inserted(&self.state);
+        let most = (SLICE + OVERTIME).min(context.time_left().saturating_sub(ANSWER));
+        let walked = tokio::time::timeout(most, Box::pin(self.walk(replay, places))).await;
+        // Given up in the middle of a transaction, which the server rolls back: what is in memory is not kept.
+        let Ok(walked) = walked else { return Ok(self.in_progress()) };
+        let outcome = match walked? {
+            Walked::Refused(reason) => self.refused(reason),
+            Walked::Stopped => self.in_progress(),
+            Walked::Done if context.time_left() < REPORT => self.in_progress(),
+            Walked::Done => self.finish().await?,
+        };
+        let inserted = inserted(&self.state) - known;
+        if self.job.event.operation != Operation::Apply || inserted == 0 {
+            return Ok(outcome);
+        }
+        Ok(outcome.with_changed(vec![format!("put {} back", counted(inserted, "row"))]))
+    }
+
+    async fn save(&mut self) -> Result<(), StepError> {
+        self.folder.save(self.job.store, self.job.event.operation, &self.state).await?;
+        self.saved = self.job.context.clock.now();
+        Ok(())
+    }
+
+    async fn walk(&mut self, replay: &impl Replay, places: &[Place]) -> Result<Walked, StepError> {
+        for place in places {
+            if self.job.context.clock.now() >= self.stop_at {
+                return Ok(Walked::Stopped);
+            }
+            let compared = self.compared(&place.name).await?;
+            let differs = |state: &State| {
+                state.databases.get(&place.name).is_some_and(|known| known.compared != compared)
+            };
+            if differs(&self.state) || self.before.as_ref().is_some_and(differs) {
+                return Ok(Walked::Refused(format!(
+                    "database {}: what the comparison left has changed since it was looked at: start the runbook again, which shows what is there now",
+                    place.name
+                )));
+            }
+            let new = Database { compared, ..Database::default() };
+            self.state.databases.entry(place.name.clone()).or_insert(new);
+            if !self.replay(replay, place).await? {
+                return Ok(Walked::Stopped);
+            }
+        }
+        Ok(Walked::Done)
+    }
+
+    /// What the comparison left of a database, as far as a change can be told without reading it.
+    async fn compared(&self, database: &str) -> Result<Vec<Listed>, StepError> {
+        let folder = keys::reconcile(&self.job.plan.name, &self.job.event.reconcile_execution);
+        self.job.store.list_objects(&self.folder.bucket, &format!("{folder}{database}/")).await
+    }
+
+    /// Goes on with one database; true when every row has its fate.
+    async fn replay(&mut self, replay: &impl Replay, place: &Place) -> Result<bool, StepError> {
+        let catalogue = self.found.catalogue(&place.name).await?;
+        let differences = self.found.parts(&place.name).await?;
+        let options = self.options.clone();
+        let rows = Rows { catalogue: &catalogue, differences: &differences, options: &options };
+        let database = self.state.databases.get(&place.name).cloned().unwrap_or_default();
+        let (clock, stop_at) = (self.job.context.clock.clone(), self.stop_at);
+        let stop = || clock.now() >= stop_at;
+        let mut fates = Fates {
+            database: place.name.clone(),
+            parts: database.parts,
+            cursor: None,
+            text: Vec::new(),
+            work: self,
+        };
+        let replayed = Box::pin(replay.replay(place, rows, database.cursor, &mut fates, stop)).await;
+        match replayed {
+            Ok(Progress::Interrupted(_)) => fates.flush().await.map(|()| false),
+            Ok(Progress::Finished(summary)) => {
+                fates.write_part().await?;
+                let parts = fates.parts;
+                if let Some(database) = self.state.databases.get_mut(&place.name) {
+                    (database.cursor, database.parts, database.summary) = (None, parts, Some(summary));
+                }
+                self.save().await?;
+                Ok(true)
+            }
+            Err(error) => {
+                // As much as can be kept; the cause is told, not that keeping it failed as well.
+                let _ = fates.flush().await;
+                Err(error)
+            }
+        }
+    }
+
+    fn in_progress(&self) -> Outcome<Observed> {
+        let databases = observed::tallies(&self.state);
+        let rows = observed::total(&databases).all();
+        let left = self.remaining().len();
+        let reason = format!("{rows} rows looked at, {left} databases left");
+        Outcome::new(Status::InProgress, reason, Observed { databases, ..Observed::default() })
+    }
+
+    /// Answers for good.
+    async fn finish(&mut self) -> Result<Outcome<Observed>, StepError> {
+        let Job { context, plan, event, store } = &self.job;
+        let (status, observed, changed) = if event.operation == Operation::Apply {
+            let databases = observed::tallies(&self.state);
+            let summary = observed::applied(&databases);
+            (Status::Done, Observed { databases, summary, location: String::new() }, Vec::new())
+        } else {
+            let preview = match event.operation {
+                Operation::Verify => self.folder.state(*store, Operation::Preview).await?,
+                _ => None,
+            };
+            let states = report::States {
+                preview: preview.as_ref().unwrap_or(&self.state),
+                applied: self.before.as_ref(),
+                last: &self.state,
+            };
+            let origin = report::Origin::new(context, plan, event);
+            let read = report::read(*store, &self.folder, plan, self.found.summary(), states, origin).await?;
+            let (location, changed) = report::write(*store, &self.folder.bucket, &read).await?;
+            let databases = read.tallies();
+            let asks = event.operation == Operation::Preview
+                && observed::total(&databases).of(Standing::ToPutBack) > 0;
+            let status = if asks { Status::NeedsApproval } else { Status::Done };
+            (status, Observed { databases, summary: read.summary, location }, changed)
+        };
+        let outcome = Outcome::new(status, observed.summary.clone(), observed);
+        self.state.answer = Some(outcome.clone());
+        self.save().await?;
+        Ok(outcome.with_changed(changed))
+    }
+}
+
+/// How far a call came.
+enum Walked {
+    /// Every row has its fate.
+    Done,
+    /// The time is over.
+    Stopped,
+    /// It may not go on.
+    Refused(String),
+}
+
+/// Keeps the fates of one database.
+struct Fates<'w, 'a, S> {
+    database: String,
+    /// Parts that are written.
+    parts: u32,
+    cursor: Option<Cursor>,
+    /// Lines up to `cursor` that are in no part yet.
+    text: Vec<u8>,
+    work: &'w mut Work<'a, S>,
+}
+
+impl<S: Store> Fates<'_, '_, S> {
+    async fn write_part(&mut self) -> Result<(), StepError> {
+        if self.text.is_empty() {
+            return Ok(());
+        }
+        let operation = self.work.job.event.operation;
+        let key = self.work.folder.part(operation, &self.database, self.parts + 1);
+        let body = std::mem::take(&mut self.text);
+        let bucket = &self.work.folder.bucket;
+        let put = self.work.job.store.put_object(bucket, &key, "application/x-ndjson", body).await;
+        match put {
+            Ok(()) => self.parts += 1,
+            // These fates are gone: no cursor may cover them.
+            Err(_) => self.cursor = None,
+        }
+        put
+    }
+
+    /// Writes the fates, then the cursor that covers them.
+    async fn flush(&mut self) -> Result<(), StepError> {
+        self.write_part().await?;
+        if let (Some(database), Some(cursor)) =
+            (self.work.state.databases.get_mut(&self.database), self.cursor.take())
+        {
+            (database.cursor, database.parts) = (Some(cursor), self.parts);
+        }
+        self.work.save().await
+    }
+}
+
+impl<S: Store> Sink for Fates<'_, '_, S> {
+    async fn reached(&mut self, fates: Vec<RowFate>, cursor: &Cursor) -> Result<(), BoxError> {
+        for fate in &fates {
+            serde_json::to_writer(&mut self.text, fate)?;
+            self.text.push(b'\n');
+        }
+        self.cursor = Some(cursor.clone());
+        let now = self.work.job.context.clock.now();
+        let since = now.duration_since(self.work.saved).as_secs_f64();
+        if self.text.len() >= PART || since >= SAVE {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+}
+
+/// The error for what this step wrote and can't read.
+pub(crate) fn unreadable(origin: &str, error: impl Into<BoxError>) -> StepError {
+    StepError::new(
+        Kind::Failed,
+        format!("{origin} is not what this step writes"),
+        "start the runbook again: rows that are there are seen",
+    )
+    .with_source(error)
+}
