@@ -23,6 +23,7 @@ use s3s::auth::{S3Auth, SecretKey};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3Error, S3ErrorCode, S3Result};
 use serde_json::{Map, Value};
+use tokio::sync::RwLock;
 
 use super::scope::Scope;
 use super::{WireError, response};
@@ -32,6 +33,9 @@ use crate::world::{Api, CallError};
 pub(super) struct Store {
     root: PathBuf,
     service: S3Service,
+    /// S3 replaces an object at once; the library writes a file, then what is known of it. So nobody reads or writes
+    /// while somebody writes.
+    writing: RwLock<()>,
 }
 
 impl Store {
@@ -41,7 +45,7 @@ impl Store {
         let mut service = S3ServiceBuilder::new(files);
         service.set_auth(OneSecret);
         service.set_access(Gate { api, root: root.to_owned() });
-        Ok(Self { root: root.to_owned(), service: service.build() })
+        Ok(Self { root: root.to_owned(), service: service.build(), writing: RwLock::default() })
     }
 
     /// Makes a bucket. Harmless when there is one.
@@ -54,6 +58,10 @@ impl Store {
     pub async fn handle(&self, scope: Scope, request: Request<Bytes>) -> Option<Response<Bytes>> {
         let silent = Arc::new(AtomicBool::new(false));
         let head = request.method() == Method::HEAD;
+        let _alone = match *request.method() {
+            Method::GET | Method::HEAD => (Some(self.writing.read().await), None),
+            _ => (None, Some(self.writing.write().await)),
+        };
         let mut request = request.map(s3s::Body::from);
         request.extensions_mut().insert(Asked { scope, silent: silent.clone() });
         let broken = |error: &dyn std::fmt::Display| {

@@ -33,6 +33,33 @@ async fn objects_over_tcp() {
     objects(&over_tcp(script()).await).await;
 }
 
+/// Whoever reads while others write gets one of the objects whole, with its own checksum.
+#[tokio::test]
+async fn an_object_is_replaced_at_once() {
+    let setup = over_tcp(script()).await;
+    setup.wire.create_bucket(BUCKET).unwrap();
+    let client = aws_sdk_s3::Client::new(&setup.config);
+    let body = |number: u8| vec![number; 10_000 * usize::from(number)];
+    let put = async |number| {
+        let put = client.put_object().bucket(BUCKET).key("k").body(body(number).into());
+        put.send().await.unwrap();
+    };
+    let get = async || {
+        let got = client.get_object().bucket(BUCKET).key("k").send().await.unwrap();
+        let got = got.body.collect().await.unwrap().into_bytes();
+        assert_eq!(got, body(got[0]));
+    };
+    put(1).await;
+    for _ in 0..5 {
+        let all = (1..=8).map(async |number| {
+            put(number).await;
+            get().await;
+        });
+        futures::future::join_all(all).await;
+        get().await;
+    }
+}
+
 async fn objects(setup: &Setup) {
     setup.wire.create_bucket(BUCKET).unwrap();
     setup.wire.create_bucket(BUCKET).unwrap();
