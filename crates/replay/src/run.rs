@@ -6,6 +6,7 @@ use comparison::Found;
 use jiff::Timestamp;
 use missing_transactions::text::counted;
 use row_replay::{Cursor, Options, Progress, RowFate, Sink};
+use runbook::bucket::folder::Summing;
 use runbook::bucket::{DeleteObject, GetObject, ListKeys, ListObjects, Listed, PutObject, ReadLines};
 use runbook::error::Kind;
 use runbook::names::keys;
@@ -265,7 +266,7 @@ impl<S: Store> Work<'_, S> {
         let stop = || clock.now() >= stop_at;
         let mut fates = Fates {
             database: place.name.clone(),
-            parts: database.parts,
+            parts: database.parts.clone(),
             cursor: None,
             text: Vec::new(),
             work: self,
@@ -275,7 +276,7 @@ impl<S: Store> Work<'_, S> {
             Ok(Progress::Interrupted(_)) => fates.flush().await.map(|()| false),
             Ok(Progress::Finished(summary)) => {
                 fates.write_part().await?;
-                let parts = fates.parts;
+                let parts = std::mem::take(&mut fates.parts);
                 if let Some(database) = self.state.databases.get_mut(&place.name) {
                     (database.cursor, database.parts, database.summary) = (None, parts, Some(summary));
                 }
@@ -345,7 +346,7 @@ enum Walked {
 struct Fates<'w, 'a, S> {
     database: String,
     /// Parts that are written.
-    parts: u32,
+    parts: Vec<String>,
     cursor: Option<Cursor>,
     /// Lines up to `cursor` that are in no part yet.
     text: Vec<u8>,
@@ -358,12 +359,16 @@ impl<S: Store> Fates<'_, '_, S> {
             return Ok(());
         }
         let operation = self.work.job.event.operation;
-        let key = self.work.folder.part(operation, &self.database, self.parts + 1);
         let body = std::mem::take(&mut self.text);
+        let mut sum = Summing::default();
+        sum.add(&body);
+        let sum = sum.of("").sha256;
+        let name = format!("fates-{:05}-{}.jsonl", self.parts.len() + 1, sum.get(..8).unwrap_or_default());
+        let key = self.work.folder.part(operation, &self.database, &name);
         let bucket = &self.work.folder.bucket;
         let put = self.work.job.store.put_object(bucket, &key, "application/x-ndjson", body).await;
         match put {
-            Ok(()) => self.parts += 1,
+            Ok(()) => self.parts.push(name),
             // These fates are gone: no cursor may cover them.
             Err(_) => self.cursor = None,
         }
@@ -376,7 +381,7 @@ impl<S: Store> Fates<'_, '_, S> {
         if let (Some(database), Some(cursor)) =
             (self.work.state.databases.get_mut(&self.database), self.cursor.take())
         {
-            (database.cursor, database.parts) = (Some(cursor), self.parts);
+            (database.cursor, database.parts) = (Some(cursor), self.parts.clone());
         }
         self.work.save().await
     }

@@ -3,10 +3,11 @@
 //! | key | what |
 //! |---|---|
 //! | `<operation>/cursor.json` | [`State`]: where the operation stands |
-//! | `<operation>/<database>/fates-00001.jsonl` … | a [`row_replay::RowFate`] on each line |
+//! | `<operation>/<database>/fates-00001-1a2b3c4d.jsonl` … | a [`row_replay::RowFate`] on each line |
 //!
-//! A part of fates is written before the cursor that counts it, and its name is the next number after the cursor's: a
-//! part that no cursor counts is replaced by the call that does its work again.
+//! A part of fates is written before the cursor that names it, and has a sum of its content in its name: whoever else
+//! writes at the same time, or does the work of a killed call again, never changes what a cursor names. A part that no
+//! cursor names counts for nothing.
 
 use std::collections::BTreeMap;
 
@@ -43,8 +44,8 @@ pub(crate) struct Database {
     /// Absent: at the start, or at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cursor: Option<Cursor>,
-    /// Parts of fates.
-    pub(crate) parts: u32,
+    /// The parts of fates, by their names.
+    pub(crate) parts: Vec<String>,
     /// What was counted, once every row has its fate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) summary: Option<Summary>,
@@ -74,8 +75,8 @@ impl Folder {
     }
 
     /// Key of a part of fates.
-    pub(crate) fn part(&self, operation: Operation, database: &str, number: u32) -> String {
-        format!("{}{}/{database}/fates-{number:05}.jsonl", self.prefix, operation.name())
+    pub(crate) fn part(&self, operation: Operation, database: &str, name: &str) -> String {
+        format!("{}{}/{database}/{name}", self.prefix, operation.name())
     }
 
     /// Where an operation stands; `None` when it has not begun.

@@ -158,11 +158,12 @@ impl Shop {
 
     /// Every fate that an operation kept.
     fn fates(&self, operation: &str) -> Vec<RowFate> {
-        let objects = self.bucket.objects.lock().unwrap();
-        let prefix = format!("replay/shop/r1/{operation}/orders/fates-");
-        let parts = objects.iter().filter(|(key, _)| key.starts_with(&prefix));
-        let lines = parts.flat_map(|(_, body)| std::str::from_utf8(body).unwrap().lines());
-        lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+        let folder = format!("replay/shop/r1/{operation}/");
+        let state: Value = serde_json::from_str(&self.bucket.text(&format!("{folder}cursor.json"))).unwrap();
+        let names = state["databases"]["orders"]["parts"].as_array().unwrap();
+        let parts = names.iter().map(|name| format!("{folder}orders/{}", name.as_str().unwrap()));
+        let lines = parts.map(|key| self.bucket.text(&key)).collect::<String>();
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// Of each table the fates by name.
