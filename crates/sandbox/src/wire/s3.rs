@@ -32,10 +32,10 @@ use crate::world::{Api, CallError};
 /// The S3 service over one folder.
 pub(super) struct Store {
     root: PathBuf,
-    service: S3Service,
+    service: Arc<S3Service>,
     /// S3 replaces an object at once; the library writes a file, then what is known of it. So nobody reads or writes
-    /// while somebody writes.
-    writing: RwLock<()>,
+    /// while somebody writes, and a caller who leaves does not end a write in the middle.
+    writing: Arc<RwLock<()>>,
 }
 
 impl Store {
@@ -45,7 +45,7 @@ impl Store {
         let mut service = S3ServiceBuilder::new(files);
         service.set_auth(OneSecret);
         service.set_access(Gate { api, root: root.to_owned() });
-        Ok(Self { root: root.to_owned(), service: service.build(), writing: RwLock::default() })
+        Ok(Self { root: root.to_owned(), service: Arc::new(service.build()), writing: Arc::default() })
     }
 
     /// Makes a bucket. Harmless when there is one.
@@ -58,23 +58,31 @@ impl Store {
     pub async fn handle(&self, scope: Scope, request: Request<Bytes>) -> Option<Response<Bytes>> {
         let silent = Arc::new(AtomicBool::new(false));
         let head = request.method() == Method::HEAD;
-        let _alone = match *request.method() {
-            Method::GET | Method::HEAD => (Some(self.writing.read().await), None),
-            _ => (None, Some(self.writing.write().await)),
-        };
+        let reads = [Method::GET, Method::HEAD].contains(request.method());
+        let (service, writing) = (Arc::clone(&self.service), Arc::clone(&self.writing));
         let mut request = request.map(s3s::Body::from);
         request.extensions_mut().insert(Asked { scope, silent: silent.clone() });
         let broken = |error: &dyn std::fmt::Display| {
             response(500, "text/plain", format!("S3 in the sandbox: {error}"))
         };
-        let answer = match self.service.call(request).await {
-            Ok(answer) => answer,
-            Err(error) => return Some(broken(&format!("{error:?}"))),
-        };
+        let run = tokio::spawn(async move {
+            let _alone = match reads {
+                true => (Some(writing.read().await), None),
+                false => (None, Some(writing.write().await)),
+            };
+            let (parts, body) =
+                service.call(request).await.map_err(|error| format!("{error:?}"))?.into_parts();
+            let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
+            Ok::<_, String>((parts, body))
+        });
+        let answered = run.await.unwrap_or_else(|error| Err(error.to_string()));
         if silent.load(Ordering::Relaxed) {
             return None;
         }
-        let (mut parts, body) = answer.into_parts();
+        let (mut parts, body) = match answered {
+            Ok(answer) => answer,
+            Err(error) => return Some(broken(&error)),
+        };
         // The library streams some answers; this one is whole.
         parts.headers.remove(TRANSFER_ENCODING);
         parts.headers.remove(TRAILER);
@@ -82,10 +90,7 @@ impl Store {
             // An HTTP server would leave the body out; without one, clients read the error from it.
             return Some(Response::from_parts(parts, Bytes::new()));
         }
-        Some(match body.collect().await {
-            Ok(body) => Response::from_parts(parts, body.to_bytes()),
-            Err(error) => broken(&error),
-        })
+        Some(Response::from_parts(parts, body))
     }
 }
 
