@@ -11,7 +11,7 @@ FACTOR ?= 60
 OUT    ?= out/drill
 # Rows of the benchmark's first two tables; the third has twice as many.
 ROWS   ?= 2000000
-FUNCTIONS := preflight routing-control global-failover snapshot-restore reconcile report
+FUNCTIONS := preflight routing-control global-failover snapshot-restore reconcile replay report
 
 .PHONY: help setup build test bench lint drill sandbox package deploy destroy clean
 

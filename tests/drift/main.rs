@@ -10,8 +10,8 @@ use std::process::Command;
 use serde_norway::Value;
 
 /// The step functions, by the name of their crate.
-const STEPS: [&str; 6] =
-    ["preflight", "routing-control", "global-failover", "snapshot-restore", "reconcile", "report"];
+const STEPS: [&str; 7] =
+    ["preflight", "routing-control", "global-failover", "snapshot-restore", "reconcile", "replay", "report"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -187,6 +187,7 @@ fn every_sample_event_is_understood() {
     check::<snapshot_restore::Event>("snapshot-restore");
     check::<snapshot_restore::Event>("snapshot-restore-cleanup");
     check::<reconcile::Event>("reconcile");
+    check::<replay::Event>("replay");
     check::<report::Event>("report");
     check::<report::Event>("report-record");
     check::<report::Event>("report-switchover");

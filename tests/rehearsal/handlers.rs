@@ -1,16 +1,20 @@
 //! The step functions in this process: the handlers that are deployed, over the real SDK.
 //!
-//! Two of them reach databases; with none there, they ask the world in their place ([`Probe`], [`Orders`]).
+//! Three of them reach databases; with none there, they ask the world in their place ([`Probe`], [`Orders`]), or put rows
+//! into a map ([`Back`]).
 
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
 use preflight::probe::{Write, WriteTarget};
 use preflight::{AcceptsWrite, SignsIn};
 use reconcile::{Compare, Failure, Sides};
+use replay::{Place, Replay, Rows};
+use row_replay::{Fate, RowFate};
 use runbook::step::{Clock, call};
 use runbook::{Context, StepError};
 use sandbox::functions::{Functions, Invocation, access_key_id};
@@ -19,8 +23,8 @@ use sandbox::wire::connector::sdk_config;
 use sandbox::world::{ApiError, World};
 use serde_json::{Value, json};
 use table_diff::{
-    Catalogue, ColumnShape, Counts, Cursor, Difference, DifferenceKind, Listed, Presence, Progress, Sink,
-    Table, TableShape, ValueKind,
+    Catalogue, ColumnShape, Counts, Cursor, Difference, DifferenceKind, Differences, Listed, Presence,
+    Progress, Sink, Table, TableShape, ValueKind,
 };
 
 use crate::faults::{Fault, Faults};
@@ -40,6 +44,8 @@ pub struct Handlers {
     pub wire: OnceLock<Arc<Wire>>,
     /// What goes wrong.
     pub faults: Arc<Faults>,
+    /// The rows of the new primary that count for a replay: by database and number, each status that was inserted.
+    pub rows: Mutex<BTreeMap<(String, u64), Vec<String>>>,
 }
 
 impl Handlers {
@@ -56,7 +62,7 @@ impl Handlers {
             deadline: clock.now() + TIMEOUT,
         };
         let config = context.config.clone();
-        let (probe, orders) = (Probe(&self.world, &config), Orders(&self.world));
+        let (probe, orders, back) = (Probe(&self.world, &config), Orders(&self.world), Back(self));
         let answer: BoxFuture<'_, Result<Value, StepError>> = match function {
             "causeway-preflight" => {
                 call(|context, event| preflight::handle_with(context, event, &probe), context, event).boxed()
@@ -66,6 +72,9 @@ impl Handlers {
             "causeway-snapshot-restore" => call(snapshot_restore::handle, context, event).boxed(),
             "causeway-reconcile" => {
                 call(|context, event| reconcile::handle_with(context, event, &orders), context, event).boxed()
+            }
+            "causeway-replay" => {
+                call(|context, event| replay::handle_with(context, event, &back), context, event).boxed()
             }
             "causeway-report" => call(report::handle, context, event).boxed(),
             other => panic!("there is no function {other}"),
@@ -207,4 +216,69 @@ fn cursor(number: u64) -> Cursor {
     let counts = Counts { rows_source: 100, rows_target: 100 - number, missing: number, ..Counts::default() };
     let cursor = json!({"counts": counts, "keyColumns": ["ID"], "position": {"afterKey": {"key": [format!("{number:016x}")]}}});
     serde_json::from_value(cursor).unwrap()
+}
+
+/// A replay into [`Handlers::rows`], a row a transaction. Each takes so long that one invocation does not put all back.
+struct Back<'a>(&'a Handlers);
+
+/// How long it takes to put one back.
+const EACH_BACK: Duration = Duration::from_secs(50);
+
+impl Replay for Back<'_> {
+    async fn replay(
+        &self,
+        place: &Place,
+        rows: Rows<'_, impl Differences>,
+        cursor: Option<row_replay::Cursor>,
+        sink: &mut impl row_replay::Sink,
+        stop: impl Fn() -> bool + Send + Sync,
+    ) -> Result<row_replay::Progress, StepError> {
+        let cluster = format!("arn:aws:rds:sandbox-west:000000000000:cluster:{}", place.cluster);
+        assert!(self.0.world.accepts_writes(&cluster), "{cluster} takes no writes");
+        let mut cursor = serde_json::to_value(cursor.unwrap_or_default()).unwrap();
+        let done = cursor["read"].as_u64().unwrap();
+        let mut differences = rows.differences.open("CUSTOMER_ORDER");
+        let mut number = 0;
+        while let Some(difference) = differences.next().await {
+            number += 1;
+            if number <= done {
+                continue;
+            }
+            let (key, row) =
+                difference.map(|difference| (difference.key, difference.source.unwrap())).unwrap();
+            let status = row["STATUS"].as_str().unwrap().to_owned();
+            tokio::time::sleep(EACH_BACK).await;
+            let id = (place.name.clone(), key["ID"].as_u64().unwrap());
+            let there = self.0.rows.lock().unwrap().get(&id).and_then(|there| there.last().cloned());
+            let (fate, counted) = match there {
+                None => {
+                    if !rows.options.dry_run {
+                        self.0.rows.lock().unwrap().entry(id).or_default().push(status);
+                    }
+                    (Fate::Inserted, "inserted")
+                }
+                Some(there) if there == status => (Fate::AlreadyThere, "alreadyThere"),
+                Some(there) => {
+                    let other = json!({"ID": id.1, "STATUS": there}).as_object().cloned().unwrap();
+                    (Fate::KeyTaken { other }, "keyTaken")
+                }
+            };
+            let counts = &mut cursor["summary"]["tables"]["CUSTOMER_ORDER"];
+            if counts.is_null() {
+                *counts = serde_json::to_value(row_replay::Counts::default()).unwrap();
+            }
+            counts[counted] = json!(counts[counted].as_u64().unwrap() + 1);
+            (cursor["read"], cursor["table"], cursor["pass"]) =
+                (json!(number), json!("CUSTOMER_ORDER"), json!(1));
+            let reached: row_replay::Cursor = serde_json::from_value(cursor.clone()).unwrap();
+            let fates = vec![RowFate { table: "CUSTOMER_ORDER".into(), key, fate }];
+            let kept = sink.reached(fates, &reached).await;
+            kept.map_err(|error| *error.downcast::<StepError>().unwrap())?;
+            if stop() {
+                return Ok(row_replay::Progress::Interrupted(Box::new(reached)));
+            }
+        }
+        let cursor: row_replay::Cursor = serde_json::from_value(cursor).unwrap();
+        Ok(row_replay::Progress::Finished(cursor.summary))
+    }
 }

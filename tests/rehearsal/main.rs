@@ -4,7 +4,7 @@
 //! - [`stage`]: puts it together, runs a runbook, says what state it left and which faults to try on it
 //! - [`faults`]: what goes wrong, at a call or an invocation
 //! - [`handlers`]: the step functions in this process
-//! - [`failover`], [`failback`], [`reconcile`], [`routing`], [`readiness`]: the rehearsals
+//! - [`failover`], [`failback`], [`reconcile`], [`replay`], [`routing`], [`readiness`]: the rehearsals
 //! - [`golden`]: what a person sees of each, as a text
 //! - [`permissions`]: that no role in `template.yaml` may do more than they need
 
@@ -18,5 +18,6 @@ mod handlers;
 mod permissions;
 mod readiness;
 mod reconcile;
+mod replay;
 mod routing;
 mod stage;

@@ -57,6 +57,8 @@ async fn every_permission_is_made_use_of() {
     assert_eq!(reconciled.status, Status::Success, "{}", told(&reconciled));
     let again = json!({"operation": "missing-transactions", "plan": "/causeway/plans/shop", "execution": reconciled.id});
     by_hand(&stage, "causeway-report", again).await;
+    let replayed = stage.replay().await;
+    assert_eq!(replayed.status, Status::Success, "{}", told(&replayed));
     stage.settle().await;
     let back = stage.switch_over(EAST).await;
     assert_eq!(back.status, Status::Success, "{}", told(&back));

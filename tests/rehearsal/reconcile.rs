@@ -14,7 +14,7 @@ use crate::handlers::LOST;
 use crate::stage::{BRISK, FAST, SLOW, Stage, State, faults, told};
 
 /// A stage on which the failover is over, and the east is back.
-async fn recovered(reading: Reading, factor: f64) -> Stage {
+pub async fn recovered(reading: Reading, factor: f64) -> Stage {
     let stage = impaired(reading, factor).await;
     assert_eq!(stage.fail_over().await.status, Status::Success);
     stage.world.rejoin(EAST).await;
@@ -22,7 +22,7 @@ async fn recovered(reading: Reading, factor: f64) -> Stage {
 }
 
 /// What a reconciliation leaves: the failover, and a snapshot of each database.
-fn reconciled() -> State {
+pub fn reconciled() -> State {
     State { kept: 2, ..moved() }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -31,6 +31,9 @@ pub const BRISK: f64 = 20.0;
 /// The same, so that a rehearsal is short.
 pub const FAST: f64 = 300.0;
 
+/// Who approves.
+pub const APPROVER: &str = "arn:aws:iam::000000000000:user/night-shift";
+
 /// A world with two Regions, and the runbooks to start in it.
 pub struct Stage {
     pub world: Arc<World>,
@@ -39,6 +42,8 @@ pub struct Stage {
     pub permissions: Arc<Permissions>,
     clock: Clock,
     handlers: Arc<Handlers>,
+    /// Id of the last reconciliation.
+    reconciled: Mutex<String>,
     api: Arc<dyn Api>,
     wire: Arc<Wire>,
     _objects: tempfile::TempDir,
@@ -76,6 +81,7 @@ impl Stage {
             clock,
             wire: OnceLock::new(),
             faults: Arc::clone(&faults),
+            rows: Mutex::default(),
         });
         let invoked = permissions.guard_functions(Arc::clone(&handlers) as _);
         let automation = Arc::new(Automation::new(clock, invoked, reading, documents().to_vec()));
@@ -89,7 +95,19 @@ impl Stage {
             wire.create_bucket(&bucket(region)).unwrap();
         }
         assert!(handlers.wire.set(Arc::clone(&wire)).is_ok());
-        Self { world, automation, faults, permissions, clock, handlers, api, wire, _objects: objects }
+        let reconciled = Mutex::default();
+        Self {
+            world,
+            automation,
+            faults,
+            permissions,
+            clock,
+            handlers,
+            reconciled,
+            api,
+            wire,
+            _objects: objects,
+        }
     }
 
     /// Runs `failover.yaml` from the east, which is cut off, to the west.
@@ -99,7 +117,31 @@ impl Stage {
 
     /// Runs `reconcile.yaml` in the west.
     pub async fn reconcile(&self) -> Execution {
-        self.run("causeway-reconcile", &[]).await
+        let execution = self.run("causeway-reconcile", &[]).await;
+        self.reconciled.lock().unwrap().clone_from(&execution.id);
+        execution
+    }
+
+    /// Runs `replay.yaml` in the west on what was reconciled last, approved.
+    pub async fn replay(&self) -> Execution {
+        let id = self.start_replay();
+        self.approved(&id).await
+    }
+
+    /// Starts `replay.yaml` on what was reconciled last.
+    pub fn start_replay(&self) -> String {
+        let reconciled = self.reconciled();
+        self.start("causeway-replay", &[("ReconcileExecution", &reconciled), ("Approvers", APPROVER)])
+    }
+
+    /// Id of the last reconciliation.
+    pub fn reconciled(&self) -> String {
+        self.reconciled.lock().unwrap().clone()
+    }
+
+    /// The rows that a replay puts back: by database and number, each status that was inserted.
+    pub fn rows(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, u64), Vec<String>>> {
+        self.handlers.rows.lock().unwrap()
     }
 
     /// Runs `failback.yaml` in a Region: there, everything moves.
@@ -144,12 +186,32 @@ impl Stage {
         self.automation.wait(region, id).await.unwrap()
     }
 
+    /// Waits for an execution's end, and approves it if it asks.
+    pub async fn approved(&self, id: &str) -> Execution {
+        tokio::select! {
+            execution = self.ended(id) => execution,
+            execution = async {
+                self.approve(id).await;
+                self.ended(id).await
+            } => execution,
+        }
+    }
+
     /// Waits until an execution asks for an approval, and gives it.
     pub async fn approve(&self, id: &str) {
+        self.signal(id, "Approve").await;
+    }
+
+    /// Waits until an execution asks for an approval, and says no.
+    pub async fn reject(&self, id: &str) {
+        self.signal(id, "Reject").await;
+    }
+
+    async fn signal(&self, id: &str, signal: &str) {
         while self.automation.execution(WEST, id).unwrap().status != Status::Waiting {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        let signal = serde_json::json!({"AutomationExecutionId": id, "SignalType": "Approve"});
+        let signal = serde_json::json!({"AutomationExecutionId": id, "SignalType": signal});
         self.automation.call(WEST, OPERATOR, "SendAutomationSignal", signal).await.unwrap();
     }
 
@@ -346,7 +408,8 @@ pub async fn faults(
         stage
     };
     let (fast, slow) = (undisturbed(FAST).await, undisturbed(waiting).await);
-    assert!(slow.faults.invocations() > fast.faults.invocations());
+    // What takes its time by itself waits at any factor.
+    assert!(waiting == FAST || slow.faults.invocations() > fast.faults.invocations());
     let mut ends: BTreeMap<Called, (usize, usize)> = BTreeMap::new();
     for (number, called) in fast.faults.calls().into_iter().enumerate() {
         ends.entry(called).or_insert((number, number)).1 = number;

@@ -313,8 +313,8 @@ impl Rig {
 }
 
 /// The step functions.
-const STEPS: [&str; 6] =
-    ["preflight", "routing-control", "global-failover", "snapshot-restore", "reconcile", "report"];
+const STEPS: [&str; 7] =
+    ["preflight", "routing-control", "global-failover", "snapshot-restore", "reconcile", "replay", "report"];
 
 /// The world behind the shop's clients.
 struct Shop(Arc<World>);

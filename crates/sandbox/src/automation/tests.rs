@@ -1209,7 +1209,7 @@ fn runbook(name: &str) -> String {
 
 #[test]
 fn the_runbooks_load() {
-    for name in ["failover", "failback", "readiness", "reconcile", "routing"] {
+    for name in ["failover", "failback", "readiness", "reconcile", "replay", "routing"] {
         assert_eq!(problems(&runbook(name)), [""; 0], "{name}");
     }
 }
