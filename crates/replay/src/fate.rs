@@ -66,15 +66,15 @@ impl Standing {
     pub(crate) fn words(self) -> &'static str {
         match self {
             Self::There => "there, just the same",
-            Self::Altered => "put back, and changed since",
+            Self::Altered => "put back and changed since",
             Self::ToPutBack => "with nothing known of in the way",
-            Self::Gone => "put back, and gone since",
+            Self::Gone => "put back and gone since",
             Self::KeyTaken => "whose key another row has now",
             Self::UniqueCollision => "with a unique value that another row has",
             Self::ParentMissing => "whose parent is not there",
             Self::ParentLeftOut => "whose parent was left out",
             Self::Refused => "that the server refuses",
-            Self::NotTried => "that can't be tried",
+            Self::NotTried => "not tried (no key or no such table)",
         }
     }
 }

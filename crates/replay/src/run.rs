@@ -412,3 +412,48 @@ pub(crate) fn unreadable(origin: &str, error: impl Into<BoxError>) -> StepError 
     )
     .with_source(error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_not_go_on_is_refused_with_what_to_do() {
+        let time = |second| Timestamp::from_second(second).unwrap();
+        let event = |operation| Event {
+            operation,
+            plan: "p".into(),
+            execution: "r1".into(),
+            reconcile_execution: "e1".into(),
+        };
+        let state = |of: &str, done: bool| State {
+            reconcile_execution: of.into(),
+            begun: time(1000),
+            databases: Default::default(),
+            answer: done.then(|| Outcome::new(Status::Done, "", Observed::default())),
+        };
+        let ask = |operation, reported, state: &State, before: Option<State>, seconds: i64| {
+            let (event, now) = (event(operation), time(1000 + seconds));
+            refusal(&event, reported, state, before.as_ref(), 10, now).unwrap_or_default()
+        };
+        let (own, other) = (state("e1", false), state("e2", false));
+        let cases = [
+            (ask(Operation::Preview, true, &own, None, 599), ""),
+            (ask(Operation::Apply, true, &own, Some(state("e1", true)), 0), ""),
+            (ask(Operation::Verify, true, &own, Some(state("e1", true)), 0), ""),
+            (ask(Operation::Preview, false, &own, None, 0), "the report of execution e1 is not complete"),
+            (ask(Operation::Apply, true, &own, None, 0), "apply needs preview to be complete"),
+            (ask(Operation::Apply, true, &own, Some(state("e1", false)), 0), "apply needs preview"),
+            (ask(Operation::Verify, true, &own, Some(state("e1", false)), 0), "verify needs apply"),
+            (ask(Operation::Preview, true, &other, None, 0), "replays the comparison of e2, not of e1"),
+            (
+                ask(Operation::Apply, true, &own, Some(state("e2", true)), 0),
+                "the comparison of e2, not of e1",
+            ),
+            (ask(Operation::Preview, true, &own, None, 600), "limits.replayMinutes"),
+        ];
+        for (told, expected) in cases {
+            assert!(told.contains(expected) && told.is_empty() == expected.is_empty(), "{expected}: {told}");
+        }
+    }
+}

@@ -254,8 +254,7 @@ async fn rows_are_put_back_in_slices_each_has_its_fate_and_a_killed_call_is_gone
     assert_eq!(
         verified.observed.summary,
         "20 of 26 lost rows there (1 put back and changed since); 6 left: 1 whose key another row has now, 1 with a \
-         unique value that another row has, 2 whose parent was left out, 1 that the server refuses, 1 put back, and gone \
-         since. 1 row on both sides and not the same: not touched."
+         unique value that another row has, 2 whose parent was left out, 1 that the server refuses, 1 put back and gone since. 1 row on both sides and not the same: not touched."
     );
     let report = shop.report();
     let rows = json!({"there": 19, "altered": 1, "gone": 1, "keyTaken": 1, "uniqueCollision": 1, "parentLeftOut": 2,
@@ -305,19 +304,23 @@ async fn rows_are_put_back_in_slices_each_has_its_fate_and_a_killed_call_is_gone
     assert_eq!(outcome.status, Status::Refused);
     assert!(outcome.reason.contains("limits.replayMinutes"), "{}", outcome.reason);
 
-    // Killed before every write there is, of `apply` and of `verify`.
-    for tick in [1, 6] {
+    // Killed before every write there is, of `apply` and of `verify`; or only that write fails.
+    for (tick, once) in [(1, false), (6, false), (1, true)] {
         shop.tick = tick;
         for at in 0.. {
             shop.anew();
             shop.drive(Operation::Preview).await;
             shop.bucket.writes.lock().unwrap().clear();
-            shop.bucket.fails_from = Some(at);
+            match once {
+                true => *shop.bucket.fails_once.lock().unwrap() = Some(at),
+                false => shop.bucket.fails_from = Some(at),
+            }
             let mut killed = false;
             for operation in [Operation::Apply, Operation::Verify] {
                 killed |= shop.call(operation).await.is_err();
             }
             shop.bucket.fails_from = None;
+            *shop.bucket.fails_once.lock().unwrap() = None;
             for operation in [Operation::Apply, Operation::Verify] {
                 let (outcome, _) = shop.drive(operation).await;
                 assert_eq!(outcome.status, Status::Done, "{at}: {}", outcome.reason);
@@ -336,4 +339,66 @@ async fn rows_are_put_back_in_slices_each_has_its_fate_and_a_killed_call_is_gone
             }
         }
     }
+}
+
+/// A database that does not answer.
+struct Stuck;
+
+impl Replay for Stuck {
+    async fn replay(
+        &self,
+        _: &Place,
+        _: Rows<'_, impl table_diff::Differences>,
+        _: Option<row_replay::Cursor>,
+        _: &mut impl row_replay::Sink,
+        _: impl Fn() -> bool + Send + Sync,
+    ) -> Result<row_replay::Progress, StepError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_answers_before_its_end_whatever_the_database_does() {
+    let begun = tokio::time::Instant::now();
+    let zero = Timestamp::from_second(1_000_000).unwrap();
+    let time = move || zero + SignedDuration::try_from(begun.elapsed()).unwrap();
+    let context = Context {
+        config: aws_config::SdkConfig::builder().build(),
+        region: "sandbox-west".into(),
+        deadline: zero + SignedDuration::from_secs(300),
+        clock: Clock::new(time),
+    };
+    let database = DatabaseSummary {
+        source_cluster: "old".into(),
+        target_cluster: "new".into(),
+        snapshot: None,
+        snapshot_time: None,
+        tables: Vec::new(),
+    };
+    let summary = Summary { databases: BTreeMap::from([("orders".into(), database)]) };
+    let bucket = Bucket::default();
+    bucket.set("reconcile/shop/e1/summary.json", serde_json::to_string(&summary).unwrap());
+    bucket.set("reconcile/shop/e1/orders/catalogue.json", r#"{"tables":{}}"#);
+    bucket.set("reports/shop/e1/manifest.json", "{}");
+    let plan = runbook::plan::sample();
+    let event = Event {
+        operation: Operation::Preview,
+        plan: "p".into(),
+        execution: "r1".into(),
+        reconcile_execution: "e1".into(),
+    };
+    let job = Job { context: &context, plan: &plan, event: &event, store: &bucket };
+    let Begun::Work(work) = job.begin().await.unwrap() else { panic!("there is work") };
+    let target = table_diff::Target {
+        engine: table_diff::Engine::MySql,
+        host: "h".into(),
+        port: 1,
+        user: String::new(),
+        password: String::new(),
+        database: "d".into(),
+        tls: false,
+    };
+    let place = Place { name: "orders".into(), cluster: "new".into(), target, secret: "s".into() };
+    let outcome = work.run(&Stuck, &[place]).await.unwrap();
+    assert_eq!((outcome.status, begun.elapsed().as_secs()), (Status::InProgress, 270));
 }

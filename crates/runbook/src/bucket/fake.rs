@@ -20,6 +20,8 @@ pub struct Bucket {
     pub garbles: Option<&'static str>,
     /// Fails every write from this one on, counted from 0, as if the function were killed there.
     pub fails_from: Option<usize>,
+    /// Fails one write, the one after so many, as when it is not answered.
+    pub fails_once: Mutex<Option<usize>>,
     /// Uploads in parts that are not complete, by id.
     pub uploads: Mutex<BTreeMap<String, Vec<Vec<u8>>>>,
 }
@@ -33,6 +35,9 @@ impl Bucket {
         let mut writes = self.writes.lock().unwrap();
         if self.fails_from.is_some_and(|from| writes.len() >= from) {
             return Err(StepError::new(Kind::Unreachable, "killed", ""));
+        }
+        if self.fails_once.lock().unwrap().take_if(|after| writes.len() >= *after).is_some() {
+            return Err(StepError::new(Kind::Unreachable, "not answered", ""));
         }
         if self.garbles.is_some_and(|end| key.ends_with(end)) {
             body.pop();
