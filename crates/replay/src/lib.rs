@@ -37,6 +37,7 @@ use serde::Deserialize;
 
 mod fate;
 mod observed;
+mod personal;
 mod place;
 mod report;
 mod run;

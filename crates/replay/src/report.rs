@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use askama::Template;
-use comparison::TableStatus;
+use comparison::{Found, TableStatus};
 use jiff::Timestamp;
 use missing_transactions::text::{count, counted, cut, time};
 use row_replay::{Counts, Fate, RowFate, Summary};
 use runbook::bucket::folder::Folder as Reports;
-use runbook::bucket::{DeleteObject, GetObject, Lines, PutObject, ReadLines, broken};
+use runbook::bucket::{DeleteObject, GetObject, Lines, ListKeys, PutObject, ReadLines, broken};
 use runbook::error::Kind;
 use runbook::names::keys;
 use runbook::{Context, RecoveryPlan, StepError};
@@ -21,6 +21,7 @@ use tokio::io::AsyncBufReadExt as _;
 
 use crate::fate::{Standing, Tally, standing};
 use crate::observed;
+use crate::personal::Personal;
 use crate::run::unreadable;
 use crate::state::{Folder, State};
 use crate::{Event, Operation};
@@ -183,11 +184,11 @@ impl<'a, S: ReadLines> Fates<'a, S> {
 ///
 /// # Errors
 /// When the fates can't be read, or don't fit where the operations stand.
-pub(crate) async fn read<S: ReadLines + Sync>(
+pub(crate) async fn read<S: GetObject + ReadLines + ListKeys + Sync>(
     store: &S,
     folder: &Folder,
     plan: &RecoveryPlan,
-    compared: &comparison::Summary,
+    found: &Found<'_, S>,
     states: States<'_>,
     origin: Origin,
 ) -> Result<Report, StepError> {
@@ -207,7 +208,11 @@ pub(crate) async fn read<S: ReadLines + Sync>(
         origin,
     };
     let mut room = LISTED_BYTES;
-    for (name, of) in &compared.databases {
+    for (name, of) in &found.summary().databases {
+        let personal = match plan.databases.get(name) {
+            Some(database) => Personal::new(database, &found.catalogue(name).await?),
+            None => Personal::default(),
+        };
         let mut database = counts(name, &states);
         database.cluster.clone_from(&of.target_cluster);
         for table in of.tables.iter().filter(|table| table.status == TableStatus::Error) {
@@ -235,7 +240,7 @@ pub(crate) async fn read<S: ReadLines + Sync>(
             if standing.is_there() || (standing == Standing::ToPutBack && !report.origin.applied) {
                 continue;
             }
-            let listed = listed(plan, name, &row, standing, why);
+            let listed = listed(&personal, name, &row, standing, why);
             let size = serde_json::to_string(&listed).map_or(0, |text| text.len());
             if report.left.len() < LISTED && size <= room {
                 room -= size;
@@ -293,8 +298,8 @@ fn counts(name: &str, states: &States<'_>) -> Database {
 }
 
 /// A row as it is listed.
-fn listed(plan: &RecoveryPlan, database: &str, row: &RowFate, standing: Standing, why: &Fate) -> Row {
-    let show = |table: &str, values: &Map<String, Value>| shown(plan, database, table, values);
+fn listed(personal: &Personal, database: &str, row: &RowFate, standing: Standing, why: &Fate) -> Row {
+    let show = |table: &str, values: &Map<String, Value>| shown(personal, table, values);
     let text = |table: &str, values: &Map<String, Value>| line(&show(table, values));
     let (reason, there) = match (standing, why) {
         (Standing::Gone, _) => ("it was put back, and is not there any more".to_owned(), None),
@@ -319,6 +324,9 @@ fn listed(plan: &RecoveryPlan, database: &str, row: &RowFate, standing: Standing
                 None,
             )
         }
+        (_, Fate::Refused { .. }) if personal.is_in(&row.table) => {
+            ("the server refuses it, in words that may quote personal values".to_owned(), None)
+        }
         (_, Fate::Refused { reason }) => (format!("the server says: {}", cut(reason, 2 * SHOWN)), None),
         (_, Fate::LeftOut { reason }) => (reason.clone(), None),
     };
@@ -326,20 +334,16 @@ fn listed(plan: &RecoveryPlan, database: &str, row: &RowFate, standing: Standing
     Row { database: database.to_owned(), table: row.table.clone(), key, standing, reason, there }
 }
 
-/// Values as they are shown: long ones cut. Every value of a row goes through here: this is where columns that the plan
-/// marks as personal are to be masked.
-fn shown(
-    _plan: &RecoveryPlan,
-    _database: &str,
-    _table: &str,
-    values: &Map<String, Value>,
-) -> Map<String, Value> {
-    let short = |value: &Value| match value {
+/// Values as they are shown: personal ones masked, long ones cut.
+fn shown(personal: &Personal, table: &str, values: &Map<String, Value>) -> Map<String, Value> {
+    let short = |column: &str, value: &Value| match value {
+        Value::Null => Value::Null,
+        _ if personal.has(table, column) => Value::from("masked"),
         Value::String(text) => Value::String(cut(text, SHOWN)),
         Value::Object(_) | Value::Array(_) => Value::String(cut(&value.to_string(), SHOWN)),
         other => other.clone(),
     };
-    values.iter().map(|(name, value)| (name.clone(), short(value))).collect()
+    values.iter().map(|(name, value)| (name.clone(), short(name, value))).collect()
 }
 
 /// `id 7, name a`.

@@ -317,7 +317,7 @@ impl<S: Store> Work<'_, S> {
                 last: &self.state,
             };
             let origin = report::Origin::new(context, plan, event);
-            let read = report::read(*store, &self.folder, plan, self.found.summary(), states, origin).await?;
+            let read = report::read(*store, &self.folder, plan, &self.found, states, origin).await?;
             let (location, changed) = report::write(*store, &self.folder.bucket, &read).await?;
             let databases = read.tallies();
             let asks = event.operation == Operation::Preview

@@ -341,6 +341,25 @@ async fn rows_are_put_back_in_slices_each_has_its_fate_and_a_killed_call_is_gone
     }
 }
 
+#[tokio::test]
+async fn personal_values_are_masked_and_so_is_what_refers_to_them() {
+    let mut shop = Shop::new().await;
+    let marks = json!({"customers": {"personal": ["id", "email"]}, "orders": {"personal": ["note"]}});
+    shop.plan.databases.get_mut("orders").unwrap().report = serde_json::from_value(marks).unwrap();
+    for operation in [Operation::Preview, Operation::Apply, Operation::Verify] {
+        shop.drive(operation).await;
+    }
+    let page = shop.bucket.text("reports/shop/r1/replay.html");
+    let json = shop.bucket.text("reports/shop/r1/replay.json");
+    assert!(!page.contains("somebody else") && !json.contains("somebody else"));
+    assert!(page.contains("id 104, customer masked, note masked"));
+    assert!(page.contains("the row with id masked has the same email"));
+    assert!(page.contains("it belongs to customers id masked"));
+    assert!(page.contains("CONSTRAINT"), "a table without a mark keeps the server's words");
+    // Nothing personal is left out of the fates, which are the data itself.
+    assert!(shop.fates("apply").iter().any(|fate| json!(fate).to_string().contains("somebody else")));
+}
+
 /// A database that does not answer.
 struct Stuck;
 
@@ -375,7 +394,7 @@ async fn a_call_answers_before_its_end_whatever_the_database_does() {
         snapshot_time: None,
         tables: Vec::new(),
     };
-    let summary = Summary { databases: BTreeMap::from([("orders".into(), database)]) };
+    let summary = Summary { databases: BTreeMap::from([("orders".into(), database)]), ..Summary::default() };
     let bucket = Bucket::default();
     bucket.set("reconcile/shop/e1/summary.json", serde_json::to_string(&summary).unwrap());
     bucket.set("reconcile/shop/e1/orders/catalogue.json", r#"{"tables":{}}"#);
