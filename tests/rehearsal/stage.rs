@@ -376,7 +376,7 @@ fn documents() -> &'static [(String, Document)] {
             let text = std::fs::read_to_string(path).unwrap();
             (format!("causeway-{name}"), Document::parse(name, &text).unwrap())
         };
-        ["failover", "failback", "readiness", "reconcile", "routing"].map(read).into()
+        ["failover", "failback", "readiness", "reconcile", "replay", "routing"].map(read).into()
     })
 }
 
