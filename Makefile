@@ -5,10 +5,12 @@ SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-# The drill's settings: make drill SEED=7 FACTOR=60 OUT=out/drill
+# The drill's settings: make drill SEED=7 FACTOR=60 OUT=out/drill REPLAY=1
 SEED   ?=
 FACTOR ?= 60
 OUT    ?= out/drill
+# Anything: put the missing rows back at the end.
+REPLAY ?=
 # Rows of the benchmark's first two tables; the third has twice as many.
 ROWS   ?= 2000000
 FUNCTIONS := preflight routing-control global-failover snapshot-restore reconcile replay report
@@ -42,7 +44,7 @@ lint: setup ## rustfmt, clippy, cfn-lint
 drill: ## rehearse a Region failover on this machine, whole
 	@tests/setup.sh mariadb
 	@cargo build --workspace --bins
-	@target/debug/causeway drill --factor $(FACTOR) --output $(OUT) $(if $(SEED),--seed $(SEED))
+	@target/debug/causeway drill --factor $(FACTOR) --output $(OUT) $(if $(SEED),--seed $(SEED)) $(if $(REPLAY),--replay)
 
 sandbox: ## keep the two Regions running for your own use
 	@tests/setup.sh mariadb

@@ -155,6 +155,36 @@ async fn reconcile() {
     .await;
 }
 
+/// One lost row's key is another row's by now.
+#[tokio::test(start_paused = true)]
+async fn replay() {
+    under_every_reading("replay", async |reading| {
+        let stage = well(reading, FAST, WEST, "databases-first").await;
+        after_a_failover(&stage).await;
+        assert_eq!(stage.reconcile().await.status, Status::Success);
+        stage.rows().insert(("orders".into(), 1), vec!["somebody else's".into()]);
+        let known = stage.world.messages().len();
+        let execution = stage.replay().await;
+        (stage, execution, known)
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn replay_rejected() {
+    under_every_reading("replay-rejected", async |reading| {
+        let stage = well(reading, FAST, WEST, "databases-first").await;
+        after_a_failover(&stage).await;
+        assert_eq!(stage.reconcile().await.status, Status::Success);
+        let known = stage.world.messages().len();
+        let id = stage.start_replay();
+        stage.reject(&id).await;
+        let execution = stage.ended(&id).await;
+        (stage, execution, known)
+    })
+    .await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn routing() {
     under_every_reading("routing", async |reading| {

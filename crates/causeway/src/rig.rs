@@ -22,6 +22,7 @@ use sandbox::wire::connector::sdk_config;
 use sandbox::wire::server::{Listeners, Server};
 use sandbox::world::{World, durations};
 use sandbox::{EAST, REGIONS, WEST};
+use serde_json::json;
 
 use crate::drill::shop::{Login, Places};
 use crate::timeline::{Timeline, spoken};
@@ -226,7 +227,7 @@ impl Rig {
         Telling(telling_steps, telling_world)
     }
 
-    /// Runs a document to its end; `meanwhile` is called often.
+    /// Runs a document to its end, and approves what it asks to approve; `meanwhile` is called often.
     pub async fn run(
         &self,
         region: &str,
@@ -243,7 +244,13 @@ impl Rig {
         let execution = loop {
             tokio::select! {
                 execution = &mut ended => break execution?,
-                () = tokio::time::sleep(Duration::from_millis(100)) => meanwhile(),
+                () = tokio::time::sleep(Duration::from_millis(100)) => {
+                    meanwhile();
+                    if self.automation.execution(region, &id)?.status == Status::Waiting {
+                        let signal = json!({"AutomationExecutionId": id, "SignalType": "Approve"});
+                        self.automation.call(region, OPERATOR, "SendAutomationSignal", signal).await?;
+                    }
+                }
             }
         };
         let ended = execution.ended.unwrap_or(execution.started);

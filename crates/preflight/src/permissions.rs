@@ -50,9 +50,16 @@ pub fn needs(plan: &RecoveryPlan, stack: &Stack, here: &str) -> Vec<Need> {
         format!("arn:{partition}:{service}:{region}:{account}:{resource}")
     };
     let need = |role, action, resources| Need { role, action, resources, context: &[] };
-    let functions =
-        ["preflight", "routing-control", "global-failover", "snapshot-restore", "reconcile", "report"]
-            .map(|name| of("lambda", here, &format!("function:{}-{name}", stack.prefix)));
+    let functions = [
+        "preflight",
+        "routing-control",
+        "global-failover",
+        "snapshot-restore",
+        "reconcile",
+        "replay",
+        "report",
+    ]
+    .map(|name| of("lambda", here, &format!("function:{}-{name}", stack.prefix)));
     let topic = of("sns", here, &format!("{}-notifications", stack.prefix));
     let controls: Vec<String> = plan.routing.controls.values().cloned().collect();
     let globals = plan.databases.values().map(|one| {
@@ -78,6 +85,7 @@ pub fn needs(plan: &RecoveryPlan, stack: &Stack, here: &str) -> Vec<Need> {
         need("snapshot-restore", "rds:CreateDBInstance", vec![restored.clone(), instance.clone()]),
         need("snapshot-restore", "rds:AddTagsToResource", vec![restored, instance]),
         need("reconcile", "s3:PutObject", vec![object("reconcile/x")]),
+        need("replay", "s3:PutObject", vec![object("replay/x"), object("reports/x/replay.json")]),
         need("report", "s3:PutObject", vec![object("records/x"), object("reports/x")]),
     ];
     let keys = plan.databases.values().filter_map(|one| one.members.get(here)?.restore.kms_key.clone());

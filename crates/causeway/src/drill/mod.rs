@@ -6,6 +6,7 @@
 //! 4. The old Region returns, Aurora leaves a snapshot of the old primary; `reconcile.yaml` restores it, compares it with
 //!    the new primary and reports what is missing.
 //! 5. The verdict: is what the report calls missing just what the clients had acknowledged and the new primary lacks?
+//! 6. With `--replay`: `replay.yaml` puts the missing rows back. Is every acknowledged order there again?
 //!
 //! Exit status 0 when the verdict holds, 1 when it does not, 2 when the story could not be told. Whatever happens, no
 //! process and no file is left but the output folder.
@@ -39,6 +40,8 @@ const DETECTION: Duration = Duration::from_secs(180);
 const DNS_TTL: Duration = Duration::from_secs(30);
 /// How long orders are placed in the new Region before the old one returns.
 const AFTER: Duration = Duration::from_secs(3);
+/// Who approves the replay: any name will do here.
+const APPROVER: &str = "arn:aws:iam::000000000000:user/drill";
 /// When an order was not accepted again within this time after the failover, the drill has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -53,6 +56,9 @@ pub struct Options {
     /// Folder for the report, the ledger and the logs
     #[arg(long, value_name = "DIR", default_value = "out/drill")]
     output: PathBuf,
+    /// Put the missing rows back, after the verdict on the report
+    #[arg(long)]
+    replay: bool,
 }
 
 /// Runs the drill; Ctrl-C ends it, leaving nothing behind.
@@ -170,8 +176,8 @@ async fn story(rig: &Rig, timeline: &Timeline, seed: u64, options: &Options) -> 
         new_primary(rig).await.map_err(|error| format!("can't read the new primary: {error}"))?;
     let (reported, says) = reported(rig, &reconcile.id).await?;
     let checks = verdict::judge(&entries, &new_primary, &reported);
-    rig.fetch_reports(&failover.id, &options.output).await?;
-    let page = rig.fetch_reports(&reconcile.id, &options.output).await?;
+    rig.fetch_reports(&failover.id, &options.output.join("failover")).await?;
+    let page = rig.fetch_reports(&reconcile.id, &options.output.join("reconcile")).await?;
     timeline.end();
     summary(timeline, rig, &entries, cut_at, &failover, &checks);
     let holds = checks.iter().all(Check::holds) && checks.iter().any(|check| check.lost > 0);
@@ -190,7 +196,50 @@ async fn story(rig: &Rig, timeline: &Timeline, seed: u64, options: &Options) -> 
         "VERDICT  the report is NOT exact"
     };
     timeline.wrapped(9, verdict);
-    Ok(if holds && leaked.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    let exact = holds && leaked.is_empty();
+    let there_again =
+        !options.replay || replay(rig, timeline, &reconcile.id, &entries, &checks, options).await?;
+    Ok(if exact && there_again { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Puts the missing rows back, and says whether every acknowledged order is there again.
+async fn replay(
+    rig: &Rig,
+    timeline: &Timeline,
+    reconcile: &str,
+    entries: &Entries,
+    lost: &[Check],
+    options: &Options,
+) -> Result<bool, Error> {
+    timeline.plain("");
+    let parameters =
+        BTreeMap::from([("Plan", PLAN), ("ReconcileExecution", reconcile), ("Approvers", APPROVER)]);
+    let replay = rig.run(WEST, "causeway-replay", &parameters, || timeline.status("replay")).await?;
+    if replay.status != "Success" {
+        let line = format!("the replay runbook ended as {}: {}", replay.status, replay.failure);
+        timeline.line("VERDICT", &line);
+        return Ok(false);
+    }
+    let page = rig.fetch_reports(&replay.id, &options.output.join("replay")).await?;
+    let new_primary =
+        new_primary(rig).await.map_err(|error| format!("can't read the new primary: {error}"))?;
+    timeline.end();
+    timeline.plain(&format!("\n  {:<16}{:>8}{:>10}{:>8}", "replayed", "lost", "put back", "left"));
+    let left = verdict::judge(entries, &new_primary, &[]);
+    for (before, after) in lost.iter().zip(&left) {
+        let why = if after.lost == 0 { "" } else { after.why_left() };
+        let back = before.lost.saturating_sub(after.lost);
+        timeline.plain(&format!("  {:<16}{:>8}{back:>10}{:>8}  {why}", after.what, before.lost, after.lost));
+    }
+    timeline.plain(&format!("\n  report   {}\n", page.display()));
+    let there_again = left.iter().filter(|check| check.why_left().is_empty()).all(|check| check.lost == 0);
+    let verdict = if there_again {
+        "VERDICT  every order that the clients saw acknowledged is there again, with every item"
+    } else {
+        "VERDICT  orders are still missing"
+    };
+    timeline.wrapped(9, verdict);
+    Ok(there_again)
 }
 
 /// Lets time pass, and shows that orders are placed.

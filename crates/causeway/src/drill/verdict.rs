@@ -46,6 +46,10 @@ pub fn read_spreadsheet(table: &str, bytes: &[u8]) -> Result<Vec<Reported>, csv:
     reported.filter_map(Result::transpose).collect()
 }
 
+/// What a replay leaves.
+const UPDATES: &str = "order updates";
+const TAGS: &str = "product tags";
+
 /// One check of the verdict.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Check {
@@ -78,6 +82,15 @@ impl Check {
             in_doubt: reported.iter().filter(|one| doubtful.contains(*one) && !lost.contains(*one)).count(),
             overlooked: lost.difference(reported).filter(|one| !doubtful.contains(*one)).cloned().collect(),
             invented: reported.difference(lost).filter(|one| !doubtful.contains(*one)).cloned().collect(),
+        }
+    }
+
+    /// Why a replay does not put them back; empty where it has to.
+    pub fn why_left(&self) -> &'static str {
+        match self.what {
+            UPDATES => "the rows are on both sides: for a person to decide",
+            TAGS => "the table has no key: whether a row is there can't be told",
+            _ => "",
         }
     }
 
@@ -129,7 +142,7 @@ pub fn judge(entries: &Entries, new_primary: &NewPrimary, reported: &[Reported])
         .map(|(id, _)| id.clone())
         .collect();
     let statuses = Check::of(
-        "order updates",
+        UPDATES,
         &lost_statuses,
         &rows("CUSTOMER_ORDER", "lost update").map(order_id).collect(),
         &entries.statuses_in_doubt,
@@ -170,7 +183,7 @@ fn tags(entries: &Entries, new_primary: &NewPrimary, rows: &mut dyn Iterator<Ite
         })
         .cloned()
         .collect();
-    Check::of("product tags", &lost, &reported, &doubtful)
+    Check::of(TAGS, &lost, &reported, &doubtful)
 }
 
 /// A number, whether written as one or as text.

@@ -40,13 +40,14 @@ use template::{Role, Roles};
 const STACK: &str = "causeway";
 
 /// The roles that the stack names, by function and by their names in the template.
-pub(crate) const ROLES: [(&str, &str); 7] = [
+pub(crate) const ROLES: [(&str, &str); 8] = [
     ("automation", "AutomationRole"),
     ("preflight", "PreflightRole"),
     ("routing-control", "RoutingControlRole"),
     ("global-failover", "GlobalFailoverRole"),
     ("snapshot-restore", "SnapshotRestoreRole"),
     ("reconcile", "ReconcileRole"),
+    ("replay", "ReplayRole"),
     ("report", "ReportRole"),
 ];
 
