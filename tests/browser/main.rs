@@ -3,8 +3,6 @@
 //!
 //! `PICTURES=1` keeps the pictures of the whole failover in `docs/pictures`, for the README.
 
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests say what failed by panicking")]
-
 use std::path::Path;
 use std::process::Command;
 
