@@ -1,4 +1,4 @@
-"""Opens the report's pages in Chromium and looks: look.py BROWSER FOLDER PICTURES
+"""Opens the pages in a folder in Chromium and looks: look.py BROWSER FOLDER PICTURES
 
 Any failed assertion is the test's. What a page must do is in `look`; what all pages of a size have in common in `LOOKS`.
 """
@@ -119,6 +119,5 @@ with sync_playwright() as playwright:
         assert sorted(without.split()) == sorted(with_script.split()), f"{path.stem} says less without JavaScript"
         page.context.close()
         plain.context.close()
-    assert searched > 0, "no page has a table to search in"
     browser.close()
 print(f"{len(pages)} pages looked at, {searched} searched in")

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "tests say what failed by panicking")]
 
 mod diff;
+mod invoke;
 mod postgres;
 // The server of table-diff's own tests.
 #[path = "../../crates/table-diff/tests/servers/postgres_server.rs"]
@@ -13,12 +14,10 @@ mod postgres;
 mod postgres_server;
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
+use rehearsals::{look_at_pages, root};
 
 /// The built command.
 fn command() -> PathBuf {
@@ -92,16 +91,17 @@ impl Run {
     }
 }
 
-/// Two at once: no port and no file is shared. The verdict of a drill is its exit status.
+/// Two at once: no port and no file is shared. The verdict of a drill is its exit status. One puts the lost rows back.
 #[test]
 fn two_drills_side_by_side_account_for_every_lost_write() {
     let output = tempfile::tempdir().unwrap();
-    let runs = ["1", "2"].map(|seed| {
+    let runs = [("1", None), ("2", Some("--replay"))].map(|(seed, replay)| {
         let folder = output.path().join(seed);
-        let run =
-            Run::start(&["drill", "--factor", "240", "--seed", seed, "--output", folder.to_str().unwrap()]);
+        let arguments = ["drill", "--factor", "240", "--seed", seed, "--output", folder.to_str().unwrap()];
+        let run = Run::start(&arguments.into_iter().chain(replay).collect::<Vec<_>>());
         (folder, run)
     });
+    let pages = tempfile::tempdir().unwrap();
     for (folder, run) in runs {
         let (said, code) = run.end();
         assert_eq!(code, Some(0), "{said}");
@@ -110,7 +110,17 @@ fn two_drills_side_by_side_account_for_every_lost_write() {
             said.split_whitespace().find(|word| word.starts_with(start) && word.ends_with(end)).unwrap();
         let page = std::fs::read_to_string(path).unwrap();
         assert!(page.contains("CUSTOMER_ORDER"), "{path}");
+        let written = ["failover/record.html", "reconcile/report.html", "replay/replay.html"]
+            .map(|name| folder.join(name))
+            .into_iter()
+            .filter(|path| path.is_file());
+        for (number, path) in written.enumerate() {
+            let seed = folder.file_name().unwrap().to_str().unwrap();
+            std::fs::copy(path, pages.path().join(format!("{seed}-{number}.html"))).unwrap();
+        }
     }
+    assert_eq!(std::fs::read_dir(pages.path()).unwrap().count(), 5, "two records, two reports, a replay");
+    look_at_pages(pages.path(), &pages.path().join("pictures")).unwrap();
 }
 
 #[test]

@@ -4,7 +4,6 @@ for (const table of document.querySelectorAll("table.sortable")) {
   const bodies = Array.from(table.tBodies);
   if (bodies.length < 2) continue;
   const text = (body, i) => body.rows[0].cells[i] ? body.rows[0].cells[i].textContent.trim() : "";
-  const order = new Intl.Collator("en", { numeric: true });
   Array.from(table.tHead.rows[0].cells).forEach((head, i) => {
     const button = document.createElement("button");
     button.type = "button";
@@ -14,8 +13,11 @@ for (const table of document.querySelectorAll("table.sortable")) {
       const up = head.getAttribute("aria-sort") !== "ascending";
       for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
       head.setAttribute("aria-sort", up ? "ascending" : "descending");
-      const plain = (value) => value.replace(/,(?=\d{3})/g, "").replace(/^–$/, "");
-      bodies.sort((a, b) => (up ? 1 : -1) * order.compare(plain(text(a, i)), plain(text(b, i))));
+      const plain = (body) => text(body, i).replace(/,(?=\d{3})/g, "").replace(/^–$/, "");
+      // 9 before 10, but not in what is no number: the digits of a UUID.
+      const numeric = !bodies.some((body) => /[a-z]\d|\d[a-z]/i.test(text(body, i)));
+      const order = new Intl.Collator("en", { numeric });
+      bodies.sort((a, b) => (up ? 1 : -1) * order.compare(plain(a), plain(b)));
       table.append(...bodies);
     });
   });
