@@ -63,6 +63,17 @@ impl Run {
         panic!("it ended without a word of {text}:\n{}", self.said);
     }
 
+    /// Where a sandbox listens: for all services, and for ARC's data plane in five Regions.
+    fn endpoints(&mut self) -> (String, [String; 5]) {
+        let endpoint = self.read_until("AWS_ENDPOINT_URL=").split_once('=').unwrap().1.to_owned();
+        let arc = [(); 5].map(|()| {
+            let line = self.read_until("--endpoint-url");
+            let mut words = line.split_whitespace().skip_while(|word| *word != "--endpoint-url");
+            words.nth(1).unwrap().to_owned()
+        });
+        (endpoint, arc)
+    }
+
     /// As Ctrl-C does.
     fn interrupt(&self) {
         let id = self.child.id().to_string();
@@ -139,12 +150,7 @@ fn an_independent_client_drives_the_sandbox() {
     let python = root().join("target/python/bin/python");
     assert!(python.is_file(), "there is no {}: run `make setup` first", python.display());
     let mut run = Run::start(&["sandbox", "--factor", "240"]);
-    let endpoint = run.read_until("AWS_ENDPOINT_URL=").split_once('=').unwrap().1.to_owned();
-    let arc = [(); 5].map(|()| {
-        let line = run.read_until("--endpoint-url");
-        let mut words = line.split_whitespace().skip_while(|word| *word != "--endpoint-url");
-        words.nth(1).unwrap().to_owned()
-    });
+    let (endpoint, arc) = run.endpoints();
     let script = root().join("tests/command/drive.py");
     let driven = Command::new(python).arg(script).arg(endpoint).args(arc).output().unwrap();
     run.interrupt();

@@ -1,0 +1,115 @@
+//! Every sample event of `events/`, handed to the built function that it is for with `cargo lambda invoke`, as
+//! docs/deploy.md says, against a running sandbox. `sam local invoke` does the same inside a container, and needs an
+//! engine for it.
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use rehearsals::root;
+use serde_json::Value;
+
+use crate::{Run, command};
+
+/// Each event in an order in which each has something to do, with the `status` of the answer in sandbox-west. Two are
+/// about an execution that Automation does not know here.
+const EVENTS: [(&str, Result<&str, &str>); 14] = [
+    ("routing-control-fill-endpoints", Ok("Done")),
+    ("preflight-readiness", Ok("Ready")),
+    ("preflight", Ok("Ready")),
+    ("routing-control", Ok("Done")),
+    ("global-failover", Ok("InProgress")),
+    ("preflight-verify", Ok("InProgress")),
+    ("report-record", Err("there is no Automation execution")),
+    ("snapshot-restore", Ok("Refused")),
+    ("reconcile", Ok("Refused")),
+    ("report", Ok("Refused")),
+    ("replay", Ok("Refused")),
+    ("snapshot-restore-cleanup", Ok("Done")),
+    ("preflight-switchover", Ok("Refused")),
+    ("report-switchover", Err("there is no Automation execution")),
+];
+const STEPS: [&str; 7] =
+    ["preflight", "routing-control", "global-failover", "snapshot-restore", "reconcile", "replay", "report"];
+
+/// A process that ends with the test.
+struct Started(Child);
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn cargo_lambda() -> Command {
+    let program = root().join("target/python/bin/cargo-lambda");
+    assert!(program.is_file(), "there is no {}: run `make setup` first", program.display());
+    let mut command = Command::new(program);
+    command.arg("lambda").stdin(Stdio::null());
+    command
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+#[test]
+fn every_sample_event_is_answered_by_its_function() {
+    let mut names = std::fs::read_dir(root().join("events"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect::<Vec<_>>();
+    let mut tried = EVENTS.map(|(event, _)| event.to_owned()).to_vec();
+    names.sort();
+    tried.sort();
+    assert_eq!(names, tried, "each event is tried");
+
+    let mut run = Run::start(&["sandbox", "--factor", "240"]);
+    let (endpoint, _) = run.endpoints();
+    let port = free_port().to_string();
+    let (address, to) = ("127.0.0.1", ["--invoke-address", "127.0.0.1", "--invoke-port", &port]);
+    let emulator = cargo_lambda().args(["watch", "--only-lambda-apis"]).args(to).spawn().unwrap();
+    let mut emulator = Started(emulator);
+    // It says nothing that can be waited for: it listens a moment after its last word.
+    while TcpStream::connect(format!("{address}:{port}")).is_err() {
+        assert!(emulator.0.try_wait().unwrap().is_none(), "cargo lambda watch ended");
+        std::thread::yield_now();
+    }
+    let binaries: PathBuf = command().parent().unwrap().to_owned();
+    let _functions = STEPS.map(|step| {
+        let function = Command::new(binaries.join(step))
+            .env("AWS_LAMBDA_RUNTIME_API", format!("http://{address}:{port}/.rt/{step}"))
+            .env("AWS_LAMBDA_FUNCTION_NAME", format!("causeway-{step}"))
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+            .env("AWS_ENDPOINT_URL", &endpoint)
+            .env("AWS_ACCESS_KEY_ID", "SANDBOX")
+            .env("AWS_SECRET_ACCESS_KEY", "sandbox")
+            .env("AWS_REGION", "sandbox-west")
+            .stdout(Stdio::null())
+            .spawn();
+        Started(function.unwrap())
+    });
+    let mut wrong = Vec::new();
+    for (event, expected) in EVENTS {
+        let step = STEPS.into_iter().find(|step| event.starts_with(step)).unwrap();
+        let file = root().join(format!("events/{event}.json"));
+        let invoked =
+            cargo_lambda().arg("invoke").arg(step).arg("--data-file").arg(file).args(to).output().unwrap();
+        let said =
+            String::from_utf8_lossy(&invoked.stdout).into_owned() + &String::from_utf8_lossy(&invoked.stderr);
+        let answer: Value = serde_json::from_slice(&invoked.stdout).unwrap_or_default();
+        let right = match expected {
+            Ok(status) => answer["status"].as_str() == Some(status),
+            Err(error) => said.contains(error),
+        };
+        if !right {
+            wrong.push(format!("{event} answered: {said}"));
+        }
+    }
+    run.interrupt();
+    let (said, code) = run.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
