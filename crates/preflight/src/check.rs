@@ -1,7 +1,9 @@
 //! `check`: may a failover (or switchover) go ahead?
 //!
 //! Everything is looked at at once, so that a check takes one time limit and not their sum, also while the impaired
-//! Region is silent. Nothing is changed.
+//! Region is silent. Nothing is changed, but for the lock of a failover, which is taken first: what is seen is then seen by
+//! the one execution that may go on. Of several at once the others are Refused, and so are those that follow while it runs.
+//! A retried check has the lock already; when it ends is told in [`runbook::lock`].
 //!
 //! | found | failover | switchover |
 //! |---|---|---|
@@ -11,13 +13,15 @@
 //! | engine versions differ (major, minor) | Refused | Refused |
 //! | only the patch level differs | NeedsApproval | Refused |
 //! | the target's cluster is not available | NeedsApproval | Refused |
-//! | lag unknown, or beyond the plan's limit (`limits.rpoSeconds`, `failback.lagSeconds`) | NeedsApproval | Refused |
+//! | lag unknown, or beyond the plan's limit (`limits.rpoSeconds`, `failback.lagSeconds`) | NeedsApproval; note where `limits.beyondRpo` is `go-on` | Refused |
 //! | the target waits for its resynchronisation | note | Refused |
 //! | the target is not said to be connected | – | Refused |
 //! | the other Region's cluster can't be seen | note | Refused |
 //! | the other Region's cluster is not available | – | Refused |
 //! | no ARC endpoint answers | Refused | Refused |
 //! | fewer than 3 ARC endpoints answer | note | note |
+//! | another execution has the lock | Refused | – |
+//! | started by an event, and the evidence is not enough, see [`crate::evidence`] | Refused | – |
 //! | the cooldown after a successful failover is not over | Refused | note |
 //! | the record of the last failover in the target Region can't be read | NeedsApproval | note |
 //! | that in the other Region, or that of the last switchover, can't be read | note | note |
@@ -59,13 +63,16 @@ use runbook::aurora::{
     self, Cluster, DescribeCluster, DescribeGlobalCluster, GlobalCluster, Operation, region_of,
 };
 use runbook::error::Kind;
-use runbook::plan::{Engine, Strategy};
+use runbook::lock::{self, Lock, Standing};
+use runbook::names::keys;
+use runbook::plan::{BeyondRpo, Engine, Strategy};
 use runbook::record::{FailoverRecord, ReadLastFailover, ReadLastSwitchover, SwitchoverRecord};
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, aws, bucket};
 use serde::Serialize;
 
-use crate::world::{DescribeInstances, Instance, MeasureLag};
-use crate::{CheckEvent, Mode};
+use crate::evidence::{self, Evidence};
+use crate::world::{DescribeInstances, Instance, MeasureLag, ReadAlarms};
+use crate::{CheckEvent, Mode, Trigger};
 
 /// How long a question to the target Region may take, the SDK's retries included.
 pub const TARGET: Duration = Duration::from_secs(8);
@@ -99,6 +106,8 @@ pub struct Observed {
     pub routing: BTreeMap<String, State>,
     /// ARC endpoints that answered.
     pub arc_endpoints: usize,
+    /// What the plan's signals say, by the Region that they tell of; empty when a person started it.
+    pub evidence: Evidence,
     /// Everything that stands against going on.
     pub reasons: Vec<String>,
     /// Everything else worth knowing.
@@ -138,6 +147,10 @@ pub struct Seen {
     pub other_record: Result<Option<FailoverRecord>, String>,
     /// The records of the last switchover in the two buckets, the target's first.
     pub switchovers: [Result<Option<SwitchoverRecord>, String>; 2],
+    /// What the signals say; empty when nobody asked them.
+    pub evidence: Evidence,
+    /// The lock of another execution.
+    pub locked: Option<Lock>,
 }
 
 /// What was seen of a database, unjudged.
@@ -168,6 +181,8 @@ pub struct Asked<'a> {
     pub other: &'a str,
     /// How.
     pub mode: Mode,
+    /// Who started it.
+    pub trigger: Trigger,
 }
 
 /// What was judged.
@@ -187,6 +202,24 @@ pub fn judge(seen: &Seen, asked: &Asked, plan: &RecoveryPlan, now: Timestamp) ->
     let mut refusals = Vec::new();
     let mut doubts = Vec::new();
     let mut notes = Vec::new();
+
+    if let Some(Lock { execution, taken_at, expires_at, .. }) = &seen.locked {
+        refusals.push(format!(
+            "execution {execution} fails over already, since {taken_at:.0}; it keeps others from starting until it ends, or \
+             until {expires_at:.0} (`limits.lockMinutes`)"
+        ));
+    }
+    if asked.trigger == Trigger::Automatic {
+        match &plan.automatic {
+            None => refusals.push("the plan has no `automatic`: no failover starts by itself".into()),
+            Some(automatic) => {
+                match evidence::judge(automatic, &seen.evidence, asked.other, asked.target) {
+                    Ok(count) => notes.push(count),
+                    Err(reasons) => refusals.extend(reasons),
+                }
+            }
+        }
+    }
 
     let there = there(seen, asked);
     if there.len() == seen.databases.len() {
@@ -465,18 +498,21 @@ fn judge_database(
         Mode::Failover => (plan.limits.rpo_seconds, "limits.rpoSeconds"),
         Mode::Switchover => (plan.failback.lag_seconds, "failback.lagSeconds"),
     };
-    match &database.lag_seconds {
-        Ok(Some(lag)) if *lag <= f64::from(limit) => {}
+    let lost = match &database.lag_seconds {
+        Ok(Some(lag)) if *lag <= f64::from(limit) => return,
         Ok(Some(lag)) => {
-            doubts.push(format!(
-                "{name}: replication lag {lag:.1} s is beyond the limit of {limit} s (`{setting}`)"
-            ));
+            format!("{name}: replication lag {lag:.1} s is beyond the limit of {limit} s (`{setting}`)")
         }
-        Ok(None) => doubts.push(format!(
+        Ok(None) => format!(
             "{name}: replication lag is not known: CloudWatch has no value of the last {} minutes",
             crate::world::LAG_WINDOW.as_secs() / 60
-        )),
-        Err(error) => doubts.push(format!("{name}: replication lag is not known: {error}")),
+        ),
+        Err(error) => format!("{name}: replication lag is not known: {error}"),
+    };
+    if asked.mode == Mode::Failover && plan.limits.beyond_rpo == BeyondRpo::GoOn {
+        notes.push(format!("{lost}; it goes on all the same (`limits.beyondRpo`)"));
+    } else {
+        doubts.push(lost);
     }
 }
 
@@ -502,6 +538,8 @@ pub struct Apis<T, O, M, S, A> {
     pub other: O,
     /// CloudWatch in the target Region.
     pub metrics: M,
+    /// CloudWatch in the other Region.
+    pub other_metrics: M,
     /// S3 in the target Region.
     pub records: S,
     /// S3 in the other Region.
@@ -523,7 +561,7 @@ pub async fn observe<T, O, M, S, A>(
 where
     T: DescribeGlobalCluster + DescribeCluster + DescribeInstances,
     O: DescribeCluster,
-    M: MeasureLag,
+    M: MeasureLag + ReadAlarms,
     S: ReadLastFailover + ReadLastSwitchover,
     A: ReadStates,
 {
@@ -568,20 +606,29 @@ where
         (endpoint.region.clone(), states.map(by_region))
     });
     let (own_bucket, other_bucket) = (plan.report_bucket(asked.target), plan.report_bucket(asked.other));
-    let (databases, arc, record, other_record, switchover, other_switchover) = futures::join!(
+    let automatic = plan.automatic.as_ref().filter(|_| asked.trigger == Trigger::Automatic);
+    let (databases, arc, record, other_record, switchover, other_switchover, alarms, other_alarms) = futures::join!(
         try_join_all(databases),
         join_all(endpoints),
         within(TARGET, asked.target, apis.records.read_last_failover(own_bucket, &plan.name)),
         within(patience, asked.other, apis.other_records.read_last_failover(other_bucket, &plan.name)),
         within(TARGET, asked.target, apis.records.read_last_switchover(own_bucket, &plan.name)),
         within(patience, asked.other, apis.other_records.read_last_switchover(other_bucket, &plan.name)),
+        within(TARGET, asked.target, evidence::read(&apis.metrics, automatic, asked.target)),
+        within(patience, asked.other, evidence::read(&apis.other_metrics, automatic, asked.other)),
     );
+    let alarms =
+        BTreeMap::from([(asked.target, alarms), (asked.other, other_alarms)].map(|(region, alarms)| {
+            (region, alarms.map_err(|error| cause(&error)))
+        }));
     Ok(Seen {
         databases: databases?.into_iter().collect(),
         arc: arc.into_iter().collect(),
         record: record.map_err(|error| cause(&error)),
         other_record: other_record.map_err(|error| cause(&error)),
         switchovers: [switchover, other_switchover].map(|record| record.map_err(|error| cause(&error))),
+        evidence: automatic.map(|automatic| evidence::votes(automatic, &alarms)).unwrap_or_default(),
+        locked: None,
     })
 }
 
@@ -615,21 +662,51 @@ pub async fn run(context: &Context, event: &CheckEvent) -> Result<Outcome<crate:
     let plan = crate::plan_for(context, &event.plan, &event.target_region).await?;
     regions(&plan, event, &context.region)?;
     let target = event.target_region.as_str();
-    let asked = Asked { target, other: plan.other_region(target), mode: event.mode };
+    let asked = Asked { target, other: plan.other_region(target), mode: event.mode, trigger: event.trigger };
     let there = aws::in_region(&context.config, asked.target);
     let elsewhere = aws::in_region(&context.config, asked.other);
     let apis = Apis {
         target: Rds::new(&there),
         other: Rds::new(&elsewhere),
         metrics: aws_sdk_cloudwatch::Client::new(&there),
+        other_metrics: aws_sdk_cloudwatch::Client::new(&elsewhere),
         records: bucket::client(&there),
         other_records: bucket::client(&elsewhere),
         arc: arc::endpoints(&context.config, &plan.routing),
     };
     let now = context.clock.now();
+    let locked = match event.mode {
+        Mode::Failover => Box::pin(lock(&apis.records, &there, &plan, &event.execution, now)).await?,
+        Mode::Switchover => None,
+    };
     let seen = Box::pin(observe(&apis, &plan, &asked, now)).await?;
+    let seen = Seen { locked, ..seen };
     let judgement = judge(&seen, &asked, &plan, now);
     Ok(outcome(&seen, &asked, plan.failback.strategy, judgement))
+}
+
+/// Takes the lock of a failover in the Region that takes over; the other execution's, when that has it.
+async fn lock(
+    records: &aws_sdk_s3::Client,
+    there: &aws_config::SdkConfig,
+    plan: &RecoveryPlan,
+    execution: &str,
+    now: Timestamp,
+) -> Result<Option<Lock>, StepError> {
+    let region = there.region().map(ToString::to_string).unwrap_or_default();
+    let lasts = SignedDuration::from_mins(i64::from(plan.limits.lock_minutes));
+    let wanted = Lock {
+        execution: execution.to_owned(),
+        subject: String::new(),
+        taken_at: now,
+        expires_at: now.checked_add(lasts).unwrap_or(Timestamp::MAX),
+    };
+    let key = keys::failover_lock(&plan.name);
+    let executions = aws_sdk_ssm::Client::new(there);
+    let place = (plan.report_bucket(&region), key.as_str());
+    let runs = |_: &Lock, standing| standing == Standing::Running;
+    let taken = within(TARGET, &region, lock::take(records, &executions, place, &wanted, runs)).await?;
+    Ok(taken.map(|(lock, _)| lock))
 }
 
 /// Checks that the event's Regions fit the plan, each other and `here`, the function's own.
@@ -681,6 +758,7 @@ fn outcome(seen: &Seen, asked: &Asked, strategy: Strategy, judgement: Judgement)
         routing: answers.first().map(|states| (*states).clone()).unwrap_or_default(),
         arc_endpoints: answers.len(),
         databases,
+        evidence: seen.evidence.clone(),
         reasons,
         notes,
     };

@@ -1,15 +1,15 @@
 //! Step `preflight`: may a failover or switchover go ahead, was it complete, and could one be made at all?
 //!
 //! Operations:
-//! - `check` ([`check`]): before. Looks at everything at once, changes nothing, answers Ready, NeedsApproval or Refused
-//!   with every reason.
+//! - `check` ([`check`]): before. Looks at everything at once, answers Ready, NeedsApproval or Refused with every reason.
+//!   Of a failover it takes the lock that keeps others from starting ([`runbook::lock`]), and changes nothing else.
 //! - `verify` ([`verify`]): after. Waits until every database has one writer, in the target Region, that accepts a
 //!   write. The write goes to a table of Causeway's own ([`probe`]).
 //!
 //! - `readiness` ([`readiness`]): on a quiet day. Looks at everything that can be seen without changing anything, in both
 //!   Regions, and lists every finding.
 //!
-//! All only look, but for that one row: calling again at any moment is safe, and a failure leaves nothing behind.
+//! All only look, but for that row and that lock: calling again at any moment is safe, and a failure leaves nothing behind.
 
 use jiff::Timestamp;
 use runbook::step::{optional_text, optional_time};
@@ -17,6 +17,7 @@ use runbook::{Context, Outcome, RecoveryPlan, StepError};
 use serde::{Deserialize, Serialize};
 
 pub mod check;
+pub mod evidence;
 pub mod permissions;
 pub mod probe;
 pub mod readiness;
@@ -41,6 +42,18 @@ pub enum Event {
     Readiness(ReadinessEvent),
 }
 
+/// Who started an execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trigger {
+    /// A person, who has judged that it is needed.
+    #[default]
+    #[serde(alias = "")]
+    Manual,
+    /// An event, which proves nothing.
+    Automatic,
+}
+
 /// Event of `check`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -57,6 +70,9 @@ pub struct CheckEvent {
     /// How.
     #[serde(default)]
     pub mode: Mode,
+    /// Who started it.
+    #[serde(default)]
+    pub trigger: Trigger,
 }
 
 /// Event of `verify`.

@@ -77,6 +77,7 @@ pub fn needs(plan: &RecoveryPlan, stack: &Stack, here: &str) -> Vec<Need> {
     let mut needs = vec![
         need("automation", "lambda:InvokeFunction", functions.to_vec()),
         need("automation", "sns:Publish", vec![topic]),
+        need("preflight", "s3:PutObject", vec![object("records/x/failover-lock.json")]),
         need("routing-control", "route53-recovery-cluster:UpdateRoutingControlStates", controls),
         need("global-failover", "rds:FailoverGlobalCluster", databases.clone()),
         need("global-failover", "rds:SwitchoverGlobalCluster", databases),

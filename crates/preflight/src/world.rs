@@ -104,6 +104,40 @@ impl MeasureLag for aws_sdk_cloudwatch::Client {
     }
 }
 
+/// What is known of an alarm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alarm {
+    /// `OK`, `ALARM` or `INSUFFICIENT_DATA`.
+    pub state: String,
+    /// What it takes missing data for: `missing`, `ignore`, `breaching` or `notBreaching`.
+    pub missing: String,
+}
+
+/// Reads metric alarms.
+pub trait ReadAlarms {
+    /// Those of these names in the Region of this client, by name; one that does not exist is not in the answer.
+    fn read_alarms(
+        &self,
+        names: &[&str],
+    ) -> impl Future<Output = Result<BTreeMap<String, Alarm>, StepError>> + Send;
+}
+
+impl ReadAlarms for aws_sdk_cloudwatch::Client {
+    async fn read_alarms(&self, names: &[&str]) -> Result<BTreeMap<String, Alarm>, StepError> {
+        // At most 100 names, and as many on a page (CloudWatch API reference, `DescribeAlarms`).
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        let answer = self.describe_alarms().set_alarm_names(Some(names)).max_records(100).send().await;
+        let answer = answer.map_err(|error| StepError::aws("reading alarms from CloudWatch", error))?;
+        let alarm = |alarm: &aws_sdk_cloudwatch::types::MetricAlarm| {
+            let state = alarm.state_value().map(|state| state.as_str().to_owned()).unwrap_or_default();
+            // `missing` is what an alarm does that says nothing of it (CloudWatch API reference, `PutMetricAlarm`).
+            let missing = alarm.treat_missing_data().unwrap_or("missing").to_owned();
+            Some((alarm.alarm_name()?.to_owned(), Alarm { state, missing }))
+        };
+        Ok(answer.metric_alarms().iter().filter_map(alarm).collect())
+    }
+}
+
 /// What a restore and a reader need to know of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Details {

@@ -36,6 +36,28 @@ pub trait PutObject {
     ) -> impl Future<Output = Result<(), StepError>> + Send;
 }
 
+/// Reads a small object with its entity tag.
+pub trait GetTagged {
+    /// The object's bytes and tag; `None` when there is none.
+    fn get_tagged(
+        &self,
+        bucket: &str,
+        key: &str,
+    ) -> impl Future<Output = Result<Option<(Vec<u8>, String)>, StepError>> + Send;
+}
+
+/// Writes an object on a condition.
+pub trait PutIf {
+    /// Writes JSON at `key` if what is there has this entity tag, or if nothing is there; false when that is not so.
+    fn put_if(
+        &self,
+        bucket: &str,
+        key: &str,
+        tag: Option<&str>,
+        body: Vec<u8>,
+    ) -> impl Future<Output = Result<bool, StepError>> + Send;
+}
+
 /// Bytes that come as they are read.
 pub type Lines = Pin<Box<dyn AsyncBufRead + Send>>;
 
@@ -131,11 +153,20 @@ pub fn client(config: &SdkConfig) -> Client {
 
 impl GetObject for Client {
     async fn get_object(&self, bucket: &str, key: &str) -> Result<Option<Vec<u8>>, StepError> {
+        Ok(self.get_tagged(bucket, key).await?.map(|(body, _)| body))
+    }
+}
+
+impl GetTagged for Client {
+    async fn get_tagged(&self, bucket: &str, key: &str) -> Result<Option<(Vec<u8>, String)>, StepError> {
         match Client::get_object(self).bucket(bucket).key(key).send().await {
-            Ok(answer) => match answer.body.collect().await {
-                Ok(bytes) => Ok(Some(bytes.to_vec())),
-                Err(error) => Err(broken(bucket, key, error)),
-            },
+            Ok(answer) => {
+                let tag = answer.e_tag().unwrap_or_default().to_owned();
+                match answer.body.collect().await {
+                    Ok(bytes) => Ok(Some((bytes.to_vec(), tag))),
+                    Err(error) => Err(broken(bucket, key, error)),
+                }
+            }
             Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => Ok(None),
             Err(error) => Err(StepError::aws(format!("reading s3://{bucket}/{key}"), error)),
         }
@@ -154,6 +185,34 @@ impl PutObject for Client {
         match put.body(ByteStream::from(body)).send().await {
             Ok(_) => Ok(()),
             Err(error) => Err(StepError::aws(format!("writing s3://{bucket}/{key}"), error)),
+        }
+    }
+}
+
+impl PutIf for Client {
+    async fn put_if(
+        &self,
+        bucket: &str,
+        key: &str,
+        tag: Option<&str>,
+        body: Vec<u8>,
+    ) -> Result<bool, StepError> {
+        let put = Client::put_object(self).bucket(bucket).key(key).content_type("application/json");
+        let put = match tag {
+            Some(tag) => put.if_match(tag),
+            None => put.if_none_match("*"),
+        };
+        match put.body(ByteStream::from(body)).send().await {
+            Ok(_) => Ok(true),
+            // The object has changed, is being changed, or is gone
+            // (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>).
+            Err(error)
+                if ["PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"]
+                    .contains(&error.code().unwrap_or_default()) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(writing(bucket, key, error)),
         }
     }
 }

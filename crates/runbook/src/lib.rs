@@ -12,6 +12,7 @@
 //! - [`aws`]: the SDK configuration, by Region
 //! - [`arc`]: routing controls at the five endpoints of an ARC cluster
 //! - [`aurora`]: global clusters and clusters as the steps see them
+//! - [`lock`]: one execution at a time
 //! - [`secret`]: database credentials that can't be printed
 //! - [`record`]: what the report step leaves for later runbooks: the last failover
 //! - [`names`]: names and tags derived from an execution, object keys in the report bucket
@@ -21,6 +22,7 @@ pub mod aurora;
 pub mod aws;
 pub mod bucket;
 pub mod error;
+pub mod lock;
 pub mod names;
 pub mod plan;
 pub mod record;

@@ -76,6 +76,16 @@ pub mod keys {
         format!("records/{plan}/last-switchover.json")
     }
 
+    /// Which execution fails over, a [`crate::lock::Lock`].
+    pub fn failover_lock(plan: &str) -> String {
+        format!("records/{plan}/failover-lock.json")
+    }
+
+    /// Which execution reconciles which failover, a [`crate::lock::Lock`].
+    pub fn reconcile_lock(plan: &str) -> String {
+        format!("records/{plan}/reconcile-lock.json")
+    }
+
     /// Folder of what a reconcile execution keeps between its calls: its cursor and the differences found.
     pub fn reconcile(plan: &str, execution: &str) -> String {
         format!("reconcile/{plan}/{execution}/")

@@ -4,7 +4,7 @@
 //! one. A parameter holds at most 4 KB (standard) or 8 KB (advanced). Its JSON Schema is
 //! `docs/recovery-plan.schema.json`, made from these types.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,9 @@ pub struct RecoveryPlan {
     /// How the application moves while both Regions are well.
     #[serde(default)]
     pub failback: Failback,
+    /// When a failover may start by itself; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub automatic: Option<Automatic>,
     /// Bucket for records and reports in each Region, by Region.
     pub report_buckets: BTreeMap<String, String>,
 }
@@ -217,10 +220,14 @@ pub struct Relation {
 pub struct Limits {
     /// Seconds of writes that may be lost: a larger replication lag before a failover needs approval.
     pub rpo_seconds: u32,
+    /// What to do when more may be lost, or how much is not known.
+    pub beyond_rpo: BeyondRpo,
     /// Seconds the application may be down; reports compare with it.
     pub rto_seconds: u32,
     /// Minutes after a failover in which no other is started.
     pub cooldown_minutes: u32,
+    /// Minutes after which a failover that was not seen to end no longer keeps others from starting.
+    pub lock_minutes: u32,
     /// Minutes after which a promotion that is not finished counts as failed.
     pub promotion_minutes: u32,
     /// Minutes after which a restore that is not finished counts as failed.
@@ -236,13 +243,88 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             rpo_seconds: 60,
+            beyond_rpo: BeyondRpo::default(),
             rto_seconds: 900,
             cooldown_minutes: 60,
+            lock_minutes: 240,
             promotion_minutes: 60,
             restore_minutes: 360,
             clock_margin_seconds: 5,
             replay_minutes: 360,
         }
+    }
+}
+
+/// What a failover does when more may be lost than `rpoSeconds`, or how much is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BeyondRpo {
+    /// It waits for an approval.
+    #[default]
+    Ask,
+    /// It goes on: being up is worth more than what is lost.
+    GoOn,
+}
+
+/// What has to be seen before a failover starts by itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Automatic {
+    /// How many signals have to say that a Region is ill before the other takes over.
+    pub quorum: usize,
+    /// What tells how a Region is, by the Region that it tells of.
+    pub signals: BTreeMap<String, Vec<Signal>>,
+}
+
+/// A CloudWatch metric alarm that tells how a Region is: of a canary, a load balancer, a health check. It has to treat
+/// missing data as missing: what is not known is no evidence.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Signal {
+    /// Its name.
+    pub alarm: String,
+    /// The Region that it is in, of the plan's two.
+    pub region: String,
+}
+
+impl Automatic {
+    /// Everything that keeps a failover from ever starting by itself. A Region that is left may not answer: the alarms in
+    /// the other one have to be enough.
+    fn problems(&self, regions: &[String; 2]) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.quorum == 0 {
+            problems.push("`automatic.quorum` is 0: at least one signal has to say that a Region is ill".into());
+        }
+        let in_region = |of: &String, region: &String| {
+            let all = self.signals.get(of).into_iter().flatten();
+            all.filter(|signal| signal.region == *region).map(|signal| &signal.alarm).collect::<BTreeSet<_>>()
+        };
+        for (left, target) in [(&regions[0], &regions[1]), (&regions[1], &regions[0])] {
+            let seen = in_region(left, target).len();
+            if seen < self.quorum {
+                problems.push(format!(
+                    "`automatic.signals.{left}` names {seen} alarms in {target}, and `automatic.quorum` is {}: {target} could \
+                     never take over while {left} is silent",
+                    self.quorum
+                ));
+            }
+            if in_region(target, target).is_empty() {
+                problems.push(format!(
+                    "`automatic.signals.{target}` names no alarm in {target}: nothing there says that it is well"
+                ));
+            }
+        }
+        let mut all: Vec<&Signal> = self.signals.values().flatten().collect();
+        let named = all.len();
+        all.sort();
+        all.dedup();
+        if all.len() < named {
+            problems.push("`automatic.signals` names an alarm twice: it would count twice".into());
+        }
+        if all.iter().any(|signal| !regions.contains(&signal.region)) {
+            problems.push("`automatic.signals` names an alarm in another Region than the plan's two".into());
+        }
+        problems
     }
 }
 
@@ -400,6 +482,10 @@ impl RecoveryPlan {
         };
         problems.extend(keys("routing.controls", self.routing.controls.keys().collect()));
         problems.extend(keys("reportBuckets", self.report_buckets.keys().collect()));
+        if let Some(automatic) = &self.automatic {
+            problems.extend(keys("automatic.signals", automatic.signals.keys().collect()));
+            problems.extend(automatic.problems(&self.regions));
+        }
         for (name, database) in &self.databases {
             if !plain(name) {
                 problems.push(format!("`databases` has the name {name:?}: use letters, digits, hyphens"));
@@ -480,6 +566,22 @@ pub fn sample() -> RecoveryPlan {
         ]),
         limits: Limits::default(),
         failback: Failback::default(),
+        automatic: Some(Automatic {
+            quorum: 2,
+            signals: regions
+                .iter()
+                .map(|of| {
+                    // A canary in each Region, and what the other Region's clients see.
+                    let signal = |name: &str, region: &String| Signal {
+                        alarm: format!("shop-{}-{name}", of.trim_start_matches("sandbox-")),
+                        region: region.clone(),
+                    };
+                    let canaries = regions.iter().map(|region| signal("canary", region));
+                    let other = regions.iter().filter(|region| *region != of).map(|region| signal("errors", region));
+                    (of.clone(), canaries.chain(other).collect())
+                })
+                .collect(),
+        }),
         report_buckets: by_region(&|region| format!("causeway-reports-000000000000-{region}")),
         regions,
     }
@@ -515,6 +617,35 @@ mod tests {
             "To mend it",
         ] {
             assert!(error.contains(part), "{part} is missing in: {error}");
+        }
+    }
+
+    #[test]
+    fn an_automatic_failover_that_could_never_start_is_named() {
+        let with = |change: fn(&mut Automatic)| {
+            let mut plan = sample();
+            change(plan.automatic.as_mut().unwrap());
+            parse(&serde_json::to_value(plan).unwrap()).unwrap_err()
+        };
+        let cases: [(fn(&mut Automatic), &str); 5] = [
+            (|one| one.quorum = 0, "`automatic.quorum` is 0"),
+            (|one| one.quorum = 3, "names 2 alarms in sandbox-west, and `automatic.quorum` is 3"),
+            (
+                |one| one.signals.get_mut("sandbox-west").unwrap().retain(|one| one.region != "sandbox-west"),
+                "nothing there says that it is well",
+            ),
+            (
+                |one| {
+                    let all = one.signals.get_mut("sandbox-west").unwrap();
+                    all.push(all[0].clone());
+                },
+                "names an alarm twice",
+            ),
+            (|one| one.signals.get_mut("sandbox-west").unwrap()[0].region = "x".into(), "another Region"),
+        ];
+        for (change, expected) in cases {
+            let error = with(change);
+            assert!(error.contains(expected), "{expected}: {error}");
         }
     }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::world::Alarm;
 use runbook::arc::TryError;
 use runbook::aurora::GlobalMember;
 
@@ -87,11 +88,13 @@ fn seen() -> Seen {
         record: Ok(None),
         other_record: Ok(None),
         switchovers: [Ok(None), Ok(None)],
+        evidence: Evidence::new(),
+        locked: None,
     }
 }
 
 fn asked(mode: Mode) -> Asked<'static> {
-    Asked { target: WEST, other: EAST, mode }
+    Asked { target: WEST, other: EAST, mode, trigger: Trigger::Manual }
 }
 
 fn judged(seen: &Seen, mode: Mode) -> Judgement {
@@ -543,6 +546,13 @@ impl MeasureLag for Fake {
     }
 }
 
+impl ReadAlarms for Fake {
+    async fn read_alarms(&self, names: &[&str]) -> Result<BTreeMap<String, Alarm>, StepError> {
+        let ok = |name: &&str| ((*name).to_owned(), Alarm { state: "OK".into(), missing: "missing".into() });
+        self.answer(Ok(names.iter().map(ok).collect())).await
+    }
+}
+
 impl ReadLastFailover for Fake {
     async fn read_last_failover(&self, _: &str, _: &str) -> Result<Option<FailoverRecord>, StepError> {
         self.answer(Ok(None)).await
@@ -573,6 +583,7 @@ fn apis() -> Apis<Fake, Fake, Fake, Fake, Fake> {
         target: WELL,
         other: WELL,
         metrics: WELL,
+        other_metrics: WELL,
         records: WELL,
         other_records: WELL,
         arc: (1..=5).map(|i| Endpoint { region: format!("arc-{i}"), api: WELL }).collect(),
@@ -629,6 +640,7 @@ fn the_region_to_leave_is_the_other_one() {
         target_region: target.into(),
         impaired_region: impaired.map(str::to_owned),
         mode,
+        trigger: Trigger::Manual,
     };
     let cases = [
         (WEST, Some(EAST), Mode::Failover, None),
@@ -645,5 +657,42 @@ fn the_region_to_leave_is_the_other_one() {
             (Some(part), Some(error)) => assert!(error.contains(part), "{error}"),
             _ => panic!("{target} {impaired:?}: {error:?}"),
         }
+    }
+}
+
+/// The event proves nothing: without the evidence, and while another execution has the lock, nothing starts by itself.
+#[tokio::test(start_paused = true)]
+async fn a_false_alarm_and_a_second_execution_are_refused_with_their_reasons() {
+    let plan = runbook::plan::sample();
+    let automatic = Asked { trigger: Trigger::Automatic, ..asked(Mode::Failover) };
+    let mut seen = observe(&apis(), &plan, &automatic, now()).await.unwrap();
+    let judgement = judge(&seen, &automatic, &plan, now());
+    assert_eq!(judgement.status, Status::Refused);
+    assert!(judgement.reasons[0].starts_with("only 0 of 3 signals say that sandbox-east is ill"), "{judgement:?}");
+    let without = RecoveryPlan { automatic: None, ..plan.clone() };
+    assert!(judge(&seen, &automatic, &without, now()).reasons[0].contains("has no `automatic`"));
+    // A person needs no signals, but the lock.
+    assert_eq!(judged(&seen, Mode::Failover).status, Status::Ready);
+    seen.locked = Some(Lock {
+        execution: "another".into(),
+        subject: String::new(),
+        taken_at: now(),
+        expires_at: now() + SignedDuration::from_mins(240),
+    });
+    let judgement = judged(&seen, Mode::Failover);
+    assert_eq!(judgement.status, Status::Refused);
+    assert!(judgement.reasons[0].starts_with("execution another fails over already"), "{judgement:?}");
+}
+
+#[test]
+fn a_loss_beyond_the_budget_is_only_noted_where_the_plan_goes_on() {
+    let mut plan = runbook::plan::sample();
+    plan.limits.beyond_rpo = BeyondRpo::GoOn;
+    for lag in [Some(60.1), None] {
+        let mut seen = seen();
+        seen.databases.get_mut("orders").unwrap().lag_seconds = Ok(lag);
+        let judgement = judge(&seen, &asked(Mode::Failover), &plan, now());
+        assert_eq!((judgement.status, judgement.notes.len()), (Status::Ready, 1), "{judgement:?}");
+        assert_eq!(judge(&seen, &asked(Mode::Switchover), &plan, now()).status, Status::Refused);
     }
 }

@@ -7,7 +7,9 @@ use std::sync::Mutex;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{DeleteObject, GetObject, Lines, ListKeys, ListObjects, Listed, PutObject, PutParts, ReadLines};
+use super::{
+    DeleteObject, GetObject, GetTagged, Lines, ListKeys, ListObjects, Listed, PutIf, PutObject, PutParts, ReadLines,
+};
 use crate::StepError;
 use crate::error::Kind;
 
@@ -58,6 +60,32 @@ impl GetObject for Bucket {
     async fn get_object(&self, _bucket: &str, key: &str) -> Result<Option<Vec<u8>>, StepError> {
         Ok(self.objects.lock().unwrap().get(key).cloned())
     }
+}
+
+impl GetTagged for Bucket {
+    async fn get_tagged(&self, bucket: &str, key: &str) -> Result<Option<(Vec<u8>, String)>, StepError> {
+        Ok(self.get_object(bucket, key).await?.map(|body| (body.clone(), tag(&body))))
+    }
+}
+
+impl PutIf for Bucket {
+    async fn put_if(
+        &self,
+        bucket: &str,
+        key: &str,
+        expected: Option<&str>,
+        body: Vec<u8>,
+    ) -> Result<bool, StepError> {
+        let there = self.get_tagged(bucket, key).await?.map(|(_, tag)| tag);
+        if there.as_deref() != expected {
+            return Ok(false);
+        }
+        self.write(key, body).map(|()| true)
+    }
+}
+
+fn tag(body: &[u8]) -> String {
+    Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl PutObject for Bucket {
@@ -129,7 +157,7 @@ impl ListObjects for Bucket {
         let listed = found.map(|(key, body)| Listed {
             key: key.clone(),
             size: body.len() as u64,
-            tag: Some(Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()),
+            tag: Some(tag(body)),
         });
         Ok(listed.collect())
     }

@@ -32,6 +32,10 @@ pub(super) fn needs(call: &Call, world: &World) -> Vec<Need> {
         ("sns", "Publish") => vec![Need::new("sns:Publish", text("TopicArn").unwrap_or_default())],
         ("lambda", "Invoke") => vec![invoke(&call.region, text("FunctionName").unwrap_or_default())],
         ("iam", _) => vec![Need::new(action("iam", call), text("PolicySourceArn").unwrap_or_default())],
+        ("monitoring", "DescribeAlarms") => vec![Need::new(
+            "cloudwatch:DescribeAlarms",
+            regional(call, "cloudwatch", &format!("alarm:{}", call.input["AlarmNames"][0].as_str().unwrap_or("*"))),
+        )],
         ("monitoring", _) => vec![Need::new(action("cloudwatch", call), "*")],
         ("route53-recovery-cluster", "GetRoutingControlState" | "UpdateRoutingControlState") => {
             vec![routing_control(call, input)]
