@@ -4,12 +4,14 @@
 //! - [`stage`]: puts it together, runs a runbook, says what state it left and which faults to try on it
 //! - [`faults`]: what goes wrong, at a call or an invocation
 //! - [`handlers`]: the step functions in this process
+//! - [`automatic`]: what starts by itself
 //! - [`failover`], [`failback`], [`reconcile`], [`replay`], [`routing`], [`readiness`]: the rehearsals
 //! - [`golden`]: what a person sees of each, as a text
 //! - [`permissions`]: that no role in `template.yaml` may do more than they need
 
 #![expect(clippy::unwrap_used, reason = "tests say what failed by panicking")]
 
+mod automatic;
 mod failback;
 mod failover;
 mod faults;

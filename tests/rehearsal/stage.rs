@@ -11,6 +11,7 @@ use runbook::record::{FailoverRecord, SwitchoverRecord};
 use sandbox::automation::{Automation, Document, Execution, Reading, Status};
 use sandbox::clock::Clock;
 use sandbox::databases::NoServers;
+use sandbox::events::{EventBridge, Rules};
 use sandbox::functions::{Functions, Invocation, OPERATOR};
 use sandbox::permissions::Permissions;
 use sandbox::router::Router;
@@ -108,6 +109,32 @@ impl Stage {
             wire,
             _objects: objects,
         }
+    }
+
+    /// Lets what the template lets start by itself start by itself.
+    pub fn follow_events(&self) -> Arc<EventBridge> {
+        self.follow_events_by(rules().clone())
+    }
+
+    /// The same, by other rules than the template's.
+    pub fn follow_events_by(&self, rules: Rules) -> Arc<EventBridge> {
+        EventBridge::follow(rules, &self.world, &self.automation, &self.permissions)
+    }
+
+    /// The alarms in the west say that the east is ill.
+    pub fn alarm(&self) {
+        for alarm in ["shop-east-canary", "shop-east-errors"] {
+            self.world.set_alarm(WEST, alarm, "ALARM");
+        }
+    }
+
+    /// Waits until events have started so many executions, and answers their ids.
+    pub async fn started(&self, bridge: &EventBridge, number: usize) -> Vec<String> {
+        while bridge.started().len() < number {
+            assert!(bridge.failures().is_empty(), "{:?}", bridge.failures());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        bridge.started().into_iter().map(|(_, id)| id).collect()
     }
 
     /// Runs `failover.yaml` from the east, which is cut off, to the west.
@@ -360,11 +387,19 @@ impl Drop for Stage {
 /// The roles of the template, which is read once.
 fn roles() -> &'static Permissions {
     static ROLES: OnceLock<Arc<Permissions>> = OnceLock::new();
-    ROLES.get_or_init(|| {
-        let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
-        let template = std::fs::read_to_string(template).unwrap();
-        Permissions::read(&template, &runbook::plan::sample()).unwrap()
-    })
+    ROLES.get_or_init(|| Permissions::read(&template(), &runbook::plan::sample()).unwrap())
+}
+
+/// The rules of the template, which are read once.
+fn rules() -> &'static Rules {
+    static RULES: OnceLock<Rules> = OnceLock::new();
+    RULES.get_or_init(|| Rules::read(&template(), &runbook::plan::sample()).unwrap())
+}
+
+/// The text of the template.
+pub fn template() -> String {
+    let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
+    std::fs::read_to_string(template).unwrap()
 }
 
 /// The runbooks, which are read once.

@@ -212,12 +212,10 @@ pub fn judge(seen: &Seen, asked: &Asked, plan: &RecoveryPlan, now: Timestamp) ->
     if asked.trigger == Trigger::Automatic {
         match &plan.automatic {
             None => refusals.push("the plan has no `automatic`: no failover starts by itself".into()),
-            Some(automatic) => {
-                match evidence::judge(automatic, &seen.evidence, asked.other, asked.target) {
-                    Ok(count) => notes.push(count),
-                    Err(reasons) => refusals.extend(reasons),
-                }
-            }
+            Some(automatic) => match evidence::judge(automatic, &seen.evidence, asked.other, asked.target) {
+                Ok(count) => notes.push(count),
+                Err(reasons) => refusals.extend(reasons),
+            },
         }
     }
 
@@ -617,10 +615,10 @@ where
         within(TARGET, asked.target, evidence::read(&apis.metrics, automatic, asked.target)),
         within(patience, asked.other, evidence::read(&apis.other_metrics, automatic, asked.other)),
     );
-    let alarms =
-        BTreeMap::from([(asked.target, alarms), (asked.other, other_alarms)].map(|(region, alarms)| {
-            (region, alarms.map_err(|error| cause(&error)))
-        }));
+    let alarms = BTreeMap::from(
+        [(asked.target, alarms), (asked.other, other_alarms)]
+            .map(|(region, alarms)| (region, alarms.map_err(|error| cause(&error)))),
+    );
     Ok(Seen {
         databases: databases?.into_iter().collect(),
         arc: arc.into_iter().collect(),

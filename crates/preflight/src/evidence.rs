@@ -115,7 +115,12 @@ pub fn votes(
 ///
 /// # Errors
 /// Everything that stands against it.
-pub fn judge(automatic: &Automatic, evidence: &Evidence, left: &str, target: &str) -> Result<String, Vec<String>> {
+pub fn judge(
+    automatic: &Automatic,
+    evidence: &Evidence,
+    left: &str,
+    target: &str,
+) -> Result<String, Vec<String>> {
     let of = |region: &str| evidence.get(region).map(Vec::as_slice).unwrap_or_default();
     let listed = |votes: &[Vote]| votes.iter().map(Vote::text).collect::<Vec<_>>().join(", ");
     let mut reasons = Vec::new();
@@ -151,10 +156,10 @@ mod tests {
         let all = |region: &str| {
             let alarm = |name: &&str| {
                 let found = changed.iter().find(|(one, of, _)| one == name && *of == region);
-                let (state, missing) = found.map_or("OK", |(_, _, state)| state).split_once('/').unwrap_or((
-                    found.map_or("OK", |(_, _, state)| state),
-                    "missing",
-                ));
+                let (state, missing) = found
+                    .map_or("OK", |(_, _, state)| state)
+                    .split_once('/')
+                    .unwrap_or((found.map_or("OK", |(_, _, state)| state), "missing"));
                 ((*name).to_owned(), Alarm { state: state.into(), missing: missing.into() })
             };
             names(&automatic, region).iter().map(alarm).collect::<BTreeMap<_, _>>()
@@ -181,7 +186,10 @@ mod tests {
             (vec![], "only 0 of 3 signals say that sandbox-east is ill"),
             (vec![CANARY], "only 1 of 3 signals"),
             (vec![CANARY, ("shop-east-errors", WEST, "INSUFFICIENT_DATA")], "only 1 of 3 signals"),
-            (vec![CANARY, ("shop-east-errors", WEST, "ALARM/breaching")], "it takes missing data for breaching"),
+            (
+                vec![CANARY, ("shop-east-errors", WEST, "ALARM/breaching")],
+                "it takes missing data for breaching",
+            ),
             (vec![CANARY, ERRORS, west("ALARM")], "sandbox-west does not look well itself (shop-west-canary"),
             (vec![CANARY, ERRORS, west("INSUFFICIENT_DATA")], "nothing says that sandbox-west is well"),
             (vec![CANARY, ERRORS, west("OK/notBreaching")], "nothing says that sandbox-west is well"),

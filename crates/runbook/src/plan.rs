@@ -293,7 +293,8 @@ impl Automatic {
     fn problems(&self, regions: &[String; 2]) -> Vec<String> {
         let mut problems = Vec::new();
         if self.quorum == 0 {
-            problems.push("`automatic.quorum` is 0: at least one signal has to say that a Region is ill".into());
+            problems
+                .push("`automatic.quorum` is 0: at least one signal has to say that a Region is ill".into());
         }
         let in_region = |of: &String, region: &String| {
             let all = self.signals.get(of).into_iter().flatten();
@@ -577,7 +578,8 @@ pub fn sample() -> RecoveryPlan {
                         region: region.clone(),
                     };
                     let canaries = regions.iter().map(|region| signal("canary", region));
-                    let other = regions.iter().filter(|region| *region != of).map(|region| signal("errors", region));
+                    let other =
+                        regions.iter().filter(|region| *region != of).map(|region| signal("errors", region));
                     (of.clone(), canaries.chain(other).collect())
                 })
                 .collect(),

@@ -4,6 +4,7 @@
 //! - [`wire`]: the AWS wire protocols over it, over TCP and as an in-process connector under the real SDK
 //! - [`databases`]: real database servers as Aurora clusters
 //! - [`automation`]: runs the documents in `ssm-documents/` with the service's semantics
+//! - [`events`]: EventBridge, with the rules of `template.yaml`
 //! - [`functions`]: runs step functions, as the deployed binaries behind a Lambda runtime API, or in process
 //! - [`permissions`]: checks every call of a function or a runbook against its role in `template.yaml`
 //! - [`clock`]: the world's time; AWS's durations divided by one factor
@@ -14,6 +15,7 @@
 pub mod automation;
 pub mod clock;
 pub mod databases;
+pub mod events;
 pub mod functions;
 pub mod permissions;
 pub mod router;

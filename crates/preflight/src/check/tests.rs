@@ -668,7 +668,10 @@ async fn a_false_alarm_and_a_second_execution_are_refused_with_their_reasons() {
     let mut seen = observe(&apis(), &plan, &automatic, now()).await.unwrap();
     let judgement = judge(&seen, &automatic, &plan, now());
     assert_eq!(judgement.status, Status::Refused);
-    assert!(judgement.reasons[0].starts_with("only 0 of 3 signals say that sandbox-east is ill"), "{judgement:?}");
+    assert!(
+        judgement.reasons[0].starts_with("only 0 of 3 signals say that sandbox-east is ill"),
+        "{judgement:?}"
+    );
     let without = RecoveryPlan { automatic: None, ..plan.clone() };
     assert!(judge(&seen, &automatic, &without, now()).reasons[0].contains("has no `automatic`"));
     // A person needs no signals, but the lock.

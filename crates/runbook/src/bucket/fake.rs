@@ -8,7 +8,8 @@ use std::sync::Mutex;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    DeleteObject, GetObject, GetTagged, Lines, ListKeys, ListObjects, Listed, PutIf, PutObject, PutParts, ReadLines,
+    DeleteObject, GetObject, GetTagged, Lines, ListKeys, ListObjects, Listed, PutIf, PutObject, PutParts,
+    ReadLines,
 };
 use crate::StepError;
 use crate::error::Kind;

@@ -338,7 +338,21 @@ impl Automation {
         document: &str,
         parameters: BTreeMap<String, Vec<String>>,
     ) -> Result<String, ApiError> {
-        Ok(self.shared.start(region, document, parameters, OPERATOR, None)?.id.clone())
+        self.start_as(region, document, parameters, OPERATOR)
+    }
+
+    /// The same, by somebody else.
+    ///
+    /// # Errors
+    /// As `StartAutomationExecution`.
+    pub fn start_as(
+        &self,
+        region: &str,
+        document: &str,
+        parameters: BTreeMap<String, Vec<String>>,
+        principal: &str,
+    ) -> Result<String, ApiError> {
+        Ok(self.shared.start(region, document, parameters, principal, None)?.id.clone())
     }
 
     /// Waits for an execution's end.

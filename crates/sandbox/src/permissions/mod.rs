@@ -16,7 +16,7 @@
 
 mod policy;
 mod request;
-mod template;
+pub(crate) mod template;
 #[cfg(test)]
 mod tests;
 
@@ -33,7 +33,8 @@ use crate::automation::PRINCIPAL;
 use crate::functions::{Functions, Invocation, OPERATOR, caller};
 use crate::world::{Api, ApiError, Call, CallError, World};
 use crate::{ACCOUNT, REGIONS};
-use policy::{Need, Verdict, decide};
+pub(crate) use policy::Need;
+use policy::{Verdict, decide};
 use template::{Role, Roles};
 
 /// Name of the stack.
@@ -59,8 +60,8 @@ pub(crate) fn role_arn(role: &str, region: &str) -> String {
 
 /// A template whose roles can't be read.
 #[derive(Debug, thiserror::Error)]
-#[error("the roles in template.yaml can't be read: {0}")]
-pub struct TemplateError(String);
+#[error("template.yaml can't be read: {0}")]
+pub struct TemplateError(pub(crate) String);
 
 /// A permission: one action on one kind of resource, by one statement of a role.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -163,7 +164,9 @@ impl Permissions {
     /// Every permission that a role has and nobody made use of so far.
     pub fn unused(&self) -> BTreeSet<Permission> {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let roles = self.roles.values().flat_map(|of| of.functions.values().chain([&of.automation]));
+        let roles = self.roles.values();
+        let roles =
+            roles.flat_map(|of| of.functions.values().chain(of.rules.values()).chain([&of.automation]));
         roles.flat_map(Role::permissions).filter(|permission| !used.contains(permission)).collect()
     }
 
@@ -183,6 +186,21 @@ impl Permissions {
             let message = "The security token included in the request is invalid.".into();
             return Err(ApiError { status: 403, code: "UnrecognizedClientException".into(), message });
         };
+        self.decide(role, session, service, needs)
+    }
+
+    /// Checks what a rule of EventBridge needs for a target, whose role has this ARN.
+    pub(crate) fn rule_may(&self, role: &str, region: &str, needs: &[Need]) -> Result<(), ApiError> {
+        match self.roles.get(region).and_then(|of| of.rules.get(role)) {
+            Some(role) => self.decide(role, "events", "events", needs),
+            None => Err(ApiError::new(
+                "ValidationException",
+                format!("{role:?} is no role of a rule in {region}"),
+            )),
+        }
+    }
+
+    fn decide(&self, role: &Role, session: &str, service: &str, needs: &[Need]) -> Result<(), ApiError> {
         for need in needs {
             let because = match decide(&role.statements, need) {
                 Verdict::Allowed { statement, action, resource } => {

@@ -12,7 +12,7 @@ use wildmatch::WildMatch;
 
 /// What a request needs: one action on one resource, in a context of condition keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Need {
+pub(crate) struct Need {
     /// Such as `rds:DescribeDBClusters`.
     pub action: String,
     /// ARN, or `*` for an action without resources.

@@ -34,7 +34,11 @@ pub(super) fn needs(call: &Call, world: &World) -> Vec<Need> {
         ("iam", _) => vec![Need::new(action("iam", call), text("PolicySourceArn").unwrap_or_default())],
         ("monitoring", "DescribeAlarms") => vec![Need::new(
             "cloudwatch:DescribeAlarms",
-            regional(call, "cloudwatch", &format!("alarm:{}", call.input["AlarmNames"][0].as_str().unwrap_or("*"))),
+            regional(
+                call,
+                "cloudwatch",
+                &format!("alarm:{}", call.input["AlarmNames"][0].as_str().unwrap_or("*")),
+            ),
         )],
         ("monitoring", _) => vec![Need::new(action("cloudwatch", call), "*")],
         ("route53-recovery-cluster", "GetRoutingControlState" | "UpdateRoutingControlState") => {

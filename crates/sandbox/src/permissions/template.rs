@@ -26,12 +26,14 @@ pub(super) struct Role {
 pub(super) struct Roles {
     /// By the name of the function that has it.
     pub functions: BTreeMap<String, Role>,
+    /// Those of the rules' targets, by ARN.
+    pub rules: BTreeMap<String, Role>,
     /// That of the runbooks.
     pub automation: Role,
 }
 
 /// The stack that a template makes in a Region.
-struct Stack<'a> {
+pub(crate) struct Stack<'a> {
     template: &'a Yaml,
     region: &'a str,
     given: BTreeMap<&'static str, Value>,
@@ -40,7 +42,7 @@ struct Stack<'a> {
 /// Reads the roles out of a template's text.
 pub(super) fn roles(text: &str, plan: &RecoveryPlan, region: &str) -> Result<Roles, String> {
     let template: Yaml = serde_norway::from_str(text).map_err(|error| error.to_string())?;
-    let stack = Stack { template: &template, region, given: parameters(plan, region) };
+    let stack = Stack::new(&template, plan, region);
     let resources = template["Resources"].as_mapping().ok_or("it has no Resources")?;
     let mut functions = BTreeMap::new();
     for (name, resource) in resources {
@@ -56,7 +58,22 @@ pub(super) fn roles(text: &str, plan: &RecoveryPlan, region: &str) -> Result<Rol
         let role = role.ok_or_else(|| format!("the Role of {name} is no `!GetAtt ROLE.Arn`"))?;
         functions.insert(function, stack.role(role)?);
     }
-    Ok(Roles { functions, automation: stack.role("AutomationRole")? })
+    let mut rules = BTreeMap::new();
+    for (name, rule) in stack.of_type("AWS::Events::Rule")? {
+        for target in rule["Targets"].as_array().into_iter().flatten() {
+            let arn = target["RoleArn"].as_str().unwrap_or_default();
+            let role =
+                resources.keys().filter_map(Yaml::as_str).find(|role| super::role_arn(role, region) == arn);
+            let role = role.ok_or_else(|| format!("{name} has a target without a role of the template"))?;
+            let trusts =
+                &template["Resources"][role]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0];
+            if trusts["Principal"]["Service"] != "events.amazonaws.com" {
+                return Err(format!("{role} does not trust events.amazonaws.com"));
+            }
+            rules.insert(arn.to_owned(), stack.role(role)?);
+        }
+    }
+    Ok(Roles { functions, rules, automation: stack.role("AutomationRole")? })
 }
 
 /// What the template's parameters are for a plan; for the others their defaults hold.
@@ -71,7 +88,19 @@ fn parameters(plan: &RecoveryPlan, region: &str) -> BTreeMap<&'static str, Value
         let both = [Some(&member.secret), member.replay_secret.as_ref()];
         both.into_iter().flatten().map(|secret| json!(crate::world::secret_arn(region, secret)))
     });
+    // The alarms here that tell of the other Region start the failover to this one.
+    let automatic = plan.automatic.iter().map(|automatic| {
+        let signals = automatic.signals.get(plan.other_region(region)).into_iter().flatten();
+        let here = signals.filter(|signal| signal.region == region).map(|signal| signal.alarm.as_str());
+        format!("AT_LEAST({}, ALARM, ({}))", automatic.quorum, here.collect::<Vec<_>>().join(", "))
+    });
+    let switch = if plan.automatic.is_some() { "on" } else { "off" };
     BTreeMap::from([
+        ("OtherRegion", json!(plan.other_region(region))),
+        ("AutomaticFailover", json!(switch)),
+        ("AutomaticReconcile", json!(switch)),
+        ("FailoverAlarmRule", json!(automatic.collect::<String>())),
+        ("FailoverApprovers", json!(["arn:aws:iam::000000000000:user/night-shift"])),
         ("PlanName", json!(plan.name)),
         ("Plan", json!("{}")),
         ("GlobalClusterArns", globals.collect()),
@@ -82,7 +111,36 @@ fn parameters(plan: &RecoveryPlan, region: &str) -> BTreeMap<&'static str, Value
     ])
 }
 
-impl Stack<'_> {
+impl<'a> Stack<'a> {
+    /// The stack for a plan in a Region.
+    pub fn new(template: &'a Yaml, plan: &RecoveryPlan, region: &'a str) -> Self {
+        Self { template, region, given: parameters(plan, region) }
+    }
+
+    /// Names and properties of the resources of a type that the conditions let be.
+    pub fn of_type(&self, kind: &str) -> Result<Vec<(String, Value)>, String> {
+        let mut found = Vec::new();
+        for (name, resource) in self.template["Resources"].as_mapping().ok_or("it has no Resources")? {
+            if resource["Type"] != *kind || !self.is_made(resource)? {
+                continue;
+            }
+            let properties = self.resolve(&resource["Properties"])?.unwrap_or_default();
+            found.push((name.as_str().unwrap_or_default().to_owned(), properties));
+        }
+        Ok(found)
+    }
+
+    fn is_made(&self, resource: &Yaml) -> Result<bool, String> {
+        match resource["Condition"].as_str() {
+            Some(condition) => self.holds(condition),
+            None => Ok(true),
+        }
+    }
+
+    fn holds(&self, condition: &str) -> Result<bool, String> {
+        Ok(self.resolve(&self.template["Conditions"][condition])? == Some(json!(true)))
+    }
+
     fn role(&self, name: &str) -> Result<Role, String> {
         let role = &self.template["Resources"][name];
         if role["Type"] != "AWS::IAM::Role" {
@@ -135,12 +193,25 @@ impl Stack<'_> {
                 name => self.reference(name)?,
             },
             "!GetAtt" => json!(self.attribute(argument.as_str().ok_or_else(unknown)?)?),
-            "!Sub" => json!(self.substitute(argument.as_str().ok_or_else(unknown)?)?),
+            "!Sub" => match argument {
+                Yaml::Sequence(items) => match items.as_slice() {
+                    // A text and values of its own.
+                    [Yaml::String(text), Yaml::Mapping(own)] => {
+                        let mut text = text.clone();
+                        for (name, value) in own {
+                            let place = format!("${{{}}}", name.as_str().unwrap_or_default());
+                            text = text.replace(&place, &self.text(value)?);
+                        }
+                        json!(self.substitute(&text)?)
+                    }
+                    _ => return Err(unknown()),
+                },
+                text => json!(self.substitute(text.as_str().ok_or_else(unknown)?)?),
+            },
             "!If" => match items()?.as_slice() {
                 [condition, yes, no] => {
                     let condition = condition.as_str().ok_or_else(unknown)?;
-                    let holds = self.resolve(&self.template["Conditions"][condition])? == Some(json!(true));
-                    return self.resolve(if holds { yes } else { no });
+                    return self.resolve(if self.holds(condition)? { yes } else { no });
                 }
                 _ => return Err(unknown()),
             },
@@ -190,6 +261,7 @@ impl Stack<'_> {
                 let topic = self.text(&resource["Properties"]["TopicName"])?;
                 Ok(json!(format!("arn:aws:sns:{}:{ACCOUNT}:{topic}", self.region)))
             }
+            Some("AWS::SSM::Document") => self.text(&resource["Properties"]["Name"]).map(Value::String),
             _ => Err(format!("the sandbox can't resolve !Ref {name}")),
         }
     }
@@ -206,6 +278,10 @@ impl Stack<'_> {
             }
             Some("AWS::Logs::LogGroup") => {
                 format!("arn:aws:logs:{region}:{ACCOUNT}:log-group:{}:*", named("LogGroupName")?)
+            }
+            Some("AWS::IAM::Role") => super::role_arn(name, region),
+            Some("AWS::CloudWatch::CompositeAlarm") => {
+                format!("arn:aws:cloudwatch:{region}:{ACCOUNT}:alarm:{}", named("AlarmName")?)
             }
             Some("AWS::S3::Bucket") => format!("arn:aws:s3:::{}", named("BucketName")?),
             _ => return Err(unknown()),

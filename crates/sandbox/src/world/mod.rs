@@ -134,6 +134,8 @@ pub(crate) struct State {
     pub(crate) secrets: BTreeMap<(String, String), String>,
     pub(crate) topics: BTreeSet<String>,
     pub(crate) messages: Vec<Message>,
+    /// States of metric alarms, by Region and name.
+    pub(crate) alarms: BTreeMap<(String, String), String>,
     pub(crate) lags: BTreeMap<String, Vec<(Timestamp, f64)>>,
     /// Quotas of RDS that are not the default ones, by Region and name.
     pub(crate) quotas: BTreeMap<(String, String), i64>,
@@ -147,6 +149,8 @@ pub struct World {
     pub(crate) servers: Arc<dyn Servers>,
     state: Mutex<State>,
     events: broadcast::Sender<Event>,
+    /// What EventBridge gets: Region and event.
+    bus: broadcast::Sender<(String, Value)>,
     tasks: Mutex<JoinSet<()>>,
     hold: tokio::sync::watch::Sender<bool>,
 }
@@ -159,6 +163,7 @@ impl World {
             servers,
             state: Mutex::new(State::default()),
             events: broadcast::channel(1_024).0,
+            bus: broadcast::channel(1_024).0,
             tasks: Mutex::new(JoinSet::new()),
             hold: tokio::sync::watch::channel(false).0,
         })
@@ -222,6 +227,9 @@ impl World {
                 let parameter = parameters::Parameter { value, version: 1, modified: clock.now() };
                 let name = format!("/causeway/stacks/{}", plan.name);
                 state.parameters.insert((region.to_owned(), name), parameter);
+            }
+            for signal in plan.automatic.iter().flat_map(|automatic| automatic.signals.values().flatten()) {
+                state.alarms.insert((signal.region.clone(), signal.alarm.clone()), "OK".to_owned());
             }
             state.arc.setup(&plan, arc_urls);
         });
@@ -482,7 +490,30 @@ impl World {
                 message: message.clone(),
             });
         });
+        if !id.is_empty() {
+            let (kind, source_type) = match source_type {
+                "cluster-snapshot" => ("RDS DB Cluster Snapshot Event", "CLUSTER_SNAPSHOT"),
+                _ => ("RDS DB Cluster Event", "CLUSTER"),
+            };
+            let detail = json!({
+                "EventID": id, "SourceType": source_type, "SourceArn": arn, "SourceIdentifier": aurora::name_of(arn),
+                "Date": spoken(at), "Message": message,
+            });
+            let event = crate::events::event(at, &region, "aws.rds", kind, arn, detail);
+            self.publish(&region, event);
+        }
         self.say(&region, message);
+    }
+
+    /// Gives EventBridge an event of a Region.
+    pub(crate) fn publish(&self, region: &str, event: Value) {
+        // Nobody may listen.
+        let _ = self.bus.send((region.to_owned(), event));
+    }
+
+    /// What EventBridge gets from now on.
+    pub fn bus(&self) -> broadcast::Receiver<(String, Value)> {
+        self.bus.subscribe()
     }
 
     pub(crate) fn say(&self, region: &str, text: String) {

@@ -1,4 +1,4 @@
-//! CloudWatch: the replication lag of secondaries, once a minute of AWS's time.
+//! CloudWatch: the replication lag of secondaries, once a minute of AWS's time; and metric alarms, whose states are set.
 //!
 //! They are published in the secondary's Region. When the link is cut no datapoint comes any more: what was measured
 //! before is what there is.
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::aurora::{name_of, region_of};
-use super::{ApiError, Call, World, durations, spoken, unknown};
+use super::{ApiError, Call, World, durations, required, spoken, unknown};
 
 /// Datapoints that are kept of each cluster.
 const KEPT: usize = 1_000;
@@ -61,6 +61,30 @@ impl World {
             state.fixed_lags.insert(secondary.to_owned(), None);
             state.lags.remove(secondary);
         });
+    }
+
+    /// Puts a metric alarm into a state, and tells EventBridge.
+    pub fn set_alarm(&self, region: &str, name: &str, state: &str) {
+        let key = (region.to_owned(), name.to_owned());
+        let before = self.state(|all| all.alarms.insert(key, state.to_owned()));
+        let before = before.unwrap_or_else(|| "INSUFFICIENT_DATA".to_owned());
+        if before != state {
+            self.publish(region, self.alarm_event(region, name, state, &before));
+        }
+    }
+
+    /// The state of a metric alarm.
+    pub fn alarm_state(&self, region: &str, name: &str) -> Option<String> {
+        self.state(|all| all.alarms.get(&(region.to_owned(), name.to_owned())).cloned())
+    }
+
+    /// The event of EventBridge that says that an alarm has changed.
+    pub fn alarm_event(&self, region: &str, name: &str, state: &str, before: &str) -> Value {
+        let detail =
+            json!({"alarmName": name, "state": {"value": state}, "previousState": {"value": before}});
+        let arn = format!("arn:aws:cloudwatch:{region}:{}:alarm:{name}", crate::ACCOUNT);
+        let kind = "CloudWatch Alarm State Change";
+        crate::events::event(self.clock.now(), region, "aws.cloudwatch", kind, &arn, detail)
     }
 
     /// Measures once a minute of AWS's time, for as long as the world lives.
@@ -196,6 +220,31 @@ pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
                 })
                 .collect();
             Ok(json!({"Label": call.input["MetricName"], "Datapoints": found}))
+        }
+        "DescribeAlarms" => {
+            let wanted: Vec<&str> =
+                call.input["AlarmNames"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let alarms: Vec<Value> = world.state(|state| {
+                let here = state.alarms.iter().filter(|((region, name), _)| {
+                    *region == call.region && (wanted.is_empty() || wanted.contains(&name.as_str()))
+                });
+                here.map(|((_, name), value)| {
+                    json!({"AlarmName": name, "StateValue": value, "TreatMissingData": "missing"})
+                })
+                .collect()
+            });
+            Ok(json!({"MetricAlarms": alarms, "CompositeAlarms": []}))
+        }
+        "SetAlarmState" => {
+            let (name, state) = (required(&call.input, "AlarmName")?, required(&call.input, "StateValue")?);
+            if !["OK", "ALARM", "INSUFFICIENT_DATA"].contains(&state) {
+                return Err(ApiError::new("ValidationError", format!("{state} is no state of an alarm")));
+            }
+            if world.alarm_state(&call.region, name).is_none() {
+                return Err(ApiError::new("ResourceNotFound", format!("there is no metric alarm {name}")));
+            }
+            world.set_alarm(&call.region, name, state);
+            Ok(json!({}))
         }
         _ => Err(unknown(call)),
     }

@@ -1,0 +1,322 @@
+//! EventBridge: the rules of `template.yaml`, with their patterns, targets, inputs and roles, over what happens in the world.
+//!
+//! A rule's pattern is matched as EventBridge does: a field that the pattern names has to be in the event with one of the
+//! values, each a value or `{"prefix": …}`. A target is a runbook, started in the rule's Region, or the event bus of the
+//! other Region. What a target needs is checked against its role; what fails there fails silently, as it does at AWS, and is
+//! in [`EventBridge::failures`].
+//!
+//! The template's composite alarms are here, too: they follow the alarms of their Region, and tell when they change.
+//!
+//! Not there: rules by schedule ([`EventBridge::tick`] stands for the time), retries, input transformers, other operators in
+//! patterns and alarm rules. A template that has them is refused.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use regex::Regex;
+use runbook::RecoveryPlan;
+use serde_json::{Value, json};
+
+use crate::automation::Automation;
+use crate::permissions::template::Stack;
+use crate::permissions::{Need, Permissions, TemplateError};
+use crate::world::World;
+use crate::{ACCOUNT, REGIONS};
+
+/// A rule.
+#[derive(Debug, Clone)]
+struct Rule {
+    name: String,
+    region: &'static str,
+    /// `None`: it runs by a schedule.
+    pattern: Option<Value>,
+    targets: Vec<Target>,
+}
+
+#[derive(Debug, Clone)]
+struct Target {
+    arn: String,
+    role: String,
+    input: Option<Value>,
+}
+
+/// A composite alarm: so many alarms of its Region have to be in `ALARM`.
+#[derive(Debug, Clone)]
+struct Composite {
+    name: String,
+    region: &'static str,
+    quorum: usize,
+    alarms: Vec<String>,
+}
+
+/// The rules and composite alarms of both Regions.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    rules: Vec<Rule>,
+    composites: Vec<Composite>,
+}
+
+impl Rules {
+    /// Reads them out of the text of a template.
+    ///
+    /// # Errors
+    /// When one is written in a way that the sandbox does not know.
+    pub fn read(template: &str, plan: &RecoveryPlan) -> Result<Self, TemplateError> {
+        let mut all = Self::default();
+        for region in REGIONS {
+            all.add(template, plan, region).map_err(TemplateError)?;
+        }
+        Ok(all)
+    }
+
+    /// Names of the rules of a Region.
+    pub fn names(&self, region: &str) -> Vec<&str> {
+        self.rules.iter().filter(|rule| rule.region == region).map(|rule| rule.name.as_str()).collect()
+    }
+
+    fn add(&mut self, template: &str, plan: &RecoveryPlan, region: &'static str) -> Result<(), String> {
+        let template = serde_norway::from_str(template).map_err(|error| error.to_string())?;
+        let stack = Stack::new(&template, plan, region);
+        for (_, rule) in stack.of_type("AWS::Events::Rule")? {
+            let name = rule["Name"].as_str().unwrap_or_default().to_owned();
+            let pattern = rule.get("EventPattern").cloned();
+            if let Some(pattern) = &pattern {
+                known(pattern).map_err(|problem| format!("the pattern of {name}: {problem}"))?;
+            } else if rule["ScheduleExpression"].is_null() {
+                return Err(format!("the rule {name} has neither a pattern nor a schedule"));
+            }
+            let target = |target: &Value| {
+                let known = ["Id", "Arn", "RoleArn", "Input"];
+                if let Some(other) =
+                    target.as_object().into_iter().flatten().find(|(key, _)| !known.contains(&key.as_str()))
+                {
+                    return Err(format!("the sandbox does not know {} in a target of {name}", other.0));
+                }
+                let text = |key: &str| target[key].as_str().unwrap_or_default().to_owned();
+                let input = target["Input"].as_str().map(serde_json::from_str).transpose();
+                let input = input.map_err(|error| format!("the input of {name} is not JSON: {error}"))?;
+                Ok(Target { arn: text("Arn"), role: text("RoleArn"), input })
+            };
+            let targets = rule["Targets"].as_array().into_iter().flatten().map(target);
+            let targets = targets.collect::<Result<_, String>>()?;
+            self.rules.push(Rule { name, region, pattern, targets });
+        }
+        for (_, alarm) in stack.of_type("AWS::CloudWatch::CompositeAlarm")? {
+            let name = alarm["AlarmName"].as_str().unwrap_or_default().to_owned();
+            let rule = alarm["AlarmRule"].as_str().unwrap_or_default();
+            let form =
+                Regex::new(r"^AT_LEAST\((\d+), ALARM, \(([^()]+)\)\)$").map_err(|error| error.to_string())?;
+            let parts = form
+                .captures(rule)
+                .ok_or_else(|| format!("the sandbox can't evaluate the alarm rule {rule}"))?;
+            let alarms = parts[2].split(", ").map(str::to_owned).collect();
+            let quorum = parts[1].parse().map_err(|_| format!("{rule} asks for no number"))?;
+            self.composites.push(Composite { name, region, quorum, alarms });
+        }
+        Ok(())
+    }
+}
+
+/// Whether the sandbox knows everything in a pattern.
+fn known(pattern: &Value) -> Result<(), String> {
+    match pattern {
+        Value::Object(fields) => fields.values().try_for_each(known),
+        Value::Array(values) => values.iter().try_for_each(|value| match value {
+            Value::Object(operator) if operator.len() == 1 && operator["prefix"].is_string() => Ok(()),
+            Value::Object(_) | Value::Array(_) => Err(format!("{value} is not known to the sandbox")),
+            _ => Ok(()),
+        }),
+        other => Err(format!("{other} has to be a list")),
+    }
+}
+
+/// Whether an event fits a pattern.
+pub fn matches(pattern: &Value, event: &Value) -> bool {
+    match (pattern, event) {
+        (Value::Object(fields), event) => {
+            fields.iter().all(|(name, pattern)| event.get(name).is_some_and(|event| matches(pattern, event)))
+        }
+        // One of the event's values is enough.
+        (pattern, Value::Array(values)) => values.iter().any(|value| matches(pattern, value)),
+        (Value::Array(patterns), value) => patterns.iter().any(|pattern| match &pattern["prefix"] {
+            Value::String(prefix) => value.as_str().is_some_and(|text| text.starts_with(prefix)),
+            _ => pattern == value,
+        }),
+        _ => false,
+    }
+}
+
+/// EventBridge in both Regions.
+pub struct EventBridge {
+    rules: Rules,
+    world: Arc<World>,
+    automation: Arc<Automation>,
+    permissions: Arc<Permissions>,
+    /// Composite alarms that are in `ALARM`, by Region and name.
+    alarmed: Mutex<BTreeMap<(&'static str, String), bool>>,
+    started: Mutex<Vec<(String, String)>>,
+    failures: Mutex<Vec<String>>,
+}
+
+impl EventBridge {
+    /// Follows the world's events, for as long as that lives.
+    pub fn follow(
+        rules: Rules,
+        world: &Arc<World>,
+        automation: &Arc<Automation>,
+        permissions: &Arc<Permissions>,
+    ) -> Arc<Self> {
+        let bridge = Arc::new(Self {
+            rules,
+            world: Arc::clone(world),
+            automation: Arc::clone(automation),
+            permissions: Arc::clone(permissions),
+            alarmed: Mutex::default(),
+            started: Mutex::default(),
+            failures: Mutex::default(),
+        });
+        let (mut events, following) = (world.bus(), Arc::downgrade(&bridge));
+        world.spawn(async move {
+            while let Ok((region, event)) = events.recv().await {
+                let Some(bridge) = following.upgrade() else { return };
+                bridge.deliver(&region, &event);
+            }
+        });
+        bridge
+    }
+
+    /// Delivers an event to the rules of a Region, as EventBridge does at least once.
+    pub fn deliver(&self, region: &str, event: &Value) {
+        let here = self.rules.rules.iter().filter(|rule| rule.region == region);
+        for rule in here.filter(|rule| rule.pattern.as_ref().is_some_and(|pattern| matches(pattern, event))) {
+            self.invoke(rule, event);
+        }
+        if event["source"] == "aws.cloudwatch" {
+            self.evaluate(region);
+        }
+    }
+
+    /// Starts what runs by a schedule, once.
+    pub fn tick(&self) {
+        for rule in self.rules.rules.iter().filter(|rule| rule.pattern.is_none()) {
+            self.invoke(rule, &Value::Null);
+        }
+    }
+
+    /// What was started so far: Region and id of each execution.
+    pub fn started(&self) -> Vec<(String, String)> {
+        self.started.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Why targets could not be invoked.
+    pub fn failures(&self) -> Vec<String> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn invoke(&self, rule: &Rule, event: &Value) {
+        for target in &rule.targets {
+            if let Err(problem) = self.invoke_target(rule, target, event) {
+                let text = format!("{} in {}: {problem}", rule.name, rule.region);
+                self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+            }
+        }
+    }
+
+    fn invoke_target(&self, rule: &Rule, target: &Target, event: &Value) -> Result<(), String> {
+        let parts: Vec<&str> = target.arn.split(':').collect();
+        let allowed = |needs: &[Need]| {
+            self.permissions.rule_may(&target.role, rule.region, needs).map_err(|denied| denied.to_string())
+        };
+        match parts[..] {
+            ["arn", "aws", "ssm", region, ACCOUNT, definition] if region == rule.region => {
+                let name = definition.trim_start_matches("automation-definition/");
+                let input = target.input.clone().unwrap_or_else(|| event.clone());
+                let given: BTreeMap<String, Vec<String>> =
+                    serde_json::from_value(input).map_err(|error| format!("the input: {error}"))?;
+                let role = given.get("AutomationAssumeRole").and_then(|role| role.first()).cloned();
+                allowed(&[
+                    Need::new("ssm:StartAutomationExecution", &*target.arn),
+                    Need::new("iam:PassRole", role.unwrap_or_default())
+                        .with("iam:PassedToService", "ssm.amazonaws.com"),
+                ])?;
+                if self.world.is_isolated(region) {
+                    return Err(format!("{region} is cut off"));
+                }
+                let id = self.automation.start_as(region, name, given, &rule.name);
+                let id = id.map_err(|error| error.to_string())?;
+                self.started.lock().unwrap_or_else(PoisonError::into_inner).push((region.to_owned(), id));
+            }
+            ["arn", "aws", "events", region, ACCOUNT, "event-bus/default"] if region != rule.region => {
+                allowed(&[Need::new("events:PutEvents", &*target.arn)])?;
+                if self.world.is_isolated(region) || self.world.is_isolated(rule.region) {
+                    return Err(format!("{region} does not answer"));
+                }
+                self.deliver(region, event);
+            }
+            _ => return Err(format!("the sandbox can't invoke {}", target.arn)),
+        }
+        Ok(())
+    }
+
+    /// Looks at the composite alarms of a Region, and tells which have changed.
+    fn evaluate(&self, region: &str) {
+        for composite in self.rules.composites.iter().filter(|composite| composite.region == region) {
+            let ill = |alarm: &&String| self.world.alarm_state(region, alarm).as_deref() == Some("ALARM");
+            let alarmed = composite.alarms.iter().filter(ill).count() >= composite.quorum;
+            let key = (composite.region, composite.name.clone());
+            let before = self.alarmed.lock().unwrap_or_else(PoisonError::into_inner).insert(key, alarmed);
+            if before.unwrap_or(false) != alarmed {
+                let state = |alarmed| if alarmed { "ALARM" } else { "OK" };
+                let event = self.world.alarm_event(region, &composite.name, state(alarmed), state(!alarmed));
+                self.world.publish(region, event);
+            }
+        }
+    }
+}
+
+/// An event as EventBridge carries it.
+pub(crate) fn event(
+    at: jiff::Timestamp,
+    region: &str,
+    source: &str,
+    kind: &str,
+    arn: &str,
+    detail: Value,
+) -> Value {
+    json!({
+        "version": "0",
+        "id": uuid::Uuid::new_v4().to_string(),
+        "detail-type": kind,
+        "source": source,
+        "account": ACCOUNT,
+        "time": at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        "region": region,
+        "resources": [arn],
+        "detail": detail,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_fits_what_eventbridge_says_it_fits() {
+        let event = json!({"source": "aws.rds", "resources": ["a", "b"], "detail": {"id": "rds:unplanned-x", "n": 1}});
+        for (pattern, fits) in [
+            (json!({"source": ["aws.rds"]}), true),
+            (json!({"source": ["aws.ec2", "aws.rds"]}), true),
+            (json!({"source": ["aws.ec2"]}), false),
+            (json!({"resources": ["b"]}), true),
+            (json!({"detail": {"id": [{"prefix": "rds:unplanned-"}], "n": [1]}}), true),
+            (json!({"detail": {"id": [{"prefix": "unplanned-"}]}}), false),
+            (json!({"detail": {"missing": ["x"]}}), false),
+            (json!({"source": {"deeper": ["x"]}}), false),
+        ] {
+            assert_eq!(matches(&pattern, &event), fits, "{pattern}");
+        }
+        assert!(known(&json!({"a": [{"prefix": "x"}]})).is_ok());
+        assert!(known(&json!({"a": [{"anything-but": "x"}]})).unwrap_err().contains("not known"));
+        assert!(known(&json!({"a": "x"})).is_err());
+    }
+}

@@ -1,0 +1,128 @@
+//! What starts by itself: the failover when an alarm says that the other Region is ill, and the reconciliation when Aurora
+//! has left its snapshot. The rules, their patterns, inputs and roles are the template's.
+
+use sandbox::automation::{Reading, Status};
+use sandbox::events::Rules;
+use sandbox::{EAST, WEST};
+use serde_json::json;
+
+use crate::failover::{impaired, moved};
+use crate::stage::{FAST, Stage, template, told};
+
+/// Off until switched on: without `automatic` the stack is deployed without the rules.
+#[test]
+fn nothing_starts_by_itself_unless_it_is_switched_on() {
+    let plan = runbook::plan::sample();
+    let off = runbook::RecoveryPlan { automatic: None, ..plan.clone() };
+    for (plan, expected) in [(off, false), (plan, true)] {
+        let rules = Rules::read(&template(), &plan).unwrap();
+        for region in [EAST, WEST] {
+            let names = rules.names(region);
+            assert!(names.contains(&"causeway-readiness-shop"), "{names:?}");
+            assert_eq!(names.contains(&"causeway-failover-shop"), expected, "{names:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_alarm_moves_the_application_once_however_often_it_is_told() {
+    for reading in Reading::ALL {
+        let stage = impaired(reading, FAST).await;
+        let bridge = stage.follow_events();
+        let mut events = stage.world.bus();
+        stage.world.set_alarm(WEST, "shop-east-canary", "ALARM");
+        tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+        assert!(bridge.started().is_empty(), "one alarm is no quorum");
+        stage.alarm();
+        let id = stage.started(&bridge, 1).await.remove(0);
+        let execution = stage.ended(&id).await;
+        assert_eq!(execution.status, Status::Success, "{}", told(&execution));
+        assert_eq!(execution.executed_by, "causeway-failover-shop");
+        assert_eq!(stage.state().await, moved());
+        // The event once more: EventBridge promises at least once, and no order.
+        while let Ok((region, event)) = events.try_recv() {
+            bridge.deliver(&region, &event);
+        }
+        let again = stage.ended(&stage.started(&bridge, 2).await[1]).await;
+        assert_eq!(again.status, Status::Failed);
+        assert!(stage.messages(1)[0].body.contains("already is primary of every database"));
+        assert_eq!(stage.state().await, moved());
+        assert_eq!(bridge.failures(), [""; 0]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_events_at_once_one_execution_goes_on() {
+    for reading in Reading::ALL {
+        let stage = impaired(reading, FAST).await;
+        let bridge = stage.follow_events();
+        let mut events = stage.world.bus();
+        stage.alarm();
+        stage.started(&bridge, 1).await;
+        while let Ok((region, event)) = events.try_recv() {
+            bridge.deliver(&region, &event);
+        }
+        let ids = stage.started(&bridge, 2).await;
+        let (one, two) = (stage.ended(&ids[0]).await, stage.ended(&ids[1]).await);
+        let well = [&one, &two].iter().filter(|execution| execution.status == Status::Success).count();
+        assert_eq!(well, 1, "{}\n{}", told(&one), told(&two));
+        let refused = if one.status == Status::Success { two } else { one };
+        let reached = refused.steps.iter().any(|step| step.name == "trafficOff");
+        assert!(!reached, "{}", told(&refused));
+        assert!(stage.messages(0).iter().any(|message| message.body.contains("fails over already")));
+        assert_eq!(stage.state().await, moved());
+    }
+}
+
+/// The alarm told the truth a moment ago, or never did: what counts is what is seen when the execution looks.
+#[tokio::test(start_paused = true)]
+async fn a_false_alarm_changes_nothing_and_is_told() {
+    let stage = Stage::new(Reading::ALL[0], FAST).await;
+    let bridge = stage.follow_events();
+    let before = stage.state().await;
+    // The event comes late: one of the two alarms is over.
+    stage.world.set_alarm(WEST, "shop-east-canary", "ALARM");
+    let event = stage.world.alarm_event(WEST, "causeway-impaired-shop", "ALARM", "OK");
+    bridge.deliver(WEST, &event);
+    let execution = stage.ended(&stage.started(&bridge, 1).await[0]).await;
+    assert_eq!(execution.status, Status::Failed);
+    assert!(stage.messages(0)[0].body.contains("only 1 of 3 signals say that sandbox-east is ill"));
+    // Both Regions look ill, or nothing is known of this one.
+    for state in ["ALARM", "INSUFFICIENT_DATA"] {
+        let known = stage.world.messages().len();
+        stage.world.set_alarm(WEST, "shop-west-canary", state);
+        stage.world.set_alarm(EAST, "shop-west-canary", "INSUFFICIENT_DATA");
+        stage.world.set_alarm(EAST, "shop-west-errors", "INSUFFICIENT_DATA");
+        let started = bridge.started().len();
+        stage.world.set_alarm(WEST, "shop-east-errors", "ALARM");
+        let ids = stage.started(&bridge, started + 1).await;
+        assert_eq!(stage.ended(&ids[started]).await.status, Status::Failed);
+        assert!(stage.messages(known)[0].body.contains("sandbox-west"), "{:?}", stage.messages(known));
+        stage.world.set_alarm(WEST, "shop-east-errors", "OK");
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
+    assert_eq!(stage.state().await, before);
+}
+
+/// Beyond the budget somebody is asked, or it goes on, as the plan says.
+#[tokio::test(start_paused = true)]
+async fn a_loss_beyond_the_budget_is_asked_about_or_taken_as_the_plan_says() {
+    let orders = &runbook::plan::sample().databases["orders"].members[WEST].cluster_arn;
+    for beyond in ["ask", "go-on"] {
+        let stage = impaired(Reading::ALL[0], FAST).await;
+        stage.change_plan_in(WEST, |plan| plan["limits"]["beyondRpo"] = json!(beyond)).await;
+        stage.world.set_lag(orders, 90_000.0);
+        let bridge = stage.follow_events();
+        stage.alarm();
+        let id = stage.started(&bridge, 1).await.remove(0);
+        if beyond == "ask" {
+            // Reached only when it asks.
+            stage.approve(&id).await;
+        }
+        let execution = stage.ended(&id).await;
+        assert_eq!(execution.status, Status::Success, "{}", told(&execution));
+        let asked = execution.steps.iter().any(|step| step.name == "approve");
+        assert_eq!(asked, beyond == "ask");
+        assert_eq!(stage.state().await, moved());
+    }
+}
