@@ -19,7 +19,9 @@ fn nothing_starts_by_itself_unless_it_is_switched_on() {
         for region in [EAST, WEST] {
             let names = rules.names(region);
             assert!(names.contains(&"causeway-readiness-shop"), "{names:?}");
-            assert_eq!(names.contains(&"causeway-failover-shop"), expected, "{names:?}");
+            for name in ["causeway-failover-shop", "causeway-snapshot-shop", "causeway-reconcile-shop"] {
+                assert_eq!(names.contains(&name), expected, "{names:?}");
+            }
         }
     }
 }
@@ -125,4 +127,33 @@ async fn a_loss_beyond_the_budget_is_asked_about_or_taken_as_the_plan_says() {
         assert_eq!(asked, beyond == "ask");
         assert_eq!(stage.state().await, moved());
     }
+}
+
+/// Each database has a snapshot and an event; the comparison runs once. An event that comes again starts nothing either.
+#[tokio::test(start_paused = true)]
+async fn the_snapshots_start_one_reconciliation() {
+    let stage = impaired(Reading::ALL[0], FAST).await;
+    assert_eq!(stage.fail_over().await.status, Status::Success);
+    let bridge = stage.follow_events();
+    let mut events = stage.world.bus();
+    stage.world.rejoin(EAST).await;
+    let ids = stage.started(&bridge, 2).await;
+    let mut ended = vec![stage.ended(&ids[0]).await, stage.ended(&ids[1]).await];
+    while let Ok((region, event)) = events.try_recv() {
+        bridge.deliver(&region, &event);
+    }
+    let ids = stage.started(&bridge, 4).await;
+    ended.extend([stage.ended(&ids[2]).await, stage.ended(&ids[3]).await]);
+    let compared = |execution: &sandbox::automation::Execution| {
+        execution.steps.iter().any(|step| step.name == "compare")
+    };
+    assert_eq!(ended.iter().filter(|execution| compared(execution)).count(), 1);
+    for execution in &ended {
+        assert_eq!(execution.status, Status::Success, "{}", told(execution));
+        assert_eq!(execution.document, "causeway-reconcile");
+        assert_eq!(execution.executed_by, "causeway-reconcile-shop");
+    }
+    assert_eq!(stage.messages(1).len(), 1, "{:?}", stage.messages(1));
+    assert_eq!(stage.state().await, crate::reconcile::reconciled());
+    assert_eq!(bridge.failures(), [""; 0]);
 }

@@ -104,6 +104,86 @@ async fn failover_refused() {
     .await;
 }
 
+/// By the alarm, with nobody there.
+#[tokio::test(start_paused = true)]
+async fn automatic_failover() {
+    under_every_reading("automatic-failover", async |reading| {
+        let stage = Stage::new(reading, SLOW).await;
+        stage.world.isolate(EAST).await;
+        let bridge = stage.follow_events();
+        stage.alarm();
+        let execution = stage.ended(&stage.started(&bridge, 1).await[0]).await;
+        (stage, execution, 0)
+    })
+    .await;
+}
+
+/// The alarm comes late: the other Region looks well again.
+#[tokio::test(start_paused = true)]
+async fn automatic_failover_refused() {
+    under_every_reading("automatic-failover-refused", async |reading| {
+        let stage = Stage::new(reading, FAST).await;
+        let bridge = stage.follow_events();
+        bridge.deliver(WEST, &stage.world.alarm_event(WEST, "causeway-impaired-shop", "ALARM", "OK"));
+        let execution = stage.ended(&stage.started(&bridge, 1).await[0]).await;
+        (stage, execution, 0)
+    })
+    .await;
+}
+
+/// The same alarm twice: what becomes of the second.
+#[tokio::test(start_paused = true)]
+async fn automatic_failover_twice() {
+    under_every_reading("automatic-failover-twice", async |reading| {
+        let stage = Stage::new(reading, SLOW).await;
+        stage.world.isolate(EAST).await;
+        let bridge = stage.follow_events();
+        stage.alarm();
+        stage.started(&bridge, 1).await;
+        // The first is at the promotion.
+        tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+        bridge.deliver(WEST, &stage.world.alarm_event(WEST, "causeway-impaired-shop", "ALARM", "OK"));
+        let second = stage.ended(&stage.started(&bridge, 2).await[1]).await;
+        (stage, second, 0)
+    })
+    .await;
+}
+
+/// More would be lost than the plan allows; somebody says no.
+#[tokio::test(start_paused = true)]
+async fn automatic_failover_rejected() {
+    under_every_reading("automatic-failover-rejected", async |reading| {
+        let stage = Stage::new(reading, FAST).await;
+        stage.world.isolate(EAST).await;
+        stage.world.set_lag(&runbook::plan::sample().databases["orders"].members[WEST].cluster_arn, 90_000.0);
+        let bridge = stage.follow_events();
+        stage.alarm();
+        let id = stage.started(&bridge, 1).await.remove(0);
+        stage.reject(&id).await;
+        let execution = stage.ended(&id).await;
+        (stage, execution, 0)
+    })
+    .await;
+}
+
+/// By the snapshots of two databases: the execution that compares.
+#[tokio::test(start_paused = true)]
+async fn automatic_reconcile() {
+    under_every_reading("automatic-reconcile", async |reading| {
+        let stage = Stage::new(reading, FAST).await;
+        stage.world.isolate(EAST).await;
+        assert_eq!(stage.fail_over().await.status, Status::Success);
+        let known = stage.world.messages().len();
+        let bridge = stage.follow_events();
+        stage.world.rejoin(EAST).await;
+        let ids = stage.started(&bridge, 2).await;
+        let (one, two) = (stage.ended(&ids[0]).await, stage.ended(&ids[1]).await);
+        let execution = if one.steps.len() > two.steps.len() { one } else { two };
+        (stage, execution, known)
+    })
+    .await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn failback() {
     for strategy in ["databases-first", "traffic-first"] {

@@ -48,11 +48,22 @@ async fn every_permission_is_made_use_of() {
     assert_eq!(ready.status, Status::Success, "{:?} {}", ready.outputs, told(&ready));
     // Without a failover, nothing is reconciled.
     assert_eq!(stage.reconcile().await.status, Status::Failed);
-    // The story.
+    // What runs by a schedule.
+    let bridge = stage.follow_events();
+    bridge.tick();
+    // The story, by events, each of which comes twice.
     stage.world.isolate(EAST).await;
-    let moved = stage.fail_over().await;
+    stage.alarm();
+    let started = stage.started(&bridge, 3).await;
+    let moved = stage.ended(&started[2]).await;
     assert_eq!(moved.status, Status::Success, "{}", told(&moved));
+    bridge.deliver(WEST, &stage.world.alarm_event(WEST, "causeway-impaired-shop", "ALARM", "OK"));
+    assert_eq!(stage.ended(&stage.started(&bridge, 4).await[3]).await.status, Status::Failed);
     stage.world.rejoin(EAST).await;
+    for id in &stage.started(&bridge, 6).await[4..] {
+        let reconciled = stage.ended(id).await;
+        assert_eq!(reconciled.status, Status::Success, "{}", told(&reconciled));
+    }
     let reconciled = stage.reconcile().await;
     assert_eq!(reconciled.status, Status::Success, "{}", told(&reconciled));
     let again = json!({"operation": "missing-transactions", "plan": "/causeway/plans/shop", "execution": reconciled.id});

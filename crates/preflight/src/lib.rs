@@ -25,7 +25,7 @@ pub mod verify;
 pub mod world;
 
 pub use probe::{AcceptsWrite, SignsIn};
-pub use runbook::step::Mode;
+pub use runbook::step::{Mode, Trigger};
 
 /// What the step is asked for.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -40,18 +40,6 @@ pub enum Event {
     /// On a quiet day: could it be done?
     #[serde(rename = "readiness")]
     Readiness(ReadinessEvent),
-}
-
-/// Who started an execution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Trigger {
-    /// A person, who has judged that it is needed.
-    #[default]
-    #[serde(alias = "")]
-    Manual,
-    /// An event, which proves nothing.
-    Automatic,
 }
 
 /// Event of `check`.

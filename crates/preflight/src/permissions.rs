@@ -81,6 +81,7 @@ pub fn needs(plan: &RecoveryPlan, stack: &Stack, here: &str) -> Vec<Need> {
         need("routing-control", "route53-recovery-cluster:UpdateRoutingControlStates", controls),
         need("global-failover", "rds:FailoverGlobalCluster", databases.clone()),
         need("global-failover", "rds:SwitchoverGlobalCluster", databases),
+        need("snapshot-restore", "s3:PutObject", vec![object("records/x/reconcile-lock.json")]),
         need("snapshot-restore", "rds:CopyDBClusterSnapshot", vec![taken, kept.clone()]),
         need("snapshot-restore", "rds:RestoreDBClusterFromSnapshot", vec![kept, restored.clone()]),
         need("snapshot-restore", "rds:CreateDBInstance", vec![restored.clone(), instance.clone()]),

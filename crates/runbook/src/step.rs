@@ -34,6 +34,8 @@ pub enum Status {
     Done,
     /// On its way: call the step again.
     InProgress,
+    /// Nothing to do: another execution does it, or did.
+    NotNeeded,
     /// The state of the world forbids it, for the reasons given. Calling again without a change won't help.
     Refused,
 }
@@ -48,6 +50,18 @@ pub enum Mode {
     Failover,
     /// Planned; nothing is lost, and both Regions are needed.
     Switchover,
+}
+
+/// Who started an execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trigger {
+    /// A person, who has judged that it is needed.
+    #[default]
+    #[serde(alias = "")]
+    Manual,
+    /// An event, which proves nothing.
+    Automatic,
 }
 
 /// What a step answers.

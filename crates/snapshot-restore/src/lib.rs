@@ -10,15 +10,24 @@
 //! InProgress; the plan's `restoreMinutes` after `since` they answer Refused. Success is said only of what was read
 //! back.
 //!
+//! Aurora leaves a snapshot of each database, and each starts an execution where that is switched on; one is enough, since it
+//! restores all. So the first call of `restore` takes a lock ([`runbook::lock`]) with the failover that it is about, and one
+//! that an event started answers NotNeeded while another reconciles that failover, or when another has done so. A person's
+//! is never held back.
+//!
 //! What a failure leaves: clusters and instances that carry the execution's tag, which `cleanup` finds without knowing
 //! how far the restore came; and the kept snapshots, which stay on purpose: they are the evidence.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_rds::Client;
 use jiff::{SignedDuration, Timestamp};
 use runbook::error::Kind;
-use runbook::{Context, Outcome, RecoveryPlan, StepError};
+use runbook::lock::{self, Lock, Standing};
+use runbook::names::keys::reconcile_lock;
+use runbook::step::Trigger;
+use runbook::{Context, Outcome, RecoveryPlan, Status, StepError};
 use serde::{Deserialize, Serialize};
 
 pub mod cleanup;
@@ -48,6 +57,9 @@ pub struct Event {
     /// `observed.since` of the first call; absent or empty at the first.
     #[serde(default, deserialize_with = "runbook::step::optional_time")]
     pub since: Option<Timestamp>,
+    /// Who started it; of `restore`.
+    #[serde(default)]
+    pub trigger: Trigger,
 }
 
 /// The operations.
@@ -92,10 +104,47 @@ pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>,
     match event.operation {
         Operation::Restore => {
             let records = runbook::bucket::client(&context.config);
+            if event.since.is_none()
+                && let Some(reason) = claim(&run, &records, event.trigger).await?
+            {
+                let observed = restore::Observed { since, databases: BTreeMap::new() };
+                return Ok(Outcome::new(Status::NotNeeded, reason, Observed::Restore(observed)));
+            }
             Ok(wrap(restore::run(&run, &records, client).await?, Observed::Restore))
         }
         Operation::Cleanup => Ok(wrap(cleanup::run(&run, client).await?, Observed::Cleanup)),
     }
+}
+
+/// How long an execution that was not seen to end keeps others from starting by themselves.
+const LOCK: SignedDuration = SignedDuration::from_hours(24);
+
+/// Takes the lock; why an execution that an event started has nothing to do.
+async fn claim(
+    run: &Run<'_>,
+    records: &aws_sdk_s3::Client,
+    trigger: Trigger,
+) -> Result<Option<String>, StepError> {
+    let (name, now) = (&run.plan.name, run.context.clock.now());
+    let bucket = run.plan.report_bucket(&run.context.region);
+    // Without a failover `restore` refuses, with the reason.
+    let Some(failover) = records.read_last_failover(bucket, name).await? else { return Ok(None) };
+    let wanted = Lock {
+        execution: run.execution.to_owned(),
+        subject: failover.execution,
+        taken_at: now,
+        expires_at: now.checked_add(LOCK).unwrap_or(Timestamp::MAX),
+    };
+    let holds = |lock: &Lock, standing| {
+        trigger == Trigger::Automatic && lock.subject == wanted.subject && standing != Standing::Over
+    };
+    let executions = aws_sdk_ssm::Client::new(&run.context.config);
+    let key = reconcile_lock(name);
+    let taken = lock::take(records, &executions, (bucket, &key), &wanted, holds).await?;
+    Ok(taken.map(|(Lock { execution, subject, .. }, standing)| {
+        let does = if standing == Standing::Succeeded { "has reconciled" } else { "reconciles" };
+        format!("execution {execution} {does} the failover of execution {subject} already")
+    }))
 }
 
 fn wrap<A>(outcome: Outcome<A>, variant: impl FnOnce(A) -> Observed) -> Outcome<Observed> {
