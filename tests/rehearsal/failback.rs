@@ -8,6 +8,7 @@ use sandbox::world::arc::Rule;
 use sandbox::{EAST, REGIONS, WEST};
 use serde_json::json;
 
+use crate::failover::{LOCKED, short_lock};
 use crate::faults::Fault;
 use crate::stage::{FAST, Stage, faults, told};
 
@@ -289,11 +290,13 @@ async fn a_failover_that_is_killed_behind_a_switchover_is_gone_on_with() {
     assert!(late.outputs["restore.reason"][0].contains("the last recorded failover left sandbox-east"));
     tokio::time::sleep(COOLDOWN).await;
     stage.world.isolate(EAST).await;
+    short_lock(&stage).await;
     let mut happened = stage.automation.subscribe();
     let parameters = [("ImpairedRegion", EAST), ("SafetyRulesToOverride", ONE_REGION_ON)];
     let id = stage.start_in(WEST, "causeway-failover", &parameters);
     while happened.recv().await.unwrap().step.as_deref() != Some("trafficOn") {}
     stage.end_early_in(WEST, &id, false).await;
+    tokio::time::sleep(LOCKED).await;
     let plan = runbook::plan::sample();
     stage.world.set_routing_control(&plan.routing.controls[WEST], false);
     assert_eq!(place(&stage).await, None);

@@ -89,8 +89,14 @@ async fn after_a_fault_at_any_kind_of_call_it_ends_in_the_same_state() {
     );
 }
 
-/// How long the lock of an execution that was killed holds.
-const LOCKED: std::time::Duration = std::time::Duration::from_secs(300);
+/// How long the lock of an execution that was killed holds, in the plans of those rehearsals.
+pub const LOCKED: std::time::Duration = std::time::Duration::from_secs(300);
+
+/// Lets a lock hold for [`LOCKED`].
+pub async fn short_lock(stage: &Stage) {
+    let minutes = LOCKED.as_secs() / 60;
+    stage.change_plan_in(WEST, |plan| plan["limits"]["lockMinutes"] = minutes.into()).await;
+}
 
 /// An execution that is killed or cancelled tells nobody and records nothing.
 #[tokio::test(start_paused = true)]
@@ -104,8 +110,7 @@ async fn killed_or_cancelled_at_any_step_and_started_again_it_ends_in_the_same_s
         for at in 0..events {
             let case = format!("event {at}, {}", if cancel { "cancelled" } else { "killed" });
             let stage = impaired(Reading::ALL[at % 4], FAST).await;
-            let minutes = LOCKED.as_secs() / 60;
-            stage.change_plan_in(WEST, |plan| plan["limits"]["lockMinutes"] = minutes.into()).await;
+            short_lock(&stage).await;
             let mut happened = stage.automation.subscribe();
             let id = stage.start("causeway-failover", &[("ImpairedRegion", EAST)]);
             for _ in 0..=at {

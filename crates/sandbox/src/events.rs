@@ -122,7 +122,11 @@ fn known(pattern: &Value) -> Result<(), String> {
     match pattern {
         Value::Object(fields) => fields.values().try_for_each(known),
         Value::Array(values) => values.iter().try_for_each(|value| match value {
-            Value::Object(operator) if operator.len() == 1 && operator["prefix"].is_string() => Ok(()),
+            Value::Object(operator)
+                if operator.len() == 1 && operator.get("prefix").is_some_and(Value::is_string) =>
+            {
+                Ok(())
+            }
             Value::Object(_) | Value::Array(_) => Err(format!("{value} is not known to the sandbox")),
             _ => Ok(()),
         }),
