@@ -150,8 +150,11 @@ mod tests {
     const EAST: &str = "sandbox-east";
     const WEST: &str = "sandbox-west";
 
+    /// An alarm's name, Region and state, the latter with what it takes missing data for behind a slash.
+    type Changed = (&'static str, &'static str, &'static str);
+
     /// The alarms of the sample plan, all well but those named, which are in the given state.
-    fn judged(changed: &[(&str, &str, &str)], east: Result<(), &str>) -> Result<String, Vec<String>> {
+    fn judged(changed: &[Changed], east: Result<(), &str>) -> Result<String, Vec<String>> {
         let automatic = runbook::plan::sample().automatic.unwrap();
         let all = |region: &str| {
             let alarm = |name: &&str| {
@@ -169,8 +172,8 @@ mod tests {
         judge(&automatic, &votes(&automatic, &alarms), EAST, WEST)
     }
 
-    const CANARY: (&str, &str, &str) = ("shop-east-canary", WEST, "ALARM");
-    const ERRORS: (&str, &str, &str) = ("shop-east-errors", WEST, "ALARM");
+    const CANARY: Changed = ("shop-east-canary", WEST, "ALARM");
+    const ERRORS: Changed = ("shop-east-errors", WEST, "ALARM");
 
     #[test]
     fn a_quorum_in_the_target_is_enough_while_the_other_region_is_silent() {
@@ -182,7 +185,7 @@ mod tests {
     #[test]
     fn what_is_no_evidence_is_refused_with_its_reason() {
         let west = |state| ("shop-west-canary", WEST, state);
-        let cases: Vec<(Vec<(&str, &str, &str)>, &str)> = vec![
+        let cases: Vec<(Vec<Changed>, &str)> = vec![
             (vec![], "only 0 of 3 signals say that sandbox-east is ill"),
             (vec![CANARY], "only 1 of 3 signals"),
             (vec![CANARY, ("shop-east-errors", WEST, "INSUFFICIENT_DATA")], "only 1 of 3 signals"),

@@ -624,12 +624,13 @@ mod tests {
 
     #[test]
     fn an_automatic_failover_that_could_never_start_is_named() {
+        type Spoil = fn(&mut Automatic);
         let with = |change: fn(&mut Automatic)| {
             let mut plan = sample();
             change(plan.automatic.as_mut().unwrap());
             parse(&serde_json::to_value(plan).unwrap()).unwrap_err()
         };
-        let cases: [(fn(&mut Automatic), &str); 5] = [
+        let cases: [(Spoil, &str); 5] = [
             (|one| one.quorum = 0, "`automatic.quorum` is 0"),
             (|one| one.quorum = 3, "names 2 alarms in sandbox-west, and `automatic.quorum` is 3"),
             (

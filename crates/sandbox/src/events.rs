@@ -101,11 +101,11 @@ impl Rules {
             let targets = targets.collect::<Result<_, String>>()?;
             self.rules.push(Rule { name, region, pattern, targets });
         }
+        let form =
+            Regex::new(r"^AT_LEAST\((\d+), ALARM, \(([^()]+)\)\)$").map_err(|error| error.to_string())?;
         for (_, alarm) in stack.of_type("AWS::CloudWatch::CompositeAlarm")? {
             let name = alarm["AlarmName"].as_str().unwrap_or_default().to_owned();
             let rule = alarm["AlarmRule"].as_str().unwrap_or_default();
-            let form =
-                Regex::new(r"^AT_LEAST\((\d+), ALARM, \(([^()]+)\)\)$").map_err(|error| error.to_string())?;
             let parts = form
                 .captures(rule)
                 .ok_or_else(|| format!("the sandbox can't evaluate the alarm rule {rule}"))?;
@@ -285,7 +285,7 @@ pub(crate) fn event(
     source: &str,
     kind: &str,
     arn: &str,
-    detail: Value,
+    detail: &Value,
 ) -> Value {
     json!({
         "version": "0",

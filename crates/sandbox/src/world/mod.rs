@@ -499,7 +499,7 @@ impl World {
                 "EventID": id, "SourceType": source_type, "SourceArn": arn, "SourceIdentifier": aurora::name_of(arn),
                 "Date": spoken(at), "Message": message,
             });
-            let event = crate::events::event(at, &region, "aws.rds", kind, arn, detail);
+            let event = crate::events::event(at, &region, "aws.rds", kind, arn, &detail);
             self.publish(&region, event);
         }
         self.say(&region, message);

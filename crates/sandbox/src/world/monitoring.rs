@@ -84,7 +84,7 @@ impl World {
             json!({"alarmName": name, "state": {"value": state}, "previousState": {"value": before}});
         let arn = format!("arn:aws:cloudwatch:{region}:{}:alarm:{name}", crate::ACCOUNT);
         let kind = "CloudWatch Alarm State Change";
-        crate::events::event(self.clock.now(), region, "aws.cloudwatch", kind, &arn, detail)
+        crate::events::event(self.clock.now(), region, "aws.cloudwatch", kind, &arn, &detail)
     }
 
     /// Measures once a minute of AWS's time, for as long as the world lives.
