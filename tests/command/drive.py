@@ -43,7 +43,9 @@ def writer_region(name):
 
 def run(document, parameters):
     ssm = client("ssm", WEST)
-    parameters = {"AutomationAssumeRole": ["arn:aws:iam::000000000000:role/causeway-automation"], **parameters}
+    name = document.removeprefix("causeway-").capitalize()
+    role = f"arn:aws:iam::000000000000:role/causeway-{name}RunbookRole-{WEST}"
+    parameters = {"AutomationAssumeRole": [role], **parameters}
     execution = ssm.start_automation_execution(DocumentName=document, Parameters=parameters)["AutomationExecutionId"]
     for _ in range(1200):
         state = ssm.get_automation_execution(AutomationExecutionId=execution)["AutomationExecution"]

@@ -42,15 +42,14 @@ fn text(value: &Value) -> String {
 
 /// Names of the functions that the documents call, without the prefix.
 fn called() -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    for document in documents() {
-        for line in read(&format!("ssm-documents/{document}")).lines() {
-            if let Some((_, name)) = line.split_once("FunctionName: '{{ Prefix }}-") {
-                names.insert(name.trim_end_matches('\'').to_owned());
-            }
-        }
-    }
-    names
+    documents().iter().flat_map(|document| called_by(document)).collect()
+}
+
+/// The same of one document.
+fn called_by(document: &str) -> BTreeSet<String> {
+    let text = read(&format!("ssm-documents/{document}"));
+    let names = text.lines().filter_map(|line| line.split_once("FunctionName: '{{ Prefix }}-"));
+    names.map(|(_, name)| name.trim_end_matches('\'').to_owned()).collect()
 }
 
 fn documents() -> Vec<String> {
@@ -124,10 +123,18 @@ fn the_stack_names_every_role_that_readiness_asks_about() {
         let role = arn.trim_start_matches("${").trim_end_matches(".Arn}");
         assert_eq!(resources[role]["Type"], "AWS::IAM::Role", "{name}: {arn}");
     }
-    for need in preflight::permissions::needs(&runbook::plan::sample(), &stack, "sandbox-west") {
+    let needs = preflight::permissions::needs(&runbook::plan::sample(), &stack, "sandbox-west");
+    for need in &needs {
         assert!(stack.roles.contains_key(need.role), "the template names no role of {}", need.role);
     }
-    assert_eq!(stack.roles.len(), STEPS.len() + 1);
+    assert_eq!(stack.roles.len(), STEPS.len() + documents().len());
+    for document in documents() {
+        let role = format!("{}-runbook", document.trim_end_matches(".yaml"));
+        let invoke = needs.iter().find(|need| need.role == role && need.action == "lambda:InvokeFunction");
+        let functions = &invoke.unwrap_or_else(|| panic!("readiness does not ask about {role}")).resources;
+        let name = |arn: &String| arn.rsplit("${Prefix}-").next().unwrap().to_owned();
+        assert_eq!(functions.iter().map(name).collect::<BTreeSet<_>>(), called_by(&document), "{role}");
+    }
 }
 
 /// The alarm watches the metric that the function writes, of the plan that the schedule names, and missing data breaches.

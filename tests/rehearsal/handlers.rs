@@ -96,6 +96,7 @@ fn killed(error_type: &str) -> Invocation {
 impl Functions for Handlers {
     fn invoke<'a>(
         &'a self,
+        _: &'a str,
         region: &'a str,
         function: &'a str,
         event: Value,

@@ -46,6 +46,8 @@ async fn every_permission_is_made_use_of() {
     assert!(text().await.contains("http://arc-1.sandbox"));
     let ready = stage.run_in(WEST, "causeway-readiness", &[]).await;
     assert_eq!(ready.status, Status::Success, "{:?} {}", ready.outputs, told(&ready));
+    let routed = stage.run_in(WEST, "causeway-routing", &[("TurnOn", WEST)]).await;
+    assert_eq!(routed.status, Status::Success, "{}", told(&routed));
     // Without a failover, nothing is reconciled.
     assert_eq!(stage.reconcile().await.status, Status::Failed);
     // What runs by a schedule.
@@ -53,6 +55,8 @@ async fn every_permission_is_made_use_of() {
     bridge.tick();
     // The story, by events, each of which comes twice.
     stage.world.isolate(EAST).await;
+    let broken = stage.run_in(WEST, "causeway-readiness", &[]).await;
+    assert_eq!(broken.status, Status::Failed, "{}", told(&broken));
     stage.alarm();
     let started = stage.started(&bridge, 3).await;
     let moved = stage.ended(&started[2]).await;

@@ -13,7 +13,7 @@ use sandbox::clock::Clock;
 use sandbox::databases::NoServers;
 use sandbox::events::{EventBridge, Rules};
 use sandbox::functions::{Functions, Invocation, OPERATOR};
-use sandbox::permissions::Permissions;
+use sandbox::permissions::{Permissions, runbook_role};
 use sandbox::router::Router;
 use sandbox::wire::Wire;
 use sandbox::wire::connector::sdk_config;
@@ -183,10 +183,8 @@ impl Stage {
 
     /// Starts a runbook in a Region.
     pub fn start_in(&self, region: &str, document: &str, parameters: &[(&str, &str)]) -> String {
-        let given = [
-            ("Plan", "/causeway/plans/shop"),
-            ("AutomationAssumeRole", "arn:aws:iam::000000000000:role/causeway-automation"),
-        ];
+        let role = runbook_role(document, region);
+        let given = [("Plan", "/causeway/plans/shop"), ("AutomationAssumeRole", &role)];
         let given =
             given.iter().chain(parameters).map(|(name, value)| ((*name).into(), vec![(*value).into()]));
         self.automation.start(region, document, given.collect()).unwrap()
@@ -265,7 +263,7 @@ impl Stage {
 
     /// Calls a function by hand.
     pub async fn invoke(&self, region: &str, function: &str, event: Value) -> Invocation {
-        self.handlers.invoke(region, function, event).await.unwrap()
+        self.handlers.invoke("by hand", region, function, event).await.unwrap()
     }
 
     /// Asks the world as the operator.

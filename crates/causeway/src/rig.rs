@@ -15,7 +15,7 @@ use sandbox::databases::mariadb::MariaDb;
 use sandbox::functions::OPERATOR;
 use sandbox::functions::binaries::Binaries;
 use sandbox::functions::binaries::Settings;
-use sandbox::permissions::Permissions;
+use sandbox::permissions::{Permissions, runbook_role};
 use sandbox::router::Router;
 use sandbox::wire::Wire;
 use sandbox::wire::connector::sdk_config;
@@ -27,9 +27,6 @@ use serde_json::json;
 use crate::drill::shop::{Login, Places};
 use crate::timeline::{Timeline, spoken};
 use crate::{Error, Machine};
-
-/// The role that Automation runs as: any name will do here.
-const ROLE: &str = "arn:aws:iam::000000000000:role/causeway-automation";
 
 /// The parameter that holds the shop's plan.
 pub const PLAN: &str = "/causeway/plans/shop";
@@ -237,7 +234,7 @@ impl Rig {
     ) -> Result<Ended, Error> {
         let mut given: BTreeMap<String, Vec<String>> =
             parameters.iter().map(|(name, value)| ((*name).to_owned(), vec![(*value).to_owned()])).collect();
-        given.insert("AutomationAssumeRole".into(), vec![ROLE.into()]);
+        given.insert("AutomationAssumeRole".into(), vec![runbook_role(document, region)]);
         let id = self.automation.start(region, document, given)?;
         let ended = self.automation.wait(region, &id);
         tokio::pin!(ended);

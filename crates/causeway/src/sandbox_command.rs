@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use sandbox::permissions::runbook_role;
 use sandbox::{EAST, WEST};
 
 use crate::rig::{Rig, interrupted};
@@ -42,7 +43,8 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
     }
     timeline.plain(&format!(
         "\nFor example:\n  aws rds describe-global-clusters\n  aws ssm start-automation-execution --document-name causeway-failover \\\n    \
-         --parameters Plan=/causeway/plans/shop,ImpairedRegion={EAST},AutomationAssumeRole=arn:aws:iam::000000000000:role/sandbox\n"
+         --parameters Plan=/causeway/plans/shop,ImpairedRegion={EAST},AutomationAssumeRole={}\n",
+        runbook_role("causeway-failover", WEST)
     ));
     for database in ["orders", "catalog"] {
         if let Some(login) = rig.database(EAST, database) {

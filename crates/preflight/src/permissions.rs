@@ -19,7 +19,7 @@ use serde::Deserialize;
 pub struct Stack {
     /// What its names start with.
     pub prefix: String,
-    /// ARNs of its roles, by function; that of the runbooks is `automation`.
+    /// ARNs of its roles, by function; those of the runbooks are `failover-runbook` and so on.
     pub roles: BTreeMap<String, String>,
 }
 
@@ -27,6 +27,16 @@ pub struct Stack {
 pub fn parameter(plan: &str) -> String {
     format!("/causeway/stacks/{}", plan.rsplit('/').next().unwrap_or(plan))
 }
+
+/// The roles of the runbooks, and the functions that their steps call.
+const RUNBOOKS: [(&str, &[&str]); 6] = [
+    ("failover-runbook", &["preflight", "routing-control", "global-failover", "report"]),
+    ("failback-runbook", &["preflight", "routing-control", "global-failover", "report"]),
+    ("reconcile-runbook", &["snapshot-restore", "reconcile", "report"]),
+    ("replay-runbook", &["replay"]),
+    ("routing-runbook", &["routing-control"]),
+    ("readiness-runbook", &["preflight"]),
+];
 
 /// One action of a role on some resources.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,16 +60,6 @@ pub fn needs(plan: &RecoveryPlan, stack: &Stack, here: &str) -> Vec<Need> {
         format!("arn:{partition}:{service}:{region}:{account}:{resource}")
     };
     let need = |role, action, resources| Need { role, action, resources, context: &[] };
-    let functions = [
-        "preflight",
-        "routing-control",
-        "global-failover",
-        "snapshot-restore",
-        "reconcile",
-        "replay",
-        "report",
-    ]
-    .map(|name| of("lambda", here, &format!("function:{}-{name}", stack.prefix)));
     let topic = of("sns", here, &format!("{}-notifications", stack.prefix));
     let controls: Vec<String> = plan.routing.controls.values().cloned().collect();
     let globals = plan.databases.values().map(|one| {
@@ -74,9 +74,12 @@ pub fn needs(plan: &RecoveryPlan, stack: &Stack, here: &str) -> Vec<Need> {
     let restored = of("rds", here, "cluster:causeway-x");
     let instance = of("rds", here, "db:causeway-x");
     let object = |key: &str| format!("arn:{partition}:s3:::{}/{key}", plan.report_bucket(here));
+    let runbooks = RUNBOOKS.iter().flat_map(|(role, functions)| {
+        let function = |name: &&str| of("lambda", here, &format!("function:{}-{name}", stack.prefix));
+        let functions = functions.iter().map(function).collect();
+        [need(role, "lambda:InvokeFunction", functions), need(role, "sns:Publish", vec![topic.clone()])]
+    });
     let mut needs = vec![
-        need("automation", "lambda:InvokeFunction", functions.to_vec()),
-        need("automation", "sns:Publish", vec![topic]),
         need("preflight", "s3:PutObject", vec![object("records/x/failover-lock.json")]),
         need("routing-control", "route53-recovery-cluster:UpdateRoutingControlStates", controls),
         need("global-failover", "rds:FailoverGlobalCluster", databases.clone()),
@@ -90,6 +93,7 @@ pub fn needs(plan: &RecoveryPlan, stack: &Stack, here: &str) -> Vec<Need> {
         need("replay", "s3:PutObject", vec![object("replay/x"), object("reports/x/replay.json")]),
         need("report", "s3:PutObject", vec![object("records/x"), object("reports/x")]),
     ];
+    needs.extend(runbooks);
     let keys = plan.databases.values().filter_map(|one| one.members.get(here)?.restore.kms_key.clone());
     // A key may be named by its id or alias, too; the simulator knows ARNs only.
     let keys: Vec<String> = keys.filter(|key| key.starts_with("arn:")).collect();
@@ -149,9 +153,9 @@ mod tests {
 
     #[test]
     fn what_the_roles_need_is_of_this_region_and_of_the_plan() {
-        let role = "arn:aws:iam::111122223333:role/causeway-AutomationRole-ABC";
-        let stack =
-            Stack { prefix: "dr".into(), roles: BTreeMap::from([("automation".into(), role.into())]) };
+        let role = "arn:aws:iam::111122223333:role/causeway-FailoverRunbookRole-ABC";
+        let roles = BTreeMap::from([("failover-runbook".into(), role.into())]);
+        let stack = Stack { prefix: "dr".into(), roles };
         let mut plan = runbook::plan::sample();
         let west = |plan: &mut RecoveryPlan, key: &str| {
             let orders = plan.databases.get_mut("orders").unwrap();

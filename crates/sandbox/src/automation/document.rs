@@ -54,6 +54,8 @@ pub struct DocumentError(pub Vec<Problem>);
 pub struct Document {
     /// Its description.
     pub description: Option<String>,
+    /// The role that its steps run as, with references to parameters.
+    pub assume_role: Option<String>,
     /// What it takes.
     pub parameters: BTreeMap<String, Parameter>,
     /// Its variables, which `aws:updateVariable` sets.
@@ -579,8 +581,8 @@ fn read_document(fields: &mut Fields<'_>, text: &str) -> Document {
     let parameters = read_parameters(fields, "parameters");
     let variables = read_parameters(fields, "variables");
     fields.variables = variables.keys().cloned().collect();
-    if let Some(role) = role {
-        for name in references::names(&Value::String(role)) {
+    if let Some(role) = &role {
+        for name in references::names(&Value::String(role.clone())) {
             if !parameters.contains_key(&name) && !references::SYSTEM.contains(&name.as_str()) {
                 fields.problem("assumeRole", format!("{{{{ {name} }}}} refers to nothing"));
             }
@@ -605,7 +607,15 @@ fn read_document(fields: &mut Fields<'_>, text: &str) -> Document {
         fields.problem("files", "exists in AWS but is not implemented in the sandbox");
     }
     fields.finish("a document");
-    Document { description, parameters, variables, steps, outputs: names, text: text.to_owned() }
+    Document {
+        description,
+        assume_role: role,
+        parameters,
+        variables,
+        steps,
+        outputs: names,
+        text: text.to_owned(),
+    }
 }
 
 fn read_parameters(fields: &mut Fields<'_>, key: &str) -> BTreeMap<String, Parameter> {

@@ -21,7 +21,6 @@ pub mod types;
 
 pub use document::{Document, DocumentError};
 pub use execution::{Execution, Status};
-pub(crate) use service::PRINCIPAL;
 pub use service::{Automation, Event, EventKind};
 
 /// How to read what AWS does not document.

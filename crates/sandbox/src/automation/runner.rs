@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use super::actions::{Action, Done, Failure, Inputs};
 use super::document::{Document, OnFailure, Step};
 use super::execution::{Execution, Parent, Status, StepExecution};
-use super::service::{EventKind, Handle, Shared};
+use super::service::{EventKind, Handle, PRINCIPAL, Shared};
 use super::types::{text, texts};
 use super::{Reading, references};
 use crate::clock::Clock;
@@ -433,7 +433,7 @@ impl Run {
         document: &str,
         parameters: BTreeMap<String, Vec<String>>,
     ) -> Result<Arc<Handle>, ApiError> {
-        self.shared.start(self.region(), document, parameters, super::service::PRINCIPAL, Some(&self.handle))
+        self.shared.start(self.region(), document, parameters, &self.principal(), Some(&self.handle))
     }
 
     /// Whether the execution is to end after the step that runs.
@@ -447,6 +447,13 @@ impl Run {
     /// When the sandbox was not put together.
     pub fn api(&self) -> Result<Arc<dyn Api>, String> {
         self.shared.api().ok_or_else(|| "the sandbox has no services".to_owned())
+    }
+
+    /// Who calls what the steps call: the ARN of the role that the document assumes.
+    pub fn principal(&self) -> String {
+        let role = self.document.assume_role.clone().map(Value::String);
+        let role = role.map(|role| text(&references::resolve(&role, &|name| self.lookup(name))));
+        role.unwrap_or_else(|| PRINCIPAL.to_owned())
     }
 
     /// The functions.

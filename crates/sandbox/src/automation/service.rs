@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::functions::{Functions, OPERATOR};
 use crate::world::{Api, ApiError};
 
-/// The principal of the calls that actions make.
+/// The principal of the calls that the actions of a document without a role make.
 pub(crate) const PRINCIPAL: &str = "SANDBOX-AUTOMATION";
 /// Most executions at the same time in a Region (SSM quotas).
 const CONCURRENT: usize = 100;

@@ -61,6 +61,7 @@ impl Functions for Script {
     fn invoke<'a>(
         &'a self,
         _: &'a str,
+        _: &'a str,
         function: &'a str,
         event: Value,
     ) -> BoxFuture<'a, Result<Invocation, ApiError>> {

@@ -121,6 +121,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 impl Functions for Binaries {
     fn invoke<'a>(
         &'a self,
+        _: &'a str,
         region: &'a str,
         function: &'a str,
         event: Value,

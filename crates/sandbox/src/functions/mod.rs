@@ -36,9 +36,11 @@ pub enum Invocation {
 
 /// Runs functions.
 pub trait Functions: Send + Sync + 'static {
-    /// Runs `function` (such as `causeway-preflight`) in `region` on an event. Errors are Lambda's own: no such function.
+    /// Runs `function` (such as `causeway-preflight`) in `region` on an event of `principal`. Errors are Lambda's own: no
+    /// such function.
     fn invoke<'a>(
         &'a self,
+        principal: &'a str,
         region: &'a str,
         function: &'a str,
         event: Value,

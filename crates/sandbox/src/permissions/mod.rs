@@ -29,7 +29,6 @@ use futures::future::BoxFuture;
 use runbook::RecoveryPlan;
 use serde_json::{Value, json};
 
-use crate::automation::PRINCIPAL;
 use crate::functions::{Functions, Invocation, OPERATOR, caller};
 use crate::world::{Api, ApiError, Call, CallError, World};
 use crate::{ACCOUNT, REGIONS};
@@ -40,9 +39,14 @@ use template::{Role, Roles};
 /// Name of the stack.
 const STACK: &str = "causeway";
 
-/// The roles that the stack names, by function and by their names in the template.
-pub(crate) const ROLES: [(&str, &str); 8] = [
-    ("automation", "AutomationRole"),
+/// The roles that the stack names, by runbook or function and by their names in the template.
+pub(crate) const ROLES: [(&str, &str); 13] = [
+    ("failover-runbook", "FailoverRunbookRole"),
+    ("failback-runbook", "FailbackRunbookRole"),
+    ("reconcile-runbook", "ReconcileRunbookRole"),
+    ("replay-runbook", "ReplayRunbookRole"),
+    ("routing-runbook", "RoutingRunbookRole"),
+    ("readiness-runbook", "ReadinessRunbookRole"),
     ("preflight", "PreflightRole"),
     ("routing-control", "RoutingControlRole"),
     ("global-failover", "GlobalFailoverRole"),
@@ -56,6 +60,16 @@ pub(crate) const ROLES: [(&str, &str); 8] = [
 /// is the Region here.
 pub(crate) fn role_arn(role: &str, region: &str) -> String {
     format!("arn:aws:iam::{ACCOUNT}:role/{STACK}-{role}-{region}")
+}
+
+/// ARN of the role that a runbook (such as `causeway-failover`) is given in a Region; one that no role is for where the
+/// stack has none.
+#[must_use]
+pub fn runbook_role(document: &str, region: &str) -> String {
+    let named = document.strip_prefix(STACK).and_then(|name| name.strip_prefix('-')).unwrap_or(document);
+    let named = format!("{named}-runbook");
+    let role = ROLES.iter().find(|(name, _)| *name == named).map_or(document, |(_, role)| role);
+    role_arn(role, region)
 }
 
 /// A template whose roles can't be read.
@@ -72,7 +86,7 @@ pub struct Permission {
     pub statement: usize,
     /// The action, as the statement writes it.
     pub action: String,
-    /// The kind of resource, such as `cluster`; of objects in S3, their keys.
+    /// The kind of resource, such as `cluster`; of objects in S3, their keys; of functions, their names.
     pub kind: String,
 }
 
@@ -124,7 +138,7 @@ impl Permissions {
         };
         let arn = input["PolicySourceArn"].as_str().unwrap_or_default();
         let mut roles = self.roles.iter().flat_map(|(region, of)| {
-            let roles = of.functions.values().chain([&of.automation]);
+            let roles = of.functions.values().chain(of.runbooks.values());
             roles.map(move |role| (role_arn(&role.name, region), role))
         });
         let Some((_, role)) = roles.find(|(of_role, _)| of_role == arn) else {
@@ -166,7 +180,7 @@ impl Permissions {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let roles = self.roles.values();
         let roles =
-            roles.flat_map(|of| of.functions.values().chain(of.rules.values()).chain([&of.automation]));
+            roles.flat_map(|of| of.functions.values().chain(of.rules.values()).chain(of.runbooks.values()));
         roles.flat_map(Role::permissions).filter(|permission| !used.contains(permission)).collect()
     }
 
@@ -179,11 +193,10 @@ impl Permissions {
             Some((home, function)) => {
                 (self.roles.get(home).and_then(|of| of.functions.get(function)), function)
             }
-            None if principal == PRINCIPAL => (self.roles.get(region).map(|of| &of.automation), "Automation"),
-            None => (None, principal),
+            None => (self.roles.get(region).and_then(|of| of.runbooks.get(principal)), "Automation"),
         };
         let Some(role) = role else {
-            let message = "The security token included in the request is invalid.".into();
+            let message = format!("The security token included in the request is invalid: {principal}");
             return Err(ApiError { status: 403, code: "UnrecognizedClientException".into(), message });
         };
         self.decide(role, session, service, needs)
@@ -233,6 +246,8 @@ impl Role {
     fn permission(&self, statement: usize, action: &str, resource: &str) -> Permission {
         let part = resource.splitn(6, ':').last().unwrap_or_default();
         let kind = match part.split_once('/') {
+            // Each function by itself: a runbook may call those of its steps only.
+            _ if resource.starts_with("arn:aws:lambda:") => part,
             // The bucket's name has the Region in it.
             Some((_, key)) if resource.starts_with("arn:aws:s3:") => key,
             None if resource.starts_with("arn:aws:s3:") => "the bucket",
@@ -283,13 +298,14 @@ struct GuardedFunctions {
 impl Functions for GuardedFunctions {
     fn invoke<'a>(
         &'a self,
+        principal: &'a str,
         region: &'a str,
         function: &'a str,
         event: Value,
     ) -> BoxFuture<'a, Result<Invocation, ApiError>> {
         let need = request::invoke(region, function);
-        match self.permissions.check(PRINCIPAL, region, "lambda", &[need]) {
-            Ok(()) => self.functions.invoke(region, function, event),
+        match self.permissions.check(principal, region, "lambda", &[need]) {
+            Ok(()) => self.functions.invoke(principal, region, function, event),
             Err(denied) => async { Err(denied) }.boxed(),
         }
     }

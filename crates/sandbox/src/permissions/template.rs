@@ -28,8 +28,8 @@ pub(super) struct Roles {
     pub functions: BTreeMap<String, Role>,
     /// Those of the rules' targets, by ARN.
     pub rules: BTreeMap<String, Role>,
-    /// That of the runbooks.
-    pub automation: Role,
+    /// Those that Automation may assume, by ARN.
+    pub runbooks: BTreeMap<String, Role>,
 }
 
 /// The stack that a template makes in a Region.
@@ -58,6 +58,12 @@ pub(super) fn roles(text: &str, plan: &RecoveryPlan, region: &str) -> Result<Rol
         let role = role.ok_or_else(|| format!("the Role of {name} is no `!GetAtt ROLE.Arn`"))?;
         functions.insert(function, stack.role(role)?);
     }
+    let mut runbooks = BTreeMap::new();
+    for role in resources.keys().filter_map(Yaml::as_str) {
+        if trusted(&template, role) == "ssm.amazonaws.com" {
+            runbooks.insert(super::role_arn(role, region), stack.role(role)?);
+        }
+    }
     let mut rules = BTreeMap::new();
     for (name, rule) in stack.of_type("AWS::Events::Rule")? {
         for target in rule["Targets"].as_array().into_iter().flatten() {
@@ -65,15 +71,19 @@ pub(super) fn roles(text: &str, plan: &RecoveryPlan, region: &str) -> Result<Rol
             let role =
                 resources.keys().filter_map(Yaml::as_str).find(|role| super::role_arn(role, region) == arn);
             let role = role.ok_or_else(|| format!("{name} has a target without a role of the template"))?;
-            let trusts =
-                &template["Resources"][role]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0];
-            if trusts["Principal"]["Service"] != "events.amazonaws.com" {
+            if trusted(&template, role) != "events.amazonaws.com" {
                 return Err(format!("{role} does not trust events.amazonaws.com"));
             }
             rules.insert(arn.to_owned(), stack.role(role)?);
         }
     }
-    Ok(Roles { functions, rules, automation: stack.role("AutomationRole")? })
+    Ok(Roles { functions, rules, runbooks })
+}
+
+/// The service that may assume a role; empty of what is none.
+fn trusted<'a>(template: &'a Yaml, role: &str) -> &'a str {
+    let trusts = &template["Resources"][role]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0];
+    trusts["Principal"]["Service"].as_str().unwrap_or_default()
 }
 
 /// What the template's parameters are for a plan; for the others their defaults hold.

@@ -55,7 +55,7 @@ fn binaries(folder: &Path, timeout: Duration) -> Binaries {
 }
 
 async fn answer(binaries: &Binaries, event: Value) -> Value {
-    match binaries.invoke("sandbox-west", "causeway-test", event).await.unwrap() {
+    match binaries.invoke("by hand", "sandbox-west", "causeway-test", event).await.unwrap() {
         Invocation::Answer(answer) => answer,
         other => panic!("{other:?}"),
     }
@@ -105,7 +105,7 @@ async fn what_goes_wrong_is_reported_as_lambda_does() {
     let folder = tempfile::tempdir().unwrap();
     let binaries = binaries(folder.path(), Duration::from_secs(2));
     let invoke = async |what: &str| {
-        binaries.invoke("sandbox-west", "causeway-test", json!({"do": what})).await.unwrap()
+        binaries.invoke("by hand", "sandbox-west", "causeway-test", json!({"do": what})).await.unwrap()
     };
     assert_eq!(error_of(invoke("fail").await), ("Bad".into(), "as asked".into()));
     let (kind, message) = error_of(invoke("crash").await);
@@ -119,10 +119,11 @@ async fn what_goes_wrong_is_reported_as_lambda_does() {
     );
 
     let (kind, message) =
-        error_of(binaries.invoke("sandbox-west", "causeway-broken", json!({})).await.unwrap());
+        error_of(binaries.invoke("by hand", "sandbox-west", "causeway-broken", json!({})).await.unwrap());
     assert_eq!(kind, "Runtime.InitError");
     assert!(message.contains("cannot start"), "{message}");
-    let missing = binaries.invoke("sandbox-west", "causeway-missing", json!({})).await.unwrap_err();
+    let missing =
+        binaries.invoke("by hand", "sandbox-west", "causeway-missing", json!({})).await.unwrap_err();
     assert_eq!(missing.code, "ResourceNotFoundException");
     assert!(missing.message.contains("build the workspace"), "{missing}");
 }
@@ -133,7 +134,8 @@ async fn a_caller_that_leaves_does_not_stop_the_function_and_a_drop_ends_the_pro
     let binaries = binaries(folder.path(), Duration::from_secs(30));
     let pid = answer(&binaries, json!({"do": "answer"})).await["pid"].as_u64().unwrap();
     let file = folder.path().join("go");
-    let call = binaries.invoke("sandbox-west", "causeway-test", json!({"do": "wait", "file": file}));
+    let call =
+        binaries.invoke("by hand", "sandbox-west", "causeway-test", json!({"do": "wait", "file": file}));
     assert!(tokio::time::timeout(Duration::from_millis(100), call).await.is_err());
     std::fs::write(&file, "").unwrap();
     let done = folder.path().join("go.done");

@@ -11,7 +11,6 @@ use super::{Done, Failure, Inputs, text_input};
 use crate::automation::document::Fields;
 use crate::automation::execution::Status;
 use crate::automation::runner::{Decision, Run};
-use crate::automation::service::PRINCIPAL;
 use crate::world::Call;
 
 pub(super) fn check(fields: &mut Fields<'_>) {
@@ -80,7 +79,7 @@ async fn notify(run: &Run, inputs: &Inputs) {
     let message =
         text_input(inputs, "Message").unwrap_or_else(|_| "An Automation step waits for approval.".to_owned());
     let call = Call {
-        principal: PRINCIPAL.to_owned(),
+        principal: run.principal(),
         region: run.region().to_owned(),
         service: "sns".to_owned(),
         operation: "Publish".to_owned(),

@@ -9,7 +9,6 @@ use serde_json::Value;
 use super::{Done, Failure, Inputs, text_input};
 use crate::automation::document::Fields;
 use crate::automation::runner::Run;
-use crate::automation::service::PRINCIPAL;
 use crate::world::{Call, CallError};
 
 /// How long an answer is waited for.
@@ -52,7 +51,7 @@ pub(super) async fn call(run: &Run, inputs: &Inputs, own: &[&str]) -> Result<Val
     let mut input = inputs.clone();
     input.retain(|key, _| key != "Service" && key != "Api" && !own.contains(&key.as_str()));
     let call = Call {
-        principal: PRINCIPAL.to_owned(),
+        principal: run.principal(),
         region: run.region().to_owned(),
         service: service.to_owned(),
         operation: operation.clone(),

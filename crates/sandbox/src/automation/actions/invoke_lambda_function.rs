@@ -55,7 +55,7 @@ pub(super) async fn run(run: &Run, inputs: &Inputs) -> Result<Done, Failure> {
         (None, Some(value)) => value.clone(),
         (None, None) => json!({}),
     };
-    let invocation = run.functions().invoke(run.region(), name_of(&function), event).await;
+    let invocation = run.functions().invoke(&run.principal(), run.region(), name_of(&function), event).await;
     let invocation = invocation.map_err(|error| Failure::new(error.to_string()))?;
     let (payload, error) = match invocation {
         Invocation::Answer(answer) => (answer, None),
