@@ -1,5 +1,5 @@
 # Two commands matter: `make drill` rehearses a failover on this machine, `make test` checks everything.
-# `make help` lists the rest. No target calls AWS but deploy and destroy.
+# `make help` lists the rest. No target calls AWS but diff, deploy and destroy.
 
 SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -13,9 +13,14 @@ OUT    ?= out/drill
 REPLAY ?=
 # Rows of the benchmark's first two tables; the third has twice as many.
 ROWS   ?= 2000000
+# The deployment: its settings (docs/deploy.example.json), what the functions are built for, and anything to not be asked.
+SETTINGS ?= deploy.json
+ARCH     ?= arm64
+YES      ?=
+BUILD    ?= --release $(if $(filter x86_64,$(ARCH)),--x86-64,--arm64)
 FUNCTIONS := preflight routing-control global-failover snapshot-restore reconcile replay report
 
-.PHONY: help setup build test bench lint drill sandbox package deploy destroy clean
+.PHONY: help setup build test bench lint drill sandbox package diff deploy destroy clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,14 +56,21 @@ sandbox: ## keep the two Regions running for your own use
 	@cargo build --workspace --bins
 	@target/debug/causeway sandbox --factor $(FACTOR)
 
-package: ## build what is deployed, for arm64, with sam and cargo-lambda
-	@sam build
+package: ## build what is deployed into target/package, by cargo-lambda; needs no network once crates are fetched
+	@tests/setup.sh python
+	@cargo build -p causeway
+	@PATH="$(CURDIR)/target/python/bin:$$PATH" cargo lambda build --locked $(BUILD) $(FUNCTIONS:%=-p %)
+	@target/debug/causeway stack package
 
-deploy: package ## deploy to the Region and account of your AWS settings (asks before it changes anything)
-	@sam deploy --guided
+diff: ## show what a deployment of the package would change in both Regions
+	@target/debug/causeway stack diff --settings $(SETTINGS)
 
-destroy: ## remove the deployed stack (asks first)
-	@sam delete
+deploy: package ## deploy to both Regions, as SETTINGS says (asks before it changes anything)
+	@target/debug/causeway stack deploy --settings $(SETTINGS) $(if $(YES),--yes)
+
+destroy: ## remove the stacks of both Regions (asks first)
+	@cargo build -p causeway
+	@target/debug/causeway stack destroy --settings $(SETTINGS) $(if $(YES),--yes)
 
 clean: ## remove what was built and written here
 	@rm -rf target out

@@ -29,7 +29,7 @@ const EVENTS: [(&str, Result<&str, &str>); 14] = [
     ("preflight-switchover", Ok("Refused")),
     ("report-switchover", Err("there is no Automation execution")),
 ];
-const STEPS: [&str; 7] =
+pub const STEPS: [&str; 7] =
     ["preflight", "routing-control", "global-failover", "snapshot-restore", "reconcile", "replay", "report"];
 
 /// A process that ends with the test.

@@ -8,6 +8,7 @@
 mod diff;
 mod invoke;
 mod postgres;
+mod stack;
 // The server of table-diff's own tests.
 #[path = "../../crates/table-diff/tests/servers/postgres_server.rs"]
 #[allow(dead_code, reason = "not all of it is used here")]

@@ -73,11 +73,8 @@ fn every_function_has_a_resource_a_role_of_its_own_an_event_a_document_and_a_lin
                 text(&function["Properties"]["FunctionName"]) == format!("${{Prefix}}-{step}")
             })
             .unwrap_or_else(|| panic!("template.yaml has no function ${{Prefix}}-{step}"));
-        assert_eq!(
-            text(&function["Metadata"]["BuildProperties"]["Binary"]),
-            step,
-            "{name} builds another binary"
-        );
+        let code = text(&function["Properties"]["CodeUri"]);
+        assert_eq!(code, format!("functions/{step}"), "{name} is another binary");
         assert!(roles.insert(text(&function["Properties"]["Role"])), "{name} shares its role");
         assert!(root().join(format!("events/{step}.json")).exists(), "no events/{step}.json");
         assert!(called().contains(step), "no document calls {step}");

@@ -1,10 +1,11 @@
-//! The command: rehearse a failover, keep a sandbox running, check a recovery plan, compare two databases.
+//! The command: rehearse a failover, keep a sandbox running, check a recovery plan, deploy, compare two databases.
 
 mod diff;
 mod drill;
 mod plan;
 mod rig;
 mod sandbox_command;
+mod stack;
 mod timeline;
 
 use std::path::PathBuf;
@@ -30,6 +31,11 @@ enum Command {
     Plan {
         #[command(subcommand)]
         command: plan::Command,
+    },
+    /// Package the stack; deploy, compare or remove it in both Regions
+    Stack {
+        #[command(subcommand)]
+        command: stack::Command,
     },
     /// Compare the tables of two databases, row by row
     Diff(diff::Options),
@@ -65,6 +71,7 @@ async fn main() -> ExitCode {
         Command::Drill(options) => drill::run(options).await,
         Command::Sandbox(options) => sandbox_command::run(options).await,
         Command::Plan { command } => plan::run(&command),
+        Command::Stack { command } => stack::run(&command),
         Command::Diff(options) => diff::run(options).await,
     };
     match result {

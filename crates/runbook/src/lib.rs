@@ -27,6 +27,7 @@ pub mod names;
 pub mod plan;
 pub mod record;
 pub mod secret;
+pub mod stack;
 pub mod step;
 pub mod telemetry;
 pub mod watch;

@@ -36,7 +36,7 @@ pub(super) struct Roles {
 pub(crate) struct Stack<'a> {
     template: &'a Yaml,
     region: &'a str,
-    given: BTreeMap<&'static str, Value>,
+    pub(super) given: BTreeMap<&'static str, Value>,
 }
 
 /// Reads the roles out of a template's text.
@@ -88,37 +88,15 @@ fn trusted<'a>(template: &'a Yaml, role: &str) -> &'a str {
 
 /// What the template's parameters are for a plan; for the others their defaults hold.
 fn parameters(plan: &RecoveryPlan, region: &str) -> BTreeMap<&'static str, Value> {
-    let globals = plan
-        .databases
-        .values()
-        .map(|database| json!(format!("arn:aws:rds::{ACCOUNT}:global-cluster:{}", database.global_cluster)));
-    let members = plan.databases.values().flat_map(|database| database.members.iter());
-    let clusters = members.clone().map(|(_, member)| json!(member.cluster_arn));
-    let secrets = members.filter(|(of, _)| *of == region).flat_map(|(_, member)| {
-        let both = [Some(&member.secret), member.replay_secret.as_ref()];
-        both.into_iter().flatten().map(|secret| json!(crate::world::secret_arn(region, secret)))
-    });
-    // The alarms here that tell of the other Region start the failover to this one.
-    let automatic = plan.automatic.iter().map(|automatic| {
-        let signals = automatic.signals.get(plan.other_region(region)).into_iter().flatten();
-        let here = signals.filter(|signal| signal.region == region).map(|signal| signal.alarm.as_str());
-        format!("AT_LEAST({}, ALARM, ({}))", automatic.quorum, here.collect::<Vec<_>>().join(", "))
-    });
     let switch = if plan.automatic.is_some() { "on" } else { "off" };
-    BTreeMap::from([
-        ("OtherRegion", json!(plan.other_region(region))),
+    let mut given = runbook::stack::parameters(plan, region);
+    given.extend([
+        ("Plan", json!("{}")),
         ("AutomaticFailover", json!(switch)),
         ("AutomaticReconcile", json!(switch)),
-        ("FailoverAlarmRule", json!(automatic.collect::<String>())),
         ("FailoverApprovers", json!(["arn:aws:iam::000000000000:user/night-shift"])),
-        ("PlanName", json!(plan.name)),
-        ("Plan", json!("{}")),
-        ("GlobalClusterArns", globals.collect()),
-        ("ClusterArns", clusters.collect()),
-        ("SecretArns", secrets.collect()),
-        ("RoutingControlArns", plan.routing.controls.values().cloned().collect()),
-        ("ArcClusterArn", json!(plan.routing.cluster_arn)),
-    ])
+    ]);
+    given
 }
 
 impl<'a> Stack<'a> {
@@ -140,7 +118,7 @@ impl<'a> Stack<'a> {
         Ok(found)
     }
 
-    fn is_made(&self, resource: &Yaml) -> Result<bool, String> {
+    pub(super) fn is_made(&self, resource: &Yaml) -> Result<bool, String> {
         match resource["Condition"].as_str() {
             Some(condition) => self.holds(condition),
             None => Ok(true),
@@ -167,7 +145,7 @@ impl<'a> Stack<'a> {
     }
 
     /// A value with its functions resolved; `None` is `AWS::NoValue`.
-    fn resolve(&self, value: &Yaml) -> Result<Option<Value>, String> {
+    pub(super) fn resolve(&self, value: &Yaml) -> Result<Option<Value>, String> {
         Ok(Some(match value {
             Yaml::Tagged(tagged) => return self.function(&tagged.tag.to_string(), &tagged.value),
             Yaml::Sequence(items) => {
@@ -272,6 +250,10 @@ impl<'a> Stack<'a> {
                 Ok(json!(format!("arn:aws:sns:{}:{ACCOUNT}:{topic}", self.region)))
             }
             Some("AWS::SSM::Document") => self.text(&resource["Properties"]["Name"]).map(Value::String),
+            Some("AWS::S3::Bucket") => self.text(&resource["Properties"]["BucketName"]).map(Value::String),
+            Some("AWS::Logs::LogGroup") => {
+                self.text(&resource["Properties"]["LogGroupName"]).map(Value::String)
+            }
             _ => Err(format!("the sandbox can't resolve !Ref {name}")),
         }
     }

@@ -210,3 +210,40 @@ async fn what_was_made_use_of_is_noted() {
     assert_eq!(read.to_string(), "ReportRole may ssm:GetParameter on parameter (statement 1)");
     world.stop();
 }
+
+/// Two environments in one account and Region share no name, and neither's roles reach what is the other's.
+#[test]
+fn two_environments_are_apart() {
+    let template: serde_norway::Value = serde_norway::from_str(&template()).unwrap();
+    let names =
+        ["FunctionName", "TopicName", "BucketName", "AlarmName", "DashboardName", "LogGroupName", "Name"];
+    let environment = |prefix: &str, name: &str| {
+        let mut plan = runbook::plan::sample();
+        plan.name = name.to_owned();
+        let mut stack = template::Stack::new(&template, &plan, WEST);
+        stack.given.insert("Prefix", json!(prefix));
+        let resources = template["Resources"].as_mapping().unwrap();
+        let made = resources.values().filter(|resource| stack.is_made(resource).unwrap());
+        let resolved: Vec<(String, Value)> = made
+            .map(|resource| {
+                let kind = resource["Type"].as_str().unwrap().to_owned();
+                (kind, stack.resolve(&resource["Properties"]).unwrap().unwrap())
+            })
+            .collect();
+        let named = resolved.iter().flat_map(|(kind, properties)| {
+            let of = |name| Some(format!("{kind} {}", properties[name].as_str()?));
+            names.into_iter().filter_map(of).collect::<Vec<_>>()
+        });
+        (named.collect::<BTreeSet<_>>(), serde_json::to_string(&resolved).unwrap())
+    };
+    let (one, all_of_one) = environment("causeway", "shop");
+    let (other, all_of_other) = environment("staging", "outlet");
+    assert!(one.len() > 20 && one.len() == other.len(), "{one:?}");
+    assert_eq!(one.intersection(&other).collect::<Vec<_>>(), Vec::<&String>::new());
+    assert!(all_of_one.contains("role") && !all_of_one.contains("staging") && !all_of_one.contains("outlet"));
+    for text in [&all_of_one, &all_of_other] {
+        assert!(!text.contains("${"), "something is not resolved: {text}");
+    }
+    // The plan's own parameter, and what the two parameters are the prefix of.
+    assert!(!all_of_other.contains(":function:causeway-") && !all_of_other.contains("/causeway/plans/shop"));
+}
