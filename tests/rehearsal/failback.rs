@@ -67,7 +67,7 @@ async fn place(stage: &Stage) -> Option<&'static str> {
 }
 
 /// Everything is in `to`, and both Regions have it on record. What the last failover lost is still known.
-async fn assert_in(stage: &Stage, to: &str, case: &str) {
+pub async fn assert_in(stage: &Stage, to: &str, case: &str) {
     assert_eq!(place(stage).await, Some(to), "{case}");
     for record in stage.switchovers().await {
         let record = record.unwrap_or_else(|| panic!("{case}: no switchover is on record"));
@@ -145,7 +145,7 @@ async fn everything_moves_either_way_under_every_reading_and_the_write_outage_is
 }
 
 /// Starts it again in a Region, unless everything is there and on record.
-async fn finish(stage: &Stage, to: &str, case: &str) {
+pub async fn finish(stage: &Stage, to: &str, case: &str) {
     stage.faults.set(Fault::Nothing);
     stage.settle().await;
     let on_record = |record: &Option<runbook::record::SwitchoverRecord>| {

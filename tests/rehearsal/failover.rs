@@ -33,7 +33,7 @@ async fn again(stage: &Stage) -> Execution {
 }
 
 /// Starts it again, unless all that was lost is the last answer: then there is nothing left to do.
-async fn finish(stage: &Stage, case: &str) {
+pub async fn finish(stage: &Stage, case: &str) {
     if stage.state().await != moved() {
         let execution = again(stage).await;
         assert_eq!(execution.status, Status::Success, "{case}, again: {}", told(&execution));

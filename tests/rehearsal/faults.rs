@@ -1,5 +1,6 @@
 //! What goes wrong in a rehearsal: between the callers and the world, and between the runbook and its functions.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use futures::FutureExt;
@@ -28,7 +29,13 @@ pub enum Fault {
     Silent(usize),
     /// This call, and from then on every call of that caller to that operation, is denied.
     Denied(usize),
+    /// What invocations say, by operation: the first that is not yet used up goes to the next invocation of its operation,
+    /// which does its work and answers with this status. With the status [`BROKEN`] none of that operation works.
+    Said(&'static [(&'static str, &'static str)]),
 }
+
+/// Says that a function is broken.
+pub const BROKEN: &str = "";
 
 /// Who called what.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,6 +52,14 @@ struct Noted {
     calls: Vec<Called>,
     invocations: usize,
     denied: Option<Called>,
+    /// What of [`Fault::Said`] is used up.
+    said: BTreeSet<usize>,
+}
+
+impl Noted {
+    fn new(fault: Fault) -> Self {
+        Self { fault, calls: Vec::new(), invocations: 0, denied: None, said: BTreeSet::new() }
+    }
 }
 
 /// The fault of a rehearsal, and what was called in it.
@@ -58,13 +73,12 @@ pub struct Faults {
 impl Faults {
     /// Nothing goes wrong.
     pub fn none() -> Arc<Self> {
-        let noted = Noted { fault: Fault::Nothing, calls: Vec::new(), invocations: 0, denied: None };
-        Arc::new(Self { noted: Mutex::new(noted), killed: Notify::new() })
+        Arc::new(Self { noted: Mutex::new(Noted::new(Fault::Nothing)), killed: Notify::new() })
     }
 
     /// From now on goes wrong what `fault` says, and nothing else.
     pub fn set(&self, fault: Fault) {
-        *self.noted.lock().unwrap() = Noted { fault, calls: Vec::new(), invocations: 0, denied: None };
+        *self.noted.lock().unwrap() = Noted::new(fault);
     }
 
     /// The calls so far.
@@ -82,6 +96,19 @@ impl Faults {
         let mut noted = self.noted.lock().unwrap();
         noted.invocations += 1;
         (noted.fault, noted.fault == Fault::AnswerLost(noted.invocations - 1))
+    }
+
+    /// What the next invocation of an operation is to say.
+    pub fn says(&self, operation: &str) -> Option<&'static str> {
+        let mut noted = self.noted.lock().unwrap();
+        let Fault::Said(said) = noted.fault else { return None };
+        let next =
+            |(number, (of, _)): &(usize, &(&str, &str))| *of == operation && !noted.said.contains(number);
+        let (number, (_, status)) = said.iter().enumerate().find(next)?;
+        if *status != BROKEN {
+            noted.said.insert(number);
+        }
+        Some(status)
     }
 
     /// Comes back when the function at work is killed.

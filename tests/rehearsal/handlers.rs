@@ -27,7 +27,7 @@ use table_diff::{
     Progress, Sink, Table, TableShape, ValueKind,
 };
 
-use crate::faults::{Fault, Faults};
+use crate::faults::{BROKEN, Fault, Faults};
 
 /// How long an invocation lasts at most.
 const TIMEOUT: Duration = Duration::from_secs(300);
@@ -103,6 +103,10 @@ impl Functions for Handlers {
     ) -> BoxFuture<'a, Result<Invocation, ApiError>> {
         async move {
             let (fault, lost) = self.faults.invoked();
+            let says = self.faults.says(event["operation"].as_str().unwrap_or_default());
+            if says == Some(BROKEN) {
+                return Ok(killed("Runtime.ExitError"));
+            }
             let again = event.clone();
             let answer = match fault {
                 Fault::Twice => {
@@ -118,7 +122,14 @@ impl Functions for Handlers {
                     () = self.faults.killed() => killed("Runtime.ExitError"),
                 },
             };
-            Ok(if lost { killed("Sandbox.Timedout") } else { answer })
+            Ok(match (answer, says) {
+                _ if lost => killed("Sandbox.Timedout"),
+                (Invocation::Answer(mut answer), Some(status)) => {
+                    (answer["status"], answer["Payload"]["status"]) = (json!(status), json!(status));
+                    Invocation::Answer(answer)
+                }
+                (answer, _) => answer,
+            })
         }
         .boxed()
     }

@@ -6,12 +6,15 @@
 //! - [`handlers`]: the step functions in this process
 //! - [`automatic`]: what starts by itself
 //! - [`failover`], [`failback`], [`reconcile`], [`replay`], [`routing`], [`readiness`]: the rehearsals
+//! - [`cancelled`]: each of them, cancelled at every step of its document
+//! - [`what_if`]: what else may happen on the way
 //! - [`golden`]: what a person sees of each, as a text
 //! - [`permissions`]: that no role in `template.yaml` may do more than they need
 
 #![expect(clippy::unwrap_used, reason = "tests say what failed by panicking")]
 
 mod automatic;
+mod cancelled;
 mod failback;
 mod failover;
 mod faults;
@@ -23,3 +26,4 @@ mod reconcile;
 mod replay;
 mod routing;
 mod stage;
+mod what_if;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::faults::Fault;
 use crate::stage::{FAST, Stage, told};
 
-async fn look(stage: &Stage, region: &str) -> Execution {
+pub async fn look(stage: &Stage, region: &str) -> Execution {
     stage.run_in(region, "causeway-readiness", &[]).await
 }
 

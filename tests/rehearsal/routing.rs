@@ -10,20 +10,20 @@ use crate::faults::Fault;
 use crate::stage::{FAST, Stage, told};
 
 /// What the runbook is started with.
-type Parameters<'a> = &'a [(&'a str, &'a str)];
+pub type Parameters<'a> = &'a [(&'a str, &'a str)];
 
 /// Regions with traffic.
-async fn traffic(stage: &Stage) -> BTreeSet<String> {
+pub async fn traffic(stage: &Stage) -> BTreeSet<String> {
     let state = stage.state().await;
     assert!(state.writers.values().all(|writer| writer == EAST), "a database moved");
     state.traffic
 }
 
-fn regions(names: &[&str]) -> BTreeSet<String> {
+pub fn regions(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-async fn set(stage: &Stage, at: &str, parameters: Parameters<'_>) -> Execution {
+pub async fn set(stage: &Stage, at: &str, parameters: Parameters<'_>) -> Execution {
     stage.run_in(at, "causeway-routing", parameters).await
 }
 

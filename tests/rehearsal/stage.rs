@@ -213,10 +213,15 @@ impl Stage {
 
     /// Waits for an execution's end, and approves it if it asks.
     pub async fn approved(&self, id: &str) -> Execution {
+        self.answered(id, "Approve").await
+    }
+
+    /// Waits for an execution's end, and answers so if it asks.
+    pub async fn answered(&self, id: &str, signal: &str) -> Execution {
         tokio::select! {
             execution = self.ended(id) => execution,
             execution = async {
-                self.approve(id).await;
+                self.signal(id, signal).await;
                 self.ended(id).await
             } => execution,
         }
@@ -400,16 +405,18 @@ pub fn template() -> String {
     std::fs::read_to_string(template).unwrap()
 }
 
-/// The runbooks, which are read once.
-fn documents() -> &'static [(String, Document)] {
+/// The runbooks, by the names that they are deployed under; read once.
+pub fn documents() -> &'static [(String, Document)] {
     static DOCUMENTS: OnceLock<Vec<(String, Document)>> = OnceLock::new();
     DOCUMENTS.get_or_init(|| {
-        let read = |name: &str| {
-            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../ssm-documents/{name}.yaml"));
-            let text = std::fs::read_to_string(path).unwrap();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ssm-documents");
+        let read = |entry: std::io::Result<std::fs::DirEntry>| {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            let text = std::fs::read_to_string(&path).unwrap();
             (format!("causeway-{name}"), Document::parse(name, &text).unwrap())
         };
-        ["failover", "failback", "readiness", "reconcile", "replay", "routing"].map(read).into()
+        std::fs::read_dir(folder).unwrap().map(read).collect()
     })
 }
 

@@ -273,6 +273,8 @@ impl Run {
     async fn step(&mut self, step: &Step, parent: Option<&Parent>) -> Result<Done, Failure> {
         let inputs = self.inputs(step);
         let number = self.begin(step, parent, &inputs);
+        // Whoever follows the events can act before the step does anything.
+        tokio::task::yield_now().await;
         self.outputs.retain(|(of, _), _| *of != step.name);
         let tried = Box::pin(self.tries(number, step, &inputs)).await;
         let (status, message) = match &tried {
