@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests say what failed by panicking")]
 
+mod docs;
+
 use runbook::telemetry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
