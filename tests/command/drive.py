@@ -1,9 +1,14 @@
-"""An independent client drives the sandbox: boto3, which shares no code with the SDK that the steps use.
+"""Independent clients drive the sandbox: boto3, and the `aws` command with the commands of docs/operations.md. Neither shares
+code with the SDK that the steps use.
 
 Called by the test beside it as: drive.py ENDPOINT ARC_ENDPOINT_1 … ARC_ENDPOINT_5. Any failed assertion is the test's.
 """
 
 import json
+import os
+import pathlib
+import re
+import subprocess
 import sys
 import time
 
@@ -34,26 +39,100 @@ def code_of(call):
     raise AssertionError("the call succeeded")
 
 
+def members(name):
+    return client("rds", WEST).describe_global_clusters(GlobalClusterIdentifier=name)["GlobalClusters"][0]["GlobalClusterMembers"]
+
+
+def follows(name, region):
+    return any(m["SynchronizationStatus"] == "connected" for m in members(name) if f":{region}:" in m["DBClusterArn"])
+
+
 def writer_region(name):
-    cluster = client("rds", WEST).describe_global_clusters(GlobalClusterIdentifier=name)["GlobalClusters"][0]
-    writers = [m["DBClusterArn"] for m in cluster["GlobalClusterMembers"] if m["IsWriter"]]
+    writers = [m["DBClusterArn"] for m in members(name) if m["IsWriter"]]
     assert len(writers) == 1, writers
     return writers[0].split(":")[3]
 
 
-def run(document, parameters):
-    ssm = client("ssm", WEST)
-    name = document.removeprefix("causeway-").capitalize()
-    role = f"arn:aws:iam::000000000000:role/causeway-{name}RunbookRole-{WEST}"
-    parameters = {"AutomationAssumeRole": [role], **parameters}
-    execution = ssm.start_automation_execution(DocumentName=document, Parameters=parameters)["AutomationExecutionId"]
-    for _ in range(1200):
-        state = ssm.get_automation_execution(AutomationExecutionId=execution)["AutomationExecution"]
-        if state["AutomationExecutionStatus"] not in ("Pending", "InProgress", "Waiting"):
-            return state
-        time.sleep(0.1)
-    raise AssertionError(f"{document} did not end")
+# -- An operator at night: the `aws` command, with the very lines of the night guide ------------------------------------
 
+GUIDE = pathlib.Path(__file__).parents[2] / "docs/operations.md"
+ENVIRONMENT = {
+    # This environment's own command comes first.
+    "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}",
+    "HOME": os.devnull,
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_ENDPOINT_URL": ENDPOINT,
+    "AWS_ACCESS_KEY_ID": "SANDBOX",
+    "AWS_SECRET_ACCESS_KEY": "sandbox",
+    "AWS_MAX_ATTEMPTS": "1",
+    "PLAN": "/causeway/plans/shop",
+    "APPROVER": "arn:aws:iam::000000000000:user/night-shift",
+}
+
+
+def guide():
+    """The commands of the guide, by the comment above each."""
+    commands, name = {}, None
+    for block in re.findall(r"```sh\n(.*?)```", GUIDE.read_text(), re.DOTALL):
+        for line in block.splitlines():
+            if line.startswith("# "):
+                name = line[2:]
+                commands[name] = ""
+            elif name:
+                commands[name] += line + "\n"
+        name = None
+    return commands
+
+
+COMMANDS = guide()
+
+
+class Operator:
+    """Someone with a shell in a Region, who goes by the guide."""
+
+    def __init__(self, region, **variables):
+        # Version 1 of the command reads the latter only.
+        self.environment = {**ENVIRONMENT, "AWS_REGION": region, "AWS_DEFAULT_REGION": region, **variables}
+
+    def type(self, name):
+        """Runs a command of the guide, with what is set so far."""
+        # The sandbox has no CloudFormation to ask.
+        role = 'role() { echo "arn:aws:iam::000000000000:role/causeway-$1RunbookRole-$AWS_REGION"; }'
+        script = f"set -euo pipefail\n{role}\n{COMMANDS[name]}"
+        if name.startswith("start "):
+            script += 'echo "$ID"\n'
+        done = subprocess.run(["bash", "-c", script], env=self.environment, capture_output=True, text=True)
+        assert done.returncode == 0, (name, done.stderr)
+        return done.stdout.strip()
+
+    def start(self, runbook):
+        STARTED.add(f"causeway-{runbook}")
+        self.environment["ID"] = self.type(f"start {runbook}")
+        return self.environment["ID"]
+
+    def status(self):
+        return self.type("how it stands").split("\t")[0]
+
+    def wait_for(self, *statuses):
+        for _ in range(300):
+            status = self.status()
+            if status in statuses:
+                return status
+            assert status in ("Pending", "InProgress"), (status, self.steps())
+            time.sleep(0.2)
+        raise AssertionError(f"it does not come to {statuses}: {self.steps()}")
+
+    def ended(self, status):
+        found = self.wait_for("Success", "Failed", "Cancelled", "TimedOut")
+        assert found == status, (found, self.steps())
+        return json.loads(self.type("what it wrote"))
+
+    def steps(self):
+        """What each step said: name, how it ended, its answer, its reason."""
+        return [line.split("\t") for line in self.type("what each step said").splitlines()]
+
+
+STARTED = set()
 
 # Reading the world.
 assert writer_region("shop-orders") == EAST
@@ -80,18 +159,64 @@ s3.put_object(Bucket=bucket, Key="a/b.txt", Body=b"hello")
 assert s3.get_object(Bucket=bucket, Key="a/b.txt")["Body"].read() == b"hello"
 assert code_of(lambda: s3.get_object(Bucket=bucket, Key="nothing")) == "NoSuchKey"
 
-# A runbook that can't be started, one that refuses, one that works.
+# A runbook that can't be started.
 assert code_of(lambda: client("ssm", WEST).start_automation_execution(DocumentName="nothing")) == "AutomationDefinitionNotFoundException"
 assert code_of(lambda: client("ssm", WEST).start_automation_execution(DocumentName="causeway-failover")) == "InvalidAutomationExecutionParametersException"
-refused = run("causeway-failover", {"Plan": ["/causeway/plans/shop"], "ImpairedRegion": [WEST]})
-assert refused["AutomationExecutionStatus"] == "Failed", refused
+
+quiet = Operator(WEST)
+quiet.start("readiness")
+assert quiet.ended("Success")["readiness.status"] == ["Ready"]
+
+wrong = Operator(WEST, FROM=WEST)
+wrong.start("failover")
+wrong.ended("Failed")
 assert writer_region("shop-orders") == EAST
 
-moved = run("causeway-failover", {"Plan": ["/causeway/plans/shop"], "ImpairedRegion": [EAST]})
-assert moved["AutomationExecutionStatus"] == "Success", moved.get("FailureMessage")
-assert moved["Outputs"]["record.location"][0].startswith(f"s3://{bucket}/reports/shop/"), moved["Outputs"]
+# It asks when it can't tell whether a failover was made lately: stopped, rejected, approved.
+operator = Operator(WEST, FROM=EAST)
+record = {"Bucket": bucket, "Key": "records/shop/last-failover.json"}
+for answer, status in (("stop", "Cancelled"), ("reject", "Failed"), ("approve", "Success")):
+    s3.put_object(Body=b"no record", **record)
+    failover = operator.start("failover")
+    operator.wait_for("Waiting")
+    preflight = next(step for step in operator.steps() if step[0] == "preflight")
+    assert preflight[1:3] == ["Success", "NeedsApproval"], preflight
+    assert preflight[3].startswith("whether a failover was made lately is not known"), preflight
+    assert writer_region("shop-orders") == EAST
+    s3.delete_object(**record)
+    operator.type(answer)
+    wrote = operator.ended(status)
+assert wrote["record.location"][0].startswith(f"s3://{bucket}/reports/shop/{failover}/"), wrote
+assert [failover, "causeway-failover", "Success"] in [
+    line.split("\t") for line in operator.type("what ran here lately").splitlines()
+]
 assert writer_region("shop-orders") == writer_region("shop-catalog") == WEST
 assert arc.get_routing_control_state(RoutingControlArn=east)["RoutingControlState"] == "Off"
-again = run("causeway-failover", {"Plan": ["/causeway/plans/shop"], "ImpairedRegion": [EAST]})
-assert again["AutomationExecutionStatus"] == "Failed", "a failover to where the primary is already is refused"
+operator.start("failover")
+operator.ended("Failed")
+assert any("already is primary of every database" in step[-1] for step in operator.steps()), operator.steps()
+
+reconciled = operator.start("reconcile")
+wrote = operator.ended("Success")
+assert wrote["report.location"][0].startswith(f"s3://{bucket}/reports/shop/{reconciled}/"), wrote
+
+operator.environment["RECONCILED"] = reconciled
+operator.start("replay")
+wrote = operator.ended("Success")
+assert wrote["preview.summary"][0].startswith("No row to put back"), wrote
+
+# Back, once the old Region follows again; the guide says to set the Region anew.
+for name in ("shop-orders", "shop-catalog"):
+    while not follows(name, EAST):
+        time.sleep(0.2)
+home = Operator(EAST, FROM=WEST)
+home.start("failback")
+assert "record.location" in home.ended("Success")
+assert writer_region("shop-orders") == writer_region("shop-catalog") == EAST
+home.start("routing")
+assert home.ended("Success")["set.status"] == ["Done"]
+assert arc.get_routing_control_state(RoutingControlArn=west)["RoutingControlState"] == "Off"
+
+deployed = {one["Name"] for one in client("ssm", WEST).list_documents()["DocumentIdentifiers"]}
+assert STARTED == deployed, f"start these here too, by the guide: {deployed - STARTED}"
 print("ok")

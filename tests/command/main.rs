@@ -1,5 +1,5 @@
 //! The built command on this machine, with real databases and the built step functions: drills, a sandbox that an
-//! independent client drives, and comparisons.
+//! independent clients drive, and comparisons.
 //!
 //! Each run gets a folder for temporary files of its own, so that what it leaves behind is seen.
 
@@ -147,9 +147,11 @@ fn an_interrupted_drill_leaves_nothing_behind() {
 }
 
 #[test]
-fn an_independent_client_drives_the_sandbox() {
+fn independent_clients_drive_the_sandbox_by_the_night_guide() {
     let python = root().join("target/python/bin/python");
-    assert!(python.is_file(), "there is no {}: run `make setup` first", python.display());
+    for needed in [&python, &python.with_file_name("aws")] {
+        assert!(needed.is_file(), "there is no {}: run `make setup` first", needed.display());
+    }
     let mut run = Run::start(&["sandbox", "--factor", "240"]);
     let (endpoint, arc) = run.endpoints();
     let script = root().join("tests/command/drive.py");
