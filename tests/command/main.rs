@@ -1,4 +1,4 @@
-//! The built command on this machine, with real databases and the built step functions: drills, a sandbox that an
+//! The built command on this machine, with real databases and the built step functions: drills, a sandbox that
 //! independent clients drive, and comparisons.
 //!
 //! Each run gets a folder for temporary files of its own, so that what it leaves behind is seen.
