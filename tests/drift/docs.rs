@@ -146,12 +146,12 @@ fn commands() -> Vec<(String, String)> {
 fn commands_in_the_docs_name_documents_parameters_functions_and_outputs_that_exist() {
     let runbooks = runbooks();
     let find = |pattern: &str| Regex::new(pattern).unwrap();
-    let [document, given, function, payload, output, file] = [
+    let [document, given, function, payload, role, file] = [
         r"--document-name causeway-([a-z-]+)",
         r#"--parameters "([^"]*)""#,
         r"--function-name causeway-([a-z-]+)",
         r"--payload\s+'([^']*)'",
-        r"OutputKey=='([A-Za-z]+)'",
+        r"AutomationAssumeRole=\$\(role (?:[a-z0-9-]+ )?([A-Za-z]+)\)",
         r"(events/[a-z-]+\.json)",
     ]
     .map(find);
@@ -178,6 +178,10 @@ fn commands_in_the_docs_name_documents_parameters_functions_and_outputs_that_exi
             }
             let lacks = runbook.required().find(|parameter| !given.contains(parameter));
             assert_eq!(lacks, None, "{page}: {line}");
+            // The shell function `role` of the page asks for the output of this name.
+            let role = role.captures(&line).unwrap_or_else(|| panic!("{page}: no role: {line}"));
+            assert_eq!(role[1].to_lowercase(), name[1], "{page}: another runbook's role: {line}");
+            assert!(outputs.contains(&format!("\n  {}RoleArn:\n", &role[1])), "{page}: no output: {line}");
             started += 1;
         }
         if let Some(name) = function.captures(&line) {
@@ -186,13 +190,6 @@ fn commands_in_the_docs_name_documents_parameters_functions_and_outputs_that_exi
                 understood(&name[1], &event[1]).unwrap_or_else(|error| panic!("{page}: {error}: {line}"));
                 called += 1;
             }
-        }
-        for name in output.captures_iter(&line) {
-            assert!(
-                outputs.contains(&format!("\n  {}:\n", &name[1])),
-                "{page}: no output {}: {line}",
-                &name[1]
-            );
         }
         for path in file.captures_iter(&line) {
             assert!(root().join(&path[1]).exists(), "{page}: no file {}: {line}", &path[1]);
