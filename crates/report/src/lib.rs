@@ -170,6 +170,7 @@ where
         }
         Mode::Failover | Mode::Switchover => {}
     }
+    telemetry::emit(&plan.name, &record::measured(&record), context.clock.now());
     let summary = record::summary(&record);
     Ok(Outcome::new(Status::Done, reason, Observed { location, summary, subject: String::new() })
         .with_changed(changed))

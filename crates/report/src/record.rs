@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use runbook::error::Kind;
 use runbook::record::{FailoverRecord, SwitchoverRecord};
 use runbook::step::Mode;
+use runbook::telemetry::{Measured, Metric};
 use runbook::{RecoveryPlan, StepError};
 use serde::{Deserialize, Serialize};
 
@@ -227,6 +228,26 @@ pub fn build(
         stopped_by: (asked.outcome == End::Failed).then(|| stop(&runs)).flatten(),
         steps: steps(&runs),
     })
+}
+
+/// What a record has to tell as metrics. A step that waits is one from its first call to the end of its last; what is not
+/// known is no metric.
+pub fn measured(record: &Record) -> Vec<Measured> {
+    let mut measured: Vec<Measured> = record
+        .write_outage_seconds
+        .map(|outage| Measured::new(Metric::WriteOutage, outage))
+        .into_iter()
+        .collect();
+    if record.mode == Mode::Failover {
+        measured.extend(record.rto_seconds.map(|took| Measured::new(Metric::RecoveryTime, took)));
+        let lag = record.lag_seconds.iter().filter_map(|(name, lag)| Some((name, (*lag)?)));
+        measured.extend(lag.map(|(name, lag)| Measured::of(Metric::LagBeforeFailover, name, lag)));
+    }
+    let ended = record.steps.iter().filter_map(|step| Some((step, step.ended_at?)));
+    measured.extend(ended.map(|(step, end)| {
+        Measured::of(Metric::StepDuration, &step.name, text::seconds(step.started_at, end))
+    }));
+    measured
 }
 
 /// When writes stopped, see the module's page.
@@ -733,6 +754,26 @@ pub(crate) mod tests {
              databases. Writes at risk: catalog unknown, orders 0.8 s (budget 1 min each)."
         );
         assert_eq!(record.failover(None, None).lag_seconds, BTreeMap::from([("orders".to_owned(), 0.8)]));
+    }
+
+    #[test]
+    fn what_is_known_of_a_failover_is_measured_and_nothing_else() {
+        let record = build(&sample(), &asked(End::Succeeded, ""), &good(), None, at(126)).unwrap();
+        assert_eq!(
+            measured(&record),
+            [
+                Measured::new(Metric::RecoveryTime, 125.0),
+                Measured::of(Metric::LagBeforeFailover, "orders", 0.8),
+                Measured::of(Metric::StepDuration, "preflight", 4.0),
+                Measured::of(Metric::StepDuration, "trafficOff", 2.0),
+                Measured::of(Metric::StepDuration, "promote", 46.0),
+                Measured::of(Metric::StepDuration, "awaitPromotion", 67.0),
+                Measured::of(Metric::StepDuration, "trafficOn", 2.0),
+                Measured::of(Metric::StepDuration, "verify", 2.0),
+            ]
+        );
+        let failed = build(&sample(), &asked(End::Failed, ""), &good(), None, at(126)).unwrap();
+        assert!(measured(&failed).iter().all(|one| one.metric != Metric::RecoveryTime));
     }
 
     #[test]
