@@ -168,6 +168,27 @@ async fn each_way_in_which_a_plan_stops_being_executable_is_found_and_named() {
     }
 }
 
+/// An execution that waits for an approval that nobody saw is told, and its plan can be executed nevertheless.
+#[tokio::test(start_paused = true)]
+async fn an_execution_that_runs_longer_than_it_should_is_named() {
+    let stage = Stage::new(Reading::ALL[3], FAST).await;
+    stage.world.forget_lag(&cluster(WEST));
+    let parameters = [("ImpairedRegion", EAST), ("Approvers", crate::stage::APPROVER)];
+    let waiting = stage.start("causeway-failover", &parameters);
+    // Shorter than the document waits for an approval.
+    stage.change_plan(|plan| plan["limits"]["rtoSeconds"] = json!(60)).await;
+    for overdue in [false, true] {
+        let execution = look(&stage, WEST).await;
+        let reason = &execution.outputs["readiness.reason"][0];
+        let line = format!("execution {waiting} of causeway-failover is overdue");
+        assert_eq!(reason.contains(&line), overdue, "{reason}");
+        tokio::time::sleep(std::time::Duration::from_secs(61)).await;
+    }
+    stage.reject(&waiting).await;
+    assert_ne!(stage.ended(&waiting).await.status, Status::Success);
+    assert!(!look(&stage, WEST).await.outputs["readiness.reason"][0].contains("overdue"));
+}
+
 /// A database that is in the plan, and that the stack was not told of: the failover would be denied at the promotion.
 #[tokio::test(start_paused = true)]
 async fn a_role_that_may_not_do_what_a_runbook_will_ask_of_it_is_found() {

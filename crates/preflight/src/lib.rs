@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod check;
 pub mod evidence;
+pub mod overdue;
 pub mod permissions;
 pub mod probe;
 pub mod readiness;

@@ -21,6 +21,10 @@
 //! | `snapshots` | an encrypted cluster whose snapshots could not be copied into the other Region for want of a key there |
 //! | `permissions` | something that a role of the stack may not do ([`crate::permissions`]) |
 //! | `quotas` | no room for what a reconciliation restores: a cluster, an instance and a snapshot of each database |
+//! | `executions` | that it is not known which executions are overdue ([`crate::overdue`]) |
+//!
+//! An execution that is overdue is told in the reason and counted by a metric of its own: it is no finding, as the plan
+//! can be executed nevertheless.
 //!
 //! A question that is not answered is a finding, too: missing data is no evidence. The Region's own view of the global
 //! clusters counts, as in a failover.
@@ -46,6 +50,7 @@ use serde::Serialize;
 
 use crate::ReadinessEvent;
 use crate::check::{TARGET, available, cause, within};
+use crate::overdue;
 use crate::permissions::{self, Need, SimulatePolicy, Stack};
 use crate::probe::{SignsIn, Write, WriteTarget};
 use crate::world::{
@@ -93,6 +98,8 @@ pub enum Check {
     Permissions,
     /// RDS's quotas.
     Quotas,
+    /// Executions of the runbooks.
+    Executions,
 }
 
 /// Something because of which the plan could not be executed, or not as it says.
@@ -578,16 +585,23 @@ pub async fn run(
 ) -> Result<Outcome<crate::Observed>, StepError> {
     let now = context.clock.now();
     let plan = within(TARGET, &context.region, Box::pin(RecoveryPlan::load(context, &event.plan))).await;
-    let findings = match plan {
+    let (findings, overdue) = match plan {
         Ok(plan) => {
-            let seen = Box::pin(look(context, &plan, &event.plan, databases, now)).await;
-            find(&seen, &plan, &context.region)
+            let (seen, overdue) = Box::pin(look(context, &plan, &event.plan, databases, now)).await;
+            let mut findings = Findings(find(&seen, &plan, &context.region));
+            if let Err(error) = &overdue {
+                findings.add(Check::Executions, error.clone());
+            }
+            (findings.0, overdue.ok())
         }
-        Err(error) => vec![Finding { check: Check::Plan, text: cause(&error) }],
+        Err(error) => (vec![Finding { check: Check::Plan, text: cause(&error) }], None),
     };
     let (plan, found) = measured(&event.plan, findings.len());
     telemetry::emit(plan, &[found], now);
-    let (status, reason) = match findings.as_slice() {
+    if let Some(overdue) = &overdue {
+        telemetry::emit(plan, &[overdue::measured(overdue)], now);
+    }
+    let (status, mut reason) = match findings.as_slice() {
         [] => (Status::Ready, "nothing stands in the way of a failover or a switchover".to_owned()),
         found => {
             let texts: Vec<&str> = found.iter().map(|finding| finding.text.as_str()).collect();
@@ -595,6 +609,9 @@ pub async fn run(
             (Status::Refused, format!("{} {noun}: {}", found.len(), texts.join("; ")))
         }
     };
+    for overdue in overdue.unwrap_or_default() {
+        reason += &format!("; {overdue}");
+    }
     Ok(Outcome::new(status, reason, crate::Observed::Readiness(Observed { findings })))
 }
 
@@ -605,7 +622,7 @@ async fn look(
     parameter: &str,
     databases: &(impl SignsIn + Sync),
     now: Timestamp,
-) -> Seen {
+) -> (Seen, Answer<Vec<String>>) {
     let other = plan.other_region(&context.region);
     let there = Context {
         config: aws::in_region(&context.config, other),
@@ -618,7 +635,7 @@ async fn look(
         answer(other, Box::pin(RecoveryPlan::load(&there, parameter))),
         answer(&context.region, Box::pin(RecoveryPlan::text(context, &own))),
     );
-    let stack = stack.and_then(|text| {
+    let stack: Answer<Stack> = stack.and_then(|text| {
         serde_json::from_str(&text)
             .map_err(|error| format!("SSM parameter {own} is not what the stack writes: {error}"))
     });
@@ -638,7 +655,14 @@ async fn look(
         databases,
         arc: arc::endpoints(&context.config, &plan.routing),
     };
-    Box::pin(observe(&apis, plan, &context.region, other_plan, stack, now)).await
+    let prefix = stack.as_ref().map(|stack| stack.prefix.clone()).map_err(Clone::clone);
+    let overdue = async {
+        let (prefix, ssm) = (prefix?, aws_sdk_ssm::Client::new(&context.config));
+        let running = answer(&context.region, overdue::running(&ssm, &prefix)).await?;
+        Ok(overdue::find(&running, &prefix, &plan.limits, now))
+    };
+    let seen = Box::pin(observe(&apis, plan, &context.region, other_plan, stack, now));
+    futures::join!(seen, Box::pin(overdue))
 }
 
 #[cfg(test)]

@@ -36,11 +36,13 @@ pub enum Metric {
     Conflicts,
     /// Reasons for which the plan could not be executed.
     ReadinessFindings,
+    /// Executions that run longer than they should.
+    OverdueExecutions,
 }
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::WriteOutage,
         Self::RecoveryTime,
         Self::LagBeforeFailover,
@@ -50,6 +52,7 @@ impl Metric {
         Self::LostUpdates,
         Self::Conflicts,
         Self::ReadinessFindings,
+        Self::OverdueExecutions,
     ];
 
     /// Its name in CloudWatch.
@@ -180,7 +183,8 @@ mod tests {
                 | Metric::MissingTransactions
                 | Metric::LostUpdates
                 | Metric::Conflicts
-                | Metric::ReadinessFindings => {}
+                | Metric::ReadinessFindings
+                | Metric::OverdueExecutions => {}
             }
         }
     }
