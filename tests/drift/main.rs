@@ -166,6 +166,87 @@ fn readiness_runs_on_a_schedule_with_an_alarm_on_its_metric() {
     }
 }
 
+/// Namespace, name and dimensions of each metric that a widget shows; the text of a search names them too.
+fn shown(widget: &serde_json::Value) -> Vec<(String, String, Vec<String>)> {
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let metrics = widget["properties"]["metrics"].as_array().into_iter().flatten();
+    let shown = metrics.map(|metric| match metric[0].get("expression").map(text) {
+        None => {
+            let parts: Vec<String> = metric.as_array().unwrap().iter().map(text).collect();
+            (parts[0].clone(), parts[1].clone(), parts[2..].iter().step_by(2).cloned().collect())
+        }
+        Some(search) => {
+            let (_, schema) = search.split_once("SEARCH('{").unwrap();
+            let (schema, query) = schema.split_once('}').unwrap();
+            let mut schema = schema.split(',').map(str::to_owned);
+            let name = query.split('"').nth(1).unwrap();
+            assert!(query.starts_with(" MetricName="), "{query}");
+            (schema.next().unwrap(), name.to_owned(), schema.collect())
+        }
+    });
+    shown.collect()
+}
+
+/// A widget on a metric that nobody emits stays empty, which at night looks like good news.
+#[test]
+fn the_dashboard_shows_every_metric_that_is_emitted_and_no_other() {
+    let resources = template();
+    let body = text(&resources["Dashboard"]["Properties"]["DashboardBody"]);
+    let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let emitted = |metric: telemetry::Metric| {
+        let dimensions: Vec<String> =
+            std::iter::once("Plan").chain(metric.dimension()).map(str::to_owned).collect();
+        (telemetry::NAMESPACE.to_owned(), metric.name(), dimensions)
+    };
+    let emitted: BTreeSet<_> = telemetry::Metric::ALL.map(emitted).into();
+    // https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+    let lambda = ("AWS/Lambda".to_owned(), "Errors".to_owned(), vec!["FunctionName".to_owned()]);
+    let mut ours = BTreeSet::new();
+    let mut functions = 0;
+    for widget in body["widgets"].as_array().unwrap() {
+        let right_edge = widget["x"].as_u64().unwrap() + widget["width"].as_u64().unwrap();
+        assert!(right_edge <= 24, "a dashboard is 24 wide: {widget}");
+        for metric in shown(widget) {
+            if metric == lambda {
+                functions += 1;
+            } else {
+                assert!(emitted.contains(&metric), "nobody emits {metric:?}");
+                ours.insert(metric);
+            }
+        }
+    }
+    assert_eq!(ours, emitted, "the dashboard does not show all");
+    assert_eq!(functions, STEPS.len());
+}
+
+#[test]
+fn an_alarm_tells_of_executions_that_failed_or_are_overdue() {
+    let resources = template();
+    let alarm = &resources["OverdueAlarm"]["Properties"];
+    assert_eq!(text(&alarm["Namespace"]), telemetry::NAMESPACE);
+    assert_eq!(text(&alarm["MetricName"]), telemetry::Metric::OverdueExecutions.name());
+    assert_eq!(text(&alarm["Dimensions"][0]["Name"]), "Plan");
+    let rule = &resources["FailedRule"]["Properties"];
+    let watched: BTreeSet<String> = rule["EventPattern"]["detail"]["Definition"]
+        .as_sequence()
+        .unwrap()
+        .iter()
+        .map(|document| text(&resources[&text(document)]["Properties"]["Name"]))
+        .collect();
+    for document in documents() {
+        let runbook = document.trim_end_matches(".yaml");
+        // Which has an alarm of its own.
+        if runbook == "readiness" {
+            continue;
+        }
+        let limit = preflight::overdue::limit(runbook, &runbook::plan::Limits::default());
+        assert!(limit.is_some(), "{document} is never overdue");
+        assert!(watched.contains(&format!("${{Prefix}}-{runbook}")), "nobody tells that {document} failed");
+    }
+    let topics = [&rule["Targets"][0]["Arn"], &alarm["AlarmActions"][0]];
+    assert_eq!(topics.map(text), ["AlarmTopic", "AlarmTopic"]);
+}
+
 #[test]
 fn every_document_loads_in_the_runner() {
     for document in documents() {
