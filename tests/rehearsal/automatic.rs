@@ -157,3 +157,33 @@ async fn the_snapshots_start_one_reconciliation() {
     assert_eq!(stage.state().await, crate::reconcile::reconciled());
     assert_eq!(bridge.failures(), [""; 0]);
 }
+
+/// Whoever started it: also a runbook that was cancelled, or could not tell anybody itself.
+#[tokio::test(start_paused = true)]
+async fn an_execution_that_did_not_end_well_is_told_to_the_topic_of_the_alarms() {
+    let stage = impaired(Reading::ALL[1], FAST).await;
+    let bridge = stage.follow_events();
+    let alarms = || {
+        let messages = stage.messages(0);
+        let of_alarms = messages.into_iter().filter(|message| message.topic.ends_with(":causeway-alarms"));
+        of_alarms.map(|message| message.body).collect::<Vec<_>>()
+    };
+    let cancelled = stage.start("causeway-failover", &[("ImpairedRegion", EAST)]);
+    stage.end_early(&cancelled, true).await;
+    assert_eq!(stage.fail_over().await.status, Status::Success);
+    let refused = stage.fail_over().await;
+    assert_eq!(refused.status, Status::Failed);
+    // Readiness has an alarm of its own.
+    assert_eq!(stage.run_in(WEST, "causeway-readiness", &[("Notify", "no")]).await.status, Status::Failed);
+    while alarms().len() < 2 {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    let alarms = alarms();
+    assert_eq!(alarms.len(), 2, "{alarms:?}");
+    for (told, id, status) in [(&alarms[0], cancelled, "Cancelled"), (&alarms[1], refused.id, "Failed")] {
+        let expected = format!("\"Causeway: causeway-failover in {WEST} ended as {status}. ");
+        assert!(told.starts_with(&expected) && told.contains(&id), "{told}");
+    }
+    assert_eq!(bridge.failures(), [""; 0]);
+}

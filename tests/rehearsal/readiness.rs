@@ -181,7 +181,7 @@ async fn an_execution_that_runs_longer_than_it_should_is_named() {
         let execution = look(&stage, WEST).await;
         let reason = &execution.outputs["readiness.reason"][0];
         let line = format!("execution {waiting} of causeway-failover is overdue");
-        assert_eq!(reason.contains(&line), overdue, "{reason}");
+        assert_eq!(reason.contains(&line), overdue, "{reason} {}", told(&stage.automation.execution(WEST, &waiting).unwrap()));
         tokio::time::sleep(std::time::Duration::from_secs(61)).await;
     }
     stage.reject(&waiting).await;

@@ -1,23 +1,27 @@
 //! EventBridge: the rules of `template.yaml`, with their patterns, targets, inputs and roles, over what happens in the world.
 //!
 //! A rule's pattern is matched as EventBridge does: a field that the pattern names has to be in the event with one of the
-//! values, each a value or `{"prefix": …}`. A target is a runbook, started in the rule's Region, or the event bus of the
-//! other Region. What a target needs is checked against its role; what fails there fails silently, as it does at AWS, and is
-//! in [`EventBridge::failures`].
+//! values, each a value or `{"prefix": …}`. A target is a runbook, started in the rule's Region, a topic there, or the event bus
+//! of the other Region. What a target needs is checked against its role, or the topic's policy; what fails there fails
+//! silently, as it does at AWS, and is in [`EventBridge::failures`].
+//!
+//! How executions end is an event, too.
 //!
 //! The template's composite alarms are here, too: they follow the alarms of their Region, and tell when they change.
 //!
-//! Not there: rules by schedule ([`EventBridge::tick`] stands for the time), retries, input transformers, other operators in
-//! patterns and alarm rules. A template that has them is refused.
+//! Not there: rules by schedule ([`EventBridge::tick`] stands for the time), retries, other operators in patterns and alarm
+//! rules. A template that has them is refused.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use regex::Regex;
 use runbook::RecoveryPlan;
+use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::broadcast::error::RecvError;
 
-use crate::automation::Automation;
+use crate::automation::{self, Automation};
 use crate::permissions::template::Stack;
 use crate::permissions::{Need, Permissions, TemplateError};
 use crate::world::World;
@@ -38,6 +42,25 @@ struct Target {
     arn: String,
     role: String,
     input: Option<Value>,
+    transformer: Option<Transformer>,
+}
+
+/// Makes a text of an event: `<name>` in the template is what is at that name's path.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Transformer {
+    input_paths_map: BTreeMap<String, String>,
+    input_template: String,
+}
+
+impl Transformer {
+    fn text(&self, event: &Value) -> String {
+        let put = |text: String, (name, path): (&String, &String)| {
+            let value = event.pointer(&path.trim_start_matches('$').replace('.', "/"));
+            text.replace(&format!("<{name}>"), value.and_then(Value::as_str).unwrap_or_default())
+        };
+        self.input_paths_map.iter().fold(self.input_template.clone(), put)
+    }
 }
 
 /// A composite alarm: so many alarms of its Region have to be in `ALARM`.
@@ -77,6 +100,21 @@ impl Rules {
     fn add(&mut self, template: &str, plan: &RecoveryPlan, region: &'static str) -> Result<(), String> {
         let template = serde_norway::from_str(template).map_err(|error| error.to_string())?;
         let stack = Stack::new(&template, plan, region);
+        let policies = stack.of_type("AWS::SNS::TopicPolicy")?;
+        let lets_in = |policy: &Value, topic: &str, rule: &str| {
+            let statements = policy["PolicyDocument"]["Statement"].as_array().into_iter().flatten();
+            let rule = format!("arn:aws:events:{region}:{ACCOUNT}:rule/{rule}");
+            let mut of_topic = policy["Topics"].as_array().into_iter().flatten();
+            of_topic.any(|one| one == topic)
+                && statements.into_iter().any(|statement| {
+                    statement["Effect"] == "Allow"
+                        && statement["Principal"]["Service"] == "events.amazonaws.com"
+                        && statement["Action"] == "sns:Publish"
+                        && statement["Resource"] == topic
+                        && statement["Condition"]["ArnEquals"]["aws:SourceArn"] == rule.as_str()
+                })
+        };
+        let policies: Vec<Value> = policies.into_iter().map(|(_, policy)| policy).collect();
         for (_, rule) in stack.of_type("AWS::Events::Rule")? {
             let name = rule["Name"].as_str().unwrap_or_default().to_owned();
             let pattern = rule.get("EventPattern").cloned();
@@ -86,7 +124,7 @@ impl Rules {
                 return Err(format!("the rule {name} has neither a pattern nor a schedule"));
             }
             let target = |target: &Value| {
-                let known = ["Id", "Arn", "RoleArn", "Input"];
+                let known = ["Id", "Arn", "RoleArn", "Input", "InputTransformer"];
                 if let Some(other) =
                     target.as_object().into_iter().flatten().find(|(key, _)| !known.contains(&key.as_str()))
                 {
@@ -95,7 +133,17 @@ impl Rules {
                 let text = |key: &str| target[key].as_str().unwrap_or_default().to_owned();
                 let input = target["Input"].as_str().map(serde_json::from_str).transpose();
                 let input = input.map_err(|error| format!("the input of {name} is not JSON: {error}"))?;
-                Ok(Target { arn: text("Arn"), role: text("RoleArn"), input })
+                let transformer =
+                    target.get("InputTransformer").cloned().map(serde_json::from_value).transpose();
+                let transformer =
+                    transformer.map_err(|error| format!("the transformer of {name}: {error}"))?;
+                let arn = text("Arn");
+                if arn.starts_with("arn:aws:sns:")
+                    && !policies.iter().any(|policy| lets_in(policy, &arn, &name))
+                {
+                    return Err(format!("no policy of {arn} lets {name} in"));
+                }
+                Ok(Target { arn, role: text("RoleArn"), input, transformer })
             };
             let targets = rule["Targets"].as_array().into_iter().flatten().map(target);
             let targets = targets.collect::<Result<_, String>>()?;
@@ -186,6 +234,21 @@ impl EventBridge {
                 bridge.deliver(&region, &event);
             }
         });
+        let (mut executions, following) = (automation.subscribe(), Arc::downgrade(&bridge));
+        world.spawn(async move {
+            loop {
+                match executions.recv().await {
+                    Ok(happened) => {
+                        let Some(bridge) = following.upgrade() else { return };
+                        if let Some(event) = ended(&happened) {
+                            bridge.deliver(&happened.region, &event);
+                        }
+                    }
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return,
+                }
+            }
+        });
         bridge
     }
 
@@ -250,6 +313,14 @@ impl EventBridge {
                 let id = id.map_err(|error| error.to_string())?;
                 self.started.lock().unwrap_or_else(PoisonError::into_inner).push((region.to_owned(), id));
             }
+            ["arn", "aws", "sns", region, ACCOUNT, _] if region == rule.region => {
+                if self.world.is_isolated(region) {
+                    return Err(format!("{region} is cut off"));
+                }
+                let text = target.transformer.as_ref().map(|transformer| transformer.text(event));
+                let text = text.unwrap_or_else(|| event.to_string());
+                self.world.notify(&target.arn, "", &text).map_err(|error| error.to_string())?;
+            }
             ["arn", "aws", "events", region, ACCOUNT, "event-bus/default"] if region != rule.region => {
                 allowed(&[Need::new("events:PutEvents", &*target.arn)])?;
                 if self.world.is_isolated(region) || self.world.is_isolated(rule.region) {
@@ -276,6 +347,20 @@ impl EventBridge {
             }
         }
     }
+}
+
+/// The event of an execution that has ended
+/// (<https://docs.aws.amazon.com/systems-manager/latest/userguide/monitoring-systems-manager-event-examples.html>).
+fn ended(happened: &automation::Event) -> Option<Value> {
+    let automation::EventKind::ExecutionEnded(status) = &happened.kind else { return None };
+    let arn =
+        format!("arn:aws:ssm:{}:{ACCOUNT}:automation-execution/{}", happened.region, happened.execution);
+    let detail = json!({
+        "ExecutionId": happened.execution, "Definition": happened.document, "DefinitionVersion": 1.0,
+        "Status": status.name(),
+    });
+    let kind = "EC2 Automation Execution Status-change Notification";
+    Some(event(happened.at, &happened.region, "aws.ssm", kind, &arn, &detail))
 }
 
 /// An event as EventBridge carries it.

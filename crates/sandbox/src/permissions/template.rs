@@ -67,6 +67,10 @@ pub(super) fn roles(text: &str, plan: &RecoveryPlan, region: &str) -> Result<Rol
     let mut rules = BTreeMap::new();
     for (name, rule) in stack.of_type("AWS::Events::Rule")? {
         for target in rule["Targets"].as_array().into_iter().flatten() {
+            // A topic has a policy of its own, which lets the rule in.
+            if target["Arn"].as_str().is_some_and(|arn| arn.starts_with("arn:aws:sns:")) {
+                continue;
+            }
             let arn = target["RoleArn"].as_str().unwrap_or_default();
             let role =
                 resources.keys().filter_map(Yaml::as_str).find(|role| super::role_arn(role, region) == arn);
@@ -275,6 +279,7 @@ impl<'a> Stack<'a> {
             Some("AWS::CloudWatch::CompositeAlarm") => {
                 format!("arn:aws:cloudwatch:{region}:{ACCOUNT}:alarm:{}", named("AlarmName")?)
             }
+            Some("AWS::Events::Rule") => format!("arn:aws:events:{region}:{ACCOUNT}:rule/{}", named("Name")?),
             Some("AWS::S3::Bucket") => format!("arn:aws:s3:::{}", named("BucketName")?),
             _ => return Err(unknown()),
         })

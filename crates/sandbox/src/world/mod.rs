@@ -212,7 +212,9 @@ impl World {
         let text = serde_json::to_string(&plan).unwrap_or_default();
         world.state(|state| {
             for region in REGIONS {
-                state.topics.insert(format!("arn:aws:sns:{region}:{ACCOUNT}:causeway-notifications"));
+                for topic in ["notifications", "alarms"] {
+                    state.topics.insert(format!("arn:aws:sns:{region}:{ACCOUNT}:causeway-{topic}"));
+                }
                 state.parameters.insert(
                     (region.to_owned(), "/causeway/plans/shop".to_owned()),
                     parameters::Parameter { value: text.clone(), version: 1, modified: clock.now() },

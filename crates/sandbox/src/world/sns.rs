@@ -30,19 +30,30 @@ pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
             format!("Invalid parameter: TopicArn {topic} is not in {}", call.region),
         ));
     }
-    world.state(|state| {
-        if !state.topics.contains(topic) {
-            return Err(ApiError {
-                status: 404,
-                code: "NotFound".into(),
-                message: format!("topic {topic} does not exist"),
+    let number = world.notify(topic, subject, body)?;
+    Ok(json!({"MessageId": format!("00000000-0000-0000-0000-{number:012}")}))
+}
+
+impl World {
+    /// Keeps a message to a topic; answers how many there are.
+    ///
+    /// # Errors
+    /// When there is no such topic.
+    pub(crate) fn notify(&self, topic: &str, subject: &str, body: &str) -> Result<usize, ApiError> {
+        self.state(|state| {
+            if !state.topics.contains(topic) {
+                return Err(ApiError {
+                    status: 404,
+                    code: "NotFound".into(),
+                    message: format!("topic {topic} does not exist"),
+                });
+            }
+            state.messages.push(Message {
+                topic: topic.to_owned(),
+                subject: subject.to_owned(),
+                body: body.to_owned(),
             });
-        }
-        state.messages.push(Message {
-            topic: topic.to_owned(),
-            subject: subject.to_owned(),
-            body: body.to_owned(),
-        });
-        Ok(json!({"MessageId": format!("00000000-0000-0000-0000-{:012}", state.messages.len())}))
-    })
+            Ok(state.messages.len())
+        })
+    }
 }
