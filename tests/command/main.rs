@@ -13,6 +13,7 @@ mod stack;
 #[path = "../../crates/table-diff/tests/servers/postgres_server.rs"]
 #[allow(dead_code, reason = "not all of it is used here")]
 mod postgres_server;
+mod telemetry;
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -122,6 +123,7 @@ fn two_drills_side_by_side_account_for_every_lost_write() {
             said.split_whitespace().find(|word| word.starts_with(start) && word.ends_with(end)).unwrap();
         let page = std::fs::read_to_string(path).unwrap();
         assert!(page.contains("CUSTOMER_ORDER"), "{path}");
+        telemetry::holds(&folder.join("logs"), &telemetry::BY_A_DRILL);
         let written = ["failover/record.html", "reconcile/report.html", "replay/replay.html"]
             .map(|name| folder.join(name))
             .into_iter()
@@ -156,9 +158,17 @@ fn independent_clients_drive_the_sandbox_by_the_night_guide() {
     let (endpoint, arc) = run.endpoints();
     let script = root().join("tests/command/drive.py");
     let driven = Command::new(python).arg(script).arg(endpoint).args(arc).output().unwrap();
+    // The sandbox takes its logs with it.
+    let kept = tempfile::tempdir().unwrap();
+    let copied = Command::new("sh")
+        .args(["-c", "cp \"$0\"/causeway-logs-*/logs/* \"$1\""])
+        .args([run.temporary.path(), kept.path()])
+        .status();
     run.interrupt();
     let (said, code) = run.end();
     let errors = String::from_utf8_lossy(&driven.stderr);
     assert!(driven.status.success(), "{errors}\n{said}");
     assert_eq!(code, Some(0), "{said}");
+    assert!(copied.unwrap().success());
+    telemetry::holds(kept.path(), &telemetry::BY_AN_OPERATOR);
 }
