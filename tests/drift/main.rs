@@ -219,6 +219,26 @@ fn the_dashboard_shows_every_metric_that_is_emitted_and_no_other() {
     assert_eq!(functions, STEPS.len());
 }
 
+/// By what the template sets for all, as no function sets it anew.
+#[test]
+fn every_function_is_traced_and_logs_json_and_its_role_lets_it() {
+    let template: Value = serde_norway::from_str(&read("template.yaml")).unwrap();
+    let all = &template["Globals"]["Function"];
+    assert_eq!(text(&all["Tracing"]), "Active");
+    assert_eq!(text(&all["LoggingConfig"]["LogFormat"]), "JSON");
+    let resources = self::template();
+    for (name, function) in of_type(&resources, "AWS::Serverless::Function") {
+        let function = &function["Properties"];
+        assert!(function.get("Tracing").is_none() && function.get("LoggingConfig").is_none(), "{name}");
+        let role = text(&function["Role"]);
+        let role = &resources[role.trim_end_matches(".Arn")]["Properties"];
+        let policy = serde_norway::to_string(&role["Policies"]).unwrap();
+        for action in ["xray:PutTraceSegments", "xray:PutTelemetryRecords", "logs:PutLogEvents"] {
+            assert!(policy.contains(action), "the role of {name} lacks {action}");
+        }
+    }
+}
+
 #[test]
 fn an_alarm_tells_of_executions_that_failed_or_are_overdue() {
     let resources = template();
