@@ -7,9 +7,10 @@ use runbook::telemetry::{Metric, NAMESPACE};
 use serde_json::Value;
 
 /// What a drill emits.
-pub const BY_A_DRILL: [Metric; 7] = [
+pub const BY_A_DRILL: [Metric; 8] = [
     Metric::RecoveryTime,
     Metric::LagBeforeFailover,
+    Metric::RecoveryPoint,
     Metric::StepDuration,
     Metric::RowsCompared,
     Metric::MissingTransactions,

@@ -198,6 +198,10 @@ fn the_dashboard_shows_every_metric_that_is_emitted_and_no_other() {
             std::iter::once("Plan").chain(metric.dimension()).map(str::to_owned).collect();
         (telemetry::NAMESPACE.to_owned(), metric.name(), dimensions)
     };
+    let docs = read("docs/contracts.md");
+    for metric in telemetry::Metric::ALL {
+        assert!(docs.contains(&format!("`{}`", metric.name())), "docs/contracts.md does not name {metric:?}");
+    }
     let emitted: BTreeSet<_> = telemetry::Metric::ALL.map(emitted).into();
     // https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
     let lambda = ("AWS/Lambda".to_owned(), "Errors".to_owned(), vec!["FunctionName".to_owned()]);

@@ -256,7 +256,10 @@ fn measured(report: &Report) -> Vec<Measured> {
         (Metric::LostUpdates, rows.lost_updates + rows.lost_deletes),
         (Metric::Conflicts, rows.conflicts),
     ];
-    compared.chain(sums.map(|(metric, count)| Measured::new(metric, number(count)))).collect()
+    // Of a database that lost nothing with a time, nothing is known.
+    let windows = report.windows.iter();
+    let lost = windows.map(|(name, window)| Measured::of(Metric::RecoveryPoint, name, window.seconds));
+    compared.chain(lost).chain(sums.map(|(metric, count)| Measured::new(metric, number(count)))).collect()
 }
 
 /// The tables that were compared; those that only the old primary has are not in the catalogue.

@@ -24,6 +24,8 @@ pub enum Metric {
     RecoveryTime,
     /// Seconds of replication lag before a failover.
     LagBeforeFailover,
+    /// Seconds of writes that a failover lost, from the first to the last, as the comparison found them.
+    RecoveryPoint,
     /// Seconds that a step of a runbook took, all its calls together.
     StepDuration,
     /// Rows of the old primary that were compared.
@@ -42,10 +44,11 @@ pub enum Metric {
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::WriteOutage,
         Self::RecoveryTime,
         Self::LagBeforeFailover,
+        Self::RecoveryPoint,
         Self::StepDuration,
         Self::RowsCompared,
         Self::MissingTransactions,
@@ -63,7 +66,7 @@ impl Metric {
     /// The dimension that it has beside `Plan`.
     pub fn dimension(self) -> Option<&'static str> {
         match self {
-            Self::LagBeforeFailover | Self::RowsCompared => Some("Database"),
+            Self::LagBeforeFailover | Self::RecoveryPoint | Self::RowsCompared => Some("Database"),
             Self::StepDuration => Some("Step"),
             _ => None,
         }
@@ -71,9 +74,11 @@ impl Metric {
 
     fn unit(self) -> &'static str {
         match self {
-            Self::WriteOutage | Self::RecoveryTime | Self::LagBeforeFailover | Self::StepDuration => {
-                "Seconds"
-            }
+            Self::WriteOutage
+            | Self::RecoveryTime
+            | Self::LagBeforeFailover
+            | Self::RecoveryPoint
+            | Self::StepDuration => "Seconds",
             _ => "Count",
         }
     }
@@ -178,6 +183,7 @@ mod tests {
                 Metric::WriteOutage
                 | Metric::RecoveryTime
                 | Metric::LagBeforeFailover
+                | Metric::RecoveryPoint
                 | Metric::StepDuration
                 | Metric::RowsCompared
                 | Metric::MissingTransactions
