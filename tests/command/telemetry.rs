@@ -18,14 +18,17 @@ pub const BY_A_DRILL: [Metric; 8] = [
     Metric::Conflicts,
 ];
 
-/// What readiness, a failover and a switchover emit.
-pub const BY_AN_OPERATOR: [Metric; 6] = [
+/// What each runbook, started by an operator with nothing to lose, emits.
+pub const BY_AN_OPERATOR: [Metric; 9] = [
     Metric::ReadinessFindings,
     Metric::OverdueExecutions,
     Metric::RecoveryTime,
     Metric::LagBeforeFailover,
     Metric::StepDuration,
     Metric::WriteOutage,
+    Metric::MissingTransactions,
+    Metric::LostUpdates,
+    Metric::Conflicts,
 ];
 
 #[test]
