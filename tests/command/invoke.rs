@@ -67,6 +67,8 @@ fn every_sample_event_is_answered_by_its_function() {
 
     let mut run = Run::start(&["sandbox", "--factor", "240"]);
     let (endpoint, _) = run.endpoints();
+    let authority =
+        run.said.lines().find_map(|line| line.split_once("CAUSEWAY_DATABASE_CA=")).unwrap().1.to_owned();
     let port = free_port().to_string();
     let (address, to) = ("127.0.0.1", ["--invoke-address", "127.0.0.1", "--invoke-port", &port]);
     let emulator = cargo_lambda().args(["watch", "--only-lambda-apis"]).args(to).spawn().unwrap();
@@ -87,6 +89,7 @@ fn every_sample_event_is_answered_by_its_function() {
             .env("AWS_ACCESS_KEY_ID", "SANDBOX")
             .env("AWS_SECRET_ACCESS_KEY", "sandbox")
             .env("AWS_REGION", "sandbox-west")
+            .env("CAUSEWAY_DATABASE_CA", &authority)
             .stdout(Stdio::null())
             .spawn();
         Started(function.unwrap())

@@ -1,11 +1,12 @@
 //! The built command on this machine, with real databases and the built step functions: drills, a sandbox that
-//! independent clients drive, and comparisons.
+//! independent clients drive, and comparisons. And whom the step functions believe to be a database.
 //!
 //! Each run gets a folder for temporary files of its own, so that what it leaves behind is seen.
 
 #![expect(clippy::unwrap_used, reason = "tests say what failed by panicking")]
 
 mod diff;
+mod identity;
 mod invoke;
 mod postgres;
 mod stack;

@@ -123,6 +123,7 @@ impl Rig {
             logs,
             prefix: "causeway".into(),
             endpoint: listeners.url.clone(),
+            database_authority: servers.authority(),
             timeout: Duration::from_secs(300),
         }));
         let reading = Reading { function_error_fails_step: true, selector_root_is_payload: false };
@@ -150,6 +151,11 @@ impl Rig {
     /// The endpoint of every service but ARC's.
     pub fn url(&self) -> &str {
         &self.server.url
+    }
+
+    /// File of the authority that signs for the databases.
+    pub fn database_authority(&self) -> PathBuf {
+        self.servers.authority()
     }
 
     /// ARC's five endpoints.

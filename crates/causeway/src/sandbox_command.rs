@@ -33,9 +33,12 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
         "Two Regions, {EAST} (primary) and {WEST}, until Ctrl-C. For the aws command and the SDKs:\n\n\
          export AWS_ENDPOINT_URL={}\n\
          export AWS_ACCESS_KEY_ID=SANDBOX AWS_SECRET_ACCESS_KEY=sandbox\n\
-         export AWS_REGION={WEST} AWS_DEFAULT_REGION={WEST}\n\n\
+         export AWS_REGION={WEST} AWS_DEFAULT_REGION={WEST}\n\
+         export {}={}\n\n\
          ARC's data plane has endpoints of its own, each with its Region:",
-        rig.url()
+        rig.url(),
+        runbook::authorities::VARIABLE,
+        rig.database_authority().display()
     ));
     for (url, region) in arc.iter().zip(sandbox::ARC_REGIONS) {
         timeline.plain(&format!(

@@ -1,14 +1,23 @@
 //! Where a cluster of the plan is connected to.
 
-use runbook::aurora::Cluster;
-use runbook::plan::{Database, Engine, Tls};
-use table_diff::Target;
+use std::sync::Arc;
 
-/// The writer endpoint of a cluster of the plan's database `name`, without user and password.
+use runbook::aurora::Cluster;
+use runbook::plan::{Database, Engine};
+use table_diff::{Target, Tls};
+
+/// The writer endpoint of a cluster of the plan's database `name`, without user and password. It has to prove to be that
+/// by `authorities`, see [`runbook::authorities`].
 ///
 /// # Errors
 /// Why it can't be used yet, for a person.
-pub fn target(name: &str, database: &Database, cluster: &Cluster, region: &str) -> Result<Target, String> {
+pub fn target(
+    name: &str,
+    database: &Database,
+    cluster: &Cluster,
+    region: &str,
+    authorities: &Arc<[u8]>,
+) -> Result<Target, String> {
     let (engine, default_port) = match database.engine {
         Engine::AuroraMysql => (table_diff::Engine::MySql, 3306),
         Engine::AuroraPostgresql => (table_diff::Engine::Postgres, 5432),
@@ -21,7 +30,7 @@ pub fn target(name: &str, database: &Database, cluster: &Cluster, region: &str) 
             user: String::new(),
             password: String::new(),
             database: database.database.clone(),
-            tls: database.tls == Tls::Require,
+            tls: Tls::Verified(Arc::clone(authorities)),
         }),
         _ => Err(format!(
             "database {name}: cluster {} in {region} can't be used yet: its status is {}, it has {} instances",

@@ -106,7 +106,7 @@ pub enum Observed {
 /// # Errors
 /// See [`check`], [`verify`] and [`readiness`]; besides, when the event or the plan is bad.
 pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>, StepError> {
-    let probe = probe::SqlProbe::new(context.config.clone());
+    let probe = probe::SqlProbe::new(context.config.clone(), runbook::authorities::load()?);
     handle_with(context, event, &probe).await
 }
 

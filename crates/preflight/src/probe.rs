@@ -10,17 +10,18 @@
 //! for the first time; on PostgreSQL: `USAGE` on the schema and `SELECT, INSERT, UPDATE` on the table, and `CREATE` on
 //! the database for the first time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use runbook::StepError;
-use runbook::aws;
 use runbook::error::Kind;
-use runbook::plan::{Engine, Tls};
-use runbook::secret::{self, Credentials};
-use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError, MySqlSslMode};
-use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgSslMode};
+use runbook::plan::Engine;
+use runbook::{authorities, aws, secret};
+use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError};
+use sqlx::postgres::{PgConnectOptions, PgDatabaseError};
 use sqlx::{ConnectOptions, Connection};
+use table_diff::{Target, Tls, is_untrusted};
 
 /// How long a connection may take, the handshake included.
 pub const CONNECT: Duration = Duration::from_secs(5);
@@ -42,8 +43,6 @@ pub struct WriteTarget {
     pub host: String,
     /// Its port.
     pub port: u16,
-    /// How the connection is protected.
-    pub tls: Tls,
     /// Name or ARN of the secret with user and password.
     pub secret: String,
     /// Key of the row: the plan's and the database's name.
@@ -79,26 +78,53 @@ pub trait SignsIn {
     fn signs_in(&self, target: &WriteTarget) -> impl Future<Output = Result<Write, StepError>> + Send;
 }
 
-/// Writes over SQL, with credentials from Secrets Manager.
+/// Writes over SQL, with credentials from Secrets Manager, to a server that proves to be the one that was meant.
 #[derive(Debug, Clone)]
 pub struct SqlProbe {
     config: SdkConfig,
+    authorities: Arc<[u8]>,
 }
 
 impl SqlProbe {
-    /// `config`: of any Region; the secret is read in the database's.
-    pub fn new(config: SdkConfig) -> Self {
-        Self { config }
+    /// `config`: of any Region; the secret is read in the database's. `authorities`: see [`runbook::authorities`].
+    pub fn new(config: SdkConfig, authorities: Arc<[u8]>) -> Self {
+        Self { config, authorities }
     }
+
+    /// How to connect to `target`, without the database.
+    async fn options(&self, target: &WriteTarget) -> Result<Options, StepError> {
+        let config = aws::in_region(&self.config, &target.region);
+        let credentials = Box::pin(secret::credentials(&config, &target.secret)).await?;
+        let at = |engine| Target {
+            engine,
+            host: target.host.clone(),
+            port: target.port,
+            user: credentials.username.clone(),
+            password: credentials.password.expose().to_owned(),
+            database: target.database.clone(),
+            tls: Tls::Verified(Arc::clone(&self.authorities)),
+        };
+        Ok(match target.engine {
+            Engine::AuroraMysql => Options::MySql(Box::new(at(table_diff::Engine::MySql).mysql_options())),
+            Engine::AuroraPostgresql => {
+                let options = at(table_diff::Engine::Postgres).postgres_options();
+                Options::Postgres(Box::new(options.database(&target.database)))
+            }
+        })
+    }
+}
+
+/// How to connect.
+enum Options {
+    MySql(Box<MySqlConnectOptions>),
+    Postgres(Box<PgConnectOptions>),
 }
 
 impl AcceptsWrite for SqlProbe {
     async fn accepts_write(&self, target: &WriteTarget) -> Result<Write, StepError> {
-        let config = aws::in_region(&self.config, &target.region);
-        let credentials = Box::pin(secret::credentials(&config, &target.secret)).await?;
-        let result = match target.engine {
-            Engine::AuroraMysql => mysql(target, &credentials).await,
-            Engine::AuroraPostgresql => postgres(target, &credentials).await,
+        let result = match self.options(target).await? {
+            Options::MySql(options) => mysql(target, &options).await,
+            Options::Postgres(options) => postgres(target, &options).await,
         };
         match result {
             Ok(()) => Ok(Write::Accepted),
@@ -109,11 +135,9 @@ impl AcceptsWrite for SqlProbe {
 
 impl SignsIn for SqlProbe {
     async fn signs_in(&self, target: &WriteTarget) -> Result<Write, StepError> {
-        let config = aws::in_region(&self.config, &target.region);
-        let credentials = Box::pin(secret::credentials(&config, &target.secret)).await?;
-        let result = match target.engine {
-            Engine::AuroraMysql => sign_in(mysql_options(target, &credentials).connect()).await,
-            Engine::AuroraPostgresql => sign_in(postgres_options(target, &credentials).connect()).await,
+        let result = match self.options(target).await? {
+            Options::MySql(options) => sign_in(options.connect()).await,
+            Options::Postgres(options) => sign_in(options.connect()).await,
         };
         match result {
             Ok(()) => Ok(Write::Accepted),
@@ -164,20 +188,7 @@ fn code(error: &sqlx::Error) -> Option<String> {
     error.try_downcast_ref::<PgDatabaseError>().map(|postgres| postgres.code().to_owned())
 }
 
-fn mysql_options(target: &WriteTarget, credentials: &Credentials) -> MySqlConnectOptions {
-    MySqlConnectOptions::new()
-        .host(&target.host)
-        .port(target.port)
-        .username(&credentials.username)
-        .password(credentials.password.expose())
-        .ssl_mode(match target.tls {
-            Tls::Require => MySqlSslMode::Required,
-            Tls::Disable => MySqlSslMode::Disabled,
-        })
-}
-
-async fn mysql(target: &WriteTarget, credentials: &Credentials) -> Result<(), Failure> {
-    let options = mysql_options(target, credentials);
+async fn mysql(target: &WriteTarget, options: &MySqlConnectOptions) -> Result<(), Failure> {
     let mut connection = within(CONNECT, "connecting", options.connect()).await?;
     let write = "REPLACE INTO causeway.heartbeat (name, execution) VALUES (?, ?)";
     let attempt = sqlx::query(write).bind(&target.row).bind(&target.execution).execute(&mut connection);
@@ -211,21 +222,7 @@ async fn mysql(target: &WriteTarget, credentials: &Credentials) -> Result<(), Fa
     read_back(seen.as_deref(), target)
 }
 
-fn postgres_options(target: &WriteTarget, credentials: &Credentials) -> PgConnectOptions {
-    PgConnectOptions::new_without_pgpass()
-        .host(&target.host)
-        .port(target.port)
-        .database(&target.database)
-        .username(&credentials.username)
-        .password(credentials.password.expose())
-        .ssl_mode(match target.tls {
-            Tls::Require => PgSslMode::Require,
-            Tls::Disable => PgSslMode::Disable,
-        })
-}
-
-async fn postgres(target: &WriteTarget, credentials: &Credentials) -> Result<(), Failure> {
-    let options = postgres_options(target, credentials);
+async fn postgres(target: &WriteTarget, options: &PgConnectOptions) -> Result<(), Failure> {
     let mut connection = within(CONNECT, "connecting", options.connect()).await?;
     let write = "INSERT INTO causeway.heartbeat (name, execution) VALUES ($1, $2) ON CONFLICT (name) \
                  DO UPDATE SET execution = excluded.execution, written_at = now()";
@@ -301,12 +298,11 @@ fn judge(target: &WriteTarget, failure: Failure) -> Result<Write, StepError> {
             format!("{}: {place} has no database {}", target.name, target.database),
             "correct `database` in the plan",
         )),
-        (None, sqlx::Error::Tls(_) | sqlx::Error::Configuration(_)) => Err(StepError::new(
+        (None, error) if is_untrusted(error) => Err(StepError::new(
             Kind::Failed,
-            format!("{}: no encrypted connection to {place}", target.name),
-            "let the server speak TLS; the plan's `tls` says whether it must",
-        )
-        .with_source(error)),
+            format!("{}: {place} has not proved to be that server: {error}", target.name),
+            authorities::REMEDY,
+        )),
         // Read-only still, starting, not reachable, anything else of a database in the middle of a promotion.
         _ => {
             let text = error
@@ -329,7 +325,6 @@ mod tests {
             region: "sandbox-west".into(),
             host: "db.sandbox".into(),
             port: 3306,
-            tls: Tls::Disable,
             secret: "shop/orders".into(),
             row: "shop/orders".into(),
             execution: "e".into(),
@@ -348,12 +343,11 @@ mod tests {
             let Ok(Write::NotYet(why)) = judge(&target(), failure) else { panic!("no reason to wait") };
             assert!(why.starts_with("db.sandbox:3306: "), "{why}");
         }
-        let error = judge(&target(), Failure::Sql(sqlx::Error::Tls("server does not support TLS".into())))
-            .unwrap_err();
-        assert!(
-            error.to_string().contains("orders: no encrypted connection to db.sandbox:3306: "),
-            "{error}"
-        );
+        let untrusted = std::io::Error::new(std::io::ErrorKind::InvalidData, "UnknownIssuer");
+        for error in [sqlx::Error::Tls("server does not support TLS".into()), sqlx::Error::Io(untrusted)] {
+            let error = judge(&target(), Failure::Sql(error)).unwrap_err().to_string();
+            assert!(error.contains("orders: db.sandbox:3306 has not proved to be that server: "), "{error}");
+        }
     }
 
     #[test]

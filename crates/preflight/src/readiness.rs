@@ -544,7 +544,6 @@ fn reader(
         region: here.to_owned(),
         host,
         port,
-        tls: database.tls,
         secret: database.members.get(here)?.secret.clone(),
         row: String::new(),
         execution: String::new(),

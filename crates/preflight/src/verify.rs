@@ -165,7 +165,6 @@ async fn try_look(
         region: target.to_owned(),
         host,
         port,
-        tls: database.tls,
         secret: member.secret.clone(),
         row: format!("{}/{name}", recovery.name),
         execution: event.execution.clone(),

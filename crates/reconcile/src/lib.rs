@@ -105,6 +105,7 @@ pub async fn handle_with(
     let here = Client::new(&context.config);
     let there = Client::new(&runbook::aws::in_region(&context.config, &restore_region));
     let state = folder.state(&store).await?;
+    let authorities = runbook::authorities::load()?;
     let mut all = Vec::new();
     for (name, database) in plan.databases.iter().filter(|(name, _)| !state.is_finished(name)) {
         let restored_id = runbook::names::restored_cluster(&event.execution, name);
@@ -120,6 +121,7 @@ pub async fn handle_with(
             region: &context.region,
             restore_region: &restore_region,
             execution: &event.execution,
+            authorities: &authorities,
         };
         match place.sides(&restored_id, restored.as_ref(), target.as_ref()) {
             Ok(sides) => all.push(sides),

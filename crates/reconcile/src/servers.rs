@@ -146,10 +146,12 @@ fn step_error(sides: &Sides, error: &Error) -> StepError {
             Kind::Denied,
             "check the secret's user and password, and that the user may read this database, then run the step again",
         )
+    } else if error.is_untrusted() {
+        (Kind::Failed, runbook::authorities::REMEDY)
     } else {
         (
             Kind::Unreachable,
-            "check that the function can reach it (subnets, security groups, TLS), then run the step again",
+            "check that the function can reach it (subnets, security groups), then run the step again",
         )
     };
     StepError::new(kind, what, remedy).with_source(one_line(error))
@@ -158,7 +160,7 @@ fn step_error(sides: &Sides, error: &Error) -> StepError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use table_diff::{Engine, Target};
+    use table_diff::{Engine, Target, Tls};
 
     #[tokio::test]
     async fn a_database_that_can_not_be_reached_is_named_with_cluster_endpoint_and_secret() {
@@ -172,7 +174,7 @@ mod tests {
             user: "u".into(),
             password: "hush".into(),
             database: "shop".into(),
-            tls: false,
+            tls: Tls::Disabled,
         };
         let sides = Sides {
             name: "orders".into(),

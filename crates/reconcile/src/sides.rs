@@ -1,5 +1,7 @@
 //! What is compared with what: the old primary, restored, with the new one. Pure functions over what was observed.
 
+use std::sync::Arc;
+
 use runbook::aurora::Cluster;
 use runbook::names::{EXECUTION_TAG, SNAPSHOT_TAG, SNAPSHOT_TIME_TAG};
 use runbook::plan::Database;
@@ -50,6 +52,8 @@ pub struct Place<'a> {
     pub restore_region: &'a str,
     /// The execution that restored it.
     pub execution: &'a str,
+    /// See [`runbook::authorities`].
+    pub authorities: &'a Arc<[u8]>,
 }
 
 impl Place<'_> {
@@ -63,7 +67,7 @@ impl Place<'_> {
         restored: Option<&Cluster>,
         target: Option<&Cluster>,
     ) -> Result<Sides, String> {
-        let Self { name, database, region, restore_region, execution } = *self;
+        let Self { name, database, region, restore_region, execution, authorities } = *self;
         let Some(restored) = restored else {
             return Err(format!(
                 "database {name}: the old primary is not restored: there is no cluster {restored_id} in {restore_region}"
@@ -89,8 +93,8 @@ impl Place<'_> {
             target_cluster: target.id.clone(),
             snapshot: tag(SNAPSHOT_TAG),
             snapshot_time: tag(SNAPSHOT_TIME_TAG),
-            source: comparison::target(name, database, restored, restore_region)?,
-            target: comparison::target(name, database, target, region)?,
+            source: comparison::target(name, database, restored, restore_region, authorities)?,
+            target: comparison::target(name, database, target, region, authorities)?,
             secret: member.secret.clone(),
         })
     }
@@ -99,6 +103,7 @@ impl Place<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use table_diff::Tls;
 
     fn cluster(id: &str) -> Cluster {
         Cluster {
@@ -123,6 +128,7 @@ mod tests {
             region: "sandbox-west",
             restore_region: "sandbox-east",
             execution: "e1",
+            authorities: &Arc::from(*b"pem"),
         };
         let new = cluster("new");
         let good = place.sides("old", Some(&cluster("old")), Some(&new)).unwrap();
@@ -130,7 +136,9 @@ mod tests {
             (good.source.host.as_str(), good.target.host.as_str(), good.source.port),
             ("old.local", "new.local", 1234)
         );
-        assert_eq!((good.secret.as_str(), good.source.tls), ("shop/orders", false));
+        assert_eq!(good.secret, "shop/orders");
+        let verified = Tls::Verified(Arc::from(*b"pem"));
+        assert_eq!((good.source.tls, good.target.tls), (verified.clone(), verified));
         let bad = [
             (None, "not restored"),
             (

@@ -128,6 +128,7 @@ pub async fn handle_with(
 
     // Observe everything before any database is touched: what is refused is refused at once.
     let rds = Client::new(&context.config);
+    let authorities = runbook::authorities::load()?;
     let mut places = Vec::new();
     for (name, compared) in work.remaining() {
         let Some(database) = plan.databases.get(&name) else {
@@ -141,7 +142,15 @@ pub async fn handle_with(
             Err(reason) => return Ok(work.refused(reason)),
         };
         let cluster = rds.describe_cluster(&writer).await?;
-        match place::place(&name, database, &context.region, &compared, &writer, cluster.as_ref()) {
+        match place::place(
+            &name,
+            database,
+            &context.region,
+            &compared,
+            &writer,
+            cluster.as_ref(),
+            &authorities,
+        ) {
             Ok(place) => places.push(place),
             Err(reason) => return Ok(work.refused(reason)),
         }

@@ -1,6 +1,8 @@
 //! Where rows are put back: the new primary that was compared, if it still is the writer here. Pure functions over what
 //! was observed.
 
+use std::sync::Arc;
+
 use runbook::aurora::Cluster;
 use runbook::plan::Database;
 use runbook::secret::Credentials;
@@ -39,6 +41,7 @@ pub(crate) fn place(
     compared: &str,
     writer: &str,
     cluster: Option<&Cluster>,
+    authorities: &Arc<[u8]>,
 ) -> Result<Place, String> {
     if writer != compared {
         return Err(format!(
@@ -54,7 +57,7 @@ pub(crate) fn place(
     Ok(Place {
         name: name.to_owned(),
         cluster: cluster.id.clone(),
-        target: comparison::target(name, database, cluster, region)?,
+        target: comparison::target(name, database, cluster, region, authorities)?,
         secret: member.replay_secret().to_owned(),
     })
 }
@@ -79,7 +82,8 @@ mod tests {
             tags: Vec::new(),
         };
         let ask = |database: &Database, compared: &str, cluster: Option<&Cluster>| {
-            place("orders", database, "sandbox-west", compared, "shop-orders-west", cluster)
+            let authorities = Arc::from(*b"pem");
+            place("orders", database, "sandbox-west", compared, "shop-orders-west", cluster, &authorities)
         };
         let good = ask(database, "shop-orders-west", Some(&cluster)).unwrap();
         assert_eq!((good.target.host.as_str(), good.secret.as_str()), ("west.local", "shop/orders"));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use row_replay::{Cursor, Error, Options, Progress, Session, Sink};
 use runbook::StepError;
 use runbook::error::Kind;
-use table_diff::{Catalogue, Differences, one_line};
+use table_diff::{Catalogue, Differences, is_untrusted, one_line};
 
 use crate::place::Place;
 
@@ -75,10 +75,12 @@ fn step_error(place: &Place, error: Error) -> StepError {
             Kind::Denied,
             format!("check user and password in secret {secret}, and that the user may use this database"),
         ),
+        Error::Connect { ref cause, .. } if is_untrusted(cause) => {
+            (Kind::Failed, runbook::authorities::REMEDY.to_owned())
+        }
         Error::Connect { .. } | Error::Query { cause: sqlx::Error::Io(_), .. } => (
             Kind::Unreachable,
-            "check that the function can reach it (subnets, security groups, TLS), then run the step again"
-                .into(),
+            "check that the function can reach it (subnets, security groups), then run the step again".into(),
         ),
         Error::MayNotWrite { .. } => (
             Kind::Denied,

@@ -415,7 +415,7 @@ async fn a_call_answers_before_its_end_whatever_the_database_does() {
         user: String::new(),
         password: String::new(),
         database: "d".into(),
-        tls: false,
+        tls: table_diff::Tls::Disabled,
     };
     let place = Place { name: "orders".into(), cluster: "new".into(), target, secret: "s".into() };
     let outcome = work.run(&Stuck, &[place]).await.unwrap();

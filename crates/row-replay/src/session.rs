@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
+use sqlx::mysql::MySqlConnection;
+use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};
 use table_diff::{Engine, Target};
 
@@ -221,13 +221,9 @@ fn open(target: &Target, timeout: Duration) -> BoxFuture<'_, Result<(Connection,
     Box::pin(async move {
         match target.engine {
             Engine::MySql => {
-                let options = MySqlConnectOptions::new()
-                    .host(&target.host)
-                    .port(target.port)
-                    .username(&target.user)
-                    .password(&target.password)
+                let options = target
+                    .mysql_options()
                     .database(&target.database)
-                    .ssl_mode(if target.tls { MySqlSslMode::Required } else { MySqlSslMode::Disabled })
                     .charset("utf8mb4")
                     .pipes_as_concat(false)
                     .no_engine_substitution(false)
@@ -244,14 +240,8 @@ fn open(target: &Target, timeout: Duration) -> BoxFuture<'_, Result<(Connection,
                 Ok((Connection::MySql(Box::new(connection)), packet))
             }
             Engine::Postgres => {
-                let options = PgConnectOptions::new_without_pgpass()
-                    .host(&target.host)
-                    .port(target.port)
-                    .username(&target.user)
-                    .password(&target.password)
-                    .database(&target.database)
-                    .ssl_mode(if target.tls { PgSslMode::Require } else { PgSslMode::Disable })
-                    .disable_statement_logging();
+                let options =
+                    target.postgres_options().database(&target.database).disable_statement_logging();
                 let mut connection = options.connect().await?;
                 let settings =
                     format!("{POSTGRES_SETTINGS}; SET statement_timeout = {}", timeout.as_millis().max(1));

@@ -13,12 +13,14 @@
 //! - [`arc`]: routing controls at the five endpoints of an ARC cluster
 //! - [`aurora`]: global clusters and clusters as the steps see them
 //! - [`lock`]: one execution at a time
+//! - [`authorities`]: whose word proves that a database server is the one that was meant
 //! - [`secret`]: database credentials that can't be printed
 //! - [`record`]: what the report step leaves for later runbooks: the last failover
 //! - [`names`]: names and tags derived from an execution, object keys in the report bucket
 
 pub mod arc;
 pub mod aurora;
+pub mod authorities;
 pub mod aws;
 pub mod bucket;
 pub mod error;

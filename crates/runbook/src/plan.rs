@@ -87,9 +87,6 @@ pub struct Database {
     pub database: String,
     /// Its member clusters, by Region.
     pub members: BTreeMap<String, Member>,
-    /// How steps connect to it.
-    #[serde(default)]
-    pub tls: Tls,
     /// What the reconcile compares.
     #[serde(default)]
     pub reconcile: Reconcile,
@@ -152,17 +149,6 @@ impl Default for Restore {
             kms_key: None,
         }
     }
-}
-
-/// How a connection to a database is protected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Tls {
-    /// Encrypted or no connection at all.
-    #[default]
-    Require,
-    /// Not encrypted: for the sandbox, whose servers listen on loopback only.
-    Disable,
 }
 
 /// What the reconcile compares.
@@ -538,7 +524,6 @@ pub fn sample() -> RecoveryPlan {
                 (region.clone(), member)
             })
             .collect(),
-        tls: Tls::Disable,
         reconcile: Reconcile::default(),
         report: BTreeMap::new(),
     };

@@ -86,7 +86,7 @@ pub use difference::{Difference, DifferenceKind};
 pub use differences::{BoxError, Differences, Files};
 pub use row::RowReader;
 pub use schema::{Listed, Presence, Table, estimated_rows, list_tables};
-pub use server::{Address, AddressError, Engine, Server, Side, Target};
+pub use server::{Address, AddressError, Engine, Server, Side, Target, Tls, is_untrusted};
 pub use throttle::Limits;
 
 /// Why a comparison, or the one of a table, failed. One line; names side, server and table.
@@ -169,6 +169,15 @@ impl Error {
         match self {
             Self::Connect { cause, .. } => matches!(cause, sqlx::Error::Database(_)),
             Self::Lost { cause, .. } => cause.is_refused(),
+            _ => false,
+        }
+    }
+
+    /// Whether the server has not proved to be the host that was meant, see [`Tls::Verified`].
+    pub fn is_untrusted(&self) -> bool {
+        match self {
+            Self::Connect { cause, .. } => is_untrusted(cause),
+            Self::Lost { cause, .. } => cause.is_untrusted(),
             _ => false,
         }
     }

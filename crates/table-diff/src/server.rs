@@ -1,6 +1,7 @@
 //! A connection to a server, in a session that only reads and whose settings don't depend on the server's.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -66,14 +67,81 @@ pub struct Target {
     pub password: String,
     /// Name of the database.
     pub database: String,
-    /// Encrypted or no connection at all (true), or never encrypted (false).
-    pub tls: bool,
+    /// How the connection is protected.
+    pub tls: Tls,
+}
+
+/// How a connection is protected.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Tls {
+    /// Not at all.
+    Disabled,
+    /// Encrypted, whoever the server is.
+    Required,
+    /// Encrypted, and the server proves to be the host: by a certificate for it that one of these authorities has signed
+    /// (PEM), or one that this machine trusts anyway, which the driver can't leave out.
+    Verified(Arc<[u8]>),
+}
+
+// Not derived: nobody wants to read certificates.
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Disabled => "Disabled",
+            Self::Required => "Required",
+            Self::Verified(_) => "Verified",
+        })
+    }
+}
+
+/// Whether an error says that the server has not proved to be the host, or that it speaks no TLS.
+pub fn is_untrusted(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Tls(_) => true,
+        // So the TLS library tells what it thinks of a certificate.
+        sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::InvalidData,
+        _ => false,
+    }
 }
 
 // Not derived: a password is not to be printed.
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Target({:?} {}@{self})", self.engine, self.user)
+    }
+}
+
+impl Target {
+    /// For the driver, without the database.
+    pub fn mysql_options(&self) -> MySqlConnectOptions {
+        let options = MySqlConnectOptions::new()
+            .host(&self.host)
+            .port(self.port)
+            .username(&self.user)
+            .password(&self.password);
+        match &self.tls {
+            Tls::Disabled => options.ssl_mode(MySqlSslMode::Disabled),
+            Tls::Required => options.ssl_mode(MySqlSslMode::Required),
+            Tls::Verified(authorities) => {
+                options.ssl_mode(MySqlSslMode::VerifyIdentity).ssl_ca_from_pem(authorities.to_vec())
+            }
+        }
+    }
+
+    /// For the driver, without the database.
+    pub fn postgres_options(&self) -> PgConnectOptions {
+        let options = PgConnectOptions::new_without_pgpass()
+            .host(&self.host)
+            .port(self.port)
+            .username(&self.user)
+            .password(&self.password);
+        match &self.tls {
+            Tls::Disabled => options.ssl_mode(PgSslMode::Disable),
+            Tls::Required => options.ssl_mode(PgSslMode::Require),
+            Tls::Verified(authorities) => {
+                options.ssl_mode(PgSslMode::VerifyFull).ssl_root_cert_from_pem(authorities.to_vec())
+            }
+        }
     }
 }
 
@@ -217,29 +285,14 @@ fn invalid(error: &sqlx::Error) -> AddressError {
 
 impl From<Target> for Address {
     fn from(target: Target) -> Self {
-        let shown = target.to_string();
-        let Target { engine, host, port, user, password, database, tls } = target;
-        let login = match engine {
-            Engine::MySql => Login::MySql(Box::new(
-                MySqlConnectOptions::new()
-                    .host(&host)
-                    .port(port)
-                    .username(&user)
-                    .password(&password)
-                    .database(&database)
-                    .ssl_mode(if tls { MySqlSslMode::Required } else { MySqlSslMode::Disabled }),
-            )),
-            Engine::Postgres => Login::Postgres(Box::new(
-                PgConnectOptions::new_without_pgpass()
-                    .host(&host)
-                    .port(port)
-                    .username(&user)
-                    .password(&password)
-                    .database(&database)
-                    .ssl_mode(if tls { PgSslMode::Require } else { PgSslMode::Disable }),
-            )),
+        let login = match target.engine {
+            Engine::MySql => Login::MySql(Box::new(target.mysql_options().database(&target.database))),
+            Engine::Postgres => {
+                Login::Postgres(Box::new(target.postgres_options().database(&target.database)))
+            }
         };
-        Self { login, user, shown }
+        let shown = target.to_string();
+        Self { login, user: target.user, shown }
     }
 }
 

@@ -83,7 +83,7 @@ fn sides(name: &str) -> Sides {
         user: "u".into(),
         password: "p".into(),
         database: name.into(),
-        tls: false,
+        tls: table_diff::Tls::Disabled,
     };
     Sides {
         name: name.into(),

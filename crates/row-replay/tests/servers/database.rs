@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use row_replay::{Cursor, Fate, Options, Progress, RowFate, Session, Sink, Summary, apply, write_sql};
 use table_diff::{
-    BoxError, Catalogue, Difference, Differences, Engine, Presence, Server, Side, Target, list_tables,
+    BoxError, Catalogue, Difference, Differences, Engine, Presence, Server, Side, Target, Tls, list_tables,
     read_catalogue,
 };
 
@@ -194,7 +194,7 @@ impl Database {
         let target = self.target(database);
         match self.engine() {
             Engine::MySql => {
-                let mode = if target.tls { "REQUIRED" } else { "DISABLED" };
+                let mode = if target.tls == Tls::Required { "REQUIRED" } else { "DISABLED" };
                 let Target { user, password, host, port, .. } = target;
                 let url = format!("mysql://{user}:{password}@{host}:{port}/{database}?ssl-mode={mode}");
                 let options: sqlx::mysql::MySqlConnectOptions = url.parse().unwrap();

@@ -7,6 +7,8 @@
 //! - A rebuilt secondary starts from the empty template and replays its new primary's whole binary log, which every
 //!   server keeps from its beginning.
 //! - Commits are not flushed to the disk one by one: an acknowledged write survives a stop and a copy, not a power cut.
+//! - They speak TLS, with a certificate for 127.0.0.1 alone that an [`Authority`] of theirs has signed
+//!   ([`MariaDb::authority`]). Whoever wants to may do without, as the shop's clients do.
 //!
 //! [`MariaDb::shutdown`] stops every server and removes all data; a drop kills what is left. A killed process leaves
 //! nothing but its folder below the root given, which is the caller's.
@@ -27,6 +29,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::authority::Authority;
 use super::{Address, ServerError, Servers};
 
 /// How long a server may take to start, and to stop.
@@ -36,6 +39,10 @@ const STOP: Duration = Duration::from_secs(15);
 const STATEMENT: Duration = Duration::from_secs(30);
 /// How long a secondary may take to apply what it has received.
 const APPLY: Duration = Duration::from_secs(20);
+/// Files of the servers' TLS, below the folder of all.
+const AUTHORITY: &str = "authority.pem";
+const CERTIFICATE: &str = "certificate.pem";
+const KEY: &str = "key.pem";
 const REPLICATOR: &str = "sandbox_replicator";
 /// What an RDS master user may do, as far as the shop needs: everything but what breaks `read_only`.
 const GRANTS: &str = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROCESS, REFERENCES, INDEX, ALTER, SHOW DATABASES, \
@@ -70,7 +77,7 @@ impl MariaDb {
     /// Prepares to run servers below `root`, an empty folder.
     ///
     /// # Errors
-    /// When MariaDB is not installed.
+    /// When MariaDB is not installed, or the folder can't be written.
     pub fn new(root: PathBuf) -> Result<Self, ServerError> {
         for program in ["mariadbd", "mariadb-install-db"] {
             if !on_path(program) {
@@ -81,6 +88,14 @@ impl MariaDb {
         }
         std::fs::create_dir_all(&root)
             .map_err(|error| failed(format!("can't create {}", root.display()), error))?;
+        let authority = Authority::new().map_err(|error| failed("no certificate authority", error))?;
+        let (certificate, key) =
+            authority.sign("127.0.0.1").map_err(|error| failed("no certificate", error))?;
+        for (file, text) in [(AUTHORITY, authority.pem()), (CERTIFICATE, certificate), (KEY, key)] {
+            let path = root.join(file);
+            std::fs::write(&path, text)
+                .map_err(|error| failed(format!("can't write {}", path.display()), error))?;
+        }
         let sockets = tempfile::Builder::new()
             .prefix("causeway-")
             .tempdir()
@@ -93,6 +108,11 @@ impl MariaDb {
             password: (0..24).map(|_| char::from(rand::random_range(b'a'..=b'z'))).collect(),
             next: AtomicU32::new(1),
         })
+    }
+
+    /// The file with the certificate of the authority that signs for the servers.
+    pub fn authority(&self) -> PathBuf {
+        self.root.join(AUTHORITY)
     }
 
     /// Stops every server and removes its data.
@@ -193,7 +213,9 @@ impl Server {
     /// Starts the process and waits until it answers.
     async fn run(&self) -> Result<(), ServerError> {
         let log = self.folder.join("error.log");
-        let temporary = temporary_folder(self.folder.parent().unwrap_or(&self.folder)).await?;
+        // Each server has a folder below that of all.
+        let root = self.folder.parent().unwrap_or(&self.folder);
+        let temporary = temporary_folder(root).await?;
         let mut command = Command::new("mariadbd");
         command
             .arg("--no-defaults")
@@ -204,6 +226,8 @@ impl Server {
             .arg(format!("--server-id={}", self.number))
             .arg(format!("--log-error={}", log.display()))
             .arg(format!("--pid-file={}", self.folder.join("pid").display()))
+            .arg(format!("--ssl-cert={}", root.join(CERTIFICATE).display()))
+            .arg(format!("--ssl-key={}", root.join(KEY).display()))
             .args([
                 "--bind-address=127.0.0.1",
                 "--skip-name-resolve",

@@ -5,6 +5,7 @@
 //!
 //! A cluster is named by its ARN, a snapshot by its ARN, both as the world knows them.
 
+pub mod authority;
 pub mod mariadb;
 
 use futures::future::{BoxFuture, FutureExt};

@@ -41,6 +41,8 @@ pub struct Settings {
     pub prefix: String,
     /// `AWS_ENDPOINT_URL`.
     pub endpoint: String,
+    /// File of the authority that signs for the databases.
+    pub database_authority: PathBuf,
     /// How long an invocation may take.
     pub timeout: Duration,
 }
@@ -266,6 +268,7 @@ impl Inner {
                 ("AWS_ACCESS_KEY_ID", &super::access_key_id(region, function)),
                 ("AWS_SECRET_ACCESS_KEY", crate::wire::SECRET),
             ])
+            .env(runbook::authorities::VARIABLE, &self.settings.database_authority)
             .process_group(0)
             .kill_on_drop(true)
             .stdin(Stdio::null())

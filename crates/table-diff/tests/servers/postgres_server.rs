@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use table_diff::{Engine, Target};
+use table_diff::{Engine, Target, Tls};
 
 pub struct Postgres {
     folder: tempfile::TempDir,
@@ -96,7 +96,7 @@ impl Postgres {
             user: "u".into(),
             password: String::new(),
             database: database.into(),
-            tls: false,
+            tls: Tls::Disabled,
         }
     }
 }

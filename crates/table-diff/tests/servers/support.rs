@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use table_diff::{
     Counts, Cursor, Difference, Engine, Options, Progress, Server, Side, Sink, Table, TableSummary, Target,
-    compare_table,
+    Tls, compare_table,
 };
 
 pub struct TestServer {
@@ -163,7 +163,7 @@ impl TestServer {
             user: "u".into(),
             password: "p".into(),
             database: database.into(),
-            tls: self.tls,
+            tls: if self.tls { Tls::Required } else { Tls::Disabled },
         }
     }
 
