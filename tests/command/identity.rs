@@ -8,6 +8,7 @@ use reconcile::{Compare, Failure, Sides};
 use row_replay::Session;
 use runbook::authorities::REMEDY;
 use runbook::plan::Engine;
+use runbook::secret::SignIn;
 use sandbox::WEST;
 use sandbox::clock::Clock;
 use sandbox::databases::authority::Authority;
@@ -49,7 +50,7 @@ async fn a_server_of_another_authority_or_another_name_is_refused_by_every_funct
         region: WEST.into(),
         host: host.into(),
         port: at.port,
-        secret: "shop/orders".into(),
+        sign_in: SignIn::Secret("shop/orders".into()),
         row: "shop/orders".into(),
         execution: "e".into(),
     };
@@ -90,7 +91,7 @@ async fn a_server_of_another_authority_or_another_name_is_refused_by_every_funct
             snapshot_time: None,
             source: target(host, authorities),
             target: target(host, authorities),
-            secret: "shop/orders".into(),
+            sign_in: SignIn::Secret("shop/orders".into()),
         };
         match reconcile::Servers::default().list_tables(&sides, &[], &[]).await {
             Err(Failure::Step(error)) => told(error.to_string()),

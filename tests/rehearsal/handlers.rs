@@ -15,9 +15,13 @@ use preflight::{AcceptsWrite, SignsIn};
 use reconcile::{Compare, Failure, Sides};
 use replay::{Place, Replay, Rows};
 use row_replay::{Fate, RowFate};
+use runbook::error::Kind;
+use runbook::secret::Place as At;
 use runbook::step::{Clock, call};
 use runbook::{Context, StepError};
+use sandbox::WEST;
 use sandbox::functions::{Functions, Invocation, access_key_id};
+use sandbox::permissions::Permissions;
 use sandbox::wire::Wire;
 use sandbox::wire::connector::sdk_config;
 use sandbox::world::{ApiError, World};
@@ -28,6 +32,7 @@ use table_diff::{
 };
 
 use crate::faults::{BROKEN, Fault, Faults};
+use crate::iam::let_in;
 
 /// How long an invocation lasts at most.
 const TIMEOUT: Duration = Duration::from_secs(300);
@@ -40,6 +45,8 @@ pub struct Handlers {
     pub world: Arc<World>,
     /// Its clock.
     pub clock: sandbox::clock::Clock,
+    /// Whom IAM vouches for at a database.
+    pub permissions: Arc<Permissions>,
     /// Their way to it; set once it is there.
     pub wire: OnceLock<Arc<Wire>>,
     /// What goes wrong.
@@ -62,7 +69,7 @@ impl Handlers {
             deadline: clock.now() + TIMEOUT,
         };
         let config = context.config.clone();
-        let (probe, orders, back) = (Probe(&self.world, &config), Orders(&self.world), Back(self));
+        let (probe, orders, back) = (Probe(self, &config), Orders(self), Back(self));
         let answer: BoxFuture<'_, Result<Value, StepError>> = match function {
             "causeway-preflight" => {
                 call(|context, event| preflight::handle_with(context, event, &probe), context, event).boxed()
@@ -135,15 +142,32 @@ impl Functions for Handlers {
     }
 }
 
+/// What a database says to whom it does not let in.
+fn refused(why: String) -> StepError {
+    StepError::new(Kind::Denied, why, "sign in otherwise")
+}
+
 /// Whether a database accepts a write, as the world knows it.
-struct Probe<'a>(&'a Arc<World>, &'a SdkConfig);
+struct Probe<'a>(&'a Handlers, &'a SdkConfig);
+
+impl Probe<'_> {
+    /// Signs in as the function does.
+    async fn sign_in(&self, target: &WriteTarget) -> Result<(), StepError> {
+        let place = At { region: &target.region, host: &target.host, port: target.port };
+        let signed = target.sign_in.credentials(self.1, place).await?;
+        let plan = runbook::plan::sample();
+        let cluster = plan.databases[&target.name].members[&target.region].cluster().to_owned();
+        let by = (signed.username.as_str(), signed.password.expose());
+        let_in(&self.0.world, &self.0.permissions, &cluster, place, by).await.map_err(refused)
+    }
+}
 
 impl AcceptsWrite for Probe<'_> {
     async fn accepts_write(&self, target: &WriteTarget) -> Result<Write, StepError> {
-        runbook::secret::credentials(self.1, &target.secret).await?;
+        self.sign_in(target).await?;
         let plan = runbook::plan::sample();
         let cluster = &plan.databases[&target.name].members[&target.region].cluster_arn;
-        Ok(if self.0.accepts_writes(cluster) {
+        Ok(if self.0.world.accepts_writes(cluster) {
             Write::Accepted
         } else {
             Write::NotYet(format!("{cluster} is read-only"))
@@ -153,20 +177,29 @@ impl AcceptsWrite for Probe<'_> {
 
 impl SignsIn for Probe<'_> {
     async fn signs_in(&self, target: &WriteTarget) -> Result<Write, StepError> {
-        runbook::secret::credentials(self.1, &target.secret).await?;
+        self.sign_in(target).await?;
         Ok(Write::Accepted)
     }
 }
 
 /// A comparison in which [`LOST`] orders of each database are missing. Each takes so long that one invocation does not
 /// find all.
-struct Orders<'a>(&'a Arc<World>);
+struct Orders<'a>(&'a Handlers);
 
 /// How long it takes to find one.
 const EACH: Duration = Duration::from_secs(35);
 
 impl Compare for Orders<'_> {
-    async fn list_tables(&self, _: &Sides, _: &[String], _: &[String]) -> Result<Vec<Listed>, Failure> {
+    async fn list_tables(&self, sides: &Sides, _: &[String], _: &[String]) -> Result<Vec<Listed>, Failure> {
+        for (cluster, target) in
+            [(&sides.source_cluster, &sides.source), (&sides.target_cluster, &sides.target)]
+        {
+            // Reconciliations are restored in the west here, where the new primary is.
+            let place = At { region: WEST, host: &target.host, port: target.port };
+            let by = (target.user.as_str(), target.password.as_str());
+            let let_in = let_in(&self.0.world, &self.0.permissions, cluster, place, by).await;
+            let_in.map_err(|why| Failure::Step(refused(why)))?;
+        }
         let table = Table { schema: None, name: "CUSTOMER_ORDER".into() };
         Ok(vec![Listed { table, presence: Presence::Both }])
     }
@@ -196,7 +229,7 @@ impl Compare for Orders<'_> {
         sink: &mut impl Sink,
         stop: impl Fn() -> bool + Send + Sync,
     ) -> Result<Progress, Failure> {
-        let restored = self.0.tagged(runbook::names::EXECUTION_TAG);
+        let restored = self.0.world.tagged(runbook::names::EXECUTION_TAG);
         assert!(restored.iter().any(|arn| arn.ends_with(&format!(":cluster:{}", sides.source_cluster))));
         let done = from.map_or(0, |cursor| cursor.counts.missing);
         for number in done + 1..=LOST {
@@ -247,6 +280,9 @@ impl Replay for Back<'_> {
     ) -> Result<row_replay::Progress, StepError> {
         let cluster = format!("arn:aws:rds:sandbox-west:000000000000:cluster:{}", place.cluster);
         assert!(self.0.world.accepts_writes(&cluster), "{cluster} takes no writes");
+        let at = At { region: WEST, host: &place.target.host, port: place.target.port };
+        let by = (place.target.user.as_str(), place.target.password.as_str());
+        let_in(&self.0.world, &self.0.permissions, &place.cluster, at, by).await.map_err(refused)?;
         let mut cursor = serde_json::to_value(cursor.unwrap_or_default()).unwrap();
         let done = cursor["read"].as_u64().unwrap();
         let mut differences = rows.differences.open("CUSTOMER_ORDER");

@@ -8,6 +8,7 @@
 //! - [`failover`], [`failback`], [`reconcile`], [`replay`], [`routing`], [`readiness`]: the rehearsals
 //! - [`cancelled`]: each of them, cancelled at every step of its document
 //! - [`what_if`]: what else may happen on the way
+//! - [`iam`]: the story of a plan that signs in to its databases by IAM
 //! - [`golden`]: what a person sees of each, as a text
 //! - [`permissions`]: that no role in `template.yaml` may do more than they need
 
@@ -20,6 +21,7 @@ mod failover;
 mod faults;
 mod golden;
 mod handlers;
+mod iam;
 mod permissions;
 mod readiness;
 mod reconcile;

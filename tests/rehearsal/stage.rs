@@ -80,6 +80,7 @@ impl Stage {
         let handlers = Arc::new(Handlers {
             world: Arc::clone(&world),
             clock,
+            permissions: Arc::clone(&permissions),
             wire: OnceLock::new(),
             faults: Arc::clone(&faults),
             rows: Mutex::default(),

@@ -344,7 +344,7 @@ fn login(world: &World, region: &str, database: &str) -> Option<Login> {
     let member = plan.databases.get(database)?.members.get(region)?;
     let address = world.cluster_address(&member.cluster_arn)?;
     let secret: runbook::secret::Credentials =
-        serde_json::from_str(&world.secret(region, &member.secret)?).ok()?;
+        serde_json::from_str(&world.secret(region, member.secret.as_deref()?)?).ok()?;
     Some(Login {
         host: address.host,
         port: address.port,

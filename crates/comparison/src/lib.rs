@@ -7,7 +7,7 @@
 //! | `summary.json` | [`Summary`], written last: with it the comparison is complete |
 //!
 //! [`Found`] reads it. It holds no more than a line of the differences at a time, and may be read as often as wanted.
-//! [`target`] says where a cluster is connected to, for the two steps that do.
+//! [`target`] says where a cluster is connected to and [`log_in`] as whom, for the two steps that do.
 
 mod found;
 mod summary;
@@ -15,7 +15,7 @@ mod target;
 
 pub use found::{Found, Parts};
 pub use summary::{DatabaseSummary, Summary, TableStatus, TableSummary};
-pub use target::target;
+pub use target::{log_in, target};
 
 /// Name of the summary.
 pub const SUMMARY: &str = "summary.json";

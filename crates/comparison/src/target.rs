@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use aws_config::SdkConfig;
+use runbook::StepError;
 use runbook::aurora::Cluster;
 use runbook::plan::{Database, Engine};
+use runbook::secret::{Place, SignIn};
 use table_diff::{Target, Tls};
 
 /// The writer endpoint of a cluster of the plan's database `name`, without user and password. It has to prove to be that
@@ -39,4 +42,21 @@ pub fn target(
             cluster.instances.len()
         )),
     }
+}
+
+/// Sets user and password of a database in `region`; a secret is read in the Region of `config`.
+///
+/// # Errors
+/// See [`SignIn::credentials`].
+pub async fn log_in(
+    target: &mut Target,
+    sign_in: &SignIn,
+    config: &SdkConfig,
+    region: &str,
+) -> Result<(), StepError> {
+    let place = Place { region, host: &target.host, port: target.port };
+    let credentials = sign_in.credentials(config, place).await?;
+    credentials.password.expose().clone_into(&mut target.password);
+    target.user = credentials.username;
+    Ok(())
 }

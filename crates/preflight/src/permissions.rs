@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, PolicyEvaluationDecisionType};
+use runbook::secret::SignIn;
 use runbook::{RecoveryPlan, StepError};
 use serde::Deserialize;
 
@@ -94,6 +95,15 @@ pub fn needs(plan: &RecoveryPlan, stack: &Stack, here: &str) -> Vec<Need> {
         need("report", "s3:PutObject", vec![object("records/x"), object("reports/x")]),
     ];
     needs.extend(runbooks);
+    // The restored cluster's resource id is not known before; like its name, any will do.
+    let by_iam = plan.databases.values().filter_map(|one| match one.members.get(here)?.sign_in() {
+        SignIn::Iam(user) => Some(of("rds-db", here, &format!("dbuser:cluster-X/{user}"))),
+        SignIn::Secret(_) => None,
+    });
+    let by_iam: Vec<String> = by_iam.collect();
+    if !by_iam.is_empty() {
+        needs.push(need("reconcile", "rds-db:connect", by_iam));
+    }
     let keys = plan.databases.values().filter_map(|one| one.members.get(here)?.restore.kms_key.clone());
     // A key may be named by its id or alias, too; the simulator knows ARNs only.
     let keys: Vec<String> = keys.filter(|key| key.starts_with("arn:")).collect();
@@ -179,6 +189,12 @@ mod tests {
         west(&mut plan, "arn:aws:kms:sandbox-west:111122223333:key/one");
         assert!(needs(&plan, &stack, "sandbox-west").iter().any(|need| need.action == "kms:CreateGrant"));
         assert!(!needs(&plan, &stack, "sandbox-east").iter().any(|need| need.action == "kms:CreateGrant"));
+        assert!(!all.iter().any(|need| need.action == "rds-db:connect"), "the plan signs in with secrets");
+        let orders = plan.databases.get_mut("orders").unwrap().members.get_mut("sandbox-west").unwrap();
+        (orders.secret, orders.iam_user) = (None, Some("reader".into()));
+        let all = needs(&plan, &stack, "sandbox-west");
+        let connect = all.iter().find(|need| need.action == "rds-db:connect").unwrap();
+        assert_eq!(connect.resources, ["arn:aws:rds-db:sandbox-west:111122223333:dbuser:cluster-X/reader"]);
     }
 
     #[test]

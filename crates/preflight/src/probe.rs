@@ -6,7 +6,7 @@
 //!
 //! Whether one lets a reader in ([`SignsIn`]) is asked on a quiet day, and writes nothing.
 //!
-//! The user of the member's secret needs, on MySQL: `SELECT, INSERT, DELETE ON causeway.*`, and `CREATE ON causeway.*`
+//! The user needs, on MySQL: `SELECT, INSERT, DELETE ON causeway.*`, and `CREATE ON causeway.*`
 //! for the first time; on PostgreSQL: `USAGE` on the schema and `SELECT, INSERT, UPDATE` on the table, and `CREATE` on
 //! the database for the first time.
 
@@ -17,7 +17,8 @@ use aws_config::SdkConfig;
 use runbook::StepError;
 use runbook::error::Kind;
 use runbook::plan::Engine;
-use runbook::{authorities, aws, secret};
+use runbook::secret::{Place, SignIn};
+use runbook::{authorities, aws};
 use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError};
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError};
 use sqlx::{ConnectOptions, Connection};
@@ -43,8 +44,8 @@ pub struct WriteTarget {
     pub host: String,
     /// Its port.
     pub port: u16,
-    /// Name or ARN of the secret with user and password.
-    pub secret: String,
+    /// How to sign in.
+    pub sign_in: SignIn,
     /// Key of the row: the plan's and the database's name.
     pub row: String,
     /// Value of the row: the execution's id.
@@ -71,14 +72,14 @@ pub trait AcceptsWrite {
 
 /// Finds out whether a database lets the functions in.
 pub trait SignsIn {
-    /// Connects to `target` with its secret and asks for nothing. Bounded to some seconds. [`Write::Accepted`] is yes.
+    /// Signs in to `target` and asks for nothing. Bounded to some seconds. [`Write::Accepted`] is yes.
     ///
     /// # Errors
     /// As [`AcceptsWrite`].
     fn signs_in(&self, target: &WriteTarget) -> impl Future<Output = Result<Write, StepError>> + Send;
 }
 
-/// Writes over SQL, with credentials from Secrets Manager, to a server that proves to be the one that was meant.
+/// Writes over SQL, signed in as the plan says, to a server that proves to be the one that was meant.
 #[derive(Debug, Clone)]
 pub struct SqlProbe {
     config: SdkConfig,
@@ -94,7 +95,8 @@ impl SqlProbe {
     /// How to connect to `target`, without the database.
     async fn options(&self, target: &WriteTarget) -> Result<Options, StepError> {
         let config = aws::in_region(&self.config, &target.region);
-        let credentials = Box::pin(secret::credentials(&config, &target.secret)).await?;
+        let place = Place { region: &target.region, host: &target.host, port: target.port };
+        let credentials = Box::pin(target.sign_in.credentials(&config, place)).await?;
         let at = |engine| Target {
             engine,
             host: target.host.clone(),
@@ -277,18 +279,15 @@ fn judge(target: &WriteTarget, failure: Failure) -> Result<Write, StepError> {
         // MySQL: access denied to the server (1045, 1698), PostgreSQL: invalid password or authorization.
         (Some(code @ ("1045" | "1698" | "28P01" | "28000")), _) => Err(StepError::new(
             Kind::Denied,
-            format!(
-                "{}: {place} does not accept user and password of secret {} (error {code})",
-                target.name, target.secret
-            ),
-            format!("correct secret {} in {}", target.secret, target.region),
+            format!("{}: {place} does not let in {} (error {code})", target.name, target.sign_in),
+            format!("{} in {}", target.sign_in.remedy(), target.region),
         )),
         // MySQL: access denied to a database, a command, a privilege; PostgreSQL: insufficient privilege.
         (Some(code @ ("1044" | "1142" | "1227" | "42501")), _) => Err(StepError::new(
             Kind::Denied,
             format!(
-                "{}: the user of secret {} may not write causeway.heartbeat at {place} (error {code})",
-                target.name, target.secret
+                "{}: {} may not write causeway.heartbeat at {place} (error {code})",
+                target.name, target.sign_in
             ),
             "grant the user SELECT, INSERT, UPDATE, DELETE and CREATE there",
         )),
@@ -325,7 +324,7 @@ mod tests {
             region: "sandbox-west".into(),
             host: "db.sandbox".into(),
             port: 3306,
-            secret: "shop/orders".into(),
+            sign_in: SignIn::Secret("shop/orders".into()),
             row: "shop/orders".into(),
             execution: "e".into(),
         }

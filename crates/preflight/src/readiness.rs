@@ -9,14 +9,14 @@
 //! | `plan` | it can't be read, is not valid, or is not the same in the other Region |
 //! | `members` | a global cluster that does not exist, or whose member in a Region is not the plan's |
 //! | `roles` | not exactly one writer, an operation that runs, a secondary that is not connected |
-//! | `clusters` | a member that does not exist, is not available, or has another engine than the plan says |
+//! | `clusters` | a member that does not exist, is not available, has another engine than the plan says, or no IAM database authentication where the plan signs in by it |
 //! | `instances` | a member without an available instance |
 //! | `versions` | engine versions that differ |
 //! | `lag` | a secondary whose lag is not known, or beyond `limits.rpoSeconds` |
 //! | `endpoints` | an ARC endpoint that does not answer for the plan's routing controls |
 //! | `routing` | no Region has traffic |
-//! | `secrets` | a secret of this Region that can't be read, or has no user and password |
-//! | `connections` | a database of this Region whose reader endpoint does not let its secret's user in |
+//! | `secrets` | a secret of this Region that can't be read, or has no user and password; with IAM there is none |
+//! | `connections` | a database of this Region whose reader endpoint does not let the functions in, or has not proved to be it |
 //! | `buckets` | a report bucket that can't be read |
 //! | `snapshots` | an encrypted cluster whose snapshots could not be copied into the other Region for want of a key there |
 //! | `permissions` | something that a role of the stack may not do ([`crate::permissions`]) |
@@ -44,6 +44,7 @@ use runbook::arc::{self, Endpoint, ReadStates, State};
 use runbook::aurora::{Cluster, DescribeCluster, DescribeGlobalCluster, GlobalCluster, region_of};
 use runbook::plan::Engine;
 use runbook::record::{FailoverRecord, ReadLastFailover};
+use runbook::secret::SignIn;
 use runbook::telemetry::{self, Measured, Metric};
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, aws, bucket};
 use serde::Serialize;
@@ -299,6 +300,16 @@ fn find_in_database(name: &str, database: &DatabaseSeen, plan: &RecoveryPlan, fi
                 }
             }
         }
+        if let Ok(details) = &member.details
+            && !details.iam
+            && matches!(planned_member.sign_in(), SignIn::Iam(_))
+        {
+            let text = format!(
+                "{name}: cluster {cluster_id} in {region} has no IAM database authentication, and the plan signs in by it: \
+                 switch it on"
+            );
+            findings.add(Check::Clusters, text);
+        }
         match &member.details {
             Ok(details) if details.encrypted => {
                 let other = plan.other_region(region);
@@ -468,7 +479,7 @@ where
         });
         let secret = async {
             match database.members.get(here) {
-                Some(member) => answer(here, apis.secrets.check_secret(&member.secret)).await,
+                Some(member) => answer(here, apis.secrets.check_secret(&member.sign_in())).await,
                 None => Ok(()),
             }
         };
@@ -544,7 +555,7 @@ fn reader(
         region: here.to_owned(),
         host,
         port,
-        secret: database.members.get(here)?.secret.clone(),
+        sign_in: database.members.get(here)?.sign_in(),
         row: String::new(),
         execution: String::new(),
     })

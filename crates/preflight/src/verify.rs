@@ -165,7 +165,7 @@ async fn try_look(
         region: target.to_owned(),
         host,
         port,
-        secret: member.secret.clone(),
+        sign_in: member.sign_in(),
         row: format!("{}/{name}", recovery.name),
         execution: event.execution.clone(),
     };

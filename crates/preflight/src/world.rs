@@ -11,6 +11,7 @@ use aws_sdk_rds::types::Filter;
 use aws_smithy_types::DateTime;
 use jiff::Timestamp;
 use runbook::StepError;
+use runbook::secret::SignIn;
 
 /// How far back the newest lag is looked for. CloudWatch gets Aurora's metrics once a minute, minutes late at times, and
 /// they stop when the Region is cut off; an alarm or a person needs some minutes to start a failover. The last value
@@ -143,6 +144,8 @@ impl ReadAlarms for aws_sdk_cloudwatch::Client {
 pub struct Details {
     /// Whether its storage is encrypted, and with it every snapshot.
     pub encrypted: bool,
+    /// Whether it lets users in whom IAM vouches for.
+    pub iam: bool,
     /// Host and port of its reader endpoint, which a secondary has, too.
     pub reader: Option<(String, u16)>,
 }
@@ -158,6 +161,7 @@ impl DescribeDetails for aws_sdk_rds::Client {
         match self.describe_db_clusters().db_cluster_identifier(cluster).send().await {
             Ok(answer) => Ok(answer.db_clusters().first().map_or_else(Details::default, |one| Details {
                 encrypted: one.storage_encrypted() == Some(true),
+                iam: one.iam_database_authentication_enabled() == Some(true),
                 reader: one
                     .reader_endpoint()
                     .map(str::to_owned)
@@ -207,15 +211,20 @@ impl ReadQuotas for aws_sdk_rds::Client {
 
 /// Tells whether a secret holds what a connection needs.
 pub trait CheckSecret {
-    /// Reads the secret and forgets it.
-    fn check_secret(&self, secret: &str) -> impl Future<Output = Result<(), StepError>> + Send;
+    /// Reads the secret, where there is one, and forgets it.
+    fn check_secret(&self, sign_in: &SignIn) -> impl Future<Output = Result<(), StepError>> + Send;
 }
 
 /// Secrets Manager of a Region.
 pub struct Secrets(pub SdkConfig);
 
 impl CheckSecret for Secrets {
-    async fn check_secret(&self, secret: &str) -> Result<(), StepError> {
-        Box::pin(runbook::secret::credentials(&self.0, secret)).await.map(|_| ())
+    async fn check_secret(&self, sign_in: &SignIn) -> Result<(), StepError> {
+        match sign_in {
+            SignIn::Secret(secret) => {
+                Box::pin(runbook::secret::credentials(&self.0, secret)).await.map(|_| ())
+            }
+            SignIn::Iam(_) => Ok(()),
+        }
     }
 }

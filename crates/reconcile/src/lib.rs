@@ -129,8 +129,9 @@ pub async fn handle_with(
         }
     }
     for sides in &mut all {
-        let credentials = runbook::secret::credentials(&context.config, &sides.secret).await?;
-        sides.log_in(&credentials);
+        let (config, sign_in) = (&context.config, &sides.sign_in);
+        comparison::log_in(&mut sides.source, sign_in, config, &restore_region).await?;
+        comparison::log_in(&mut sides.target, sign_in, config, &context.region).await?;
     }
     Box::pin(run::run(&context, &folder, &store, servers, &plan, &all, state)).await
 }

@@ -133,25 +133,28 @@ fn failure(sides: &Sides, error: Error) -> Failure {
     }
 }
 
-/// An error that names database, cluster, endpoint and secret.
+/// An error that names database, cluster, endpoint and user.
 fn step_error(sides: &Sides, error: &Error) -> StepError {
     let (cluster, at) = match error.side() {
         Some(Side::Target) => (format!("new primary {}", sides.target_cluster), &sides.target),
         _ => (format!("restored old primary {}", sides.source_cluster), &sides.source),
     };
-    let what =
-        format!("database {}: the {cluster} at {at}, with the user of secret {}", sides.name, sides.secret);
+    let what = format!("database {}: the {cluster} at {at}, with {}", sides.name, sides.sign_in);
     let (kind, remedy) = if error.is_refused() {
         (
             Kind::Denied,
-            "check the secret's user and password, and that the user may read this database, then run the step again",
+            format!(
+                "{}, and that the user may read this database, then run the step again",
+                sides.sign_in.remedy()
+            ),
         )
     } else if error.is_untrusted() {
-        (Kind::Failed, runbook::authorities::REMEDY)
+        (Kind::Failed, runbook::authorities::REMEDY.to_owned())
     } else {
         (
             Kind::Unreachable,
-            "check that the function can reach it (subnets, security groups), then run the step again",
+            "check that the function can reach it (subnets, security groups), then run the step again"
+                .to_owned(),
         )
     };
     StepError::new(kind, what, remedy).with_source(one_line(error))
@@ -160,6 +163,7 @@ fn step_error(sides: &Sides, error: &Error) -> StepError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use runbook::secret::SignIn;
     use table_diff::{Engine, Target, Tls};
 
     #[tokio::test]
@@ -184,7 +188,7 @@ mod tests {
             snapshot_time: None,
             source: target.clone(),
             target,
-            secret: "shop/orders".into(),
+            sign_in: SignIn::Secret("shop/orders".into()),
         };
         let Err(Failure::Step(error)) = Servers::default().list_tables(&sides, &[], &[]).await else {
             panic!("nothing listens there");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use runbook::aurora::Cluster;
 use runbook::names::{EXECUTION_TAG, SNAPSHOT_TAG, SNAPSHOT_TIME_TAG};
 use runbook::plan::Database;
-use runbook::secret::Credentials;
+use runbook::secret::SignIn;
 use table_diff::Target;
 
 /// The two sides of one database.
@@ -25,18 +25,8 @@ pub struct Sides {
     pub source: Target,
     /// Where the new primary is.
     pub target: Target,
-    /// The secret with user and password of both: a restored cluster has those of the time of its snapshot.
-    pub secret: String,
-}
-
-impl Sides {
-    /// Sets user and password.
-    pub(crate) fn log_in(&mut self, credentials: &Credentials) {
-        for target in [&mut self.source, &mut self.target] {
-            target.user.clone_from(&credentials.username);
-            credentials.password.expose().clone_into(&mut target.password);
-        }
-    }
+    /// How to sign in to both: a restored cluster has the users of the time of its snapshot.
+    pub sign_in: SignIn,
 }
 
 /// Which database, where.
@@ -95,7 +85,7 @@ impl Place<'_> {
             snapshot_time: tag(SNAPSHOT_TIME_TAG),
             source: comparison::target(name, database, restored, restore_region, authorities)?,
             target: comparison::target(name, database, target, region, authorities)?,
-            secret: member.secret.clone(),
+            sign_in: member.sign_in(),
         })
     }
 }
@@ -136,7 +126,7 @@ mod tests {
             (good.source.host.as_str(), good.target.host.as_str(), good.source.port),
             ("old.local", "new.local", 1234)
         );
-        assert_eq!(good.secret, "shop/orders");
+        assert_eq!(good.sign_in, SignIn::Secret("shop/orders".into()));
         let verified = Tls::Verified(Arc::from(*b"pem"));
         assert_eq!((good.source.tls, good.target.tls), (verified.clone(), verified));
         let bad = [

@@ -156,8 +156,7 @@ pub async fn handle_with(
         }
     }
     for place in &mut places {
-        let credentials = runbook::secret::credentials(&context.config, &place.secret).await?;
-        place.log_in(&credentials);
+        comparison::log_in(&mut place.target, &place.sign_in, &context.config, &context.region).await?;
     }
     Box::pin(work.run(replay, &places)).await
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use runbook::aurora::Cluster;
 use runbook::plan::Database;
-use runbook::secret::Credentials;
+use runbook::secret::SignIn;
 use table_diff::Target;
 
 /// The new primary of one database.
@@ -17,16 +17,8 @@ pub struct Place {
     pub cluster: String,
     /// Where it is.
     pub target: Target,
-    /// The secret with user and password.
-    pub secret: String,
-}
-
-impl Place {
-    /// Sets user and password.
-    pub(crate) fn log_in(&mut self, credentials: &Credentials) {
-        self.target.user.clone_from(&credentials.username);
-        credentials.password.expose().clone_into(&mut self.target.password);
-    }
+    /// How to sign in.
+    pub sign_in: SignIn,
 }
 
 /// The place of a database whose writer in `region` is `writer`, without user and password; `compared` is the new
@@ -58,7 +50,7 @@ pub(crate) fn place(
         name: name.to_owned(),
         cluster: cluster.id.clone(),
         target: comparison::target(name, database, cluster, region, authorities)?,
-        secret: member.replay_secret().to_owned(),
+        sign_in: member.replay_sign_in(),
     })
 }
 
@@ -86,10 +78,11 @@ mod tests {
             place("orders", database, "sandbox-west", compared, "shop-orders-west", cluster, &authorities)
         };
         let good = ask(database, "shop-orders-west", Some(&cluster)).unwrap();
-        assert_eq!((good.target.host.as_str(), good.secret.as_str()), ("west.local", "shop/orders"));
+        let secret = |name: &str| SignIn::Secret(name.into());
+        assert_eq!((good.target.host.as_str(), good.sign_in), ("west.local", secret("shop/orders")));
         database.members.get_mut("sandbox-west").unwrap().replay_secret = Some("shop/orders-writer".into());
         let good = ask(database, "shop-orders-west", Some(&cluster)).unwrap();
-        assert_eq!(good.secret, "shop/orders-writer");
+        assert_eq!(good.sign_in, secret("shop/orders-writer"));
         let stopped = Cluster { status: "stopped".into(), ..cluster.clone() };
         for (compared, cluster, reason) in [
             (

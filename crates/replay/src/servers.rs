@@ -59,9 +59,9 @@ impl Replay for Servers {
     }
 }
 
-/// An error that names database, cluster, endpoint and secret; or the cause, where it is one of ours.
+/// An error that names database, cluster, endpoint and user; or the cause, where it is one of ours.
 fn step_error(place: &Place, error: Error) -> StepError {
-    let Place { name, cluster, target, secret } = place;
+    let Place { name, cluster, target, sign_in } = place;
     let (kind, remedy) = match error {
         Error::Sink(cause) | Error::Source { cause, .. } if cause.is::<StepError>() => {
             return match cause.downcast::<StepError>() {
@@ -71,10 +71,9 @@ fn step_error(place: &Place, error: Error) -> StepError {
                 }
             };
         }
-        Error::Connect { cause: sqlx::Error::Database(_), .. } => (
-            Kind::Denied,
-            format!("check user and password in secret {secret}, and that the user may use this database"),
-        ),
+        Error::Connect { cause: sqlx::Error::Database(_), .. } => {
+            (Kind::Denied, format!("{}, and that the user may use this database", sign_in.remedy()))
+        }
         Error::Connect { ref cause, .. } if is_untrusted(cause) => {
             (Kind::Failed, runbook::authorities::REMEDY.to_owned())
         }
@@ -85,7 +84,7 @@ fn step_error(place: &Place, error: Error) -> StepError {
         Error::MayNotWrite { .. } => (
             Kind::Denied,
             format!(
-                "let the user of secret {secret} insert, or name the secret of one who may as `replaySecret` in the plan; then run the step again"
+                "let {sign_in} insert, or name one who may as `replaySecret` or `replayIamUser` in the plan; then run the step again"
             ),
         ),
         _ => (
@@ -94,8 +93,7 @@ fn step_error(place: &Place, error: Error) -> StepError {
                 .into(),
         ),
     };
-    let what = format!(
-        "database {name}: the replay on the new primary {cluster} at {target}, with the user of secret {secret}"
-    );
+    let what =
+        format!("database {name}: the replay on the new primary {cluster} at {target}, with {sign_in}");
     StepError::new(kind, what, remedy).with_source(one_line(&error))
 }

@@ -7,6 +7,7 @@ use comparison::{DatabaseSummary, Summary, TableStatus, TableSummary};
 use jiff::{SignedDuration, Timestamp};
 use row_replay::RowFate;
 use runbook::bucket::fake::Bucket;
+use runbook::secret::SignIn;
 use runbook::step::Clock;
 use runbook::{RecoveryPlan, Status};
 use serde_json::{Value, json};
@@ -138,7 +139,7 @@ impl Shop {
             name: "orders".into(),
             cluster: "new".into(),
             target: self.server.target("b"),
-            secret: "shop/orders".into(),
+            sign_in: SignIn::Secret("shop/orders".into()),
         };
         place.target.user = user.into();
         let places = work.remaining().into_iter().map(|_| place.clone()).collect::<Vec<_>>();
@@ -417,7 +418,8 @@ async fn a_call_answers_before_its_end_whatever_the_database_does() {
         database: "d".into(),
         tls: table_diff::Tls::Disabled,
     };
-    let place = Place { name: "orders".into(), cluster: "new".into(), target, secret: "s".into() };
+    let place =
+        Place { name: "orders".into(), cluster: "new".into(), target, sign_in: SignIn::Secret("s".into()) };
     let outcome = work.run(&Stuck, &[place]).await.unwrap();
     assert_eq!((outcome.status, begun.elapsed().as_secs()), (Status::InProgress, 270));
 }

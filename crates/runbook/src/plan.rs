@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Kind, StepError};
+use crate::secret::SignIn;
 use crate::step::Context;
 
 /// The recovery plan of one application.
@@ -101,20 +102,39 @@ pub struct Database {
 pub struct Member {
     /// ARN of the cluster.
     pub cluster_arn: String,
-    /// Name or ARN of the secret with user and password, in the same Region.
-    pub secret: String,
-    /// Name or ARN of the secret of a user who may also insert, for the replay of lost rows; `secret` when absent.
+    /// Name or ARN of the secret with user and password, in the same Region. This, or `iamUser`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+    /// Database user who signs in by IAM database authentication, without a password. This, or `secret`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iam_user: Option<String>,
+    /// Name or ARN of the secret of a user who may also insert, for the replay of lost rows; without it and
+    /// `replayIamUser`, the replay signs in as the others do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay_secret: Option<String>,
+    /// The same, for a database user who signs in by IAM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay_iam_user: Option<String>,
     /// How a snapshot is restored in this Region.
     #[serde(default)]
     pub restore: Restore,
 }
 
 impl Member {
-    /// Name or ARN of the secret of the user who puts rows back.
-    pub fn replay_secret(&self) -> &str {
-        self.replay_secret.as_deref().unwrap_or(&self.secret)
+    /// How the functions sign in.
+    pub fn sign_in(&self) -> SignIn {
+        // A valid plan has one of the two.
+        Self::one_of(&self.secret, &self.iam_user).unwrap_or_else(|| SignIn::Secret(String::new()))
+    }
+
+    /// How the function signs in that puts rows back.
+    pub fn replay_sign_in(&self) -> SignIn {
+        Self::one_of(&self.replay_secret, &self.replay_iam_user).unwrap_or_else(|| self.sign_in())
+    }
+
+    fn one_of(secret: &Option<String>, user: &Option<String>) -> Option<SignIn> {
+        let secret = secret.clone().map(SignIn::Secret);
+        secret.or_else(|| user.clone().map(SignIn::Iam))
     }
 
     /// The cluster's identifier, the last part of its ARN.
@@ -479,6 +499,23 @@ impl RecoveryPlan {
             }
             problems.extend(keys(&format!("databases.{name}.members"), database.members.keys().collect()));
             for (region, member) in &database.members {
+                let place = format!("databases.{name}.members.{region}");
+                if member.secret.is_some() == member.iam_user.is_some() {
+                    problems.push(format!("`{place}` must have either `secret` or `iamUser`"));
+                }
+                if member.replay_secret.is_some() && member.replay_iam_user.is_some() {
+                    problems
+                        .push(format!("`{place}` has both `replaySecret` and `replayIamUser`: remove one"));
+                }
+                for user in [&member.iam_user, &member.replay_iam_user].into_iter().flatten() {
+                    // It becomes part of a request and of an ARN.
+                    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+                    if user.is_empty() || !user.chars().all(plain) {
+                        problems.push(format!(
+                            "`{place}` has the IAM user {user:?}: use letters, digits, hyphens, dots, underscores"
+                        ));
+                    }
+                }
                 let parts: Vec<&str> = member.cluster_arn.split(':').collect();
                 let fits = parts.len() == 7
                     && parts[0] == "arn"
@@ -517,8 +554,10 @@ pub fn sample() -> RecoveryPlan {
                 let side = region.trim_start_matches("sandbox-");
                 let member = Member {
                     cluster_arn: format!("arn:aws:rds:{region}:000000000000:cluster:shop-{name}-{side}"),
-                    secret: format!("shop/{name}"),
+                    secret: Some(format!("shop/{name}")),
+                    iam_user: None,
                     replay_secret: None,
+                    replay_iam_user: None,
                     restore: Restore::default(),
                 };
                 (region.clone(), member)
@@ -634,6 +673,38 @@ mod tests {
         for (change, expected) in cases {
             let error = with(change);
             assert!(error.contains(expected), "{expected}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_member_signs_in_in_one_way_and_the_replay_in_the_same_unless_it_has_its_own() {
+        let mut plan = serde_json::to_value(sample()).unwrap();
+        let mut with = |fields: Value| {
+            let member = &mut plan["databases"]["orders"]["members"]["sandbox-west"];
+            member.as_object_mut().unwrap().retain(|name, _| name == "clusterArn");
+            member.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            assert!(jsonschema::is_valid(&RecoveryPlan::json_schema(), &plan));
+            parse(&plan).map(|plan| {
+                let member = &plan.databases["orders"].members["sandbox-west"];
+                (member.sign_in(), member.replay_sign_in())
+            })
+        };
+        let (secret, iam) = (SignIn::Secret("s".into()), SignIn::Iam("u".into()));
+        assert_eq!(with(json!({"secret": "s"})), Ok((secret.clone(), secret.clone())));
+        assert_eq!(with(json!({"iamUser": "u"})), Ok((iam.clone(), iam.clone())));
+        assert_eq!(with(json!({"iamUser": "u", "replaySecret": "s"})), Ok((iam.clone(), secret.clone())));
+        assert_eq!(with(json!({"secret": "s", "replayIamUser": "u"})), Ok((secret, iam)));
+        for (fields, problem) in [
+            (json!({}), "must have either `secret` or `iamUser`"),
+            (json!({"secret": "s", "iamUser": "u"}), "must have either `secret` or `iamUser`"),
+            (json!({"secret": "s", "replaySecret": "s", "replayIamUser": "u"}), "remove one"),
+            (json!({"iamUser": "u&Action=x"}), "has the IAM user \"u&Action=x\""),
+        ] {
+            let error = with(fields).unwrap_err();
+            assert!(
+                error.contains("databases.orders.members.sandbox-west") && error.contains(problem),
+                "{error}"
+            );
         }
     }
 

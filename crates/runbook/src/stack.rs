@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::RecoveryPlan;
+use crate::plan::Member;
 
 /// Values of the template's parameters for the stack in `region`, texts or lists of texts.
 ///
@@ -24,10 +25,17 @@ pub fn parameters(plan: &RecoveryPlan, region: &str) -> BTreeMap<&'static str, V
     };
     let secrets: BTreeSet<String> = members()
         .filter(|(of, _)| *of == region)
-        .flat_map(|(_, member)| [Some(&member.secret), member.replay_secret.as_ref()])
+        .flat_map(|(_, member)| [member.secret.as_ref(), member.replay_secret.as_ref()])
         .flatten()
         .map(secret)
         .collect();
+    // Those who sign in by IAM. The ARN knows a cluster by its resource id, which the plan does not say, and that of a
+    // restored one is new each time: any cluster, one user.
+    let by_iam = |users: fn(&Member) -> [Option<&String>; 2]| -> BTreeSet<String> {
+        let here = members().filter(|(of, _)| *of == region).flat_map(|(_, member)| users(member)).flatten();
+        here.map(|user| format!("arn:{partition}:rds-db:{region}:{account}:dbuser:cluster-*/{user}"))
+            .collect()
+    };
     let globals = plan.databases.values().map(|database| {
         // A global cluster is in no Region.
         format!("arn:{partition}:rds::{account}:global-cluster:{}", database.global_cluster)
@@ -41,6 +49,11 @@ pub fn parameters(plan: &RecoveryPlan, region: &str) -> BTreeMap<&'static str, V
         ("GlobalClusterArns", globals.collect()),
         ("ClusterArns", members().map(|(_, member)| member.cluster_arn.clone()).collect()),
         ("SecretArns", json!(secrets)),
+        (
+            "DatabaseUserArns",
+            json!(by_iam(|member| [member.iam_user.as_ref(), member.replay_iam_user.as_ref()])),
+        ),
+        ("RestoredDatabaseUserArns", json!(by_iam(|member| [member.iam_user.as_ref(), None]))),
         ("RoutingControlArns", plan.routing.controls.values().cloned().collect()),
         ("ArcClusterArn", json!(plan.routing.cluster_arn)),
         ("KmsKeyArns", json!(keys)),

@@ -94,6 +94,8 @@ pub struct RestoreCluster {
     pub security_groups: Vec<String>,
     /// Capacity in ACUs, smallest and largest, for a serverless instance.
     pub serverless: Option<(f64, f64)>,
+    /// Whether it lets users in whom IAM vouches for: a snapshot does not say.
+    pub iam: bool,
     /// Tags of the cluster.
     pub tags: Tags,
 }
@@ -345,6 +347,7 @@ impl RestoreClusterFromSnapshot for Client {
             .set_db_subnet_group_name(restore.subnet_group.clone())
             .set_vpc_security_group_ids(groups)
             .set_serverless_v2_scaling_configuration(scaling)
+            .set_enable_iam_database_authentication(restore.iam.then_some(true))
             .copy_tags_to_snapshot(false)
             .deletion_protection(false)
             .set_tags(write_tags(&restore.tags));

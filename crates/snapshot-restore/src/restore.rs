@@ -31,6 +31,7 @@ use runbook::aurora::{self, Cluster, GlobalCluster, region_of};
 use runbook::names::{self, EXECUTION_TAG, PLAN_TAG, SNAPSHOT_TAG, SNAPSHOT_TIME_TAG};
 use runbook::plan::{Database, Restore};
 use runbook::record::FailoverRecord;
+use runbook::secret::SignIn;
 use runbook::watch::{Look, watch};
 use runbook::{Outcome, RecoveryPlan, Status, StepError};
 use serde::Serialize;
@@ -106,6 +107,8 @@ pub struct Want {
     pub region: String,
     /// How to restore there.
     pub how: Restore,
+    /// Whether the plan signs in by IAM, see [`RestoreCluster::iam`].
+    pub iam: bool,
 }
 
 impl Want {
@@ -321,6 +324,7 @@ fn with_kept(want: &Want, kept: &Snapshot, taken: Option<&Snapshot>) -> Decision
         subnet_group: want.how.subnet_group.clone(),
         security_groups: want.how.security_groups.clone(),
         serverless: (want.how.instance_class == "db.serverless").then_some(SERVERLESS),
+        iam: want.iam,
         tags: want.tags().into_iter().chain(origin.cloned()).collect(),
     }))
 }
@@ -525,6 +529,7 @@ where
             old_primary,
             region: there.clone(),
             how: database.members.get(there).map(|member| member.restore.clone()).unwrap_or_default(),
+            iam: database.members.values().any(|member| matches!(member.sign_in(), SignIn::Iam(_))),
         };
         let seen = self.see(&want).await?;
         let decision = decide(&want, &seen);

@@ -251,9 +251,10 @@ async fn a_database_that_does_not_let_its_user_in_says_why() {
     let mut members = well().databases.remove("orders").unwrap().members;
     assert_eq!(reader(&plan, "orders", WEST, &members), None, "it has no reader endpoint");
     members.get_mut(WEST).unwrap().details =
-        Ok(Details { encrypted: false, reader: Some(("db".into(), 3306)) });
+        Ok(Details { reader: Some(("db".into(), 3306)), ..Details::default() });
     let target = reader(&plan, "orders", WEST, &members).unwrap();
-    assert_eq!((target.host.as_str(), target.port, target.secret.as_str()), ("db", 3306, "shop/orders"));
+    let secret = SignIn::Secret("shop/orders".into());
+    assert_eq!((target.host.as_str(), target.port, target.sign_in.clone()), ("db", 3306, secret));
     members.get_mut(WEST).unwrap().instances = Ok(Vec::new());
     assert_eq!(reader(&plan, "orders", WEST, &members), None, "no instance is a finding of its own");
     let cases = [

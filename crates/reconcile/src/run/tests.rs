@@ -93,7 +93,7 @@ fn sides(name: &str) -> Sides {
         snapshot_time: None,
         source: target.clone(),
         target,
-        secret: "s".into(),
+        sign_in: runbook::secret::SignIn::Secret("s".into()),
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub mod authority;
 pub mod mariadb;
+pub mod token;
 
 use futures::future::{BoxFuture, FutureExt};
 

@@ -175,6 +175,21 @@ impl Permissions {
         Ok(json!({"EvaluationResults": results, "IsTruncated": false}))
     }
 
+    /// Whether the holder of an access key may sign in to a cluster as a database user, as its server asks IAM.
+    ///
+    /// # Errors
+    /// In IAM's words, when not.
+    pub fn may_connect(
+        &self,
+        access_key_id: &str,
+        region: &str,
+        cluster: &str,
+        user: &str,
+    ) -> Result<(), ApiError> {
+        let need = Need::new("rds-db:connect", template::database_user(region, cluster, user));
+        self.check(access_key_id, region, "rds-db", &[need])
+    }
+
     /// Every permission that a role has and nobody made use of so far.
     pub fn unused(&self) -> BTreeSet<Permission> {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);

@@ -90,6 +90,11 @@ fn trusted<'a>(template: &'a Yaml, role: &str) -> &'a str {
     trusts["Principal"]["Service"].as_str().unwrap_or_default()
 }
 
+/// The ARN of a user of a cluster, or of any (`*`). The world's resource ids are made of the names.
+pub(super) fn database_user(region: &str, cluster: &str, user: &str) -> String {
+    format!("arn:aws:rds-db:{region}:{ACCOUNT}:dbuser:cluster-{cluster}/{user}")
+}
+
 /// What the template's parameters are for a plan; for the others their defaults hold.
 fn parameters(plan: &RecoveryPlan, region: &str) -> BTreeMap<&'static str, Value> {
     let switch = if plan.automatic.is_some() { "on" } else { "off" };

@@ -10,6 +10,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::time::SystemTimeSource;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
@@ -38,6 +39,7 @@ pub fn sdk_config(wire: Arc<Wire>, region: &str, access_key_id: &str) -> SdkConf
         .region(Region::new(region.to_owned()))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .endpoint_url(NOWHERE)
+        .time_source(SystemTimeSource::new())
         .http_client(InProcess { wire })
         .retry_config(RetryConfig::standard().with_max_attempts(runbook::aws::TRIES))
         .timeout_config(runbook::aws::timeouts())

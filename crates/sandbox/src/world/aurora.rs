@@ -67,6 +67,8 @@ pub struct Cluster {
     pub address: Option<crate::databases::Address>,
     /// Whether its storage, and with it every snapshot of it, is encrypted.
     pub encrypted: bool,
+    /// Whether it lets users in whom IAM vouches for.
+    pub iam: bool,
     /// Whether it has a ServerlessV2ScalingConfiguration, without which it takes no `db.serverless` instance.
     pub serverless: bool,
     /// Tags.

@@ -273,6 +273,7 @@ impl World {
                         database: database.to_owned(),
                         address: Some(address),
                         encrypted: false,
+                        iam: false,
                         serverless: false,
                         tags: BTreeMap::new(),
                         created: now,
@@ -423,6 +424,20 @@ impl World {
         self.state(|state| {
             if let Some(cluster) = state.clusters.get_mut(cluster) {
                 cluster.version = version.to_owned();
+            }
+        });
+    }
+
+    /// Whether a cluster lets users in whom IAM vouches for.
+    pub fn has_iam(&self, cluster: &str) -> bool {
+        self.state(|state| state.clusters.get(cluster).is_some_and(|cluster| cluster.iam))
+    }
+
+    /// Switches IAM database authentication of a cluster on or off.
+    pub fn set_iam(&self, cluster: &str, iam: bool) {
+        self.state(|state| {
+            if let Some(cluster) = state.clusters.get_mut(cluster) {
+                cluster.iam = iam;
             }
         });
     }

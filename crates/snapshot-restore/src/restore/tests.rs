@@ -20,6 +20,7 @@ fn want() -> Want {
         old_primary: OLD.into(),
         region: WEST.into(),
         how: Restore::default(),
+        iam: false,
     }
 }
 
@@ -232,6 +233,12 @@ fn a_restore_takes_the_snapshots_engine_version_and_the_regions_network() {
     assert_eq!(restore.subnet_group.as_deref(), Some("private"));
     assert_eq!(restore.security_groups, ["sg-1"]);
     assert_eq!(restore.serverless, Some(SERVERLESS));
+    assert!(!restore.iam);
+    let by_iam = Want { iam: true, ..want };
+    assert!(matches!(
+        decide(&by_iam, &seen),
+        Decision::Act(Action::Restore(RestoreCluster { iam: true, .. }))
+    ));
     assert!(restore.tags.contains(&(EXECUTION_TAG.into(), EXECUTION.into())));
     for name in [SNAPSHOT_TAG, SNAPSHOT_TIME_TAG] {
         assert_eq!(tag(&restore.tags, name), tag(&kept("available").tags, name), "{name}");
