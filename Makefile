@@ -41,10 +41,12 @@ bench: ## time the comparison beside its peers, some minutes; writes docs/benchm
 	@cargo build --release -p table-diff --example compare
 	@target/bench/bin/python tests/bench/bench.py target/release/examples/compare $(ROWS)
 
-lint: setup ## rustfmt, clippy, cfn-lint
+lint: ## rustfmt, clippy, cfn-lint, checkov
+	@tests/setup.sh python lint
 	@cargo fmt --all --check
 	@cargo clippy --workspace --all-targets -- --deny warnings
 	@target/python/bin/cfn-lint template.yaml
+	@target/lint/bin/checkov --config-file tests/checkov.yaml --file template.yaml
 
 drill: ## rehearse a Region failover on this machine, whole
 	@tests/setup.sh mariadb

@@ -7,7 +7,8 @@
 # `browser` is Chromium, in which the tests open the report's page; they skip it, and say so, where it can't be had.
 # `bench` is what the comparison is timed beside: percona-toolkit, and a Python environment of its own (target/bench).
 # Changes nothing that is there already. Says what to do where it can't install.
-#   setup.sh mariadb | mysql | postgres | python | browser | bench
+# `lint` is checkov, whose packages would not agree with the others (target/lint).
+#   setup.sh mariadb | mysql | postgres | python | browser | bench | lint
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -49,6 +50,10 @@ bench() {
     fi
   fi
   environment target/bench tests/bench/requirements.txt
+}
+
+lint() {
+  environment target/lint tests/lint-requirements.txt
 }
 
 environment() { # folder requirements
@@ -125,7 +130,7 @@ CONF
 
 for part in "$@"; do
   case $part in
-    mariadb | mysql | postgres | python | browser | bench) "$part" ;;
+    mariadb | mysql | postgres | python | browser | bench | lint) "$part" ;;
     *) echo "setup.sh: unknown part $part" >&2; exit 2 ;;
   esac
 done
