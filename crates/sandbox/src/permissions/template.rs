@@ -260,6 +260,9 @@ impl<'a> Stack<'a> {
             }
             Some("AWS::SSM::Document") => self.text(&resource["Properties"]["Name"]).map(Value::String),
             Some("AWS::S3::Bucket") => self.text(&resource["Properties"]["BucketName"]).map(Value::String),
+            Some("AWS::Serverless::Function") => {
+                self.text(&resource["Properties"]["FunctionName"]).map(Value::String)
+            }
             Some("AWS::Logs::LogGroup") => {
                 self.text(&resource["Properties"]["LogGroupName"]).map(Value::String)
             }
@@ -281,7 +284,7 @@ impl<'a> Stack<'a> {
                 format!("arn:aws:logs:{region}:{ACCOUNT}:log-group:{}:*", named("LogGroupName")?)
             }
             Some("AWS::IAM::Role") => super::role_arn(name, region),
-            Some("AWS::CloudWatch::CompositeAlarm") => {
+            Some("AWS::CloudWatch::Alarm" | "AWS::CloudWatch::CompositeAlarm") => {
                 format!("arn:aws:cloudwatch:{region}:{ACCOUNT}:alarm:{}", named("AlarmName")?)
             }
             Some("AWS::Events::Rule") => format!("arn:aws:events:{region}:{ACCOUNT}:rule/{}", named("Name")?),
