@@ -1,6 +1,6 @@
 //! The choice for one global database: a pure function from what was seen and asked to what to do next.
 
-use runbook::aurora::{GlobalCluster, region_of};
+use runbook::aurora::{Cluster, GlobalCluster, region_of};
 
 use crate::Mode;
 
@@ -60,13 +60,38 @@ pub fn decide(observed: &GlobalCluster, target: &str, mode: Mode) -> Decision {
         )),
         _ => Decision::Act {
             region: match mode {
-                Mode::Failover => target,
+                Mode::Failover | Mode::Detach => target,
                 Mode::Switchover => writer_region,
             }
             .to_owned(),
             target_arn: member.cluster_arn.clone(),
         },
     }
+}
+
+/// Decides for a detach from what the target Region sees of a global cluster and of its own cluster.
+///
+/// An operation that runs is no reason to refuse: that it does not end may be the very reason for which this was asked
+/// for, and AWS checks the state itself.
+pub fn decide_detach(observed: &GlobalCluster, cluster: &Cluster, target: &str) -> Decision {
+    let id = &observed.id;
+    let Some(member) = observed.member_in(target) else {
+        return if cluster.status == "available" { Decision::AlreadyDone } else { Decision::Wait };
+    };
+    // What a managed failover has brought here stays as it is.
+    if member.is_writer && observed.writers().count() == 1 && observed.operation.is_none() {
+        return Decision::AlreadyDone;
+    }
+    if member.synchronization.as_deref() == Some("pending-resync") {
+        return Decision::Refuse(format!(
+            "{} of global cluster {id} is being rebuilt as a secondary (pending-resync): it can't stand for itself",
+            member.cluster_arn
+        ));
+    }
+    if cluster.status == "promoting" {
+        return Decision::Wait;
+    }
+    Decision::Act { region: target.to_owned(), target_arn: member.cluster_arn.clone() }
 }
 
 #[cfg(test)]
@@ -164,6 +189,40 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_detach_asks_aws_whatever_runs_and_is_done_when_the_cluster_stands_for_itself() {
+        let cluster = |status: &str| Cluster {
+            id: "orders-west".into(),
+            arn: WEST.into(),
+            status: status.into(),
+            engine: "aurora-mysql".into(),
+            engine_version: "8".into(),
+            endpoint: None,
+            port: None,
+            instances: Vec::new(),
+            tags: Vec::new(),
+        };
+        let mut left = global(&[EAST]);
+        left.members.pop();
+        let cases = [
+            ("idle", global(&[EAST]), "available", act("sandbox-west")),
+            ("stuck", running("failing-over", WEST), "available", act("sandbox-west")),
+            ("on its way", global(&[EAST]), "promoting", Decision::Wait),
+            ("has left, not promoted", left.clone(), "promoting", Decision::Wait),
+            ("has left", left, "available", Decision::AlreadyDone),
+            ("promoted as a member", global(&[WEST]), "available", Decision::AlreadyDone),
+        ];
+        for (case, observed, status, expected) in cases {
+            assert_eq!(decide_detach(&observed, &cluster(status), "sandbox-west"), expected, "{case}");
+        }
+        let mut resync = global(&[EAST]);
+        resync.members[1].synchronization = Some("pending-resync".into());
+        let Decision::Refuse(reason) = decide_detach(&resync, &cluster("available"), "sandbox-west") else {
+            panic!("half of the data was promoted");
+        };
+        assert!(reason.contains("pending-resync"), "{reason}");
     }
 
     #[test]

@@ -4,6 +4,9 @@
 //! - `failover`: the primary's Region is impaired, writes that were not replicated are lost. Calls the target Region
 //!   only.
 //! - `switchover`: both Regions are well, nothing is lost. Calls the primary's Region, as AWS asks for.
+//! - `detach`: as `failover`, where AWS can't do it: engine versions differ, or a global cluster is stuck. The target's
+//!   clusters leave their global clusters and become primaries of their own. Replication is over, and the writer endpoint
+//!   of the global cluster goes on leading to the old primary: the runbook `rebuild` makes a global database of it again.
 //!
 //! # States
 //! For each global database, at every look ([`decide`]):
@@ -17,6 +20,10 @@
 //! | creating, modifying, upgrading | wait |
 //! | deleting; no member in the target Region; the target is being rebuilt (`pending-resync`) | refuse |
 //! | else | act |
+//!
+//! Of a detach ([`decide_detach`]): in no global cluster and available: done; its one writer with nothing running: done,
+//! and not detached; `promoting`, or not available yet: wait; `pending-resync`: refuse; else act, also while an operation
+//! runs.
 //!
 //! The step answers Done when every database is done: read back, never taken from the answer to a call. It looks
 //! about once a second for at most [`SLICE`](runbook::watch::SLICE), then answers InProgress; the plan's `promotionMinutes` after `since` it
@@ -35,9 +42,8 @@
 //! AWS goes on with every operation that was started; `changed` (or the error) names them. A database whose call was
 //! rejected stays where it was, so the databases may be in different Regions: mend the reason and run the step again.
 //!
-//! Managed failover needs the same engine version in both clusters. Where AWS says that they differ, the way out is
-//! by hand, because it gives up replication: detach the target cluster with `RemoveFromGlobalCluster`, which makes it a
-//! writable cluster of its own, and build a new global database around it.
+//! Managed failover needs the same engine version in both clusters. Where AWS says that they differ, `detach` is the way
+//! out; it is for a person to choose, because it gives up replication.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -45,8 +51,12 @@ use std::time::Duration;
 use aws_sdk_rds::Client;
 use futures::future::{join_all, try_join_all};
 use jiff::{SignedDuration, Timestamp};
-use runbook::aurora::{self, DescribeGlobalCluster, GlobalCluster, Operation, region_of};
+use runbook::aurora::{
+    self, Answer, Cluster, DescribeCluster, DescribeGlobalCluster, GlobalCluster, Operation,
+    RemoveFromGlobalCluster, region_of,
+};
 use runbook::error::Kind;
+use runbook::plan::Member;
 use runbook::watch::{Look, watch};
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError};
 use serde::{Deserialize, Serialize};
@@ -54,8 +64,8 @@ use serde::{Deserialize, Serialize};
 mod decide;
 mod promote;
 
-pub use decide::{Decision, decide};
-pub use promote::{Answer, FailoverGlobalCluster, SwitchoverGlobalCluster};
+pub use decide::{Decision, decide, decide_detach};
+pub use promote::{FailoverGlobalCluster, SwitchoverGlobalCluster};
 
 /// Time between two looks.
 const LOOK: Duration = Duration::from_secs(1);
@@ -64,7 +74,7 @@ const LOOK: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Event {
-    /// Failover or switchover.
+    /// How.
     pub operation: Mode,
     /// SSM parameter that holds the plan.
     pub plan: String,
@@ -85,6 +95,8 @@ pub enum Mode {
     Failover,
     /// Planned, without loss.
     Switchover,
+    /// Unplanned, out of the global cluster.
+    Detach,
 }
 
 impl Mode {
@@ -92,6 +104,7 @@ impl Mode {
         match self {
             Self::Failover => "failover",
             Self::Switchover => "switchover",
+            Self::Detach => "detaching",
         }
     }
 }
@@ -115,6 +128,9 @@ pub struct DatabaseState {
     pub status: String,
     /// The operation that runs, if any.
     pub operation: Option<Operation>,
+    /// Of a cluster that has left its global cluster: where it takes writes, as `HOST:PORT`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detached: Option<String>,
 }
 
 /// The step as the Lambda function calls it.
@@ -139,8 +155,26 @@ pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>,
 }
 
 /// The calls of this step, to one Region.
-trait Aurora: DescribeGlobalCluster + FailoverGlobalCluster + SwitchoverGlobalCluster + Send + Sync {}
-impl<C: DescribeGlobalCluster + FailoverGlobalCluster + SwitchoverGlobalCluster + Send + Sync> Aurora for C {}
+trait Aurora:
+    DescribeGlobalCluster
+    + DescribeCluster
+    + FailoverGlobalCluster
+    + SwitchoverGlobalCluster
+    + RemoveFromGlobalCluster
+    + Send
+    + Sync
+{
+}
+impl<C> Aurora for C where
+    C: DescribeGlobalCluster
+        + DescribeCluster
+        + FailoverGlobalCluster
+        + SwitchoverGlobalCluster
+        + RemoveFromGlobalCluster
+        + Send
+        + Sync
+{
+}
 
 /// Looks and acts until every database is there, something has to be refused, or the time of this call is over.
 async fn run<C, F>(
@@ -186,6 +220,28 @@ impl Memory {
     }
 }
 
+/// What the target Region sees of a global cluster.
+struct Seen {
+    global: GlobalCluster,
+    /// Its own cluster of the plan; looked at only for a detach.
+    cluster: Option<Cluster>,
+}
+
+impl Seen {
+    fn decide(&self, target: &str, mode: Mode) -> Decision {
+        match &self.cluster {
+            Some(cluster) => decide_detach(&self.global, cluster, target),
+            None => decide(&self.global, target, mode),
+        }
+    }
+
+    /// The cluster, when it has left the global cluster and takes writes.
+    fn detached(&self, target: &str) -> Option<&Cluster> {
+        let cluster = self.cluster.as_ref()?;
+        (self.global.member_in(target).is_none() && cluster.status == "available").then_some(cluster)
+    }
+}
+
 struct Step<'a, F> {
     client: F,
     context: &'a Context,
@@ -210,7 +266,7 @@ where
         let observed = self.describe(&seen);
         let decisions: Vec<(&GlobalCluster, Decision)> = seen
             .iter()
-            .map(|cluster| (cluster, self.memory.settle(&cluster.id, decide(cluster, target, mode))))
+            .map(|one| (&one.global, self.memory.settle(&one.global.id, one.decide(target, mode))))
             .collect();
 
         let refusals: Vec<&str> = decisions
@@ -237,7 +293,14 @@ where
             .map(|(cluster, _)| self.name(&cluster.id))
             .collect();
         if open.is_empty() {
-            let reason = format!("every database has its writer in {target}");
+            let mut reason = format!("every database has its writer in {target}");
+            let detached = observed.databases.iter();
+            let detached =
+                detached.filter_map(|(name, one)| Some(format!("{name} at {}", one.detached.as_ref()?)));
+            let detached = detached.collect::<Vec<_>>().join(", ");
+            if !detached.is_empty() {
+                reason += &format!("; detached, so write there and not to a global endpoint: {detached}");
+            }
             return Ok(Outcome::new(Status::Done, reason, observed));
         }
         let open = open.join(", ");
@@ -265,12 +328,25 @@ where
     F: Fn(&str) -> C + Send + Sync,
 {
     /// Every global cluster of the plan, as the target Region sees it.
-    async fn observe(&self) -> Result<Vec<GlobalCluster>, StepError> {
+    async fn observe(&self) -> Result<Vec<Seen>, StepError> {
         let target = &self.event.target_region;
         let client = (self.client)(target);
-        try_join_all(self.names.keys().map(async |id| {
-            let cluster = client.describe_global_cluster(id).await?;
-            cluster.ok_or_else(|| aurora::missing("global cluster", id, target))
+        try_join_all(self.names.iter().map(async |(id, names)| {
+            // The cluster before the global cluster: one that is seen to be available had left by then, if it has left.
+            let cluster = match self.event.operation {
+                Mode::Failover | Mode::Switchover => None,
+                Mode::Detach => {
+                    // Validation guarantees a member in each Region.
+                    let member =
+                        names.first().and_then(|name| self.plan.databases.get(*name)?.members.get(target));
+                    let member = member.map(Member::cluster).unwrap_or_default();
+                    let cluster = client.describe_cluster(member).await?;
+                    Some(cluster.ok_or_else(|| aurora::missing("cluster", member, target))?)
+                }
+            };
+            let global = client.describe_global_cluster(id).await?;
+            let global = global.ok_or_else(|| aurora::missing("global cluster", id, target))?;
+            Ok(Seen { global, cluster })
         }))
         .await
     }
@@ -291,6 +367,7 @@ where
             let answer = match mode {
                 Mode::Failover => client.failover_global_cluster(id, target_arn).await,
                 Mode::Switchover => client.switchover_global_cluster(id, target_arn).await,
+                Mode::Detach => client.remove_from_global_cluster(id, target_arn).await,
             };
             (id, target_arn, answer)
         }))
@@ -319,18 +396,26 @@ where
         self.names.get(id).map_or_else(|| id.to_owned(), |names| names.join("+"))
     }
 
-    fn describe(&self, seen: &[GlobalCluster]) -> Observed {
+    fn describe(&self, seen: &[Seen]) -> Observed {
+        let target = &self.event.target_region;
         let mut databases = BTreeMap::new();
-        for cluster in seen {
+        for one in seen {
+            let (cluster, detached) = (&one.global, one.detached(target));
             let mut writers = cluster.writers();
-            let writer_region = match (writers.next(), writers.next()) {
-                (Some(writer), None) => Some(region_of(&writer.cluster_arn).to_owned()),
+            let writer_region = match (detached, writers.next(), writers.next()) {
+                (Some(_), ..) => Some(target.clone()),
+                (None, Some(writer), None) => Some(region_of(&writer.cluster_arn).to_owned()),
                 _ => None,
+            };
+            let endpoint = |cluster: &Cluster| {
+                let port = cluster.port.map(|port| format!(":{port}")).unwrap_or_default();
+                format!("{}{port}", cluster.endpoint.as_deref().unwrap_or(&cluster.id))
             };
             let state = DatabaseState {
                 writer_region,
                 status: cluster.status.clone(),
                 operation: cluster.operation.clone(),
+                detached: detached.map(endpoint),
             };
             for name in self.names.get(cluster.id.as_str()).into_iter().flatten() {
                 databases.insert((*name).to_owned(), state.clone());
@@ -344,13 +429,15 @@ where
 fn rejection(mode: Mode, id: &str, target_arn: &str, message: &str) -> String {
     let noun = mode.noun();
     let lower = message.to_lowercase();
-    if !(lower.contains("engine version") || lower.contains("same version")) {
-        return format!("AWS rejected the {noun} of global cluster {id}: {message}");
-    }
+    let versions = lower.contains("engine version") || lower.contains("same version");
     let remedy = match mode {
+        Mode::Failover | Mode::Switchover if !versions => {
+            return format!("AWS rejected the {noun} of global cluster {id}: {message}");
+        }
+        Mode::Detach => return format!("AWS rejected the {noun} of {target_arn} from {id}: {message}"),
         Mode::Failover => format!(
-            "detach {target_arn} by hand with RemoveFromGlobalCluster, which makes it a writable cluster of its own \
-             and ends its replication"
+            "start the runbook with Mode detach, which takes {target_arn} out of it as a writable cluster of its own and \
+             ends its replication"
         ),
         Mode::Switchover => "bring both clusters to the same engine version first".to_owned(),
     };

@@ -1,17 +1,9 @@
 //! The two calls that promote a secondary, each a trait of its own over the client of the Region that AWS asks for.
 
 use aws_sdk_rds::Client;
-use aws_sdk_rds::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_rds::error::SdkError;
 use runbook::StepError;
-
-/// What AWS said to a call that starts an operation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// It was accepted. That says nothing about its end.
-    Accepted,
-    /// The state of the global cluster, or of a cluster in it, forbids it; AWS's message.
-    Rejected(String),
-}
+use runbook::aurora::{Answer, message};
 
 /// Starts a failover with data loss allowed.
 pub trait FailoverGlobalCluster {
@@ -72,10 +64,4 @@ impl SwitchoverGlobalCluster for Client {
             }
         }
     }
-}
-
-/// The service's words on one line, else its error code.
-fn message(error: &impl ProvideErrorMetadata) -> String {
-    let text = error.message().or(error.code()).unwrap_or("no reason given");
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -36,6 +36,8 @@ struct World {
     raced: bool,
     /// Operations never end.
     stuck: bool,
+    /// Clusters that were asked to leave, and when that ends.
+    leaving: BTreeMap<String, tokio::time::Instant>,
 }
 
 #[derive(Clone)]
@@ -144,6 +146,51 @@ impl SwitchoverGlobalCluster for Fake {
     }
 }
 
+impl DescribeCluster for Fake {
+    async fn describe_cluster(&self, id: &str) -> Result<Option<Cluster>, StepError> {
+        let mut world = self.world.lock().unwrap();
+        world.count(&self.region, "describe cluster")?;
+        let arn = format!("arn:aws:rds:{}:000000000000:cluster:{id}", self.region);
+        let leaves = world.leaving.get(&arn).copied();
+        let left = leaves.is_some_and(|end| end <= tokio::time::Instant::now());
+        if left {
+            world.leaving.remove(&arn);
+            for cluster in world.clusters.values_mut() {
+                cluster.members.retain(|member| member.cluster_arn != arn);
+            }
+        }
+        Ok(Some(Cluster {
+            id: id.into(),
+            arn,
+            status: if leaves.is_some() && !left { "promoting" } else { "available" }.into(),
+            engine: "aurora-mysql".into(),
+            engine_version: "8".into(),
+            endpoint: Some(format!("{id}.sandbox")),
+            port: Some(3306),
+            instances: Vec::new(),
+            tags: Vec::new(),
+        }))
+    }
+}
+
+impl RemoveFromGlobalCluster for Fake {
+    async fn remove_from_global_cluster(&self, id: &str, cluster_arn: &str) -> Result<Answer, StepError> {
+        let mut world = self.world.lock().unwrap();
+        let lost = world.count(&self.region, "remove")?;
+        if let Some((rejected, message)) = world.reject.clone()
+            && rejected == id
+        {
+            return Ok(Answer::Rejected(message));
+        }
+        world.leaving.insert(cluster_arn.into(), tokio::time::Instant::now() + TAKES);
+        world.started.push(format!("{} detach {id}", self.region));
+        match lost {
+            Some(_) => Err(StepError::new(Kind::Unreachable, "injected", "none")),
+            None => Ok(Answer::Accepted),
+        }
+    }
+}
+
 /// A context in the west, whose clock moves with tokio's.
 fn context() -> Context {
     let (start, origin) = ("2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap(), tokio::time::Instant::now());
@@ -212,9 +259,41 @@ async fn a_switchover_is_called_in_the_primarys_region() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_detach_is_done_when_the_cluster_stands_for_itself_and_says_where() {
+    let world = World::shop();
+    // Of one database, a managed failover does not end; the other is here already.
+    {
+        let mut world = world.lock().unwrap();
+        world.begin("shop-orders", "arn:aws:rds:sandbox-west:000000000000:cluster:shop-orders-west", true);
+        world.stuck = true;
+        for member in &mut world.clusters.get_mut("shop-catalog").unwrap().members {
+            member.is_writer = !member.is_writer;
+        }
+    }
+    let outcome = call(&world, Mode::Detach).await.unwrap();
+    assert_eq!(outcome.status, Status::Done, "{}", outcome.reason);
+    assert!(outcome.reason.ends_with("orders at shop-orders-west.sandbox:3306"), "{}", outcome.reason);
+    let [catalog, orders] = ["catalog", "orders"].map(|name| &outcome.observed.databases[name]);
+    assert_eq!((catalog.writer_region.as_deref(), &catalog.detached), (Some(WEST), &None));
+    assert_eq!(orders.writer_region.as_deref(), Some(WEST));
+    assert_eq!(world.lock().unwrap().started, ["sandbox-west detach shop-orders"]);
+    let again = call(&world, Mode::Detach).await.unwrap();
+    assert_eq!((again.status, again.changed), (Status::Done, Vec::new()));
+    // Nobody is told that a failover is done who did not ask for a detach.
+    let failover = call(&world, Mode::Failover).await.unwrap();
+    assert_eq!(failover.status, Status::Refused, "{}", failover.reason);
+
+    let world = World::shop();
+    world.lock().unwrap().reject = Some(("shop-orders".into(), "Global cluster is busy".into()));
+    let outcome = call(&world, Mode::Detach).await.unwrap();
+    assert_eq!(outcome.status, Status::Refused);
+    assert!(outcome.reason.contains("shop-orders: Global cluster is busy"), "{}", outcome.reason);
+}
+
+#[tokio::test(start_paused = true)]
 async fn any_call_may_fail_and_the_next_one_ends_in_the_same_state() {
     let faults = [Fault::Fails(Kind::Failed), Fault::Fails(Kind::Unreachable), Fault::AnswerLost];
-    for mode in [Mode::Failover, Mode::Switchover] {
+    for mode in [Mode::Failover, Mode::Switchover, Mode::Detach] {
         let clean = World::shop();
         let expected = call(&clean, mode).await.unwrap().observed.databases;
         for fault in faults {
@@ -282,9 +361,7 @@ async fn a_rejection_is_refused_in_awss_words_unless_our_way_is_under_way() {
     let message = "The target cluster must have the same engine version as the primary";
     let outcome = call(&reject(message, false), Mode::Failover).await.unwrap();
     assert_eq!(outcome.status, Status::Refused);
-    for part in
-        ["managed failover of global cluster shop-orders is not possible", "RemoveFromGlobalCluster", message]
-    {
+    for part in ["managed failover of global cluster shop-orders is not possible", "Mode detach", message] {
         assert!(outcome.reason.contains(part), "{}", outcome.reason);
     }
 }

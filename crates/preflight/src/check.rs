@@ -5,6 +5,8 @@
 //! the one execution that may go on. Of several at once the others are Refused, and so are those that follow while it runs.
 //! A retried check has the lock already; when it ends is told in [`runbook::lock`].
 //!
+//! A detach is a failover but for what the last column of the second table says.
+//!
 //! | found | failover | switchover |
 //! |---|---|---|
 //! | every database has its writer in the target Region already | Refused, or see below | the same |
@@ -25,6 +27,14 @@
 //! | the cooldown after a successful failover is not over | Refused | note |
 //! | the record of the last failover in the target Region can't be read | NeedsApproval | note |
 //! | that in the other Region, or that of the last switchover, can't be read | note | note |
+//!
+//! | found | detach |
+//! |---|---|
+//! | the target's cluster is in no global cluster | it is there already |
+//! | an operation of a global cluster is running | NeedsApproval: is it stuck? |
+//! | engine versions differ | note |
+//! | they do not, and nothing runs | NeedsApproval: a managed failover looks possible |
+//! | the target waits for its resynchronisation | Refused |
 //!
 //! The rule behind it: missing data is no evidence, so doubt needs a person in a failover; a switchover can wait, so doubt
 //! refuses it. The impaired Region is never needed in a failover. A database that has its writer in the target already
@@ -223,7 +233,7 @@ pub fn judge(seen: &Seen, asked: &Asked, plan: &RecoveryPlan, now: Timestamp) ->
     if there.len() == seen.databases.len() {
         let already = format!("{} already is primary of every database ({})", asked.target, there.join(", "));
         match rest(seen, asked) {
-            Rest::Nothing if asked.mode == Mode::Failover => refusals.push(format!(
+            Rest::Nothing if !asked.mode.is_planned() => refusals.push(format!(
                 "{already}: no failover is needed. Traffic that is left in {} is moved by the runbook failback, started in \
                  {}",
                 asked.other, asked.target
@@ -264,7 +274,7 @@ pub fn judge(seen: &Seen, asked: &Asked, plan: &RecoveryPlan, now: Timestamp) ->
 
     if let Err(error) = &seen.record {
         let text = format!("whether a failover was made lately is not known: {error}");
-        if asked.mode == Mode::Failover { doubts.push(text) } else { notes.push(text) }
+        if !asked.mode.is_planned() { doubts.push(text) } else { notes.push(text) }
     }
     if let Err(error) = &seen.other_record {
         notes.push(format!("the record of the last failover in {} can't be read: {error}", asked.other));
@@ -287,7 +297,7 @@ pub fn judge(seen: &Seen, asked: &Asked, plan: &RecoveryPlan, now: Timestamp) ->
                 "the failover from {} to {} ended at {:.0}, the cooldown lasts until {end:.0}",
                 last.from_region, last.to_region, last.ended_at
             );
-            if asked.mode == Mode::Failover {
+            if !asked.mode.is_planned() {
                 refusals.push(format!("{text}; `limits.cooldownMinutes` of the plan sets it"));
             } else {
                 notes.push(text);
@@ -299,7 +309,7 @@ pub fn judge(seen: &Seen, asked: &Asked, plan: &RecoveryPlan, now: Timestamp) ->
         Status::Refused
     } else if doubts.is_empty() {
         Status::Ready
-    } else if asked.mode == Mode::Switchover {
+    } else if asked.mode.is_planned() {
         Status::Refused
     } else {
         Status::NeedsApproval
@@ -308,9 +318,13 @@ pub fn judge(seen: &Seen, asked: &Asked, plan: &RecoveryPlan, now: Timestamp) ->
     Judgement { status, reasons: refusals, notes }
 }
 
-/// Names of the databases whose one writer is in the target, with nothing running.
+/// Names of the databases whose one writer is in the target, with nothing running; of those that were detached, too, when
+/// that is asked for.
 fn there<'a>(seen: &'a Seen, asked: &Asked) -> Vec<&'a str> {
     let is_there = |database: &DatabaseSeen| {
+        if asked.mode == Mode::Detach && database.global.member_in(asked.target).is_none() {
+            return database.target.as_ref().is_some_and(|cluster| cluster.status == "available");
+        }
         let mut writers = database.global.writers();
         writers.next().is_some_and(|writer| region_of(&writer.cluster_arn) == asked.target)
             && writers.next().is_none()
@@ -351,14 +365,12 @@ fn rest(seen: &Seen, asked: &Asked) -> Rest {
         }
         (Mode::Switchover, Some(last)) => Rest::Some(format!("execution {} failed", last.execution)),
         (Mode::Switchover, None) => Rest::Some("no move to it is on record".into()),
-        (Mode::Failover, _) if other != Some(State::Off) => Rest::Nothing,
-        (Mode::Failover, Some(last)) if last.succeeded => Rest::Nothing,
-        (Mode::Failover, Some(last)) if last.lossless => Rest::Switchover(last.execution.to_owned()),
-        (Mode::Failover, Some(last)) => Rest::Some(format!("execution {} failed", last.execution)),
-        (Mode::Failover, None) if target == Some(State::Off) => {
-            Rest::Some("no Region has the traffic".into())
-        }
-        (Mode::Failover, None) => Rest::Unclear,
+        (_, _) if other != Some(State::Off) => Rest::Nothing,
+        (_, Some(last)) if last.succeeded => Rest::Nothing,
+        (_, Some(last)) if last.lossless => Rest::Switchover(last.execution.to_owned()),
+        (_, Some(last)) => Rest::Some(format!("execution {} failed", last.execution)),
+        (_, None) if target == Some(State::Off) => Rest::Some("no Region has the traffic".into()),
+        (_, None) => Rest::Unclear,
     }
 }
 
@@ -407,12 +419,18 @@ fn judge_database(
     let target = asked.target;
     if let Some(operation) = &database.global.operation {
         let what = if operation.data_loss_allowed { "failover" } else { "switchover" };
-        refusals.push(format!(
+        let text = format!(
             "{name}: a {what} from {} to {} is already running ({})",
             region_of(&operation.from),
             region_of(&operation.to),
             operation.status
-        ));
+        );
+        // AWS decides whether a cluster can leave in the middle of it; a person, whether it is stuck.
+        if asked.mode == Mode::Detach {
+            doubts.push(format!("{text}: approve if it is stuck"));
+        } else {
+            refusals.push(text);
+        }
     }
     if database.global.writers().count() > 1 {
         refusals.push(format!("{name}: global cluster {} has more than one writer", database.global.id));
@@ -420,7 +438,11 @@ fn judge_database(
 
     match database.global.member_in(target) {
         None => {
-            refusals.push(format!("{name}: global cluster {} has no member in {target}", database.global.id));
+            refusals.push(format!(
+                "{name}: global cluster {} has no member in {target}; of a cluster that was detached, the runbook rebuild \
+                 makes one again",
+                database.global.id
+            ));
         }
         Some(member) if member.cluster_arn != database.target_arn => refusals.push(format!(
             "{name}: the member in {target} is {}, the plan says {}",
@@ -428,11 +450,13 @@ fn judge_database(
         )),
         Some(member) if member.synchronization.as_deref() == Some("pending-resync") => {
             let text = format!("{name}: the cluster in {target} waits for its resynchronisation");
-            if asked.mode == Mode::Switchover { doubts.push(text) } else { notes.push(text) }
+            match asked.mode {
+                Mode::Failover => notes.push(text),
+                Mode::Switchover => doubts.push(text),
+                Mode::Detach => refusals.push(format!("{text}: it can't stand for itself")),
+            }
         }
-        Some(member)
-            if asked.mode == Mode::Switchover && member.synchronization.as_deref() != Some("connected") =>
-        {
+        Some(member) if asked.mode.is_planned() && member.synchronization.as_deref() != Some("connected") => {
             let state = member.synchronization.as_deref().unwrap_or("not known");
             doubts.push(format!(
                 "{name}: the state of the cluster in {target} is {state}, and a switchover needs it connected"
@@ -471,29 +495,42 @@ fn judge_database(
             let why = database.other.as_ref().err().map_or("there is no such cluster", String::as_str);
             let text = format!("{name}: the engine version in {} is not known: {why}", asked.other);
             // Aurora compares the versions itself before it promotes.
-            if asked.mode == Mode::Switchover { doubts.push(text) } else { notes.push(text) }
+            if asked.mode.is_planned() { doubts.push(text) } else { notes.push(text) }
         }
         Ok(Some(other)) => {
-            if asked.mode == Mode::Switchover && other.status != "available" {
+            if asked.mode.is_planned() && other.status != "available" {
                 doubts.push(format!("{name}: cluster {} in {} is {}", other.id, asked.other, other.status));
             }
             let (there, here) =
                 (&other.engine_version, database.target.as_ref().map(|target| &target.engine_version));
             if let Some(here) = here.filter(|here| *here != there) {
                 let text = format!("{name}: engine version {there} in {}, {here} in {target}", asked.other);
-                if without_patch(database.engine, here) == without_patch(database.engine, there) {
+                if asked.mode == Mode::Detach {
+                    notes.push(text);
+                } else if without_patch(database.engine, here) == without_patch(database.engine, there) {
                     doubts.push(format!("{text}: some versions need the same patch level"));
                 } else {
                     refusals.push(format!(
-                        "{text}: a managed failover needs the same; upgrade one, or detach the target with RemoveFromGlobalCluster"
+                        "{text}: a managed {} needs the same; upgrade one{}",
+                        asked.mode.noun(),
+                        if asked.mode.is_planned() {
+                            ""
+                        } else {
+                            ", or start the runbook failover with Mode detach"
+                        }
                     ));
                 }
+            } else if asked.mode == Mode::Detach && database.global.operation.is_none() {
+                doubts.push(format!(
+                    "{name}: nothing is seen that stands against a managed failover, which keeps the replication: start the \
+                     runbook with Mode failover, or approve to detach all the same"
+                ));
             }
         }
     }
 
     let (limit, setting) = match asked.mode {
-        Mode::Failover => (plan.limits.rpo_seconds, "limits.rpoSeconds"),
+        Mode::Failover | Mode::Detach => (plan.limits.rpo_seconds, "limits.rpoSeconds"),
         Mode::Switchover => (plan.failback.lag_seconds, "failback.lagSeconds"),
     };
     let lost = match &database.lag_seconds {
@@ -563,7 +600,7 @@ where
     S: ReadLastFailover + ReadLastSwitchover,
     A: ReadStates,
 {
-    let patience = if asked.mode == Mode::Failover { IMPAIRED } else { OTHER };
+    let patience = if !asked.mode.is_planned() { IMPAIRED } else { OTHER };
     let databases = plan.databases.iter().map(async |(name, database)| {
         let missing = |what: &str| {
             StepError::new(
@@ -710,7 +747,7 @@ async fn lock(
 /// Checks that the event's Regions fit the plan, each other and `here`, the function's own.
 fn regions(plan: &RecoveryPlan, event: &CheckEvent, here: &str) -> Result<(), StepError> {
     let target = &event.target_region;
-    if event.mode == Mode::Failover && target != here {
+    if !event.mode.is_planned() && target != here {
         return Err(StepError::new(
             Kind::BadEvent,
             format!("`targetRegion` is {target}, but this function runs in {here}"),
@@ -738,7 +775,7 @@ fn outcome(seen: &Seen, asked: &Asked, strategy: Strategy, judgement: Judgement)
     let mut reason = if reasons.is_empty() {
         let lags: Vec<_> =
             lag.iter().filter_map(|(name, lag)| Some(format!("{name} {:.1} s", lag.as_ref()?))).collect();
-        let what = if asked.mode == Mode::Failover { "failover" } else { "switchover" };
+        let what = asked.mode.noun();
         format!("{what} to {} may go ahead; replication lag: {}", asked.target, lags.join(", "))
     } else {
         reasons.join("; ")

@@ -74,6 +74,9 @@ pub struct VerifyEvent {
     pub execution: String,
     /// The Region that took over.
     pub target_region: String,
+    /// How.
+    #[serde(default)]
+    pub mode: Mode,
     /// `observed.since` of the first call; absent or empty at the first.
     #[serde(default, deserialize_with = "optional_time")]
     pub since: Option<Timestamp>,
@@ -159,6 +162,7 @@ mod tests {
         assert_eq!(mode(json!({"mode": ""})), Mode::Failover);
         assert_eq!(mode(json!({"mode": "failover"})), Mode::Failover);
         assert_eq!(mode(json!({"mode": "switchover"})), Mode::Switchover);
+        assert_eq!(mode(json!({"mode": "detach"})), Mode::Detach);
         let since = |fields| match event("verify", &fields) {
             Ok(Event::Verify(event)) => event.since,
             other => panic!("{other:?}"),
@@ -175,7 +179,7 @@ mod tests {
             ("check", json!({"mode": "fallover"}), "unknown variant `fallover`"),
             ("check", json!({"since": ""}), "unknown field `since`"),
             ("verify", json!({"since": "yesterday"}), "\"yesterday\" is no time"),
-            ("verify", json!({"mode": "failover"}), "unknown field `mode`"),
+            ("verify", json!({"impairedRegion": "sandbox-east"}), "unknown field `impairedRegion`"),
             ("look", json!({}), "unknown variant `look`"),
         ];
         for (operation, fields, expected) in cases {

@@ -2,6 +2,7 @@
 //!
 //! Complete means, of every database: exactly one writer, in the target Region, the cluster of the plan; no operation of
 //! its global cluster running; the cluster available; and a write accepted, committed and read back ([`crate::probe`]).
+//! When it was asked to detach, a cluster that has left its global cluster is its one writer, whatever runs there.
 //!
 //! States: complete (`Done`); not yet, looked at again about once a second for up to [`SLICE`] (`InProgress`); not yet,
 //! and the plan's `promotionMinutes` since `since` have passed (`Refused`). What waiting does not mend (credentials,
@@ -19,9 +20,9 @@ use runbook::error::Kind;
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, aurora, aws};
 use serde::Serialize;
 
-use crate::VerifyEvent;
 use crate::check::{cause, within};
 use crate::probe::{AcceptsWrite, Write, WriteTarget};
+use crate::{Mode, VerifyEvent};
 
 /// How long one call looks again and again.
 pub const SLICE: Duration = Duration::from_secs(45);
@@ -61,12 +62,20 @@ pub struct DatabaseObserved {
 }
 
 /// What is still missing before a write is tried; `None`: nothing.
-pub fn topology(target: &str, target_arn: &str, global: &GlobalCluster, cluster: &Cluster) -> Option<String> {
+pub fn topology(
+    target: &str,
+    target_arn: &str,
+    mode: Mode,
+    global: &GlobalCluster,
+    cluster: &Cluster,
+) -> Option<String> {
     let writers: Vec<&str> = global.writers().map(|writer| writer.cluster_arn.as_str()).collect();
-    if let Some(operation) = &global.operation {
+    let detached = mode == Mode::Detach && global.member_in(target).is_none();
+    if let Some(operation) = global.operation.as_ref().filter(|_| !detached) {
         return Some(format!("an operation of its global cluster runs ({})", operation.status));
     }
     match writers.as_slice() {
+        _ if detached => {}
         [] => return Some("it has no writer".into()),
         [one] if *one == target_arn => {}
         [one] if region_of(one) == target => return Some(format!("its writer is {one}, not {target_arn}")),
@@ -150,7 +159,7 @@ async fn try_look(
         global.writers().map(|writer| region_of(&writer.cluster_arn).to_owned()).collect();
     observed.operation = global.operation.as_ref().map(|operation| operation.status.clone());
     observed.cluster_status = Some(cluster.status.clone());
-    if let Some(missing) = topology(target, &member.cluster_arn, &global, &cluster) {
+    if let Some(missing) = topology(target, &member.cluster_arn, event.mode, &global, &cluster) {
         return Ok(Some(missing));
     }
     let Some((host, port)) =

@@ -150,7 +150,9 @@ where
     let mut reason = format!("the record is written: {location}");
     // The last of all, so that later runbooks never read of a move whose record is missing.
     match asked.mode {
-        Mode::Failover if record::replaces(&record, last.as_ref().map(|last| last.started_at)) => {
+        Mode::Failover | Mode::Detach
+            if record::replaces(&record, last.as_ref().map(|last| last.started_at)) =>
+        {
             let text = store::json(&record.failover(last.as_ref(), switchover.as_ref()))?;
             store::put_and_check(store, bucket, &failover_key, "application/json", text).await?;
             changed.push(format!("wrote s3://{bucket}/{failover_key}"));
@@ -168,7 +170,7 @@ where
                 Err(error) => return Err(error),
             }
         }
-        Mode::Failover | Mode::Switchover => {}
+        Mode::Failover | Mode::Switchover | Mode::Detach => {}
     }
     telemetry::emit(&plan.name, &record::measured(&record), context.clock.now());
     let summary = record::summary(&record);

@@ -203,7 +203,7 @@ pub fn build(
     let promotion_seconds = promotion_started.zip(done(&PROMOTE)).map(|(from, to)| text::seconds(from, to));
     let verified = done(&VERIFY).filter(|_| asked.outcome == End::Succeeded);
     let writes_stopped_at = match asked.mode {
-        Mode::Failover => None,
+        Mode::Failover | Mode::Detach => None,
         Mode::Switchover => writes_stopped(&runs, promotion_started, &asked.target_region, last_switchover),
     };
 
@@ -402,7 +402,15 @@ pub fn summary(record: &Record) -> String {
             if let Some(seconds) = record.promotion_seconds {
                 line += &format!(", {} of it promoting the databases", text::duration(seconds));
             }
-            format!("{line}. Writes at risk: {}.", at_risk(record))
+            line += &format!(". Writes at risk: {}.", at_risk(record));
+            if record.mode == Mode::Detach {
+                // It says which are detached, and where they take writes.
+                let promoted = record.steps.iter().filter(|step| PROMOTE.contains(&step.name.as_str()));
+                let reason =
+                    promoted.max_by_key(|step| step.ended_at).and_then(|step| step.reason.as_deref());
+                line += &format!(" Now {}", text::sentence(reason.unwrap_or("they are not replicated")));
+            }
+            line
         }
         End::Failed => {
             let why = record.stopped_by.as_ref().map_or_else(
@@ -411,19 +419,12 @@ pub fn summary(record: &Record) -> String {
             );
             format!(
                 "The {} of {} to {to} failed at {} {}",
-                noun(record.mode),
+                record.mode.noun(),
                 record.plan,
                 text::sentence(&why),
                 next(record)
             )
         }
-    }
-}
-
-fn noun(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Failover => "failover",
-        Mode::Switchover => "switchover",
     }
 }
 
@@ -539,12 +540,13 @@ pub fn page(record: &Record) -> Result<String, StepError> {
     let (heading, succeeded) = match record.outcome {
         End::Succeeded => (format!("{} runs in {}", record.plan, record.to_region), true),
         End::Failed => {
-            (format!("The {} of {} to {} failed", noun(record.mode), record.plan, record.to_region), false)
+            (format!("The {} of {} to {} failed", record.mode.noun(), record.plan, record.to_region), false)
         }
     };
     let badge = match record.mode {
         Mode::Failover => "Failover",
         Mode::Switchover => "Switchover",
+        Mode::Detach => "Failover by detaching",
     };
     let page = Page {
         record,
@@ -875,6 +877,19 @@ pub(crate) mod tests {
         for other in [elsewhere, over] {
             assert_eq!(record.failover(Some(&other), None), record.failover(None, None));
         }
+    }
+
+    #[test]
+    fn a_detach_is_told_with_where_to_write() {
+        let mut execution = good();
+        let reason =
+            "every database has its writer in sandbox-west; detached, so write there: orders at host:3306";
+        let promoted = execution.steps.iter_mut().rfind(|run| PROMOTE.contains(&run.name.as_str())).unwrap();
+        promoted.outputs.insert("reason".into(), vec![reason.into()]);
+        let asked = Asked { mode: Mode::Detach, ..asked(End::Succeeded, "") };
+        let record = build(&sample(), &asked, &execution, None, at(126)).unwrap();
+        assert!(summary(&record).ends_with(&format!("Now {reason}.")), "{}", summary(&record));
+        assert_eq!(record.failover(None, None).to_region, "sandbox-west");
     }
 
     #[test]

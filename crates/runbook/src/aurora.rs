@@ -4,7 +4,7 @@
 //! the SDK's enum; `GlobalCluster.Status` is a free string (AWS API reference and the SDK's service model).
 
 use aws_sdk_rds::Client;
-use aws_sdk_rds::error::SdkError;
+use aws_sdk_rds::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_rds::types::{DbCluster, GlobalCluster as SdkGlobalCluster};
 
 use crate::error::{Kind, StepError};
@@ -106,6 +106,32 @@ pub trait DescribeCluster {
     fn describe_cluster(&self, id: &str) -> impl Future<Output = Result<Option<Cluster>, StepError>> + Send;
 }
 
+/// What AWS said to a call that changes something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It was accepted. That says nothing about its end.
+    Accepted,
+    /// The state of the thing, or of one that it needs, forbids it; AWS's message.
+    Rejected(String),
+}
+
+/// Takes a cluster out of its global cluster: it becomes a cluster of its own, "with read-write capability instead of being
+/// read-only" (RDS API reference, `RemoveFromGlobalCluster`). The primary can only be the last to go.
+pub trait RemoveFromGlobalCluster {
+    /// Starts it; the client is one of the cluster's Region.
+    fn remove_from_global_cluster(
+        &self,
+        id: &str,
+        cluster_arn: &str,
+    ) -> impl Future<Output = Result<Answer, StepError>> + Send;
+}
+
+/// The service's words on one line, else its error code.
+pub fn message(error: &impl ProvideErrorMetadata) -> String {
+    let text = error.message().or(error.code()).unwrap_or("no reason given");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// Identifier of the new primary: the global cluster's one writer, when it is in `region`.
 ///
 /// # Errors
@@ -120,6 +146,12 @@ pub fn writer_here(
     let Some(global) = global else {
         return Err(format!("database {name}: there is no global cluster {id} in {region}"));
     };
+    if global.member_in(region).is_none() {
+        return Err(format!(
+            "database {name}: global cluster {id} has no member in {region}: after a failover by detaching, the runbook \
+             rebuild makes it one again and keeps a snapshot of the old primary; run that first"
+        ));
+    }
     let writers = global.writers().collect::<Vec<_>>();
     let [writer] = writers[..] else {
         return Err(format!(
@@ -158,6 +190,29 @@ impl DescribeCluster for Client {
             Ok(answer) => Ok(answer.db_clusters().first().map(Cluster::from)),
             Err(SdkError::ServiceError(error)) if error.err().is_db_cluster_not_found_fault() => Ok(None),
             Err(error) => Err(StepError::aws(format!("describing cluster {id} in {}", region(self)), error)),
+        }
+    }
+}
+
+impl RemoveFromGlobalCluster for Client {
+    async fn remove_from_global_cluster(&self, id: &str, cluster_arn: &str) -> Result<Answer, StepError> {
+        let call = Client::remove_from_global_cluster(self)
+            .global_cluster_identifier(id)
+            .db_cluster_identifier(cluster_arn);
+        match call.send().await {
+            Ok(_) => Ok(Answer::Accepted),
+            // Not found: it is no member any more, or the global cluster is gone. The next look tells.
+            Err(SdkError::ServiceError(error))
+                if error.err().is_invalid_global_cluster_state_fault()
+                    || error.err().is_invalid_db_cluster_state_fault()
+                    || error.err().is_db_cluster_not_found_fault()
+                    || error.err().is_global_cluster_not_found_fault() =>
+            {
+                Ok(Answer::Rejected(message(error.err())))
+            }
+            Err(error) => {
+                Err(StepError::aws(format!("removing {cluster_arn} from global cluster {id}"), error))
+            }
         }
     }
 }
@@ -255,5 +310,8 @@ mod tests {
         assert!(ask(Some(&global(&[true, true]))).unwrap_err().contains("2 writers"));
         assert!(ask(Some(&global(&[false, false]))).unwrap_err().contains("0 writers"));
         assert!(ask(None).unwrap_err().contains("no global cluster shop-orders"));
+        let mut left = global(&[true, false]);
+        left.members.pop();
+        assert!(ask(Some(&left)).unwrap_err().contains("run that first"));
     }
 }

@@ -50,6 +50,25 @@ pub enum Mode {
     Failover,
     /// Planned; nothing is lost, and both Regions are needed.
     Switchover,
+    /// As a failover, where AWS can't do a managed one: the target's clusters leave their global clusters and become
+    /// primaries of their own. It ends the replication, so a person has to ask for it.
+    Detach,
+}
+
+impl Mode {
+    /// Whether both Regions are well and nothing is lost.
+    pub fn is_planned(self) -> bool {
+        self == Self::Switchover
+    }
+
+    /// What it is called.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Failover => "failover",
+            Self::Switchover => "switchover",
+            Self::Detach => "failover by detaching",
+        }
+    }
 }
 
 /// Who started an execution.

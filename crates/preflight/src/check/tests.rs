@@ -339,6 +339,54 @@ fn a_switchover_needs_more_than_a_failover() {
     }
 }
 
+/// Each case is a state of orders; catalog has another engine version in the other Region, so that it needs a detach.
+#[test]
+fn a_detach_goes_on_where_a_managed_failover_is_not_possible_and_asks_where_it_may_be() {
+    use Status::{NeedsApproval, Ready, Refused};
+    type Spoil = fn(&mut DatabaseSeen);
+    let cases: [(&str, Spoil, Status); 7] = [
+        ("orders: nothing is seen that stands against a managed failover", |_| {}, NeedsApproval),
+        (
+            "orders: engine version",
+            |orders| orders.other.as_mut().unwrap().as_mut().unwrap().engine_version = "9".into(),
+            Ready,
+        ),
+        (
+            "orders: the engine version in sandbox-east is not known",
+            |orders| orders.other = Err("silent".into()),
+            Ready,
+        ),
+        (
+            "is already running (failing-over): approve if it is stuck",
+            |orders| orders.global.operation = Some(operation("orders")),
+            NeedsApproval,
+        ),
+        (
+            "waits for its resynchronisation: it can't stand for itself",
+            |orders| orders.global.members[1].synchronization = Some("pending-resync".into()),
+            Refused,
+        ),
+        ("orders: there is no cluster arn:", |orders| orders.target = None, Refused),
+        // It has left already: the rest of a detach.
+        (
+            "sandbox-west already is primary of orders",
+            |orders| orders.global.members.retain(|one| one.is_writer),
+            Ready,
+        ),
+    ];
+    for (expected, spoil, status) in cases {
+        let mut seen = seen();
+        let other = &mut seen.databases.get_mut("catalog").unwrap().other;
+        other.as_mut().unwrap().as_mut().unwrap().engine_version = "9".into();
+        spoil(seen.databases.get_mut("orders").unwrap());
+        let judgement = judged(&seen, Mode::Detach);
+        assert_eq!(judgement.status, status, "{expected}: {judgement:?}");
+        let texts = if status == Ready { &judgement.notes } else { &judgement.reasons };
+        assert!(texts.iter().any(|text| text.contains(expected)), "{expected} is missing in: {texts:?}");
+        assert_eq!(judged(&seen, Mode::Failover).status, Refused, "catalog");
+    }
+}
+
 /// The rest of a failover: traffic of the other Region and of the target, the last failover on record, the answer.
 #[test]
 fn a_failover_that_stopped_behind_the_promotion_goes_on_where_that_is_clear() {

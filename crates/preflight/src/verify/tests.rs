@@ -65,11 +65,29 @@ fn topology_names_what_is_missing() {
         (global("orders", &[WEST], false), "modifying", Some("cluster shop-orders-west is modifying")),
     ];
     for (global, status, expected) in cases {
-        let missing = topology(WEST, &arn("orders", WEST), &global, &cluster("orders", status));
+        let missing =
+            topology(WEST, &arn("orders", WEST), Mode::Failover, &global, &cluster("orders", status));
         assert_eq!(missing.as_deref(), expected);
     }
-    let missing = topology(WEST, &other, &global("orders", &[WEST], false), &cluster("orders", "available"));
+    let missing = topology(
+        WEST,
+        &other,
+        Mode::Failover,
+        &global("orders", &[WEST], false),
+        &cluster("orders", "available"),
+    );
     assert!(missing.unwrap().contains(&format!("not {other}")));
+    // A cluster that left its global cluster is the writer for those who asked for it, whatever runs there.
+    let mut left = global("orders", &[EAST], true);
+    left.members.pop();
+    let missing =
+        |mode, status| topology(WEST, &arn("orders", WEST), mode, &left, &cluster("orders", status));
+    assert_eq!(missing(Mode::Detach, "available"), None);
+    assert!(missing(Mode::Detach, "promoting").unwrap().contains("is promoting"));
+    assert!(missing(Mode::Failover, "available").is_some());
+    let there = global("orders", &[EAST], false);
+    let missing = topology(WEST, &arn("orders", WEST), Mode::Detach, &there, &cluster("orders", "available"));
+    assert_eq!(missing.as_deref(), Some("its writer is in sandbox-east"));
 }
 
 #[test]
@@ -166,6 +184,7 @@ fn event(since: Option<&str>) -> VerifyEvent {
         plan: "p".into(),
         execution: "e".into(),
         target_region: WEST.into(),
+        mode: Mode::Failover,
         since: since.map(|since| since.parse().unwrap()),
     }
 }

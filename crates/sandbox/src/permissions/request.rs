@@ -169,6 +169,7 @@ fn rds(call: &Call, world: &World) -> Vec<Need> {
         "FailoverGlobalCluster" | "SwitchoverGlobalCluster" => {
             vec![need(global()), need(named("cluster", "TargetDbClusterIdentifier"))]
         }
+        "RemoveFromGlobalCluster" => vec![need(global()), need(named("cluster", "DbClusterIdentifier"))],
         "CopyDBClusterSnapshot" => {
             let source = need(named("cluster-snapshot", "SourceDBClusterSnapshotIdentifier"));
             let copy = made(named("cluster-snapshot", "TargetDBClusterSnapshotIdentifier"));
