@@ -11,7 +11,7 @@ use sandbox::{EAST, WEST};
 use serde_json::{Value, json};
 
 use crate::failback::{after_a_failover, well};
-use crate::stage::{FAST, SLOW, Stage};
+use crate::stage::{APPROVER, FAST, SLOW, Stage};
 
 /// Compares an execution and its messages with the text under this name.
 fn compare(name: &str, execution: &Execution, messages: &[Message]) {
@@ -180,6 +180,30 @@ async fn automatic_reconcile() {
         let (one, two) = (stage.ended(&ids[0]).await, stage.ended(&ids[1]).await);
         let execution = if one.steps.len() > two.steps.len() { one } else { two };
         (stage, execution, known)
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn failover_detached() {
+    under_every_reading("failover-detached", async |reading| {
+        let stage = crate::detach::impaired(reading, 1.0).await;
+        let execution = crate::detach::detach(&stage).await;
+        (stage, execution, 0)
+    })
+    .await;
+}
+
+/// Asked for where nothing is seen that stands against a managed failover: a person has to agree, and does not.
+#[tokio::test(start_paused = true)]
+async fn failover_detached_needlessly() {
+    under_every_reading("failover-detached-needlessly", async |reading| {
+        let stage = Stage::new(reading, FAST).await;
+        let parameters = [("ImpairedRegion", EAST), ("Mode", "detach"), ("Approvers", APPROVER)];
+        let id = stage.start("causeway-failover", &parameters);
+        stage.reject(&id).await;
+        let execution = stage.ended(&id).await;
+        (stage, execution, 0)
     })
     .await;
 }

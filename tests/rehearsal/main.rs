@@ -5,7 +5,7 @@
 //! - [`faults`]: what goes wrong, at a call or an invocation
 //! - [`handlers`]: the step functions in this process
 //! - [`automatic`]: what starts by itself
-//! - [`failover`], [`failback`], [`reconcile`], [`replay`], [`routing`], [`readiness`]: the rehearsals
+//! - [`failover`], [`detach`], [`failback`], [`reconcile`], [`replay`], [`routing`], [`readiness`]: the rehearsals
 //! - [`cancelled`]: each of them, cancelled at every step of its document
 //! - [`what_if`]: what else may happen on the way
 //! - [`iam`]: the story of a plan that signs in to its databases by IAM
@@ -16,6 +16,7 @@
 
 mod automatic;
 mod cancelled;
+mod detach;
 mod failback;
 mod failover;
 mod faults;

@@ -77,7 +77,13 @@ async fn every_permission_is_made_use_of() {
     stage.settle().await;
     let back = stage.switch_over(EAST).await;
     assert_eq!(back.status, Status::Success, "{}", told(&back));
+    // Where no managed failover is possible.
+    let other = crate::detach::impaired(Reading::ALL[0], FAST).await;
+    let detached = crate::detach::detach(&other).await;
+    assert_eq!(detached.status, Status::Success, "{}", told(&detached));
     let unused = stage.permissions.unused();
+    let unused_there = other.permissions.unused();
+    let unused = unused.intersection(&unused_there).cloned().collect::<Vec<_>>();
     let unused: Vec<String> =
         unused.iter().filter(|permission| !behind_the_calls(permission)).map(ToString::to_string).collect();
     assert!(unused.is_empty(), "nobody makes use of these, remove them:\n{}", unused.join("\n"));

@@ -711,7 +711,9 @@ pub async fn run(context: &Context, event: &CheckEvent) -> Result<Outcome<crate:
     };
     let now = context.clock.now();
     let locked = match event.mode {
-        Mode::Failover => Box::pin(lock(&apis.records, &there, &plan, &event.execution, now)).await?,
+        Mode::Failover | Mode::Detach => {
+            Box::pin(lock(&apis.records, &there, &plan, &event.execution, now)).await?
+        }
         Mode::Switchover => None,
     };
     let seen = Box::pin(observe(&apis, &plan, &asked, now)).await?;
