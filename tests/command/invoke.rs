@@ -13,9 +13,10 @@ use crate::{Run, command};
 
 /// Each event in an order in which each has something to do, with the `status` of the answer in sandbox-west. Two are
 /// about an execution that Automation does not know here.
-const EVENTS: [(&str, Result<&str, &str>); 14] = [
+const EVENTS: [(&str, Result<&str, &str>); 15] = [
     ("routing-control-fill-endpoints", Ok("Done")),
     ("preflight-readiness", Ok("Ready")),
+    ("global-failover-rebuild", Ok("Refused")),
     ("preflight", Ok("Ready")),
     ("routing-control", Ok("Done")),
     ("global-failover", Ok("InProgress")),

@@ -194,6 +194,17 @@ async fn failover_detached() {
     .await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn rebuild() {
+    under_every_reading("rebuild", async |reading| {
+        let stage = crate::rebuild::detached(reading, SLOW).await;
+        let before = stage.messages(0).len();
+        let execution = crate::rebuild::rebuild(&stage).await;
+        (stage, execution, before)
+    })
+    .await;
+}
+
 /// Asked for where nothing is seen that stands against a managed failover: a person has to agree, and does not.
 #[tokio::test(start_paused = true)]
 async fn failover_detached_needlessly() {

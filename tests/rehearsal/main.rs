@@ -5,7 +5,7 @@
 //! - [`faults`]: what goes wrong, at a call or an invocation
 //! - [`handlers`]: the step functions in this process
 //! - [`automatic`]: what starts by itself
-//! - [`failover`], [`detach`], [`failback`], [`reconcile`], [`replay`], [`routing`], [`readiness`]: the rehearsals
+//! - [`failover`], [`detach`], [`rebuild`], [`failback`], [`reconcile`], [`replay`], [`routing`], [`readiness`]: the rehearsals
 //! - [`cancelled`]: each of them, cancelled at every step of its document
 //! - [`what_if`]: what else may happen on the way
 //! - [`iam`]: the story of a plan that signs in to its databases by IAM
@@ -25,6 +25,7 @@ mod handlers;
 mod iam;
 mod permissions;
 mod readiness;
+mod rebuild;
 mod reconcile;
 mod replay;
 mod routing;

@@ -81,6 +81,9 @@ async fn every_permission_is_made_use_of() {
     let other = crate::detach::impaired(Reading::ALL[0], FAST).await;
     let detached = crate::detach::detach(&other).await;
     assert_eq!(detached.status, Status::Success, "{}", told(&detached));
+    other.world.rejoin(sandbox::EAST).await;
+    let rebuilt = crate::rebuild::rebuild(&other).await;
+    assert_eq!(rebuilt.status, Status::Success, "{}", told(&rebuilt));
     let unused = stage.permissions.unused();
     let unused_there = other.permissions.unused();
     let unused = unused.intersection(&unused_there).cloned().collect::<Vec<_>>();

@@ -6,7 +6,8 @@
 //! - `switchover`: both Regions are well, nothing is lost. Calls the primary's Region, as AWS asks for.
 //! - `detach`: as `failover`, where AWS can't do it: engine versions differ, or a global cluster is stuck. The target's
 //!   clusters leave their global clusters and become primaries of their own. Replication is over, and the writer endpoint
-//!   of the global cluster goes on leading to the old primary: the runbook `rebuild` makes a global database of it again.
+//!   of the global cluster goes on leading to the old primary.
+//! - `rebuild`: makes global databases of detached clusters again, see [`rebuild`]. What follows is about the others.
 //!
 //! # States
 //! For each global database, at every look ([`decide`]):
@@ -63,6 +64,7 @@ use serde::{Deserialize, Serialize};
 
 mod decide;
 mod promote;
+pub mod rebuild;
 
 pub use decide::{Decision, decide, decide_detach};
 pub use promote::{FailoverGlobalCluster, SwitchoverGlobalCluster};
@@ -74,8 +76,8 @@ const LOOK: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Event {
-    /// How.
-    pub operation: Mode,
+    /// What.
+    pub operation: Asked,
     /// SSM parameter that holds the plan.
     pub plan: String,
     /// Id of the Automation execution.
@@ -87,9 +89,33 @@ pub struct Event {
     pub since: Option<Timestamp>,
 }
 
-/// The kind of promotion.
+/// The operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
+pub enum Asked {
+    /// [`Mode::Failover`].
+    Failover,
+    /// [`Mode::Switchover`].
+    Switchover,
+    /// [`Mode::Detach`].
+    Detach,
+    /// Make global databases again of clusters that were detached.
+    Rebuild,
+}
+
+impl Asked {
+    fn mode(self) -> Option<Mode> {
+        match self {
+            Self::Failover => Some(Mode::Failover),
+            Self::Switchover => Some(Mode::Switchover),
+            Self::Detach => Some(Mode::Detach),
+            Self::Rebuild => None,
+        }
+    }
+}
+
+/// The kind of promotion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Unplanned, data loss allowed.
     Failover,
@@ -150,8 +176,11 @@ pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>,
             "run the step in the Region that takes over",
         ));
     }
+    let Some(mode) = event.operation.mode() else {
+        return Box::pin(rebuild::run(&context, &plan, &event)).await;
+    };
     let client = |region: &str| Client::new(&runbook::aws::in_region(&context.config, region));
-    run(client, &context, &plan, &event).await
+    run(client, &context, &plan, &event, mode).await
 }
 
 /// The calls of this step, to one Region.
@@ -182,6 +211,7 @@ async fn run<C, F>(
     context: &Context,
     plan: &RecoveryPlan,
     event: &Event,
+    mode: Mode,
 ) -> Result<Outcome<Observed>, StepError>
 where
     C: Aurora,
@@ -193,7 +223,7 @@ where
     for (name, database) in &plan.databases {
         names.entry(&database.global_cluster).or_default().push(name);
     }
-    let step = Step { client, context, plan, event, since, names, memory: Memory::default() };
+    let step = Step { client, context, plan, event, mode, since, names, memory: Memory::default() };
     watch(context, LOOK, step).await
 }
 
@@ -247,6 +277,7 @@ struct Step<'a, F> {
     context: &'a Context,
     plan: &'a RecoveryPlan,
     event: &'a Event,
+    mode: Mode,
     since: Timestamp,
     /// The plan's names for each global cluster.
     names: BTreeMap<&'a str, Vec<&'a str>>,
@@ -261,7 +292,7 @@ where
     type Observed = Observed;
 
     async fn look(&mut self, changed: &mut Vec<String>) -> Result<Outcome<Observed>, StepError> {
-        let (target, mode) = (self.event.target_region.as_str(), self.event.operation);
+        let (target, mode) = (self.event.target_region.as_str(), self.mode);
         let seen = self.observe().await?;
         let observed = self.describe(&seen);
         let decisions: Vec<(&GlobalCluster, Decision)> = seen
@@ -333,7 +364,7 @@ where
         let client = (self.client)(target);
         try_join_all(self.names.iter().map(async |(id, names)| {
             // The cluster before the global cluster: one that is seen to be available had left by then, if it has left.
-            let cluster = match self.event.operation {
+            let cluster = match self.mode {
                 Mode::Failover | Mode::Switchover => None,
                 Mode::Detach => {
                     // Validation guarantees a member in each Region.
@@ -357,7 +388,7 @@ where
         decisions: &[(&GlobalCluster, Decision)],
         changed: &mut Vec<String>,
     ) -> Result<(), StepError> {
-        let mode = self.event.operation;
+        let mode = self.mode;
         let calls = decisions.iter().filter_map(|(cluster, decision)| match decision {
             Decision::Act { region, target_arn } => Some((cluster.id.as_str(), region, target_arn)),
             _ => None,

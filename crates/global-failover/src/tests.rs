@@ -206,7 +206,12 @@ fn aws_config() -> aws_config::SdkConfig {
     aws_config::SdkConfig::builder().build()
 }
 
-fn event(operation: Mode) -> Event {
+fn event(mode: Mode) -> Event {
+    let operation = match mode {
+        Mode::Failover => Asked::Failover,
+        Mode::Switchover => Asked::Switchover,
+        Mode::Detach => Asked::Detach,
+    };
     Event {
         operation,
         plan: "/causeway/plans/shop".into(),
@@ -222,7 +227,7 @@ async fn call_in(
     event: &Event,
 ) -> Result<Outcome<Observed>, StepError> {
     let client = |region: &str| Fake { region: region.into(), world: world.clone() };
-    run(client, context, &runbook::plan::sample(), event).await
+    run(client, context, &runbook::plan::sample(), event, event.operation.mode().unwrap()).await
 }
 
 async fn call(world: &Arc<Mutex<World>>, mode: Mode) -> Result<Outcome<Observed>, StepError> {

@@ -30,11 +30,12 @@ pub fn parameter(plan: &str) -> String {
 }
 
 /// The roles of the runbooks, and the functions that their steps call.
-const RUNBOOKS: [(&str, &[&str]); 6] = [
+const RUNBOOKS: [(&str, &[&str]); 7] = [
     ("failover-runbook", &["preflight", "routing-control", "global-failover", "report"]),
     ("failback-runbook", &["preflight", "routing-control", "global-failover", "report"]),
     ("reconcile-runbook", &["snapshot-restore", "reconcile", "report"]),
     ("replay-runbook", &["replay"]),
+    ("rebuild-runbook", &["global-failover"]),
     ("routing-runbook", &["routing-control"]),
     ("readiness-runbook", &["preflight"]),
 ];
@@ -63,13 +64,19 @@ pub fn needs(plan: &RecoveryPlan, stack: &Stack, here: &str) -> Vec<Need> {
     let need = |role, action, resources| Need { role, action, resources, context: &[] };
     let topic = of("sns", here, &format!("{}-notifications", stack.prefix));
     let controls: Vec<String> = plan.routing.controls.values().cloned().collect();
-    let globals = plan.databases.values().map(|one| {
-        // A global cluster is in no Region.
-        of("rds", "", &format!("global-cluster:{}", one.global_cluster))
-    });
-    let members =
-        plan.databases.values().flat_map(|one| one.members.values()).map(|one| one.cluster_arn.clone());
-    let databases: Vec<String> = globals.chain(members).collect();
+    let globals: Vec<String> = plan
+        .databases
+        .values()
+        .map(|one| {
+            // A global cluster is in no Region.
+            of("rds", "", &format!("global-cluster:{}", one.global_cluster))
+        })
+        .collect();
+    let members = plan.databases.values().flat_map(|one| one.members.values());
+    let members: Vec<String> = members.map(|one| one.cluster_arn.clone()).collect();
+    let databases = [globals.clone(), members.clone()].concat();
+    let old = of("rds", other, "cluster-snapshot:causeway-detached-x");
+    let rebuilt = of("rds", other, "db:causeway-rebuilt-x");
     let taken = of("rds", other, "cluster-snapshot:rds:unplanned-global-failover-x");
     let kept = of("rds", here, "cluster-snapshot:causeway-x");
     let restored = of("rds", here, "cluster:causeway-x");
@@ -85,7 +92,14 @@ pub fn needs(plan: &RecoveryPlan, stack: &Stack, here: &str) -> Vec<Need> {
         need("routing-control", "route53-recovery-cluster:UpdateRoutingControlStates", controls),
         need("global-failover", "rds:FailoverGlobalCluster", databases.clone()),
         need("global-failover", "rds:SwitchoverGlobalCluster", databases.clone()),
-        need("global-failover", "rds:RemoveFromGlobalCluster", databases),
+        need("global-failover", "rds:RemoveFromGlobalCluster", databases.clone()),
+        need("global-failover", "rds:CreateGlobalCluster", databases.clone()),
+        need("global-failover", "rds:DeleteGlobalCluster", globals.clone()),
+        need("global-failover", "rds:CreateDBCluster", databases),
+        need("global-failover", "rds:ModifyDBCluster", members.clone()),
+        need("global-failover", "rds:CreateDBClusterSnapshot", [members.clone(), vec![old.clone()]].concat()),
+        need("global-failover", "rds:AddTagsToResource", vec![old]),
+        need("global-failover", "rds:CreateDBInstance", [members, vec![rebuilt]].concat()),
         need("snapshot-restore", "s3:PutObject", vec![object("records/x/reconcile-lock.json")]),
         need("snapshot-restore", "rds:CopyDBClusterSnapshot", vec![taken, kept.clone()]),
         need("snapshot-restore", "rds:RestoreDBClusterFromSnapshot", vec![kept, restored.clone()]),

@@ -47,6 +47,22 @@ pub fn kept_snapshot(snapshot: &str) -> String {
     format!("causeway-{head}-{sum:08x}-{tail}")
 }
 
+/// What the names of snapshots of an old primary that was detached begin with, taken before its cluster is renamed.
+pub fn detached_prefix(cluster: &str) -> String {
+    format!("causeway-detached-{}-", identifier(cluster, 29))
+}
+
+/// Name of such a snapshot taken at `time`, and then of the old primary's cluster.
+pub fn kept_name(cluster: &str, time: jiff::Timestamp) -> String {
+    format!("{}{}", detached_prefix(cluster), time.strftime("%Y%m%d%H%M%S"))
+}
+
+/// Name of the instance of the secondary that takes the place of a cluster that is now called `kept`: the old primary's
+/// instances keep their names.
+pub fn rebuilt_instance(kept: &str) -> String {
+    kept.replacen("causeway-detached-", "causeway-rebuilt-", 1)
+}
+
 /// `text` as a part of an RDS identifier of at most `limit` characters.
 fn identifier(text: &str, limit: usize) -> String {
     let mut name = String::new();
@@ -106,6 +122,13 @@ mod tests {
         let execution = "4105a4fc-f944-11e6-9d32-0123456789ab";
         assert_eq!(restored_cluster(execution, "orders"), "causeway-4105a4fcf944-orders");
         assert_eq!(restored_cluster(execution, "__Orders  DB__"), "causeway-4105a4fcf944-orders-db");
+        let time = "2026-11-25T09:38:44Z".parse().unwrap();
+        assert_eq!(kept_name("shop-orders-east", time), "causeway-detached-shop-orders-east-20261125093844");
+        assert!(kept_name(&"x".repeat(63), time).len() <= 63);
+        assert_eq!(
+            rebuilt_instance(&kept_name("shop-orders-east", time)),
+            "causeway-rebuilt-shop-orders-east-20261125093844"
+        );
         let long = restored_instance(execution, &"x".repeat(99));
         assert!(long.len() <= 63, "{long}");
         assert_eq!(

@@ -203,10 +203,12 @@ pub fn old_primary(plan: &RecoveryPlan, global: &GlobalCluster) -> Result<String
 
 /// Aurora's snapshot of `cluster` from after `failover`, of all its snapshots. See the module's page for the rule.
 pub fn choose(snapshots: Vec<Snapshot>, cluster: &str, failover: Timestamp) -> Option<Snapshot> {
-    let prefix = prefix(cluster);
+    let prefixes = prefixes(cluster);
     snapshots
         .into_iter()
-        .filter(|snapshot| snapshot.id.starts_with(&prefix) && snapshot.cluster == cluster)
+        .filter(|snapshot| {
+            prefixes.iter().any(|prefix| snapshot.id.starts_with(prefix)) && snapshot.cluster == cluster
+        })
         // One that is being taken may have no time yet.
         .filter(|snapshot| snapshot.created.is_none_or(|time| time >= failover))
         .min_by_key(|snapshot| (is_broken(&snapshot.status), snapshot.created.is_none(), snapshot.created))
@@ -215,13 +217,15 @@ pub fn choose(snapshots: Vec<Snapshot>, cluster: &str, failover: Timestamp) -> O
 /// The kept copy of such a snapshot, by its tags: for when Aurora's own has expired.
 pub fn choose_kept(snapshots: Vec<Snapshot>, old_primary: &str, failover: Timestamp) -> Option<Snapshot> {
     let (cluster, region) = (last_part(old_primary), region_of(old_primary));
-    let prefix = format!(":cluster-snapshot:{}", prefix(cluster));
+    let prefixes = prefixes(cluster).map(|prefix| format!(":cluster-snapshot:{prefix}"));
     snapshots
         .into_iter()
         .filter(|kept| kept.cluster == cluster && !is_broken(&kept.status))
         .filter_map(|kept| {
             let (arn, time) = origin(&kept)?;
-            let fits = region_of(&arn) == region && arn.contains(&prefix) && time >= failover;
+            let fits = region_of(&arn) == region
+                && prefixes.iter().any(|prefix| arn.contains(prefix))
+                && time >= failover;
             fits.then_some((time, kept))
         })
         .min_by_key(|(time, _)| *time)
@@ -379,8 +383,9 @@ fn is_broken(status: &str) -> bool {
         || status.starts_with("incompatible")
 }
 
-fn prefix(cluster: &str) -> String {
-    format!("rds:unplanned-global-failover-{cluster}-")
+/// What the names of its snapshots begin with: Aurora's, and that of the runbook `rebuild`, for a cluster that was detached.
+fn prefixes(cluster: &str) -> [String; 2] {
+    [format!("rds:unplanned-global-failover-{cluster}-"), names::detached_prefix(cluster)]
 }
 
 fn progress(snapshot: &Snapshot) -> String {

@@ -494,6 +494,17 @@ impl Servers for MariaDb {
         .boxed()
     }
 
+    fn rename<'a>(&'a self, from: &'a str, to: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
+        async move {
+            let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(server) = servers.remove(from) {
+                servers.insert(to.to_owned(), server);
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
     fn delete<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
         async move {
             let server = self.servers.lock().unwrap_or_else(PoisonError::into_inner).remove(cluster);

@@ -62,6 +62,9 @@ pub trait Servers: Send + Sync + 'static {
     /// How far the secondary `cluster` is behind, in milliseconds; `None` when that can't be known.
     fn lag_millis<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Option<f64>>;
 
+    /// Gives the server of the cluster `from` to the cluster `to`; its data and its port stay.
+    fn rename<'a>(&'a self, from: &'a str, to: &'a str) -> BoxFuture<'a, Result<(), ServerError>>;
+
     /// Keeps the data of `cluster` as it is now under the name `snapshot`. The server stops for it.
     fn snapshot<'a>(&'a self, cluster: &'a str, snapshot: &'a str) -> BoxFuture<'a, Result<(), ServerError>>;
 
@@ -118,6 +121,9 @@ impl Servers for NoServers {
     }
     fn lag_millis<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Option<f64>> {
         async { Some(200.0) }.boxed()
+    }
+    fn rename<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
+        async { Ok(()) }.boxed()
     }
     fn snapshot<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
         async { Ok(()) }.boxed()

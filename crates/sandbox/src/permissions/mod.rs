@@ -40,11 +40,12 @@ use template::{Role, Roles};
 const STACK: &str = "causeway";
 
 /// The roles that the stack names, by runbook or function and by their names in the template.
-pub(crate) const ROLES: [(&str, &str); 13] = [
+pub(crate) const ROLES: [(&str, &str); 14] = [
     ("failover-runbook", "FailoverRunbookRole"),
     ("failback-runbook", "FailbackRunbookRole"),
     ("reconcile-runbook", "ReconcileRunbookRole"),
     ("replay-runbook", "ReplayRunbookRole"),
+    ("rebuild-runbook", "RebuildRunbookRole"),
     ("routing-runbook", "RoutingRunbookRole"),
     ("readiness-runbook", "ReadinessRunbookRole"),
     ("preflight", "PreflightRole"),

@@ -170,6 +170,17 @@ fn rds(call: &Call, world: &World) -> Vec<Need> {
             vec![need(global()), need(named("cluster", "TargetDbClusterIdentifier"))]
         }
         "RemoveFromGlobalCluster" => vec![need(global()), need(named("cluster", "DbClusterIdentifier"))],
+        "CreateGlobalCluster" => vec![need(global()), need(named("cluster", "SourceDBClusterIdentifier"))],
+        "DeleteGlobalCluster" => vec![need(global())],
+        "CreateDBCluster" => {
+            let groups = groups("cluster-pg", "DBClusterParameterGroupName");
+            [made(named("cluster", "DBClusterIdentifier")), vec![need(global())], groups].concat()
+        }
+        "ModifyDBCluster" => vec![existing(named("cluster", "DBClusterIdentifier"))],
+        "CreateDBClusterSnapshot" => {
+            let of = vec![need(named("cluster", "DBClusterIdentifier"))];
+            [made(named("cluster-snapshot", "DBClusterSnapshotIdentifier")), of].concat()
+        }
         "CopyDBClusterSnapshot" => {
             let source = need(named("cluster-snapshot", "SourceDBClusterSnapshotIdentifier"));
             let copy = made(named("cluster-snapshot", "TargetDBClusterSnapshotIdentifier"));

@@ -455,6 +455,57 @@ impl World {
         });
     }
 
+    /// Builds a secondary that the API has entered as `creating`.
+    pub(super) fn begin_secondary(self: &Arc<Self>, id: String, arn: String, primary: String) {
+        let world = Arc::clone(self);
+        self.spawn(async move {
+            world.clock.sleep(durations::RESYNC).await;
+            let result = world.servers.create_secondary(&arn, &primary).await;
+            let text = match &result {
+                Ok(_) => format!("{} follows {}", name_of(&arn), name_of(&primary)),
+                Err(error) => format!("{} could not be created: {error}", name_of(&arn)),
+            };
+            world.state(|state| {
+                if let Some(cluster) = state.clusters.get_mut(&arn) {
+                    cluster.status = if result.is_ok() { "available" } else { "failed" };
+                    cluster.address = result.as_ref().ok().cloned();
+                }
+                let members = state.globals.get_mut(&id).map(|global| &mut global.members);
+                let member = members.and_then(|all| all.iter_mut().find(|member| member.arn == arn));
+                if let Some(member) = member.filter(|_| result.is_ok()) {
+                    member.synchronization = "connected";
+                }
+            });
+            world.event(&arn, "db-cluster", if result.is_ok() { "RDS-EVENT-0170" } else { "" }, text);
+        });
+    }
+
+    /// Renames a cluster that the API has marked as `renaming`: with its instances, which keep their names.
+    pub(super) fn begin_renaming(self: &Arc<Self>, from: String, to: String) {
+        let world = Arc::clone(self);
+        self.spawn(async move {
+            world.clock.sleep(durations::RENAME).await;
+            let result = world.servers.rename(&from, &to).await;
+            world.state(|state| {
+                let Some(mut cluster) = state.clusters.remove(&from) else { return };
+                cluster.status = "available";
+                let arn = if result.is_ok() { &to } else { &from };
+                cluster.arn.clone_from(arn);
+                state
+                    .instances
+                    .values_mut()
+                    .filter(|one| one.cluster == from)
+                    .for_each(|one| one.cluster.clone_from(arn));
+                state.clusters.insert(arn.clone(), cluster);
+            });
+            let text = match result {
+                Ok(()) => format!("{} was renamed to {}", name_of(&from), name_of(&to)),
+                Err(error) => format!("{} could not be renamed: {error}", name_of(&from)),
+            };
+            world.event(&to, "db-cluster", "", text);
+        });
+    }
+
     /// Ends a snapshot's creation or copy.
     fn set_snapshot(&self, arn: &str, status: &'static str) {
         self.state(|state| {
@@ -503,16 +554,16 @@ impl World {
         });
     }
 
-    /// Takes the final snapshot of a cluster, which the API has entered as `creating`.
-    pub(super) fn begin_final_snapshot(self: &Arc<Self>, cluster: String, arn: String) {
+    /// Takes a manual snapshot of a cluster, which the API has entered as `creating`.
+    pub(super) fn begin_snapshot(self: &Arc<Self>, cluster: String, arn: String, what: &'static str) {
         let world = Arc::clone(self);
         self.spawn(async move {
             let result = world.servers.snapshot(&cluster, &arn).await;
             world.progress(&arn, durations::SNAPSHOT).await;
             world.set_snapshot(&arn, if result.is_ok() { "available" } else { "failed" });
             let text = match result {
-                Ok(()) => format!("Final snapshot of {} is available", name_of(&cluster)),
-                Err(error) => format!("The final snapshot of {} failed: {error}", name_of(&cluster)),
+                Ok(()) => format!("{what} of {} is available", name_of(&cluster)),
+                Err(error) => format!("{what} of {} failed: {error}", name_of(&cluster)),
             };
             world.event(&arn, "cluster-snapshot", "RDS-EVENT-0075", text);
         });

@@ -24,6 +24,8 @@ pub const RESTORE: Duration = seconds(900);
 pub const INSTANCE: Duration = seconds(480);
 /// The old primary is rebuilt as a secondary: minutes to hours.
 pub const RESYNC: Duration = seconds(1_200);
+/// A cluster is renamed.
+pub const RENAME: Duration = seconds(60);
 /// A cluster or an instance is deleted.
 pub const DELETION: Duration = seconds(300);
 /// CloudWatch gets a datapoint of the replication lag.

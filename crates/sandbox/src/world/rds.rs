@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
-use super::aurora::{Cluster, Global, Instance, Operation, Snapshot, name_of, region_of};
+use super::aurora::{Cluster, Global, GlobalMember, Instance, Operation, Snapshot, name_of, region_of};
 use super::{ApiError, Call, State, World, required, spoken, unknown};
 use crate::ACCOUNT;
 
@@ -27,6 +27,11 @@ pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
         "FailoverGlobalCluster" => fail_over(world, region, input),
         "SwitchoverGlobalCluster" => switch_over(world, region, input),
         "RemoveFromGlobalCluster" => remove_member(world, input),
+        "CreateGlobalCluster" => create_global(world, region, input),
+        "DeleteGlobalCluster" => delete_global(world, input),
+        "CreateDBCluster" => create_secondary(world, region, input),
+        "ModifyDBCluster" => rename_cluster(world, region, input),
+        "CreateDBClusterSnapshot" => take_snapshot(world, region, input),
         "CopyDBClusterSnapshot" => copy_snapshot(world, region, input),
         "RestoreDBClusterFromSnapshot" => restore(world, region, input),
         "CreateDBInstance" => create_instance(world, region, input),
@@ -591,6 +596,178 @@ fn remove_member(world: &Arc<World>, input: &Value) -> Result<Value, ApiError> {
     Ok(answer)
 }
 
+/// Around an existing cluster, which becomes the primary: its engine, version and database are taken, so that none may be
+/// named (RDS API reference, `CreateGlobalCluster`).
+fn create_global(world: &World, region: &str, input: &Value) -> Result<Value, ApiError> {
+    let id = required(input, "GlobalClusterIdentifier")?;
+    check_name(id)?;
+    let id = id.to_lowercase();
+    let source = required(input, "SourceDBClusterIdentifier")?;
+    for name in ["Engine", "EngineVersion", "DatabaseName", "StorageEncrypted"] {
+        if !input[name].is_null() {
+            let message = format!("{name} can't be specified with SourceDBClusterIdentifier");
+            return Err(fault("InvalidParameterCombination", message));
+        }
+    }
+    if !source.starts_with("arn:") {
+        let message = format!("SourceDBClusterIdentifier must be an ARN, not {source:?}");
+        return Err(fault("InvalidParameterValue", message));
+    }
+    let source = here(region, "cluster", source).ok_or_else(|| no_cluster(source))?;
+    world.state(|state| {
+        if state.globals.contains_key(&id) {
+            return Err(fault(
+                "GlobalClusterAlreadyExistsFault",
+                format!("Global cluster {id} already exists"),
+            ));
+        }
+        let cluster = state.clusters.get(&source).ok_or_else(|| no_cluster(&source))?;
+        if cluster.status != "available" || is_member(state, &source) {
+            let message = format!("{source} is {}, or in a global cluster already", cluster.status);
+            return Err(fault("InvalidDBClusterStateFault", message));
+        }
+        let members = vec![GlobalMember { arn: source, is_writer: true, synchronization: "connected" }];
+        let engine = cluster.engine.clone();
+        let global = Global { id: id.clone(), engine, members, operation: None, abandoned: None };
+        state.globals.insert(id.clone(), global);
+        one_global(state, &id)
+    })
+}
+
+fn is_member(state: &State, arn: &str) -> bool {
+    state.globals.values().any(|global| global.members.iter().any(|member| member.arn == arn))
+}
+
+/// Only of an empty one: "The primary and secondary clusters must already be detached or destroyed first" (RDS API
+/// reference, `DeleteGlobalCluster`).
+fn delete_global(world: &World, input: &Value) -> Result<Value, ApiError> {
+    let id = required(input, "GlobalClusterIdentifier")?.to_lowercase();
+    world.state(|state| {
+        let global = state.globals.get(&id).ok_or_else(|| no_global(&id))?;
+        if !global.members.is_empty() {
+            let message = format!("Global cluster {id} is not empty");
+            return Err(fault("InvalidGlobalClusterStateFault", message));
+        }
+        let answer = one_global(state, &id)?;
+        state.globals.remove(&id);
+        Ok(answer)
+    })
+}
+
+/// The sandbox creates secondaries of global clusters only; its other clusters are there from the start or restored.
+fn create_secondary(world: &Arc<World>, region: &str, input: &Value) -> Result<Value, ApiError> {
+    let name = required(input, "DBClusterIdentifier")?;
+    let engine = required(input, "Engine")?;
+    let id = required(input, "GlobalClusterIdentifier")?.to_lowercase();
+    check_name(name)?;
+    for name in ["MasterUsername", "MasterUserPassword", "DatabaseName"] {
+        if !input[name].is_null() {
+            let message = format!("{name} can't be specified for a secondary, it has its primary's");
+            return Err(fault("InvalidParameterCombination", message));
+        }
+    }
+    let arn = arn(region, "cluster", name);
+    let created = world.clock.now();
+    let (answer, primary) = world.state(|state| {
+        let global = state.globals.get(&id).ok_or_else(|| no_global(&id))?;
+        if state.clusters.contains_key(&arn) {
+            return Err(fault("DBClusterAlreadyExistsFault", format!("{name} already exists")));
+        }
+        if global.operation.is_some() || global.members.iter().any(|one| region_of(&one.arn) == region) {
+            let message = format!("Global cluster {id} is busy, or has a member in {region} already");
+            return Err(fault("InvalidGlobalClusterStateFault", message));
+        }
+        let primary = global.writer().unwrap_or_default().to_owned();
+        let from = state.clusters.get(&primary).ok_or_else(|| no_cluster(&primary))?;
+        let version = text(input, "EngineVersion").unwrap_or(DEFAULT_VERSION).to_owned();
+        if engine != from.engine || version != from.version {
+            let message =
+                format!("{id} is of engine {} {}, not {engine} {version}", from.engine, from.version);
+            return Err(fault("InvalidParameterCombination", message));
+        }
+        let entry = Cluster {
+            arn: arn.clone(),
+            status: "creating",
+            engine: engine.to_owned(),
+            version,
+            database: from.database.clone(),
+            address: None,
+            encrypted: from.encrypted,
+            iam: input["EnableIAMDatabaseAuthentication"] == true,
+            serverless: input["ServerlessV2ScalingConfiguration"].is_object(),
+            tags: tags_of(input)?,
+            created,
+        };
+        state.clusters.insert(arn.clone(), entry.clone());
+        if let Some(global) = state.globals.get_mut(&id) {
+            let member =
+                GlobalMember { arn: arn.clone(), is_writer: false, synchronization: "pending-resync" };
+            global.members.push(member);
+        }
+        Ok((json!({"DBCluster": cluster_json(&entry, state)}), primary))
+    })?;
+    world.begin_secondary(id, arn, primary);
+    Ok(answer)
+}
+
+/// Of what can be modified the sandbox knows the name.
+fn rename_cluster(world: &Arc<World>, region: &str, input: &Value) -> Result<Value, ApiError> {
+    let name = required(input, "DBClusterIdentifier")?;
+    let new = required(input, "NewDBClusterIdentifier")?;
+    check_name(new)?;
+    if !flag(input, "ApplyImmediately")? {
+        return Err(fault(
+            "InvalidParameterValue",
+            "the sandbox has no maintenance windows: ApplyImmediately",
+        ));
+    }
+    let cluster = here(region, "cluster", name).ok_or_else(|| no_cluster(name))?;
+    let to = arn(region, "cluster", new);
+    let answer = world.state(|state| {
+        if state.clusters.contains_key(&to) {
+            return Err(fault("DBClusterAlreadyExistsFault", format!("{new} already exists")));
+        }
+        let member = is_member(state, &cluster);
+        let entry = state.clusters.get_mut(&cluster).ok_or_else(|| no_cluster(name))?;
+        if entry.status != "available" || member {
+            // Whether AWS renames a member is not documented; the runbooks must not depend on it.
+            let message = format!("{name} is {}, or in a global cluster", entry.status);
+            return Err(fault("InvalidDBClusterStateFault", message));
+        }
+        entry.status = "renaming";
+        let entry = entry.clone();
+        Ok(json!({"DBCluster": cluster_json(&entry, state)}))
+    })?;
+    world.begin_renaming(cluster, to);
+    Ok(answer)
+}
+
+fn take_snapshot(world: &Arc<World>, region: &str, input: &Value) -> Result<Value, ApiError> {
+    let name = required(input, "DBClusterIdentifier")?;
+    let snapshot = required(input, "DBClusterSnapshotIdentifier")?;
+    check_name(snapshot)?;
+    let cluster = here(region, "cluster", name).ok_or_else(|| no_cluster(name))?;
+    let snapshot = arn(region, "cluster-snapshot", snapshot);
+    let now = world.clock.now();
+    let answer = world.state(|state| {
+        let entry = state.clusters.get(&cluster).ok_or_else(|| no_cluster(name))?;
+        if entry.status != "available" {
+            return Err(fault("InvalidDBClusterStateFault", format!("{name} is {}", entry.status)));
+        }
+        if state.snapshots.contains_key(&snapshot) {
+            let message = format!("{} already exists", name_of(&snapshot));
+            return Err(fault("DBClusterSnapshotAlreadyExistsFault", message));
+        }
+        let mut entry = Snapshot::of(entry, &snapshot, "manual", "creating", now);
+        entry.tags = tags_of(input)?;
+        let answer = snapshot_json(&entry);
+        state.snapshots.insert(snapshot.clone(), entry);
+        Ok(json!({"DBClusterSnapshot": answer}))
+    })?;
+    world.begin_snapshot(cluster, snapshot, "Snapshot");
+    Ok(answer)
+}
+
 fn copy_snapshot(world: &Arc<World>, region: &str, input: &Value) -> Result<Value, ApiError> {
     let source = arn(region, "cluster-snapshot", required(input, "SourceDBClusterSnapshotIdentifier")?);
     let name = required(input, "TargetDBClusterSnapshotIdentifier")?;
@@ -805,7 +982,7 @@ fn delete_cluster(world: &Arc<World>, region: &str, input: &Value) -> Result<Val
         Ok(json!({"DBCluster": cluster_json(&entry, state)}))
     })?;
     if let Some(last) = last {
-        world.begin_final_snapshot(cluster.clone(), last);
+        world.begin_snapshot(cluster.clone(), last, "Final snapshot");
     }
     world.begin_cluster_deletion(cluster);
     Ok(answer)

@@ -53,6 +53,10 @@ impl Servers for Noted {
         let result = self.note("create_secondary", &[c, p]).map(|()| address(2));
         async { result }.boxed()
     }
+    fn rename<'a>(&'a self, from: &'a str, to: &'a str) -> Answer<'a, ()> {
+        let result = self.note("rename", &[from, to]);
+        async { result }.boxed()
+    }
     fn promote<'a>(&'a self, c: &'a str) -> Answer<'a, ()> {
         let result = self.note("promote", &[c]);
         async { result }.boxed()

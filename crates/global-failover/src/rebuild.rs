@@ -1,0 +1,550 @@
+//! `rebuild`: makes global databases again of clusters that were detached, under the names of the plan.
+//!
+//! For each global database, at every look ([`decide`]), the first line that fits:
+//!
+//! | seen | what follows |
+//! |---|---|
+//! | the global cluster has the writer here and a connected secondary with an instance there | done |
+//! | the same, but the secondary has no instance | create one |
+//! | the cluster here is a secondary | refuse: it was not detached |
+//! | the global cluster has the old primary alone, and there is no snapshot of it | take one |
+//! | the same, with a snapshot | remove the old primary from the global cluster |
+//! | the old primary is outside, without a snapshot | refuse: this may be the Region that was left |
+//! | the global cluster is empty | delete it: its name is needed |
+//! | there is no global cluster | create it around the cluster here |
+//! | the old primary still has its name | rename it |
+//! | nothing has its name | create a secondary that is made as the old primary was |
+//!
+//! Everything is read from AWS, also which Region was left: so the step may be called again at any moment, by whichever
+//! execution, and goes on. **No cluster is deleted.** The old primary may hold writes that nobody has reported: it stays,
+//! renamed to [`kept_name`] and out of every global cluster, until a person deletes it. An empty global cluster holds no data
+//! ("Deletes a global database cluster. The primary and secondary clusters must already be detached or destroyed first",
+//! RDS API reference, `DeleteGlobalCluster`); one with deletion protection is left to a person, too.
+//!
+//! The snapshot is what `snapshot-restore` looks for, so that `reconcile` can be run afterwards. Writes that the old primary
+//! takes after it are in the renamed cluster alone.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_sdk_rds::Client;
+use aws_sdk_rds::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_rds::types::{DbCluster, Tag};
+use futures::future::try_join_all;
+use jiff::{SignedDuration, Timestamp};
+use runbook::aurora::{
+    self, DescribeGlobalCluster, GlobalCluster, RemoveFromGlobalCluster, message, region_of,
+};
+use runbook::names::{PLAN_TAG, detached_prefix, kept_name, rebuilt_instance};
+use runbook::plan::{Database, Member};
+use runbook::watch::{Look, watch};
+use runbook::{Context, Outcome, RecoveryPlan, Status, StepError};
+
+use crate::{DatabaseState, Event, Observed};
+
+/// Time between two looks.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// A cluster, with what a secondary made in its place is to have.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Cluster {
+    /// Its identifier.
+    pub id: String,
+    /// Its ARN.
+    pub arn: String,
+    /// Its status.
+    pub status: String,
+    /// When it was created.
+    pub created: Option<Timestamp>,
+    /// Its engine.
+    pub engine: String,
+    /// Engine version.
+    pub version: String,
+    /// DB subnet group.
+    pub subnet_group: Option<String>,
+    /// VPC security groups.
+    pub security_groups: Vec<String>,
+    /// Cluster parameter group.
+    pub parameter_group: Option<String>,
+    /// KMS key, when its storage is encrypted.
+    pub kms_key: Option<String>,
+    /// Whether users may sign in by IAM.
+    pub iam: bool,
+    /// Capacity in ACUs, smallest and largest, when it has a Serverless v2 configuration.
+    pub serverless: Option<(f64, f64)>,
+    /// Its instances: identifier, class, status.
+    pub instances: Vec<(String, String, String)>,
+}
+
+/// A snapshot.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// Its identifier.
+    pub id: String,
+    /// Its status.
+    pub status: String,
+    /// When it was taken; not there yet while it is being taken.
+    pub created: Option<Timestamp>,
+}
+
+/// What there is for one global database.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Seen {
+    /// The plan's global cluster.
+    pub global: Option<GlobalCluster>,
+    /// The plan's cluster here.
+    pub here: Cluster,
+    /// The cluster that has the plan's name in the other Region.
+    pub there: Option<Cluster>,
+    /// Snapshots of clusters of that name that this step has taken, oldest first.
+    pub snapshots: Vec<Snapshot>,
+    /// The old primary under its new name.
+    pub kept: Option<Cluster>,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision {
+    /// It is a global database.
+    AlreadyDone,
+    /// The next call.
+    Act(Action),
+    /// Nothing to do but look again, and why.
+    Wait(String),
+    /// It can't be done as things stand.
+    Refuse(String),
+}
+
+/// The calls, in the order they are needed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Keep the old primary's data.
+    Snapshot,
+    /// Take the old primary out of the global cluster.
+    Remove(String),
+    /// Delete the empty global cluster.
+    DeleteGlobal,
+    /// Create it around the cluster here.
+    CreateGlobal,
+    /// Give the old primary another name.
+    Rename(String),
+    /// Create the secondary as this cluster was made.
+    CreateSecondary(Box<Cluster>),
+    /// Add its instance, of this name and class.
+    CreateInstance(String, String),
+}
+
+/// Decides from what was seen. `id` and `there` are the plan's: the global cluster, the cluster in the other Region.
+pub fn decide(seen: &Seen, id: &str, there: &str) -> Decision {
+    let here = &seen.here;
+    if here.status != "available" {
+        return Decision::Wait(format!("cluster {} is {}", here.id, here.status));
+    }
+    let old = seen.there.as_ref();
+    // A snapshot of an earlier cluster of the same name is older than this one.
+    let snapshot = old.and_then(|old| {
+        seen.snapshots.iter().find(|one| one.created.is_none() || one.created >= old.created)
+    });
+    let outside = || match (old, snapshot) {
+        (None, _) => Ok(()),
+        (Some(_), Some(snapshot)) if snapshot.status == "available" => Ok(()),
+        (Some(_), Some(snapshot)) => {
+            Err(Decision::Wait(format!("snapshot {} is {}", snapshot.id, snapshot.status)))
+        }
+        (Some(old), None) => Err(Decision::Refuse(format!(
+            "cluster {} stands for itself, and nothing shows that it is the one that was left: start this in the Region that took \
+             over; if this is it, have the old primary be the one member of global cluster {id}, or rename it",
+            old.arn
+        ))),
+    };
+    let Some(global) = &seen.global else {
+        return outside().err().unwrap_or(Decision::Act(Action::CreateGlobal));
+    };
+    if let Some(operation) = &global.operation {
+        return Decision::Wait(format!("an operation of global cluster {id} is {}", operation.status));
+    }
+    let own = global.members.iter().find(|member| member.cluster_arn == here.arn);
+    let other = global.members.iter().find(|member| member.cluster_arn != here.arn);
+    match (own, other) {
+        (Some(own), _) if !own.is_writer => Decision::Refuse(format!(
+            "cluster {} is a secondary of global cluster {id}: it was not detached",
+            here.id
+        )),
+        (Some(_), Some(other)) => {
+            let Some(secondary) = old.filter(|old| old.arn == other.cluster_arn) else {
+                return Decision::Refuse(format!(
+                    "global cluster {id} has {}, which the plan does not name",
+                    other.cluster_arn
+                ));
+            };
+            let available = secondary.instances.iter().any(|(_, _, status)| status == "available");
+            match (&seen.kept, secondary.instances.is_empty()) {
+                (Some(kept), true) if secondary.status == "available" => {
+                    let class = kept.instances.first().map_or("db.r6g.large", |(_, class, _)| class);
+                    Decision::Act(Action::CreateInstance(rebuilt_instance(&kept.id), class.to_owned()))
+                }
+                _ if available && other.synchronization.as_deref() == Some("connected") => {
+                    Decision::AlreadyDone
+                }
+                _ => Decision::Wait(format!(
+                    "secondary {} is not connected yet, or has no available instance",
+                    secondary.id
+                )),
+            }
+        }
+        (None, Some(other))
+            if global.members.len() == 1 && old.is_some_and(|old| old.arn == other.cluster_arn) =>
+        {
+            match snapshot {
+                None => Decision::Act(Action::Snapshot),
+                Some(snapshot) if snapshot.status == "available" => {
+                    Decision::Act(Action::Remove(other.cluster_arn.clone()))
+                }
+                Some(snapshot) if snapshot.status == "failed" => Decision::Refuse(format!(
+                    "snapshot {} of the old primary failed: delete it, and start this again",
+                    snapshot.id
+                )),
+                Some(snapshot) => Decision::Wait(format!("snapshot {} is {}", snapshot.id, snapshot.status)),
+            }
+        }
+        (None, Some(_)) => {
+            Decision::Refuse(format!("global cluster {id} has members that the plan does not name"))
+        }
+        (None, None) => outside().err().unwrap_or(Decision::Act(Action::DeleteGlobal)),
+        (Some(_), None) => match (old, snapshot, &seen.kept) {
+            (Some(old), Some(snapshot), _) if old.status == "available" => {
+                outside().err().unwrap_or_else(|| Decision::Act(Action::Rename(snapshot.id.clone())))
+            }
+            (Some(old), Some(_), _) => Decision::Wait(format!("cluster {} is {}", old.id, old.status)),
+            // It was just created, and is no member yet.
+            (Some(old), None, Some(_)) => {
+                Decision::Wait(format!("cluster {} is {}, and no member yet", old.id, old.status))
+            }
+            (Some(_), None, None) => {
+                outside().err().unwrap_or_else(|| Decision::Wait("its secondary".into()))
+            }
+            (None, _, Some(kept)) => Decision::Act(Action::CreateSecondary(Box::new(kept.clone()))),
+            (None, _, None) => Decision::Refuse(format!(
+                "there is neither a cluster {there} nor an old primary that shows how to make one: add it to global cluster {id} by \
+                 hand"
+            )),
+        },
+    }
+}
+
+/// Runs the operation within the time of one call.
+pub(crate) async fn run(
+    context: &Context,
+    plan: &RecoveryPlan,
+    event: &Event,
+) -> Result<Outcome<Observed>, StepError> {
+    let since = event.since.unwrap_or_else(|| context.clock.now());
+    let there = plan.other_region(&event.target_region);
+    let client = |region: &str| Client::new(&runbook::aws::in_region(&context.config, region));
+    let (here, other) = (client(&event.target_region), client(there));
+    watch(context, LOOK, Step { context, plan, event, since, here, there: other, notes: BTreeMap::new() })
+        .await
+}
+
+struct Step<'a> {
+    context: &'a Context,
+    plan: &'a RecoveryPlan,
+    event: &'a Event,
+    since: Timestamp,
+    here: Client,
+    there: Client,
+    /// What AWS said last when a call was not possible yet, by global cluster.
+    notes: BTreeMap<String, String>,
+}
+
+/// One global database of the plan, with what was seen and decided.
+struct Place<'a> {
+    /// Its name in the plan; the first, where several databases live in it.
+    name: &'a str,
+    id: &'a str,
+    seen: Seen,
+    decision: Decision,
+}
+
+impl Look for Step<'_> {
+    type Observed = Observed;
+
+    async fn look(&mut self, changed: &mut Vec<String>) -> Result<Outcome<Observed>, StepError> {
+        let mut databases = BTreeMap::<&str, (&str, &Database)>::new();
+        for (name, database) in &self.plan.databases {
+            databases.entry(&database.global_cluster).or_insert((name, database));
+        }
+        let places =
+            try_join_all(databases.values().map(|(name, database)| self.observe(name, database))).await?;
+        let observed = Observed {
+            since: self.since,
+            databases: places.iter().map(|place| (place.name.to_owned(), state(place))).collect(),
+        };
+        let told = |place: &Place<'_>| {
+            let note =
+                self.notes.get(place.id).map(|note| format!(" (AWS says: {note})")).unwrap_or_default();
+            format!("{}: {}{note}", place.name, wording(&place.decision))
+        };
+        let of = |wanted: fn(&Decision) -> bool| {
+            places.iter().filter(|place| wanted(&place.decision)).map(told).collect::<Vec<_>>().join("; ")
+        };
+        let refused = of(|decision| matches!(decision, Decision::Refuse(_)));
+        if !refused.is_empty() {
+            return Ok(Outcome::new(Status::Refused, refused, observed));
+        }
+        let open = of(|decision| *decision != Decision::AlreadyDone);
+        if open.is_empty() {
+            let mut reason = format!(
+                "every global database has its writer in {} and a secondary in {}",
+                self.event.target_region,
+                self.plan.other_region(&self.event.target_region)
+            );
+            let kept: Vec<&str> =
+                places.iter().filter_map(|place| Some(place.seen.kept.as_ref()?.id.as_str())).collect();
+            if !kept.is_empty() {
+                reason += &format!("; the old primaries are kept as {}", kept.join(", "));
+            }
+            return Ok(Outcome::new(Status::Done, reason, observed));
+        }
+        let minutes = self.plan.limits.restore_minutes;
+        if self.context.clock.now().duration_since(self.since) > SignedDuration::from_mins(minutes.into()) {
+            let reason =
+                format!("not rebuilt {minutes} minutes after {} (limits.restoreMinutes): {open}", self.since);
+            return Ok(Outcome::new(Status::Refused, reason, observed));
+        }
+        for place in &places {
+            let Decision::Act(action) = &place.decision else { continue };
+            match self.execute(place, action).await? {
+                None => {
+                    self.notes.remove(place.id);
+                    changed.push(format!("{}: {}", place.name, wording(&place.decision)));
+                }
+                Some(note) => {
+                    self.notes.insert(place.id.to_owned(), note);
+                }
+            }
+        }
+        Ok(Outcome::new(Status::InProgress, open, observed))
+    }
+}
+
+impl Step<'_> {
+    async fn observe<'p>(&self, name: &'p str, database: &'p Database) -> Result<Place<'p>, StepError> {
+        let region = &self.event.target_region;
+        let other = self.plan.other_region(region);
+        // Validation guarantees a member in each Region.
+        let member = |region: &str| database.members.get(region).map(Member::cluster).unwrap_or_default();
+        let there = describe(&self.there, member(other)).await?;
+        let global = self.here.describe_global_cluster(&database.global_cluster).await?;
+        let here = describe(&self.here, member(region)).await?;
+        let here = here.ok_or_else(|| aurora::missing("cluster", member(region), region))?;
+        let snapshots = snapshots(&self.there, member(other)).await?;
+        let mut kept = None;
+        for snapshot in snapshots.iter().rev() {
+            kept = describe(&self.there, &snapshot.id).await?;
+            if kept.is_some() {
+                break;
+            }
+        }
+        let seen = Seen { global, here, there, snapshots, kept };
+        let decision = decide(&seen, &database.global_cluster, member(other));
+        Ok(Place { name, id: &database.global_cluster, seen, decision })
+    }
+
+    /// Makes one call; what AWS says when it is not possible now.
+    async fn execute(&self, place: &Place<'_>, action: &Action) -> Result<Option<String>, StepError> {
+        let (id, here) = (place.id, &place.seen.here);
+        let old = place.seen.there.as_ref().map(|old| old.id.as_str()).unwrap_or_default();
+        match action {
+            Action::Snapshot => {
+                let tag = Tag::builder().key(PLAN_TAG).value(&self.plan.name).build();
+                let name = kept_name(old, self.context.clock.now());
+                let call = self.there.create_db_cluster_snapshot().db_cluster_identifier(old);
+                let call = call.db_cluster_snapshot_identifier(&name).tags(tag);
+                settle(call.send().await, &format!("taking snapshot {name} of {old}"))
+            }
+            Action::Remove(arn) => {
+                match RemoveFromGlobalCluster::remove_from_global_cluster(&self.there, id, arn).await? {
+                    aurora::Answer::Accepted => Ok(None),
+                    aurora::Answer::Rejected(note) => Ok(Some(note)),
+                }
+            }
+            Action::DeleteGlobal => {
+                let call = self.here.delete_global_cluster().global_cluster_identifier(id);
+                settle(call.send().await, &format!("deleting the empty global cluster {id}"))
+            }
+            // Engine, version and name of the database are those of the source (RDS API reference).
+            Action::CreateGlobal => {
+                let call = self.here.create_global_cluster().global_cluster_identifier(id);
+                let call = call.source_db_cluster_identifier(&here.arn);
+                settle(call.send().await, &format!("creating global cluster {id} around {}", here.arn))
+            }
+            Action::Rename(name) => {
+                let call = self.there.modify_db_cluster().db_cluster_identifier(old);
+                let call = call.new_db_cluster_identifier(name).apply_immediately(true);
+                settle(call.send().await, &format!("renaming cluster {old} to {name}"))
+            }
+            Action::CreateSecondary(kept) => self.create_secondary(place, kept).await,
+            Action::CreateInstance(name, class) => {
+                let call =
+                    self.there.create_db_instance().db_instance_identifier(name).db_cluster_identifier(old);
+                let call = call.engine(&here.engine).db_instance_class(class).publicly_accessible(false);
+                settle(call.send().await, &format!("creating instance {name}"))
+            }
+        }
+    }
+
+    async fn create_secondary(&self, place: &Place<'_>, kept: &Cluster) -> Result<Option<String>, StepError> {
+        let other = region_of(&kept.arn);
+        // Validation guarantees a member in each Region.
+        let member = self.plan.databases.get(place.name).and_then(|database| database.members.get(other));
+        let name = member.map(Member::cluster).unwrap_or_default();
+        let scaling = kept.serverless.map(|(min, max)| {
+            aws_sdk_rds::types::ServerlessV2ScalingConfiguration::builder()
+                .min_capacity(min)
+                .max_capacity(max)
+                .build()
+        });
+        let call = self
+            .there
+            .create_db_cluster()
+            .db_cluster_identifier(name)
+            .global_cluster_identifier(place.id)
+            .engine(&place.seen.here.engine)
+            // A secondary has its primary's version.
+            .engine_version(&place.seen.here.version)
+            .set_db_subnet_group_name(kept.subnet_group.clone())
+            .set_vpc_security_group_ids(
+                Some(kept.security_groups.clone()).filter(|groups| !groups.is_empty()),
+            )
+            .set_db_cluster_parameter_group_name(kept.parameter_group.clone())
+            .set_storage_encrypted(kept.kms_key.as_ref().map(|_| true))
+            .set_kms_key_id(kept.kms_key.clone())
+            .enable_iam_database_authentication(kept.iam)
+            .set_serverless_v2_scaling_configuration(scaling);
+        settle(call.send().await, &format!("creating secondary {name} in {other}"))
+    }
+}
+
+/// Nothing for a call that was accepted; AWS's words for one that may do at another moment. The next look tells.
+fn settle<T, E>(answer: Result<T, SdkError<E>>, what: &str) -> Result<Option<String>, StepError>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    match answer {
+        Ok(_) => Ok(None),
+        Err(SdkError::ServiceError(error)) if is_state(error.err()) => Ok(Some(message(error.err()))),
+        Err(error) => Err(StepError::aws(what.to_owned(), error)),
+    }
+}
+
+/// Whether an error says that things are not as they were seen, or not ready: RDS's `Invalid…State`, `…AlreadyExists` and
+/// `…NotFound`, which end in `Fault` for some and not for others.
+fn is_state(error: &impl ProvideErrorMetadata) -> bool {
+    let code = error.code().unwrap_or_default().trim_end_matches("Fault");
+    (code.starts_with("InvalidDB") || code.starts_with("InvalidGlobal")) && code.ends_with("State")
+        || ["DBCluster", "DBInstance", "DBClusterSnapshot", "GlobalCluster"].iter().any(|kind| {
+            code.strip_prefix(kind).is_some_and(|rest| rest == "AlreadyExists" || rest == "NotFound")
+        })
+}
+
+async fn describe(client: &Client, id: &str) -> Result<Option<Cluster>, StepError> {
+    let region = client.config().region().map(ToString::to_string).unwrap_or_default();
+    let found = match client.describe_db_clusters().db_cluster_identifier(id).send().await {
+        Ok(answer) => answer.db_clusters().first().map(shape),
+        Err(SdkError::ServiceError(error)) if error.err().is_db_cluster_not_found_fault() => None,
+        Err(error) => return Err(StepError::aws(format!("describing cluster {id} in {region}"), error)),
+    };
+    let Some(mut cluster) = found else { return Ok(None) };
+    for (instance, class, status) in &mut cluster.instances {
+        match client.describe_db_instances().db_instance_identifier(instance.as_str()).send().await {
+            Ok(answer) => {
+                let seen = answer.db_instances().first();
+                *class = seen.and_then(|seen| seen.db_instance_class()).unwrap_or_default().to_owned();
+                *status = seen.and_then(|seen| seen.db_instance_status()).unwrap_or_default().to_owned();
+            }
+            Err(SdkError::ServiceError(error)) if error.err().is_db_instance_not_found_fault() => {}
+            Err(error) => {
+                return Err(StepError::aws(format!("describing instance {instance} in {region}"), error));
+            }
+        }
+    }
+    Ok(Some(cluster))
+}
+
+fn time(time: &aws_sdk_rds::primitives::DateTime) -> Option<Timestamp> {
+    Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).ok()?).ok()
+}
+
+fn shape(cluster: &DbCluster) -> Cluster {
+    let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+    let groups = cluster.vpc_security_groups().iter().filter_map(|one| one.vpc_security_group_id());
+    let instances = cluster.db_cluster_members().iter().filter_map(|one| one.db_instance_identifier());
+    let scaling = cluster.serverless_v2_scaling_configuration();
+    Cluster {
+        id: text(cluster.db_cluster_identifier()),
+        arn: text(cluster.db_cluster_arn()),
+        status: text(cluster.status()),
+        created: cluster.cluster_create_time().and_then(time),
+        engine: text(cluster.engine()),
+        version: text(cluster.engine_version()),
+        subnet_group: cluster.db_subnet_group().map(str::to_owned),
+        security_groups: groups.map(str::to_owned).collect(),
+        parameter_group: cluster.db_cluster_parameter_group().map(str::to_owned),
+        kms_key: cluster
+            .kms_key_id()
+            .filter(|_| cluster.storage_encrypted() == Some(true))
+            .map(str::to_owned),
+        iam: cluster.iam_database_authentication_enabled() == Some(true),
+        serverless: scaling.and_then(|one| Some((one.min_capacity()?, one.max_capacity()?))),
+        instances: instances.map(|id| (id.to_owned(), String::new(), String::new())).collect(),
+    }
+}
+
+/// Snapshots of clusters of this name that this step has taken, oldest first.
+async fn snapshots(client: &Client, cluster: &str) -> Result<Vec<Snapshot>, StepError> {
+    let mut pages =
+        client.describe_db_cluster_snapshots().db_cluster_identifier(cluster).into_paginator().send();
+    let mut found = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page
+            .map_err(|error| StepError::aws(format!("listing the snapshots of cluster {cluster}"), error))?;
+        let ours = page.db_cluster_snapshots().iter().filter_map(|one| {
+            let id = one
+                .db_cluster_snapshot_identifier()
+                .filter(|id| id.starts_with(&detached_prefix(cluster)))?;
+            let created = one.snapshot_create_time().and_then(time);
+            Some(Snapshot { id: id.to_owned(), status: one.status().unwrap_or_default().to_owned(), created })
+        });
+        found.extend(ours);
+    }
+    found.sort_by_key(|one| (one.created.is_none(), one.created));
+    Ok(found)
+}
+
+fn state(place: &Place<'_>) -> DatabaseState {
+    let global = place.seen.global.as_ref();
+    let writer = global.and_then(|global| global.writers().next());
+    DatabaseState {
+        writer_region: writer.map(|writer| region_of(&writer.cluster_arn).to_owned()),
+        status: global.map_or_else(|| "missing".to_owned(), |global| global.status.clone()),
+        operation: global.and_then(|global| global.operation.clone()),
+        detached: None,
+    }
+}
+
+fn wording(decision: &Decision) -> String {
+    match decision {
+        Decision::AlreadyDone => "a global database".to_owned(),
+        Decision::Wait(reason) | Decision::Refuse(reason) => reason.clone(),
+        Decision::Act(Action::Snapshot) => "taking a snapshot of the old primary".to_owned(),
+        Decision::Act(Action::Remove(arn)) => {
+            format!("removing the old primary {arn} from the global cluster")
+        }
+        Decision::Act(Action::DeleteGlobal) => "deleting the empty global cluster".to_owned(),
+        Decision::Act(Action::CreateGlobal) => "creating the global cluster".to_owned(),
+        Decision::Act(Action::Rename(name)) => format!("renaming the old primary to {name}"),
+        Decision::Act(Action::CreateSecondary(_)) => "creating the secondary".to_owned(),
+        Decision::Act(Action::CreateInstance(name, _)) => format!("creating instance {name}"),
+    }
+}
