@@ -4,6 +4,7 @@ use sandbox::automation::{Execution, Reading, Status};
 use sandbox::world::Message;
 use sandbox::{EAST, WEST};
 
+use crate::failover::{LOCKED, short_lock};
 use crate::faults::Fault;
 use crate::stage::{APPROVER, FAST, Stage, State, faults, told};
 
@@ -120,6 +121,7 @@ async fn killed_or_cancelled_at_any_step_and_started_again_it_ends_in_the_same_s
         for at in 0..events {
             let case = format!("event {at}, {}", if cancel { "cancelled" } else { "killed" });
             let stage = impaired(Reading::ALL[at % 4], FAST).await;
+            short_lock(&stage).await;
             let mut happened = stage.automation.subscribe();
             let id = stage.start("causeway-failover", &[("ImpairedRegion", EAST), ("Mode", "detach")]);
             for _ in 0..=at {
@@ -127,6 +129,10 @@ async fn killed_or_cancelled_at_any_step_and_started_again_it_ends_in_the_same_s
             }
             stage.end_early(&id, cancel).await;
             stage.settle().await;
+            if !cancel {
+                // Its lock has to expire.
+                tokio::time::sleep(LOCKED).await;
+            }
             finish(&stage, &case).await;
             assert!(stand_for_themselves(&stage), "{case}");
             assert_eq!(stage.state().await, detached(), "{case}");

@@ -548,3 +548,101 @@ fn wording(decision: &Decision) -> String {
         Decision::Act(Action::CreateInstance(name, _)) => format!("creating instance {name}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use runbook::aurora::GlobalMember;
+
+    use super::*;
+
+    const HERE: &str = "arn:aws:rds:sandbox-west:000000000000:cluster:shop-orders-west";
+    const THERE: &str = "arn:aws:rds:sandbox-east:000000000000:cluster:shop-orders-east";
+    const KEPT: &str = "causeway-detached-shop-orders-east-20260101000000";
+
+    fn at(minute: i64) -> Option<Timestamp> {
+        Timestamp::from_second(1_767_225_600 + 60 * minute).ok()
+    }
+
+    fn cluster(arn: &str, minute: i64) -> Cluster {
+        Cluster {
+            id: arn.rsplit(':').next().unwrap().into(),
+            arn: arn.into(),
+            status: "available".into(),
+            created: at(minute),
+            instances: vec![("i".into(), "db.r6g.large".into(), "available".into())],
+            ..Cluster::default()
+        }
+    }
+
+    /// The first member is the writer.
+    fn global(members: &[&str]) -> Option<GlobalCluster> {
+        let member = |(number, arn): (usize, &&str)| GlobalMember {
+            cluster_arn: (*arn).into(),
+            is_writer: number == 0,
+            synchronization: Some("connected".into()),
+        };
+        let members = members.iter().enumerate().map(member).collect();
+        Some(GlobalCluster { id: "shop-orders".into(), status: "available".into(), members, operation: None })
+    }
+
+    fn detached() -> Seen {
+        Seen {
+            global: global(&[THERE]),
+            here: cluster(HERE, 0),
+            there: Some(cluster(THERE, 0)),
+            ..Seen::default()
+        }
+    }
+
+    fn snapshot(status: &str, minute: i64) -> Vec<Snapshot> {
+        vec![Snapshot { id: KEPT.into(), status: status.into(), created: at(minute) }]
+    }
+
+    fn asked(seen: &Seen) -> Decision {
+        decide(seen, "shop-orders", "shop-orders-east")
+    }
+
+    #[test]
+    fn each_state_on_the_way_leads_to_the_next() {
+        let kept = Some(cluster("arn:aws:rds:sandbox-east:000000000000:cluster:kept", 0));
+        let mut seen = detached();
+        assert_eq!(asked(&seen), Decision::Act(Action::Snapshot));
+        seen.snapshots = snapshot("creating", 10);
+        assert!(matches!(asked(&seen), Decision::Wait(_)));
+        seen.snapshots = snapshot("available", 10);
+        assert_eq!(asked(&seen), Decision::Act(Action::Remove(THERE.into())));
+        seen.global = global(&[]);
+        assert_eq!(asked(&seen), Decision::Act(Action::DeleteGlobal));
+        seen.global = None;
+        assert_eq!(asked(&seen), Decision::Act(Action::CreateGlobal));
+        seen.global = global(&[HERE]);
+        assert_eq!(asked(&seen), Decision::Act(Action::Rename(KEPT.into())));
+        (seen.there, seen.kept) = (None, kept);
+        assert!(matches!(asked(&seen), Decision::Act(Action::CreateSecondary(_))));
+        seen.global = global(&[HERE, THERE]);
+        seen.there = Some(Cluster { instances: Vec::new(), ..cluster(THERE, 20) });
+        assert!(matches!(asked(&seen), Decision::Act(Action::CreateInstance(_, _))));
+        seen.there = Some(cluster(THERE, 20));
+        assert_eq!(asked(&seen), Decision::AlreadyDone);
+    }
+
+    /// Where it is not certain which cluster is the old primary, none is touched.
+    #[test]
+    fn nothing_is_taken_from_a_cluster_that_may_be_the_primary() {
+        let refused = |seen: Seen, case: &str| {
+            assert!(matches!(asked(&seen), Decision::Refuse(_)), "{case}: {:?}", asked(&seen));
+        };
+        refused(Seen { global: global(&[THERE, HERE]), ..detached() }, "it was not detached");
+        refused(Seen { global: global(&[HERE]), ..detached() }, "the Region that was left");
+        refused(Seen { global: global(&[]), ..detached() }, "both stand for themselves");
+        refused(
+            Seen { global: None, ..detached() },
+            "both stand for themselves, and the global cluster is gone",
+        );
+        let earlier = Seen { snapshots: snapshot("available", -10), ..detached() };
+        refused(
+            Seen { global: global(&[HERE]), ..earlier },
+            "the snapshot is of an earlier cluster of this name",
+        );
+    }
+}
