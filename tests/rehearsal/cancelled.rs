@@ -12,7 +12,7 @@ use sandbox::{EAST, WEST};
 use crate::faults::{BROKEN, Fault};
 use crate::routing::Parameters;
 use crate::stage::{APPROVER, FAST, SLOW, Stage, documents, told};
-use crate::{failback, failover, readiness, reconcile, replay, routing};
+use crate::{detach, failback, failover, readiness, rebuild, reconcile, replay, routing};
 
 /// A way through a document.
 #[derive(Clone, Copy)]
@@ -119,8 +119,15 @@ async fn everywhere<R: Rehearsed>() {
 
 #[test]
 fn no_runbook_is_forgotten() {
-    let here =
-        [Failback::NAME, Failover::NAME, Readiness::NAME, Reconcile::NAME, Replay::NAME, Routing::NAME];
+    let here = [
+        Failback::NAME,
+        Failover::NAME,
+        Readiness::NAME,
+        Rebuild::NAME,
+        Reconcile::NAME,
+        Replay::NAME,
+        Routing::NAME,
+    ];
     let documents: BTreeSet<&str> = documents().iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(documents, here.into(), "give the document its ways here, and a test of its own");
 }
@@ -141,6 +148,11 @@ async fn readiness_cancelled_at_every_step_and_started_again_ends_well() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn rebuild_cancelled_at_every_step_and_started_again_ends_well() {
+    everywhere::<Rebuild>().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn reconcile_cancelled_at_every_step_and_started_again_ends_well() {
     everywhere::<Reconcile>().await;
 }
@@ -155,6 +167,9 @@ async fn routing_cancelled_at_every_step_and_started_again_ends_well() {
     everywhere::<Routing>().await;
 }
 
+/// Where a managed failover is not possible.
+const DETACH: Parameters<'static> = &[("ImpairedRegion", EAST), ("Mode", "detach")];
+
 struct Failover;
 
 impl Rehearsed for Failover {
@@ -168,6 +183,7 @@ impl Rehearsed for Failover {
         Way::said(&[("failover", BROKEN)]),
         Way::said(&[("failover", BROKEN), ("record", BROKEN)]),
         Way::said(&[("record", BROKEN)]),
+        Way::said(&[]).with(DETACH),
     ];
 
     async fn stage(reading: Reading, _: &Way) -> Stage {
@@ -180,8 +196,13 @@ impl Rehearsed for Failover {
         stage.start("causeway-failover", &[given, &[("Approvers", APPROVER)]].concat())
     }
 
-    async fn again(stage: &Stage, _: &Way, _: &Execution, case: &str) {
+    async fn again(stage: &Stage, way: &Way, _: &Execution, case: &str) {
         stage.settle().await;
+        if way.parameters == DETACH {
+            detach::finish(stage, case).await;
+            assert_eq!(stage.state().await, detach::detached(), "{case}");
+            return;
+        }
         failover::finish(stage, case).await;
         assert_eq!(stage.state().await, failover::moved(), "{case}");
     }
@@ -215,6 +236,33 @@ impl Rehearsed for Failback {
     async fn again(stage: &Stage, _: &Way, _: &Execution, case: &str) {
         failback::finish(stage, WEST, case).await;
         failback::assert_in(stage, WEST, case).await;
+    }
+}
+
+struct Rebuild;
+
+impl Rehearsed for Rebuild {
+    const NAME: &'static str = "causeway-rebuild";
+    const WAYS: &'static [Way] = &[
+        Way::said(&[("rebuild", "InProgress")]),
+        Way::said(&[("rebuild", "Done")]),
+        Way::said(&[("rebuild", "Refused")]),
+        Way::said(&[("rebuild", "InProgress"), ("rebuild", "Refused")]),
+        Way::said(&[("rebuild", BROKEN)]),
+    ];
+
+    async fn stage(reading: Reading, _: &Way) -> Stage {
+        rebuild::detached(reading, SLOW).await
+    }
+
+    fn start(stage: &Stage, _: &Way) -> String {
+        stage.start("causeway-rebuild", &[])
+    }
+
+    async fn again(stage: &Stage, _: &Way, _: &Execution, case: &str) {
+        let execution = rebuild::rebuild(stage).await;
+        assert_eq!(execution.status, Status::Success, "{case}, again: {}", told(&execution));
+        rebuild::assert_rebuilt(stage, case).await;
     }
 }
 

@@ -23,7 +23,7 @@ pub async fn impaired(reading: Reading, factor: f64) -> Stage {
 }
 
 /// What a detach leaves: the old primaries are alone in the global clusters.
-fn detached() -> State {
+pub fn detached() -> State {
     State {
         writers: ["shop-catalog", "shop-orders"].map(|global| (global.to_owned(), EAST.to_owned())).into(),
         ..crate::failover::moved()
@@ -141,7 +141,7 @@ async fn killed_or_cancelled_at_any_step_and_started_again_it_ends_in_the_same_s
 }
 
 /// Starts it again, unless all that was lost is the last answer: then there is nothing left to do.
-async fn finish(stage: &Stage, case: &str) {
+pub async fn finish(stage: &Stage, case: &str) {
     if stage.state().await != detached() {
         let execution = detach(stage).await;
         assert_eq!(execution.status, Status::Success, "{case}, again: {}", told(&execution));

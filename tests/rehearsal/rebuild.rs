@@ -45,7 +45,8 @@ async fn rebuilt(stage: &Stage) -> (State, Vec<Value>, usize, usize) {
     )
 }
 
-async fn assert_rebuilt(stage: &Stage, case: &str) {
+/// That every database is replicated again, and that the old primaries are kept.
+pub async fn assert_rebuilt(stage: &Stage, case: &str) {
     let (state, members, kept, snapshots) = rebuilt(stage).await;
     assert_eq!(
         state.writers,
