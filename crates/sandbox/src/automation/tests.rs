@@ -1210,7 +1210,7 @@ fn runbook(name: &str) -> String {
 
 #[test]
 fn the_runbooks_load() {
-    for name in ["failover", "failback", "readiness", "reconcile", "replay", "routing"] {
+    for name in ["failover", "failback", "readiness", "rebuild", "reconcile", "replay", "routing"] {
         assert_eq!(problems(&runbook(name)), [""; 0], "{name}");
     }
 }
