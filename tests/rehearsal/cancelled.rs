@@ -252,7 +252,7 @@ impl Rehearsed for Rebuild {
     ];
 
     async fn stage(reading: Reading, _: &Way) -> Stage {
-        rebuild::detached(reading, SLOW).await
+        rebuild::detached(reading, rebuild::SLOW).await
     }
 
     fn start(stage: &Stage, _: &Way) -> String {

@@ -198,7 +198,7 @@ async fn failover_detached() {
 #[tokio::test(start_paused = true)]
 async fn rebuild() {
     under_every_reading("rebuild", async |reading| {
-        let stage = crate::rebuild::detached(reading, SLOW).await;
+        let stage = crate::rebuild::detached(reading, crate::rebuild::SLOW).await;
         let before = stage.messages(0).len();
         let execution = crate::rebuild::rebuild(&stage).await;
         (stage, execution, before)

@@ -9,7 +9,7 @@ use crate::faults::Fault;
 use crate::stage::{FAST, Stage, State, faults, told};
 
 /// What AWS's durations are divided by, so that a rebuild has to be waited for in more than one invocation.
-const SLOW: f64 = 20.0;
+pub const SLOW: f64 = 20.0;
 
 /// A stage whose databases were detached in the west; the east is back.
 pub async fn detached(reading: Reading, factor: f64) -> Stage {
