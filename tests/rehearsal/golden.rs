@@ -63,7 +63,7 @@ fn redacted(text: &str) -> String {
     let text = replace(text, "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<execution>");
     let text = replace(&text, r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<time>");
     let text = replace(&text, r"\d{4}(-\d\d){5}", "<time>");
-    let text = replace(&text, r"(causeway-detached-[a-z-]+-)\d{14}", "${1}<time>");
+    let text = replace(&text, r"(causeway-(?:detached|rebuilt)-[a-z-]+-)\d{14}", "${1}<time>");
     let text = replace(&text, r"read from ARC in [a-z0-9-]+", "read from ARC in <endpoint>");
     // A budget or a limit is the plan's; any other duration is this execution's.
     let duration =
