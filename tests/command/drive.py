@@ -213,6 +213,9 @@ home = Operator(EAST, FROM=WEST)
 home.start("failback")
 assert "record.location" in home.ended("Success")
 assert writer_region("shop-orders") == writer_region("shop-catalog") == EAST
+# Nothing was detached: there is nothing to rebuild.
+home.start("rebuild")
+assert "rebuild.reason" in home.ended("Success")
 home.start("routing")
 assert home.ended("Success")["set.status"] == ["Done"]
 assert arc.get_routing_control_state(RoutingControlArn=west)["RoutingControlState"] == "Off"
