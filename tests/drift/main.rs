@@ -267,6 +267,9 @@ fn an_alarm_tells_of_executions_that_failed_or_are_overdue() {
         assert!(limit.is_some(), "{document} is never overdue");
         assert!(watched.contains(&format!("${{Prefix}}-{runbook}")), "nobody tells that {document} failed");
     }
+    let failed = &resources["FailedAlarm"]["Properties"];
+    assert_eq!(text(&failed["Namespace"]), "AWS/Events");
+    assert_eq!(text(&failed["Dimensions"][0]["Value"]), "FailedRule");
     let topics = [&rule["Targets"][0]["Arn"], &alarm["AlarmActions"][0]];
     assert_eq!(topics.map(text), ["AlarmTopic", "AlarmTopic"]);
 }

@@ -259,6 +259,7 @@ impl<'a> Stack<'a> {
                 Ok(json!(format!("arn:aws:sns:{}:{ACCOUNT}:{topic}", self.region)))
             }
             Some("AWS::SSM::Document") => self.text(&resource["Properties"]["Name"]).map(Value::String),
+            Some("AWS::Events::Rule") => self.text(&resource["Properties"]["Name"]).map(Value::String),
             Some("AWS::S3::Bucket") => self.text(&resource["Properties"]["BucketName"]).map(Value::String),
             Some("AWS::Serverless::Function") => {
                 self.text(&resource["Properties"]["FunctionName"]).map(Value::String)
