@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use rehearsals::root;
+use rehearsals::{STEPS, root};
 use serde_json::Value;
 
 use crate::{Run, command};
@@ -30,8 +30,6 @@ const EVENTS: [(&str, Result<&str, &str>); 15] = [
     ("preflight-switchover", Ok("Refused")),
     ("report-switchover", Err("there is no Automation execution")),
 ];
-pub const STEPS: [&str; 7] =
-    ["preflight", "routing-control", "global-failover", "snapshot-restore", "reconcile", "replay", "report"];
 
 /// A process that ends with the test.
 struct Started(Child);
@@ -72,7 +70,8 @@ fn every_sample_event_is_answered_by_its_function() {
         run.said.lines().find_map(|line| line.split_once("CAUSEWAY_DATABASE_CA=")).unwrap().1.to_owned();
     let port = free_port().to_string();
     let (address, to) = ("127.0.0.1", ["--invoke-address", "127.0.0.1", "--invoke-port", &port]);
-    let emulator = cargo_lambda().args(["watch", "--only-lambda-apis"]).args(to).spawn().unwrap();
+    let emulator =
+        cargo_lambda().args(["watch", "--only-lambda-apis"]).args(to).stdout(Stdio::null()).spawn().unwrap();
     let mut emulator = Started(emulator);
     // It says nothing that can be waited for: it listens a moment after its last word.
     while TcpStream::connect(format!("{address}:{port}")).is_err() {

@@ -22,7 +22,7 @@ impl Place {
         let place = Self { folder: tempfile::tempdir().unwrap() };
         // The head of a program for arm64: what is in it does not matter here.
         let program = [&b"\x7fELF"[..], &[0; 14], &[0xb7, 0]].concat();
-        for step in crate::invoke::STEPS {
+        for step in rehearsals::STEPS {
             let folder = place.at("lambda").join(step);
             fs::create_dir_all(&folder).unwrap();
             fs::write(folder.join("bootstrap"), &program).unwrap();

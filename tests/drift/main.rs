@@ -6,18 +6,10 @@ mod docs;
 
 use runbook::telemetry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rehearsals::{STEPS, root};
 use serde_norway::Value;
-
-/// The step functions, by the name of their crate.
-const STEPS: [&str; 7] =
-    ["preflight", "routing-control", "global-failover", "snapshot-restore", "reconcile", "replay", "report"];
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))

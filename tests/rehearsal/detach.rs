@@ -4,9 +4,9 @@ use sandbox::automation::{Execution, Reading, Status};
 use sandbox::world::Message;
 use sandbox::{EAST, WEST};
 
-use crate::failover::{LOCKED, short_lock};
+use crate::failover::end_a_failover_at;
 use crate::faults::Fault;
-use crate::stage::{APPROVER, FAST, Stage, State, faults, told};
+use crate::stage::{APPROVER, FAST, Stage, State, early_ends, faults, told};
 
 /// What AWS's durations are divided by, so that a detach has to be waited for in more than one invocation.
 const SLOW: f64 = 1.0;
@@ -113,30 +113,14 @@ async fn after_a_fault_at_any_kind_of_call_it_ends_in_the_same_state() {
 #[tokio::test(start_paused = true)]
 async fn killed_or_cancelled_at_any_step_and_started_again_it_ends_in_the_same_state() {
     let stage = impaired(Reading::ALL[0], FAST).await;
-    let mut happened = stage.automation.subscribe();
-    detach(&stage).await;
-    let events = happened.len();
-    assert!(happened.recv().await.is_ok() && events > 20, "{events}");
-    for cancel in [false, true] {
-        for at in 0..events {
-            let case = format!("event {at}, {}", if cancel { "cancelled" } else { "killed" });
-            let stage = impaired(Reading::ALL[at % 4], FAST).await;
-            short_lock(&stage).await;
-            let mut happened = stage.automation.subscribe();
-            let id = stage.start("causeway-failover", &[("ImpairedRegion", EAST), ("Mode", "detach")]);
-            for _ in 0..=at {
-                happened.recv().await.unwrap();
-            }
-            stage.end_early(&id, cancel).await;
-            stage.settle().await;
-            if !cancel {
-                // Its lock has to expire.
-                tokio::time::sleep(LOCKED).await;
-            }
-            finish(&stage, &case).await;
-            assert!(stand_for_themselves(&stage), "{case}");
-            assert_eq!(stage.state().await, detached(), "{case}");
-        }
+    let events = stage.events_of(detach(&stage)).await;
+    assert!(events > 20, "{events}");
+    for (at, cancel, case) in early_ends(events) {
+        let stage = impaired(Reading::ALL[at % 4], FAST).await;
+        end_a_failover_at(&stage, (at, cancel), &[("ImpairedRegion", EAST), ("Mode", "detach")]).await;
+        finish(&stage, &case).await;
+        assert!(stand_for_themselves(&stage), "{case}");
+        assert_eq!(stage.state().await, detached(), "{case}");
     }
 }
 

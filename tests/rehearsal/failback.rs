@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::failover::{LOCKED, short_lock};
 use crate::faults::Fault;
-use crate::stage::{FAST, Stage, faults, told};
+use crate::stage::{FAST, Stage, early_ends, faults, told};
 
 /// AWS's own pace: a switchover is shorter than a failover, and still takes more than one invocation.
 const REAL: f64 = 1.0;
@@ -202,34 +202,24 @@ async fn after_a_fault_at_any_kind_of_call_it_ends_there_or_goes_back() {
 async fn killed_or_cancelled_at_any_step_and_started_again_it_ends_there_or_goes_back() {
     for strategy in STRATEGIES {
         let stage = well(Reading::ALL[0], FAST, WEST, strategy).await;
-        let mut happened = stage.automation.subscribe();
-        stage.switch_over(WEST).await;
-        let events = happened.len();
-        assert!(happened.recv().await.is_ok() && events > 15, "{events}");
+        let events = stage.events_of(stage.switch_over(WEST)).await;
+        assert!(events > 15, "{events}");
         let mut told_of = 0;
-        for cancel in [false, true] {
-            for at in 0..events {
-                let to = REGIONS[at / 2 % 2];
-                let case =
-                    format!("{to} {strategy} event {at}, {}", if cancel { "cancelled" } else { "killed" });
-                let stage = well(Reading::ALL[at % 4], FAST, to, strategy).await;
-                let known = stage.world.messages().len();
-                let mut happened = stage.automation.subscribe();
-                let id = stage.start_in(to, "causeway-failback", &[]);
-                for _ in 0..=at {
-                    happened.recv().await.unwrap();
-                }
-                stage.end_early_in(to, &id, cancel).await;
-                stage.settle().await;
-                let messages = stage.messages(known);
-                if cancel && place(&stage).await != Some(other(to)) {
-                    assert!(!messages.is_empty(), "{case}: something moved, and nobody was told");
-                }
-                told_of += messages.iter().filter(|message| message.subject.ends_with("CANCELLED")).count();
-                let end = if at % 3 == 2 { other(to) } else { to };
-                finish(&stage, end, &case).await;
-                assert_in(&stage, end, &case).await;
+        for (at, cancel, case) in early_ends(events) {
+            let to = REGIONS[at / 2 % 2];
+            let case = format!("{to} {strategy} {case}");
+            let stage = well(Reading::ALL[at % 4], FAST, to, strategy).await;
+            let known = stage.world.messages().len();
+            stage.end_at((at, cancel), to, "causeway-failback", &[]).await;
+            stage.settle().await;
+            let messages = stage.messages(known);
+            if cancel && place(&stage).await != Some(other(to)) {
+                assert!(!messages.is_empty(), "{case}: something moved, and nobody was told");
             }
+            told_of += messages.iter().filter(|message| message.subject.ends_with("CANCELLED")).count();
+            let end = if at % 3 == 2 { other(to) } else { to };
+            finish(&stage, end, &case).await;
+            assert_in(&stage, end, &case).await;
         }
         assert!(told_of > 5, "{told_of}");
     }

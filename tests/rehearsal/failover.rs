@@ -6,7 +6,7 @@ use sandbox::automation::{Execution, Reading, Status};
 use sandbox::{EAST, WEST};
 
 use crate::faults::Fault;
-use crate::stage::{APPROVER, FAST, SLOW, Stage, State, faults, told};
+use crate::stage::{APPROVER, FAST, SLOW, Stage, State, early_ends, faults, told};
 
 /// What a failover leaves, whatever happened on the way.
 pub fn moved() -> State {
@@ -102,29 +102,24 @@ pub async fn short_lock(stage: &Stage) {
 #[tokio::test(start_paused = true)]
 async fn killed_or_cancelled_at_any_step_and_started_again_it_ends_in_the_same_state() {
     let stage = impaired(Reading::ALL[0], FAST).await;
-    let mut happened = stage.automation.subscribe();
-    stage.fail_over().await;
-    let events = happened.len();
-    assert!(happened.recv().await.is_ok() && events > 20, "{events}");
-    for cancel in [false, true] {
-        for at in 0..events {
-            let case = format!("event {at}, {}", if cancel { "cancelled" } else { "killed" });
-            let stage = impaired(Reading::ALL[at % 4], FAST).await;
-            short_lock(&stage).await;
-            let mut happened = stage.automation.subscribe();
-            let id = stage.start("causeway-failover", &[("ImpairedRegion", EAST)]);
-            for _ in 0..=at {
-                happened.recv().await.unwrap();
-            }
-            stage.end_early(&id, cancel).await;
-            stage.settle().await;
-            if !cancel {
-                // Automation has not noted the end of what was killed: its lock has to expire.
-                tokio::time::sleep(LOCKED).await;
-            }
-            finish(&stage, &case).await;
-            assert_eq!(stage.state().await, moved(), "{case}");
-        }
+    let events = stage.events_of(stage.fail_over()).await;
+    assert!(events > 20, "{events}");
+    for (at, cancel, case) in early_ends(events) {
+        let stage = impaired(Reading::ALL[at % 4], FAST).await;
+        end_a_failover_at(&stage, (at, cancel), &[("ImpairedRegion", EAST)]).await;
+        finish(&stage, &case).await;
+        assert_eq!(stage.state().await, moved(), "{case}");
+    }
+}
+
+/// Ends a failover early, and lets the world come to rest.
+pub async fn end_a_failover_at(stage: &Stage, end: (usize, bool), parameters: &[(&str, &str)]) {
+    short_lock(stage).await;
+    stage.end_at(end, WEST, "causeway-failover", parameters).await;
+    stage.settle().await;
+    if let (_, false) = end {
+        // Automation has not noted the end of what was killed: its lock has to expire.
+        tokio::time::sleep(LOCKED).await;
     }
 }
 

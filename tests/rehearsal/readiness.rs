@@ -6,7 +6,7 @@ use sandbox::{EAST, REGIONS, WEST};
 use serde_json::{Value, json};
 
 use crate::faults::Fault;
-use crate::stage::{FAST, SLOW, Stage, told};
+use crate::stage::{FAST, SLOW, Stage, early_ends, told};
 
 pub async fn look(stage: &Stage, region: &str) -> Execution {
     stage.run_in(region, "causeway-readiness", &[]).await
@@ -223,11 +223,8 @@ async fn a_region_that_is_cut_off_is_found_in_one_line_and_in_time() {
 async fn after_any_fault_it_says_so_and_killed_or_cancelled_it_is_simply_started_again() {
     let (calls, events) = {
         let stage = Stage::new(Reading::ALL[0], FAST).await;
-        let mut happened = stage.automation.subscribe();
         stage.faults.set(Fault::Nothing);
-        look(&stage, WEST).await;
-        let events = happened.len();
-        assert!(happened.recv().await.is_ok());
+        let events = stage.events_of(look(&stage, WEST)).await;
         (stage.faults.calls().len(), events)
     };
     let kinds = [Fault::Killed, Fault::Denied];
@@ -250,16 +247,9 @@ async fn after_any_fault_it_says_so_and_killed_or_cancelled_it_is_simply_started
         assert_eq!(look(&stage, WEST).await.status, Status::Success, "{case}");
     }
     assert!(failed > 20 && succeeded > 5, "{failed} failed, {succeeded} succeeded");
-    for cancel in [false, true] {
-        for at in 0..events {
-            let stage = Stage::new(Reading::ALL[at % 4], FAST).await;
-            let mut happened = stage.automation.subscribe();
-            let id = stage.start("causeway-readiness", &[]);
-            for _ in 0..=at {
-                happened.recv().await.unwrap();
-            }
-            stage.end_early(&id, cancel).await;
-            assert_eq!(look(&stage, WEST).await.status, Status::Success, "event {at}");
-        }
+    for (at, cancel, case) in early_ends(events) {
+        let stage = Stage::new(Reading::ALL[at % 4], FAST).await;
+        stage.end_at((at, cancel), WEST, "causeway-readiness", &[]).await;
+        assert_eq!(look(&stage, WEST).await.status, Status::Success, "{case}");
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::detach::{detach, impaired};
 use crate::faults::Fault;
-use crate::stage::{FAST, Stage, State, faults, told};
+use crate::stage::{FAST, Stage, State, early_ends, faults, told};
 
 /// What AWS's durations are divided by, so that a rebuild has to be waited for in more than one invocation.
 pub const SLOW: f64 = 20.0;
@@ -142,26 +142,16 @@ async fn after_a_fault_at_any_kind_of_call_it_ends_in_the_same_state() {
 #[tokio::test(start_paused = true)]
 async fn killed_or_cancelled_at_any_step_and_started_again_it_ends_in_the_same_state() {
     let stage = detached(Reading::ALL[0], SLOW).await;
-    let mut happened = stage.automation.subscribe();
-    rebuild(&stage).await;
-    let events = happened.len();
-    assert!(happened.recv().await.is_ok() && events > 10, "{events}");
-    for cancel in [false, true] {
-        for at in 0..events {
-            let case = format!("event {at}, {}", if cancel { "cancelled" } else { "killed" });
-            let stage = detached(Reading::ALL[at % 4], SLOW).await;
-            let mut happened = stage.automation.subscribe();
-            let id = stage.start("causeway-rebuild", &[]);
-            for _ in 0..=at {
-                happened.recv().await.unwrap();
-            }
-            stage.end_early(&id, cancel).await;
-            if at % 2 == 0 {
-                stage.settle().await;
-            }
-            let execution = rebuild(&stage).await;
-            assert_eq!(execution.status, Status::Success, "{case}, again: {}", told(&execution));
-            assert_rebuilt(&stage, &case).await;
+    let events = stage.events_of(rebuild(&stage)).await;
+    assert!(events > 10, "{events}");
+    for (at, cancel, case) in early_ends(events) {
+        let stage = detached(Reading::ALL[at % 4], SLOW).await;
+        stage.end_at((at, cancel), WEST, "causeway-rebuild", &[]).await;
+        if at % 2 == 0 {
+            stage.settle().await;
         }
+        let execution = rebuild(&stage).await;
+        assert_eq!(execution.status, Status::Success, "{case}, again: {}", told(&execution));
+        assert_rebuilt(&stage, &case).await;
     }
 }

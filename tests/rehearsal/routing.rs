@@ -7,7 +7,7 @@ use sandbox::{EAST, REGIONS, WEST};
 
 use crate::failback::ONE_REGION_ON;
 use crate::faults::Fault;
-use crate::stage::{FAST, Stage, told};
+use crate::stage::{FAST, Stage, early_ends, told};
 
 /// What the runbook is started with.
 pub type Parameters<'a> = &'a [(&'a str, &'a str)];
@@ -117,26 +117,16 @@ async fn after_any_fault_somebody_is_told_and_it_ends_well_when_started_again() 
 #[tokio::test(start_paused = true)]
 async fn killed_or_cancelled_at_any_step_and_started_again_it_ends_well() {
     let stage = Stage::new(Reading::ALL[0], FAST).await;
-    let mut happened = stage.automation.subscribe();
-    set(&stage, WEST, &[("TurnOff", EAST)]).await;
-    let events = happened.len();
-    assert!(happened.recv().await.is_ok() && events > 5, "{events}");
-    for cancel in [false, true] {
-        for at in 0..events {
-            let case = format!("event {at}, {}", if cancel { "cancelled" } else { "killed" });
-            let stage = Stage::new(Reading::ALL[at % 4], FAST).await;
-            let mut happened = stage.automation.subscribe();
-            let id = stage.start("causeway-routing", &[("TurnOff", EAST)]);
-            for _ in 0..=at {
-                happened.recv().await.unwrap();
-            }
-            stage.end_early(&id, cancel).await;
-            if cancel && traffic(&stage).await == regions(&[WEST]) {
-                assert!(!stage.messages(0).is_empty(), "{case}: nobody was told");
-            }
-            let again = set(&stage, WEST, &[("TurnOff", EAST)]).await;
-            assert_eq!(again.status, Status::Success, "{case}: {}", told(&again));
-            assert_eq!(traffic(&stage).await, regions(&[WEST]), "{case}");
+    let events = stage.events_of(set(&stage, WEST, &[("TurnOff", EAST)])).await;
+    assert!(events > 5, "{events}");
+    for (at, cancel, case) in early_ends(events) {
+        let stage = Stage::new(Reading::ALL[at % 4], FAST).await;
+        stage.end_at((at, cancel), WEST, "causeway-routing", &[("TurnOff", EAST)]).await;
+        if cancel && traffic(&stage).await == regions(&[WEST]) {
+            assert!(!stage.messages(0).is_empty(), "{case}: nobody was told");
         }
+        let again = set(&stage, WEST, &[("TurnOff", EAST)]).await;
+        assert_eq!(again.status, Status::Success, "{case}: {}", told(&again));
+        assert_eq!(traffic(&stage).await, regions(&[WEST]), "{case}");
     }
 }

@@ -267,6 +267,32 @@ impl Stage {
         }
     }
 
+    /// How many events happen while something runs.
+    pub async fn events_of<T>(&self, run: impl Future<Output = T>) -> usize {
+        let mut happened = self.automation.subscribe();
+        run.await;
+        let events = happened.len();
+        // None was dropped before it could be counted.
+        assert!(happened.recv().await.is_ok());
+        events
+    }
+
+    /// Starts a runbook in a Region, and ends it early at one of its events, counted from 0.
+    pub async fn end_at(
+        &self,
+        (at, cancel): (usize, bool),
+        region: &str,
+        document: &str,
+        parameters: &[(&str, &str)],
+    ) {
+        let mut happened = self.automation.subscribe();
+        let id = self.start_in(region, document, parameters);
+        for _ in 0..=at {
+            happened.recv().await.unwrap();
+        }
+        self.end_early_in(region, &id, cancel).await;
+    }
+
     /// Calls a function by hand.
     pub async fn invoke(&self, region: &str, function: &str, event: Value) -> Invocation {
         self.handlers.invoke("by hand", region, function, event).await.unwrap()
@@ -423,6 +449,14 @@ pub fn documents() -> &'static [(String, Document)] {
 
 fn bucket(region: &str) -> String {
     runbook::plan::sample().report_bucket(region).to_owned()
+}
+
+/// Every way to end an execution early that has so many events: at which, whether it is cancelled or killed, and that in
+/// words.
+pub fn early_ends(events: usize) -> impl Iterator<Item = (usize, bool, String)> {
+    let ways = [(false, "killed"), (true, "cancelled")];
+    let all = ways.into_iter().flat_map(move |way| (0..events).map(move |at| (at, way)));
+    all.map(|(at, (cancel, word))| (at, cancel, format!("event {at}, {word}")))
 }
 
 /// What failed, for a message: also a function whose error did not fail its step.

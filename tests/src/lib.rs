@@ -3,6 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The step functions, by the name of their crate.
+pub const STEPS: [&str; 7] =
+    ["preflight", "routing-control", "global-failover", "snapshot-restore", "reconcile", "replay", "report"];
+
 /// The folder of the workspace.
 #[must_use]
 pub fn root() -> PathBuf {
