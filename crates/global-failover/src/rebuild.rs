@@ -37,7 +37,7 @@ use runbook::aurora::{
 };
 use runbook::names::{PLAN_TAG, detached_prefix, kept_name, rebuilt_instance};
 use runbook::plan::{Database, Member};
-use runbook::watch::{Look, watch};
+use runbook::watch::{self, Look, watch};
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError};
 
 use crate::{DatabaseState, Event, Observed};
@@ -102,18 +102,8 @@ pub struct Seen {
     pub kept: Option<Cluster>,
 }
 
-/// What to do next.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Decision {
-    /// It is a global database.
-    AlreadyDone,
-    /// The next call.
-    Act(Action),
-    /// Nothing to do but look again, and why.
-    Wait(String),
-    /// It can't be done as things stand.
-    Refuse(String),
-}
+/// What to do next for one database.
+pub type Decision = watch::Decision<Action>;
 
 /// The calls, in the order they are needed.
 #[derive(Debug, Clone, PartialEq)]
@@ -134,8 +124,9 @@ pub enum Action {
     CreateInstance(String, String),
 }
 
-/// Decides from what was seen. `id` and `there` are the plan's: the global cluster, the cluster in the other Region.
-pub fn decide(seen: &Seen, id: &str, there: &str) -> Decision {
+/// Decides from what was seen. `id`, `there` and `class` are the plan's: the global cluster, the cluster in the other Region,
+/// and the class of an instance where the old primary has none to show.
+pub fn decide(seen: &Seen, id: &str, there: &str, class: &str) -> Decision {
     let here = &seen.here;
     if here.status != "available" {
         return Decision::Wait(format!("cluster {} is {}", here.id, here.status));
@@ -180,7 +171,7 @@ pub fn decide(seen: &Seen, id: &str, there: &str) -> Decision {
             let available = secondary.instances.iter().any(|(_, _, status)| status == "available");
             match (&seen.kept, secondary.instances.is_empty()) {
                 (Some(kept), true) if secondary.status == "available" => {
-                    let class = kept.instances.first().map_or("db.r6g.large", |(_, class, _)| class);
+                    let class = kept.instances.first().map_or(class, |(_, class, _)| class);
                     Decision::Act(Action::CreateInstance(rebuilt_instance(&kept.id), class.to_owned()))
                 }
                 _ if available && other.synchronization.as_deref() == Some("connected") => {
@@ -347,7 +338,8 @@ impl Step<'_> {
             }
         }
         let seen = Seen { global, here, there, snapshots, kept };
-        let decision = decide(&seen, &database.global_cluster, member(other));
+        let class = database.members.get(other).map(|member| member.restore.instance_class.as_str());
+        let decision = decide(&seen, &database.global_cluster, member(other), class.unwrap_or_default());
         Ok(Place { name, id: &database.global_cluster, seen, decision })
     }
 
@@ -599,7 +591,7 @@ mod tests {
     }
 
     fn asked(seen: &Seen) -> Decision {
-        decide(seen, "shop-orders", "shop-orders-east")
+        decide(seen, "shop-orders", "shop-orders-east", "db.r6g.large")
     }
 
     #[test]

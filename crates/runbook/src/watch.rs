@@ -25,6 +25,19 @@ pub trait Look {
     ) -> impl Future<Output = Result<Outcome<Self::Observed>, StepError>> + Send;
 }
 
+/// What to do next for one thing that a look is about.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision<A> {
+    /// It is as it should be.
+    AlreadyDone,
+    /// The next call.
+    Act(A),
+    /// Nothing to do but look again, and why.
+    Wait(String),
+    /// It can't be done as things stand.
+    Refuse(String),
+}
+
 /// Looks every `interval` until the answer is something else than InProgress, or the time of this call is over:
 /// [`SLICE`], or less when the invocation's deadline is nearer. The changes become the outcome's `changed`.
 ///

@@ -32,7 +32,7 @@ use runbook::names::{self, EXECUTION_TAG, PLAN_TAG, SNAPSHOT_TAG, SNAPSHOT_TIME_
 use runbook::plan::{Database, Restore};
 use runbook::record::FailoverRecord;
 use runbook::secret::SignIn;
-use runbook::watch::{Look, watch};
+use runbook::watch::{self, Look, watch};
 use runbook::{Outcome, RecoveryPlan, Status, StepError};
 use serde::Serialize;
 
@@ -152,17 +152,7 @@ pub struct Seen {
 }
 
 /// What to do next for one database.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Decision {
-    /// Cluster and instance are available.
-    AlreadyDone,
-    /// The next call.
-    Act(Action),
-    /// Nothing to do but look again, and why.
-    Wait(String),
-    /// It can't be done as things stand.
-    Refuse(String),
-}
+pub type Decision = watch::Decision<Action>;
 
 /// The calls of this operation.
 #[derive(Debug, Clone, PartialEq)]
