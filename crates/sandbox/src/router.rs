@@ -46,20 +46,15 @@ impl Router {
         let function = call.input["FunctionName"].as_str().unwrap_or_default().to_owned();
         // A full ARN ends in the name.
         let name = function.rsplit(':').next().unwrap_or_default();
-        Ok(
-            match self
-                .functions
-                .invoke(&call.principal, &call.region, name, call.input["Payload"].clone())
-                .await?
-            {
-                Invocation::Answer(payload) => json!({"StatusCode": 200, "Payload": payload}),
-                Invocation::FunctionError { error_type, message } => json!({
-                    "StatusCode": 200,
-                    "FunctionError": "Unhandled",
-                    "Payload": {"errorType": error_type, "errorMessage": message},
-                }),
-            },
-        )
+        let payload = call.input["Payload"].clone();
+        Ok(match self.functions.invoke(&call.principal, &call.region, name, payload).await? {
+            Invocation::Answer(payload) => json!({"StatusCode": 200, "Payload": payload}),
+            Invocation::FunctionError { error_type, message } => json!({
+                "StatusCode": 200,
+                "FunctionError": "Unhandled",
+                "Payload": {"errorType": error_type, "errorMessage": message},
+            }),
+        })
     }
 }
 

@@ -654,6 +654,29 @@ fn delete_global(world: &World, input: &Value) -> Result<Value, ApiError> {
     })
 }
 
+/// A cluster that is being created as `input` asks, with a database of this name inside, encrypted or not.
+fn creating(
+    input: &Value,
+    arn: &str,
+    version: String,
+    (database, encrypted): (&str, bool),
+    created: Timestamp,
+) -> Result<Cluster, ApiError> {
+    Ok(Cluster {
+        arn: arn.to_owned(),
+        status: "creating",
+        engine: required(input, "Engine")?.to_owned(),
+        version,
+        database: database.to_owned(),
+        address: None,
+        encrypted,
+        iam: input["EnableIAMDatabaseAuthentication"] == true,
+        serverless: input["ServerlessV2ScalingConfiguration"].is_object(),
+        tags: tags_of(input)?,
+        created,
+    })
+}
+
 /// The sandbox creates secondaries of global clusters only; its other clusters are there from the start or restored.
 fn create_secondary(world: &Arc<World>, region: &str, input: &Value) -> Result<Value, ApiError> {
     let name = required(input, "DBClusterIdentifier")?;
@@ -685,19 +708,7 @@ fn create_secondary(world: &Arc<World>, region: &str, input: &Value) -> Result<V
                 format!("{id} is of engine {} {}, not {engine} {version}", from.engine, from.version);
             return Err(fault("InvalidParameterCombination", message));
         }
-        let entry = Cluster {
-            arn: arn.clone(),
-            status: "creating",
-            engine: engine.to_owned(),
-            version,
-            database: from.database.clone(),
-            address: None,
-            encrypted: from.encrypted,
-            iam: input["EnableIAMDatabaseAuthentication"] == true,
-            serverless: input["ServerlessV2ScalingConfiguration"].is_object(),
-            tags: tags_of(input)?,
-            created,
-        };
+        let entry = creating(input, &arn, version, (&from.database, from.encrypted), created)?;
         state.clusters.insert(arn.clone(), entry.clone());
         if let Some(global) = state.globals.get_mut(&id) {
             let member =
@@ -855,19 +866,7 @@ fn restore(world: &Arc<World>, region: &str, input: &Value) -> Result<Value, Api
                 format!("the snapshot has engine version {}, which can't become {version}", from.version);
             return Err(fault("InvalidParameterCombination", message));
         }
-        let entry = Cluster {
-            arn: cluster.clone(),
-            status: "creating",
-            engine: from.engine.clone(),
-            version,
-            database: from.database.clone(),
-            address: None,
-            encrypted: from.encrypted,
-            iam: input["EnableIAMDatabaseAuthentication"] == true,
-            serverless: input["ServerlessV2ScalingConfiguration"].is_object(),
-            tags: tags_of(input)?,
-            created,
-        };
+        let entry = creating(input, &cluster, version, (&from.database, from.encrypted), created)?;
         let answer = cluster_json(&entry, state);
         state.clusters.insert(cluster.clone(), entry);
         Ok(json!({"DBCluster": answer}))
