@@ -4,8 +4,6 @@
 //! From the price pages of Amazon CloudWatch and AWS Systems Manager; other Regions differ by some percent, and free tiers
 //! are not counted. What a failover, a comparison or a report cost is by use.
 
-use crate::Error;
-
 /// A type of resource, what it is called, and what one costs a month.
 const PRICES: [(&str, &str, f64); 3] = [
     ("AWS::CloudWatch::Alarm", "metric alarms", 0.10),
@@ -19,17 +17,14 @@ const ADVANCED_PARAMETER: f64 = 0.05;
 const READINESS: f64 = 730.0 * (3.0 * 0.002 + 10.0 * 0.25 * 0.000_013_333_4);
 
 /// The costs of a template's stacks as a table.
-pub fn text(template: &str) -> Result<String, Error> {
-    let lines: Vec<&str> = template.lines().map(str::trim).collect();
-    let count = |line: &str| lines.iter().filter(|one| **one == line).count();
+pub fn text(template: &str) -> String {
+    let made = |kind: &str| -> f64 {
+        template.lines().filter(|line| line.trim() == format!("Type: {kind}")).map(|_| 1.0).sum()
+    };
     let mut rows: Vec<(String, f64)> = PRICES
         .iter()
-        .map(|(kind, name, price)| (count(&format!("Type: {kind}")), name, price))
-        .filter(|(number, ..)| *number > 0)
-        .map(|(number, name, price)| {
-            let number_of = u32::try_from(number).map_or(f64::NAN, f64::from);
-            (format!("{number} {name}"), number_of * price)
-        })
+        .map(|(kind, name, price)| (format!("{} {name}", made(kind)), made(kind) * price))
+        .filter(|(_, price)| *price > 0.0)
         .collect();
     rows.push(("1 parameter of the advanced tier".to_owned(), ADVANCED_PARAMETER));
     rows.push(("the hourly look whether the plan could be executed".to_owned(), READINESS));
@@ -43,5 +38,5 @@ pub fn text(template: &str) -> Result<String, Error> {
     text += &format!("  {:<52} {sum:>7.2}, twice: {:.2}\n", "together", 2.0 * sum);
     text += "Not in it: metrics (0.30 each while they are written), a NAT gateway if the functions' subnets need one\n\
              (about 33 each), ARC's cluster (2.50 an hour), which you have anyway, and stored reports.";
-    Ok(text)
+    text
 }

@@ -9,9 +9,8 @@ mod cost;
 mod package;
 mod settings;
 
-use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command as Process, ExitCode};
 
 use clap::{Args, Subcommand};
@@ -63,42 +62,33 @@ fn say(text: &str) {
 }
 
 fn deploy(options: &Options) -> Result<ExitCode, Error> {
-    let deployment = Deployment::read(&options.settings)?;
-    let manifest = Manifest::verified(&options.package)?;
-    let template = options.package.join(package::TEMPLATE);
-    say(&format!("This deploys {}:\n", manifest.summary()));
-    for region in deployment.regions() {
-        say(&deployment.summary(region));
-    }
-    say(&format!("\n{}", cost::text(&std::fs::read_to_string(&template)?)?));
+    let (deployment, manifest) = announced(options, "This deploys")?;
+    let template = std::fs::read_to_string(options.package.join(package::TEMPLATE))?;
+    say(&format!("\n{}", cost::text(&template)));
     if !agreed(options, "Deploy to both Regions?")? {
         return Ok(ExitCode::FAILURE);
     }
-    let given = write_parameters(options, &deployment, &manifest)?;
-    in_each_region(&deployment, "deploying", |region| {
-        let mut sam = sam_deploy(options, &deployment, region, &given[region]);
-        sam.arg("--no-confirm-changeset");
-        sam
-    })?;
+    sam_deploy(options, &deployment, &manifest, "deploying", "--no-confirm-changeset")?;
     say(&next_steps(&deployment));
     Ok(ExitCode::SUCCESS)
 }
 
 fn diff(options: &Options) -> Result<ExitCode, Error> {
+    let (deployment, manifest) = announced(options, "This asks CloudFormation what would change by")?;
+    sam_deploy(options, &deployment, &manifest, "asking", "--no-execute-changeset")?;
+    say("\nNothing was changed.");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads settings and package, and says what is to be done with them.
+fn announced(options: &Options, what: &str) -> Result<(Deployment, Manifest), Error> {
     let deployment = Deployment::read(&options.settings)?;
     let manifest = Manifest::verified(&options.package)?;
-    say(&format!("This asks CloudFormation what would change by {}:\n", manifest.summary()));
+    say(&format!("{what} {}:\n", manifest.summary()));
     for region in deployment.regions() {
         say(&deployment.summary(region));
     }
-    let given = write_parameters(options, &deployment, &manifest)?;
-    in_each_region(&deployment, "asking", |region| {
-        let mut sam = sam_deploy(options, &deployment, region, &given[region]);
-        sam.arg("--no-execute-changeset");
-        sam
-    })?;
-    say("\nNothing was changed.");
-    Ok(ExitCode::SUCCESS)
+    Ok((deployment, manifest))
 }
 
 fn destroy(options: &Options) -> Result<ExitCode, Error> {
@@ -143,37 +133,34 @@ fn agreed(options: &Options, question: &str) -> Result<bool, Error> {
     Ok(agreed)
 }
 
-/// Writes the parameters of each Region's stack into the package, where they can be looked at.
-fn write_parameters(
+/// Runs `sam deploy` in each Region. The parameters of the stacks are written into the package, where they can be looked at.
+fn sam_deploy(
     options: &Options,
     deployment: &Deployment,
     manifest: &Manifest,
-) -> Result<BTreeMap<String, PathBuf>, Error> {
+    doing: &str,
+    how: &str,
+) -> Result<(), Error> {
     let folder = options.package.join("parameters");
+    // JSON is YAML, and sam reads the latter only.
+    let path = |region: &str| folder.join(format!("{region}.yaml"));
     std::fs::create_dir_all(&folder)?;
-    let mut given = BTreeMap::new();
     for region in deployment.regions() {
-        // JSON is YAML, and sam reads the latter only.
-        let path = folder.join(format!("{region}.yaml"));
         let parameters = deployment.parameters(region, &manifest.architecture);
-        std::fs::write(&path, serde_json::to_string_pretty(&parameters)?)?;
-        given.insert(region.clone(), path);
+        std::fs::write(path(region), serde_json::to_string_pretty(&parameters)?)?;
     }
-    Ok(given)
-}
-
-fn sam_deploy(options: &Options, deployment: &Deployment, region: &str, parameters: &Path) -> Process {
-    let mut sam = Process::new("sam");
-    sam.arg("deploy")
-        .arg("--template-file")
-        .arg(options.package.join(package::TEMPLATE))
-        .args(["--stack-name", &deployment.settings.stack, "--region", region])
-        // The roles are the template's; its documents are included by a transform.
-        .args(["--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"])
-        .args(["--resolve-s3", "--no-fail-on-empty-changeset", "--no-progressbar"])
-        .arg("--parameter-overrides")
-        .arg(format!("file://{}", parameters.display()));
-    sam
+    in_each_region(deployment, doing, |region| {
+        let mut sam = Process::new("sam");
+        sam.args(["deploy", how, "--template-file"])
+            .arg(options.package.join(package::TEMPLATE))
+            .args(["--stack-name", &deployment.settings.stack, "--region", region])
+            // The roles are the template's; its documents are included by a transform.
+            .args(["--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"])
+            .args(["--resolve-s3", "--no-fail-on-empty-changeset", "--no-progressbar"])
+            .arg("--parameter-overrides")
+            .arg(format!("file://{}", path(region).display()));
+        sam
+    })
 }
 
 /// Runs `sam` for each Region, in the plan's order.

@@ -155,15 +155,9 @@ fn architecture(program: &[u8]) -> Option<&'static str> {
     }
 }
 
-#[cfg(unix)]
 fn executable(file: &Path, path: &str) -> Result<(), Error> {
     use std::os::unix::fs::PermissionsExt;
     // Lambda runs the program as another user.
     let mode = if path.ends_with("bootstrap") { 0o755 } else { 0o644 };
     Ok(std::fs::set_permissions(file, std::fs::Permissions::from_mode(mode))?)
-}
-
-#[cfg(not(unix))]
-fn executable(_: &Path, _: &str) -> Result<(), Error> {
-    Ok(())
 }
