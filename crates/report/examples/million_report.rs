@@ -2,8 +2,8 @@
 //! folder on disk. Prints what was written.
 //!
 //! ```sh
-//! cargo build --release -p report --example million
-//! /usr/bin/time -f '%M KB, %e s' target/release/examples/million 1000000
+//! cargo build --release -p report --example million_report
+//! /usr/bin/time -f '%M KB, %e s' target/release/examples/million_report 1000000
 //! ```
 
 #![expect(clippy::print_stdout, reason = "a measurement")]
