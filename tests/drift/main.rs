@@ -108,8 +108,15 @@ fn the_stack_names_every_role_that_readiness_asks_about() {
     let resources = template();
     let parameter = &resources["StackParameter"]["Properties"];
     assert_eq!(text(&parameter["Name"]), preflight::permissions::parameter("/causeway/plans/${PlanName}"));
-    let value: serde_json::Value = serde_json::from_str(&text(&parameter["Value"])).unwrap();
-    let stack: preflight::permissions::Stack = serde_json::from_value(value).unwrap();
+    // The text, and what is put into it where something starts by itself.
+    let Value::Tagged(value) = &parameter["Value"] else { panic!("{parameter:?}") };
+    let parts = value.value.as_sequence().unwrap();
+    let put = |text: String, (name, value): (&Value, &Value)| {
+        let Value::Tagged(choice) = value else { panic!("{value:?}") };
+        text.replace(&format!("${{{}}}", name.as_str().unwrap()), &self::text(&choice.value[1]))
+    };
+    let value = parts[1].as_mapping().unwrap().iter().fold(text(&parts[0]), put);
+    let stack: preflight::permissions::Stack = serde_json::from_str(&value).unwrap();
     for (name, arn) in &stack.roles {
         let role = arn.trim_start_matches("${").trim_end_matches(".Arn}");
         assert_eq!(resources[role]["Type"], "AWS::IAM::Role", "{name}: {arn}");
@@ -118,7 +125,18 @@ fn the_stack_names_every_role_that_readiness_asks_about() {
     for need in &needs {
         assert!(stack.roles.contains_key(need.role), "the template names no role of {}", need.role);
     }
-    assert_eq!(stack.roles.len(), STEPS.len() + documents().len());
+    let rules: BTreeSet<String> = of_type(&resources, "AWS::Events::Rule")
+        .into_iter()
+        .flat_map(|(_, rule)| rule["Properties"]["Targets"].as_sequence().unwrap())
+        .filter_map(|target| target.get("RoleArn").map(|role| text(role).trim_end_matches(".Arn").to_owned()))
+        .collect();
+    let asked: BTreeSet<String> = needs
+        .iter()
+        .filter(|need| need.role.ends_with("-rule") || need.role.ends_with("-schedule"))
+        .map(|need| stack.roles[need.role].trim_start_matches("${").trim_end_matches(".Arn}").to_owned())
+        .collect();
+    assert_eq!(asked, rules, "readiness asks about the role of every rule");
+    assert_eq!(stack.roles.len(), STEPS.len() + documents().len() + rules.len());
     for document in documents() {
         let role = format!("{}-runbook", document.trim_end_matches(".yaml"));
         let invoke = needs.iter().find(|need| need.role == role && need.action == "lambda:InvokeFunction");

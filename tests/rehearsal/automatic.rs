@@ -3,6 +3,7 @@
 
 use sandbox::automation::{Reading, Status};
 use sandbox::events::Rules;
+use sandbox::permissions::Permissions;
 use sandbox::{EAST, WEST};
 use serde_json::json;
 
@@ -106,6 +107,31 @@ async fn a_false_alarm_changes_nothing_and_is_told() {
     assert_eq!(stage.state().await, before);
 }
 
+/// It can be in the stack's rule and still say nothing to the check: readiness tells before the night.
+#[tokio::test(start_paused = true)]
+async fn a_composite_alarm_as_a_signal_is_found_beforehand_and_counts_for_nothing() {
+    let stage = Stage::new(Reading::ALL[0], FAST).await;
+    stage.world.add_composite_alarm(WEST, "shop-east-all");
+    for region in [EAST, WEST] {
+        let signals = |plan: &mut serde_json::Value| {
+            let all = plan["automatic"]["signals"][EAST].as_array_mut().unwrap();
+            let canary =
+                all.iter_mut().find(|one| one["alarm"] == "shop-east-canary" && one["region"] == WEST);
+            canary.unwrap()["alarm"] = json!("shop-east-all");
+        };
+        stage.change_plan_in(region, signals).await;
+    }
+    let look = stage.run_in(WEST, "causeway-readiness", &[]).await;
+    assert_eq!(look.status, Status::Failed);
+    let found = "alarm shop-east-all in sandbox-west can't be a signal: it is a composite alarm";
+    assert!(stage.messages(0)[0].body.contains(found), "{:?}", stage.messages(0));
+    let bridge = stage.follow_events();
+    stage.alarm();
+    let execution = stage.ended(&stage.started(&bridge, 1).await[0]).await;
+    assert_eq!(execution.status, Status::Failed);
+    assert!(stage.messages(1)[0].body.contains("name the metric alarms in it"), "{:?}", stage.messages(1));
+}
+
 /// Beyond the budget somebody is asked, or it goes on, as the plan says.
 #[tokio::test(start_paused = true)]
 async fn a_loss_beyond_the_budget_is_asked_about_or_taken_as_the_plan_says() {
@@ -156,6 +182,38 @@ async fn the_snapshots_start_one_reconciliation() {
     assert_eq!(stage.messages(1).len(), 1, "{:?}", stage.messages(1));
     assert_eq!(stage.state().await, crate::reconcile::reconciled());
     assert_eq!(bridge.failures(), [""; 0]);
+}
+
+/// Nobody sees what EventBridge was not let do, unless its queue is watched; and readiness finds it before the night.
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_may_not_start_its_runbook_is_told_of_and_found_beforehand() {
+    let plan = runbook::plan::sample();
+    for (taken, denied) in [
+        ("document/${FailoverDocument}", "document/causeway-failover"),
+        ("automation-execution/*", "automation-execution/"),
+    ] {
+        let template = template().replace(taken, "document/another");
+        let permissions = Permissions::read(&template, &plan).unwrap();
+        let stage = Stage::with_roles(Reading::ALL[0], FAST, permissions).await;
+        let look = stage.run_in(WEST, "causeway-readiness", &[]).await;
+        assert_eq!(look.status, Status::Failed);
+        let found = "the role of failover-rule may not ssm:StartAutomationExecution on";
+        let known = stage.messages(0);
+        assert!(known[0].body.contains(found) && known[0].body.contains(denied), "{known:?}");
+        let bridge = stage.follow_events();
+        stage.alarm();
+        while stage.messages(known.len()).is_empty() {
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        }
+        let failures = bridge.failures();
+        assert_eq!((failures.len(), bridge.started().len()), (1, 0), "{failures:?}");
+        assert!(failures[0].starts_with("causeway-failover-shop in sandbox-west: "), "{failures:?}");
+        assert!(failures[0].contains("not authorized") && failures[0].contains(denied), "{failures:?}");
+        let messages = stage.messages(known.len());
+        assert!(messages[0].topic.ends_with(":causeway-alarms"), "{messages:?}");
+        assert!(messages[0].body.contains("could not start its runbook"), "{messages:?}");
+        assert_eq!(messages.len(), 1, "{messages:?}");
+    }
 }
 
 /// Whoever started it: also a runbook that was cancelled, or could not tell anybody itself.

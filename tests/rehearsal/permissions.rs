@@ -18,6 +18,8 @@ fn behind_the_calls(permission: &Permission) -> bool {
         || permission.action == "rds:ListTagsForResource"
         // Called when an execution has more steps than one answer holds. AWS doesn't say how many; the sandbox has no limit.
         || permission.action == "ssm:DescribeAutomationStepExecutions"
+        // Where AWS still asks about automation definitions: they are being deprecated as resources, not gone.
+        || permission.kind == "automation-definition"
         // Called when the writing of a file larger than a part fails. A test in `report` does.
         || permission.action == "s3:AbortMultipartUpload"
 }

@@ -40,6 +40,10 @@ const RUNBOOKS: [(&str, &[&str]); 7] = [
     ("readiness-runbook", &["preflight"]),
 ];
 
+/// The roles of the rules that start a runbook by themselves, and which. Only the first is there in every stack.
+const STARTS: [(&str, &str); 3] =
+    [("readiness-schedule", "readiness"), ("failover-rule", "failover"), ("reconcile-rule", "reconcile")];
+
 /// One action of a role on some resources.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Need {
@@ -49,8 +53,8 @@ pub struct Need {
     pub action: &'static str,
     /// ARNs.
     pub resources: Vec<String>,
-    /// Condition keys that are `true` in such a request.
-    pub context: &'static [&'static str],
+    /// Condition keys of such a request, with their values.
+    pub context: &'static [(&'static str, &'static str)],
 }
 
 /// What the roles need for the runbooks to run in `here`.
@@ -87,6 +91,18 @@ pub fn needs(plan: &RecoveryPlan, stack: &Stack, here: &str) -> Vec<Need> {
         let functions = functions.iter().map(function).collect();
         [need(role, "lambda:InvokeFunction", functions), need(role, "sns:Publish", vec![topic.clone()])]
     });
+    let starts = STARTS.iter().filter(|(role, _)| stack.roles.contains_key(*role) || *role == STARTS[0].0);
+    let starts = starts.flat_map(|(role, runbook)| {
+        // EventBridge starts what it may start by both; the execution has no id yet.
+        let document = of("ssm", here, &format!("document/{}-{runbook}", stack.prefix));
+        let execution = of("ssm", here, "automation-execution/x");
+        let runbook = stack.roles.get(&format!("{runbook}-runbook")).cloned();
+        let context: &[_] = &[("iam:PassedToService", "ssm.amazonaws.com")];
+        [
+            need(role, "ssm:StartAutomationExecution", vec![document, execution]),
+            Need { context, ..need(role, "iam:PassRole", runbook.into_iter().collect()) },
+        ]
+    });
     let mut needs = vec![
         need("preflight", "s3:PutObject", vec![object("records/x/failover-lock.json")]),
         need("routing-control", "route53-recovery-cluster:UpdateRoutingControlStates", controls),
@@ -110,6 +126,10 @@ pub fn needs(plan: &RecoveryPlan, stack: &Stack, here: &str) -> Vec<Need> {
         need("report", "s3:PutObject", vec![object("records/x"), object("reports/x")]),
     ];
     needs.extend(runbooks);
+    needs.extend(starts);
+    if stack.roles.contains_key("snapshot-rule") {
+        needs.push(need("snapshot-rule", "events:PutEvents", vec![of("events", other, "event-bus/default")]));
+    }
     // The restored cluster's resource id is not known before; like its name, any will do.
     let by_iam = plan.databases.values().filter_map(|one| match one.members.get(here)?.sign_in() {
         SignIn::Iam(user) => Some(of("rds-db", here, &format!("dbuser:cluster-X/{user}"))),
@@ -123,7 +143,7 @@ pub fn needs(plan: &RecoveryPlan, stack: &Stack, here: &str) -> Vec<Need> {
     // A key may be named by its id or alias, too; the simulator knows ARNs only.
     let keys: Vec<String> = keys.filter(|key| key.starts_with("arn:")).collect();
     if !keys.is_empty() {
-        let context: &[&str] = &["kms:GrantIsForAWSResource"];
+        let context: &[_] = &[("kms:GrantIsForAWSResource", "true")];
         needs.push(Need { context, ..need("snapshot-restore", "kms:CreateGrant", keys) });
     }
     needs
@@ -137,11 +157,15 @@ pub trait SimulatePolicy {
 
 impl SimulatePolicy for aws_sdk_iam::Client {
     async fn denied(&self, role: &str, need: &Need) -> Result<Vec<String>, StepError> {
-        let entry = |key: &&str| {
+        let entry = |(key, value): &(&str, &str)| {
+            let kind = match *value {
+                "true" | "false" => ContextKeyTypeEnum::Boolean,
+                _ => ContextKeyTypeEnum::String,
+            };
             ContextEntry::builder()
                 .context_key_name(*key)
-                .context_key_type(ContextKeyTypeEnum::Boolean)
-                .context_key_values("true")
+                .context_key_type(kind)
+                .context_key_values(*value)
                 .build()
         };
         let answer = self
@@ -210,6 +234,39 @@ mod tests {
         let all = needs(&plan, &stack, "sandbox-west");
         let connect = all.iter().find(|need| need.action == "rds-db:connect").unwrap();
         assert_eq!(connect.resources, ["arn:aws:rds-db:sandbox-west:111122223333:dbuser:cluster-X/reader"]);
+    }
+
+    #[test]
+    fn the_rules_that_the_stack_has_need_to_start_their_runbooks() {
+        let role = |name: &str| (name.to_owned(), format!("arn:aws:iam::111122223333:role/{name}"));
+        let mut stack = Stack {
+            prefix: "dr".into(),
+            roles: BTreeMap::from([role("reconcile-runbook"), role("readiness-runbook")]),
+        };
+        let starts = |stack: &Stack| {
+            let all = needs(&runbook::plan::sample(), stack, "sandbox-west");
+            let of_rules = all
+                .into_iter()
+                .filter(|need| need.role.ends_with("-rule") || need.role.ends_with("-schedule"));
+            of_rules.map(|need| (need.role, need.action, need.resources)).collect::<Vec<_>>()
+        };
+        let always = starts(&stack);
+        let start = "ssm:StartAutomationExecution";
+        let on = |of: &str| format!("arn:aws:ssm:sandbox-west:111122223333:{of}");
+        let passed = |name: &str| vec![role(name).1];
+        let expected = [
+            ("readiness-schedule", start, vec![on("document/dr-readiness"), on("automation-execution/x")]),
+            ("readiness-schedule", "iam:PassRole", passed("readiness-runbook")),
+        ];
+        assert_eq!(always, expected, "the schedule is in every stack");
+        stack.roles.extend([role("reconcile-rule"), role("snapshot-rule")]);
+        let bus = "arn:aws:events:sandbox-east:111122223333:event-bus/default".to_owned();
+        let more = [
+            ("reconcile-rule", start, vec![on("document/dr-reconcile"), on("automation-execution/x")]),
+            ("reconcile-rule", "iam:PassRole", passed("reconcile-runbook")),
+            ("snapshot-rule", "events:PutEvents", vec![bus]),
+        ];
+        assert_eq!(starts(&stack), [&expected[..], &more[..]].concat());
     }
 
     #[test]

@@ -2,12 +2,16 @@
 //!
 //! A rule's pattern is matched as EventBridge does: a field that the pattern names has to be in the event with one of the
 //! values, each a value or `{"prefix": …}`. A target is a runbook, started in the rule's Region, a topic there, or the event bus
-//! of the other Region. What a target needs is checked against its role, or the topic's policy; what fails there fails
-//! silently, as it does at AWS, and is in [`EventBridge::failures`].
+//! of the other Region. What a target needs is checked against its role, or the topic's policy. What fails there goes to the
+//! target's dead-letter queue, and the template's alarm on that queue tells its topic; without a queue it fails silently, as
+//! it does at AWS. [`EventBridge::failures`] has it in either case.
 //!
 //! How executions end is an event, too.
 //!
 //! The template's composite alarms are here, too: they follow the alarms of their Region, and tell when they change.
+//!
+//! A start is asked of the role on the document **and** on the execution, as the Service Authorization Reference has it; on the
+//! automation definition it is not asked any more ("How Systems Manager works with IAM": those are being deprecated).
 //!
 //! Not there: rules by schedule ([`EventBridge::tick`] stands for the time), retries, other operators in patterns and alarm
 //! rules. A template that has them is refused.
@@ -43,6 +47,14 @@ struct Target {
     role: String,
     input: Option<Value>,
     transformer: Option<Transformer>,
+    dead_letters: Option<DeadLetters>,
+}
+
+/// Where what a target did not take is kept, and who is told of it.
+#[derive(Debug, Clone)]
+struct DeadLetters {
+    /// Text of the alarm on the queue, and the topics that it tells.
+    alarms: Vec<(String, Vec<String>)>,
 }
 
 /// Makes a text of an event: `<name>` in the template is what is at that name's path.
@@ -115,6 +127,7 @@ impl Rules {
                 })
         };
         let policies: Vec<Value> = policies.into_iter().map(|(_, policy)| policy).collect();
+        let queues = Queues::of(&stack, region)?;
         for (_, rule) in stack.of_type("AWS::Events::Rule")? {
             let name = rule["Name"].as_str().unwrap_or_default().to_owned();
             let pattern = rule.get("EventPattern").cloned();
@@ -124,7 +137,7 @@ impl Rules {
                 return Err(format!("the rule {name} has neither a pattern nor a schedule"));
             }
             let target = |target: &Value| {
-                let known = ["Id", "Arn", "RoleArn", "Input", "InputTransformer"];
+                let known = ["Id", "Arn", "RoleArn", "Input", "InputTransformer", "DeadLetterConfig"];
                 if let Some(other) =
                     target.as_object().into_iter().flatten().find(|(key, _)| !known.contains(&key.as_str()))
                 {
@@ -143,7 +156,9 @@ impl Rules {
                 {
                     return Err(format!("no policy of {arn} lets {name} in"));
                 }
-                Ok(Target { arn, role: text("RoleArn"), input, transformer })
+                let queue = target["DeadLetterConfig"]["Arn"].as_str();
+                let dead_letters = queue.map(|queue| queues.for_rule(queue, &name)).transpose()?;
+                Ok(Target { arn, role: text("RoleArn"), input, transformer, dead_letters })
             };
             let targets = rule["Targets"].as_array().into_iter().flatten().map(target);
             let targets = targets.collect::<Result<_, String>>()?;
@@ -162,6 +177,56 @@ impl Rules {
             self.composites.push(Composite { name, region, quorum, alarms });
         }
         Ok(())
+    }
+}
+
+/// The queues of a stack, with their policies and the alarms on them.
+struct Queues {
+    region: &'static str,
+    policies: Vec<Value>,
+    alarms: Vec<Value>,
+}
+
+impl Queues {
+    fn of(stack: &Stack, region: &'static str) -> Result<Self, String> {
+        let all = |kind| Ok::<_, String>(stack.of_type(kind)?.into_iter().map(|(_, one)| one).collect());
+        Ok(Self { region, policies: all("AWS::SQS::QueuePolicy")?, alarms: all("AWS::CloudWatch::Alarm")? })
+    }
+
+    /// A queue as the dead-letter queue of a rule: its policy has to let the rule in.
+    fn for_rule(&self, queue: &str, rule: &str) -> Result<DeadLetters, String> {
+        let source = format!("arn:aws:events:{}:{ACCOUNT}:rule/{rule}", self.region);
+        let lets_in = |statement: &Value| {
+            statement["Effect"] == "Allow"
+                && statement["Principal"]["Service"] == "events.amazonaws.com"
+                && statement["Action"] == "sqs:SendMessage"
+                && statement["Resource"] == queue
+                && statement["Condition"]["ArnLike"]["aws:SourceArn"]
+                    .as_str()
+                    .is_some_and(|pattern| wildmatch::WildMatch::new(pattern).matches(&source))
+        };
+        let mut statements = self
+            .policies
+            .iter()
+            .filter_map(|policy| policy["PolicyDocument"]["Statement"].as_array())
+            .flatten();
+        if !statements.any(lets_in) {
+            return Err(format!("no policy of {queue} lets {rule} in"));
+        }
+        let name = queue.rsplit(':').next().unwrap_or_default();
+        let on_it = |alarm: &&Value| {
+            alarm["Namespace"] == "AWS/SQS"
+                && alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+                && alarm["Dimensions"] == json!([{"Name": "QueueName", "Value": name}])
+                && alarm["ComparisonOperator"] == "GreaterThanThreshold"
+                && alarm["Threshold"] == 0
+        };
+        let told = |alarm: &Value| {
+            let topics = alarm["AlarmActions"].as_array().into_iter().flatten();
+            let topics = topics.filter_map(|topic| topic.as_str().map(str::to_owned)).collect();
+            (alarm["AlarmDescription"].as_str().unwrap_or_default().to_owned(), topics)
+        };
+        Ok(DeadLetters { alarms: self.alarms.iter().filter(on_it).map(told).collect() })
     }
 }
 
@@ -285,24 +350,40 @@ impl EventBridge {
             if let Err(problem) = self.invoke_target(rule, target, event) {
                 let text = format!("{} in {}: {problem}", rule.name, rule.region);
                 self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+                let alarms = target.dead_letters.iter().flat_map(|queue| &queue.alarms);
+                for (alarm, topic) in
+                    alarms.flat_map(|(alarm, topics)| topics.iter().map(move |topic| (alarm, topic)))
+                {
+                    if let Err(problem) = self.world.notify(topic, "", alarm) {
+                        let text = format!("{} in {}: the alarm: {problem}", rule.name, rule.region);
+                        self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+                    }
+                }
             }
         }
     }
 
     fn invoke_target(&self, rule: &Rule, target: &Target, event: &Value) -> Result<(), String> {
-        let parts: Vec<&str> = target.arn.split(':').collect();
+        // A runbook's version is the one that EventBridge's own console writes into a target.
+        let arn = target.arn.strip_suffix(":$DEFAULT").unwrap_or(&target.arn);
+        let parts: Vec<&str> = arn.split(':').collect();
         let allowed = |needs: &[Need]| {
             self.permissions.rule_may(&target.role, rule.region, needs).map_err(|denied| denied.to_string())
         };
         match parts[..] {
             ["arn", "aws", "ssm", region, ACCOUNT, definition] if region == rule.region => {
                 let name = definition.trim_start_matches("automation-definition/");
+                let of = |resource: &str| format!("arn:aws:ssm:{region}:{ACCOUNT}:{resource}");
                 let input = target.input.clone().unwrap_or_else(|| event.clone());
                 let given: BTreeMap<String, Vec<String>> =
                     serde_json::from_value(input).map_err(|error| format!("the input: {error}"))?;
                 let role = given.get("AutomationAssumeRole").and_then(|role| role.first()).cloned();
                 allowed(&[
-                    Need::new("ssm:StartAutomationExecution", &*target.arn),
+                    Need::new("ssm:StartAutomationExecution", of(&format!("document/{name}"))),
+                    Need::new(
+                        "ssm:StartAutomationExecution",
+                        of("automation-execution/00000000-0000-0000-0000-000000000000"),
+                    ),
                     Need::new("iam:PassRole", role.unwrap_or_default())
                         .with("iam:PassedToService", "ssm.amazonaws.com"),
                 ])?;

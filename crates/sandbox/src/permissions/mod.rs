@@ -57,6 +57,14 @@ pub(crate) const ROLES: [(&str, &str); 14] = [
     ("report", "ReportRole"),
 ];
 
+/// The same of the rules: the first is always there, the others where something starts by itself.
+pub(crate) const RULE_ROLES: [(&str, &str); 4] = [
+    ("readiness-schedule", "ReadinessScheduleRole"),
+    ("failover-rule", "FailoverRuleRole"),
+    ("snapshot-rule", "SnapshotRuleRole"),
+    ("reconcile-rule", "ReconcileRuleRole"),
+];
+
 /// ARN of a role of the stack in a Region. CloudFormation names it after the stack, the role and a word of its own, which
 /// is the Region here.
 pub(crate) fn role_arn(role: &str, region: &str) -> String {
@@ -139,7 +147,7 @@ impl Permissions {
         };
         let arn = input["PolicySourceArn"].as_str().unwrap_or_default();
         let mut roles = self.roles.iter().flat_map(|(region, of)| {
-            let roles = of.functions.values().chain(of.runbooks.values());
+            let roles = of.functions.values().chain(of.rules.values()).chain(of.runbooks.values());
             roles.map(move |role| (role_arn(&role.name, region), role))
         });
         let Some((_, role)) = roles.find(|(of_role, _)| of_role == arn) else {

@@ -261,6 +261,11 @@ impl<'a> Stack<'a> {
             Some("AWS::SSM::Document") => self.text(&resource["Properties"]["Name"]).map(Value::String),
             Some("AWS::Events::Rule") => self.text(&resource["Properties"]["Name"]).map(Value::String),
             Some("AWS::S3::Bucket") => self.text(&resource["Properties"]["BucketName"]).map(Value::String),
+            // As the API's URL; nothing here reads it.
+            Some("AWS::SQS::Queue") => {
+                let queue = self.text(&resource["Properties"]["QueueName"])?;
+                Ok(json!(format!("https://sqs.{}.amazonaws.com/{ACCOUNT}/{queue}", self.region)))
+            }
             Some("AWS::Serverless::Function") => {
                 self.text(&resource["Properties"]["FunctionName"]).map(Value::String)
             }
@@ -273,9 +278,14 @@ impl<'a> Stack<'a> {
 
     fn attribute(&self, path: &str) -> Result<String, String> {
         let unknown = || format!("the sandbox can't resolve !GetAtt {path}");
-        let name = path.strip_suffix(".Arn").ok_or_else(unknown)?;
+        let (name, attribute) = path.split_once('.').ok_or_else(unknown)?;
         let resource = &self.template["Resources"][name];
         let named = |property: &str| self.text(&resource["Properties"][property]);
+        match (resource["Type"].as_str(), attribute) {
+            (_, "Arn") => {}
+            (Some("AWS::SQS::Queue"), "QueueName") => return named("QueueName"),
+            _ => return Err(unknown()),
+        }
         let region = self.region;
         Ok(match resource["Type"].as_str() {
             Some("AWS::Serverless::Function") => {
@@ -290,6 +300,7 @@ impl<'a> Stack<'a> {
             }
             Some("AWS::Events::Rule") => format!("arn:aws:events:{region}:{ACCOUNT}:rule/{}", named("Name")?),
             Some("AWS::S3::Bucket") => format!("arn:aws:s3:::{}", named("BucketName")?),
+            Some("AWS::SQS::Queue") => format!("arn:aws:sqs:{region}:{ACCOUNT}:{}", named("QueueName")?),
             _ => return Err(unknown()),
         })
     }

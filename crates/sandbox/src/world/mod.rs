@@ -31,6 +31,7 @@ pub(crate) use secrets::secret_arn;
 
 use crate::clock::Clock;
 use crate::databases::{ServerError, Servers};
+use crate::permissions::{ROLES, RULE_ROLES, role_arn};
 use crate::{ACCOUNT, EAST, REGIONS, WEST};
 
 /// Engine version of the shop's clusters.
@@ -141,6 +142,10 @@ pub(crate) struct State {
     pub(crate) quotas: BTreeMap<(String, String), i64>,
     /// Lags that are not measured but given, and those that can't be known.
     pub(crate) fixed_lags: BTreeMap<String, Option<f64>>,
+    /// Whether the lag metrics have the dimension `SourceRegion`, too.
+    pub(crate) lags_name_their_source: bool,
+    /// Composite alarms by Region and name.
+    pub(crate) composite_alarms: BTreeSet<(String, String)>,
 }
 
 /// The world. Always behind an `Arc`: its changes in time are tasks that hold it; [`World::stop`] ends them.
@@ -222,9 +227,10 @@ impl World {
             }
             for region in REGIONS {
                 // What the stack says of itself, as in the template.
-                let roles = crate::permissions::ROLES
-                    .map(|(name, role)| (name.to_owned(), json!(crate::permissions::role_arn(role, region))));
-                let roles: serde_json::Map<String, Value> = roles.into_iter().collect();
+                let rules = if plan.automatic.is_some() { RULE_ROLES.len() } else { 1 };
+                let roles = ROLES.iter().chain(RULE_ROLES.iter().take(rules));
+                let roles = roles.map(|(name, role)| ((*name).to_owned(), json!(role_arn(role, region))));
+                let roles: serde_json::Map<String, Value> = roles.collect();
                 let value = json!({"prefix": "causeway", "roles": roles}).to_string();
                 let parameter = parameters::Parameter { value, version: 1, modified: clock.now() };
                 let name = format!("/causeway/stacks/{}", plan.name);

@@ -3,7 +3,7 @@
 //! They are published in the secondary's Region. When the link is cut no datapoint comes any more: what was measured
 //! before is what there is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -61,6 +61,16 @@ impl World {
             state.fixed_lags.insert(secondary.to_owned(), None);
             state.lags.remove(secondary);
         });
+    }
+
+    /// Lets the lag metrics have the dimension `SourceRegion` beside the cluster from now on, or not: AWS doesn't say which.
+    pub fn name_the_source_of_lags(&self, yes: bool) {
+        self.state(|state| state.lags_name_their_source = yes);
+    }
+
+    /// Adds a composite alarm. What is asked for metric alarms only does not show it.
+    pub fn add_composite_alarm(&self, region: &str, name: &str) {
+        self.state(|state| state.composite_alarms.insert((region.to_owned(), name.to_owned())));
     }
 
     /// Puts a metric alarm into a state, and tells EventBridge.
@@ -138,12 +148,13 @@ fn invalid(message: impl Into<String>) -> ApiError {
     ApiError::new("InvalidParameterValue", message)
 }
 
-/// Whether the dimensions name this cluster. CloudWatch finds a metric only under all of its dimensions and no others;
-/// that of a global secondary is there by cluster, and by cluster and Region of its primary.
-fn names(dimensions: &Value, cluster: &str) -> bool {
-    let all: Vec<&Value> = dimensions.as_array().into_iter().flatten().collect();
-    all.iter().any(|one| one["Name"] == "DBClusterIdentifier" && one["Value"] == *cluster)
-        && all.iter().all(|one| one["Name"] == "DBClusterIdentifier" || one["Name"] == "SourceRegion")
+/// Whether the dimensions are this cluster, and the Region of its primary where there is one. CloudWatch finds a metric only
+/// under all of its dimensions and no others ("Dimensions", CloudWatch concepts).
+fn names(dimensions: &Value, cluster: &str, source: Option<&str>) -> bool {
+    let all = dimensions.as_array().into_iter().flatten();
+    let all: BTreeSet<_> = all.map(|one| (one["Name"].as_str(), one["Value"].as_str())).collect();
+    let source = source.map(|region| (Some("SourceRegion"), Some(region)));
+    all == BTreeSet::from_iter([(Some("DBClusterIdentifier"), Some(cluster))].into_iter().chain(source))
 }
 
 /// Statistics of the metric by period, oldest first, from `StartTime` (included) to `EndTime` (not included).
@@ -169,7 +180,9 @@ fn statistics(
     }
     world.state(|state| {
         let here = state.lags.iter().filter(|(arn, _)| region_of(arn) == call.region);
-        let of_cluster = here.filter(|(arn, _)| names(&metric["Dimensions"], name_of(arn)));
+        let source = crate::REGIONS.into_iter().find(|region| *region != call.region);
+        let source = source.filter(|_| state.lags_name_their_source);
+        let of_cluster = here.filter(|(arn, _)| names(&metric["Dimensions"], name_of(arn), source));
         for (at, value) in of_cluster.flat_map(|(_, points)| points) {
             let begins = Timestamp::from_second(at.as_second().div_euclid(period) * period).unwrap_or(*at);
             if begins >= from && begins < to {
@@ -224,16 +237,29 @@ pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
         "DescribeAlarms" => {
             let wanted: Vec<&str> =
                 call.input["AlarmNames"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let types: Vec<&str> =
+                call.input["AlarmTypes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let composites: Vec<Value> = world.state(|state| {
+                let here = state.composite_alarms.iter().filter(|(region, name)| {
+                    // "If you omit this parameter, only metric alarms are returned" (DescribeAlarms, API reference).
+                    types.contains(&"CompositeAlarm")
+                        && *region == call.region
+                        && (wanted.is_empty() || wanted.contains(&name.as_str()))
+                });
+                here.map(|(_, name)| json!({"AlarmName": name, "StateValue": "OK"})).collect()
+            });
             let alarms: Vec<Value> = world.state(|state| {
                 let here = state.alarms.iter().filter(|((region, name), _)| {
-                    *region == call.region && (wanted.is_empty() || wanted.contains(&name.as_str()))
+                    (types.is_empty() || types.contains(&"MetricAlarm"))
+                        && *region == call.region
+                        && (wanted.is_empty() || wanted.contains(&name.as_str()))
                 });
                 here.map(|((_, name), value)| {
                     json!({"AlarmName": name, "StateValue": value, "TreatMissingData": "missing"})
                 })
                 .collect()
             });
-            Ok(json!({"MetricAlarms": alarms, "CompositeAlarms": []}))
+            Ok(json!({"MetricAlarms": alarms, "CompositeAlarms": composites}))
         }
         "SetAlarmState" => {
             let (name, state) = (required(&call.input, "AlarmName")?, required(&call.input, "StateValue")?);
