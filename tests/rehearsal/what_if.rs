@@ -48,6 +48,61 @@ async fn a_plan_that_can_not_be_read_changes_nothing_and_somebody_is_told() {
     }
 }
 
+/// AWS doesn't say which dimensions the metrics of the lag have. Both sets are asked for.
+#[tokio::test(start_paused = true)]
+async fn the_lag_is_found_whatever_dimensions_it_has() {
+    for (reading, named) in Reading::ALL.into_iter().zip([true, false, true, false]) {
+        let stage = Stage::new(reading, FAST).await;
+        stage.world.name_the_source_of_lags(named);
+        let look = stage.run_in(WEST, "causeway-readiness", &[]).await;
+        assert_eq!(look.status, Status::Success, "{} {:?}", told(&look), stage.messages(0));
+        stage.world.isolate(EAST).await;
+        let execution = stage.fail_over().await;
+        assert_eq!(execution.status, Status::Success, "{}", told(&execution));
+        let measured = execution.outputs["preflight.lag"].join("");
+        assert!(!measured.contains("null") && measured.contains(r#""seconds""#), "{measured}");
+    }
+}
+
+/// AWS doesn't say whether an approval that is rejected, or not answered in time, leads to the step that tells somebody. Where it
+/// does not, the rule on executions that did not end well tells.
+#[tokio::test(start_paused = true)]
+async fn an_approval_that_ends_the_execution_at_once_changes_nothing_and_is_told() {
+    let orders = &runbook::plan::sample().databases["orders"].members[WEST].cluster_arn;
+    for (reading, rejected) in Reading::ALL.into_iter().zip([true, false, true, false]) {
+        let reading = Reading { refused_approval_ends_execution: true, ..reading };
+        let stage = impaired(reading, FAST).await;
+        let bridge = stage.follow_events();
+        let before = stage.state().await;
+        stage.world.forget_lag(orders);
+        let parameters = [("ImpairedRegion", EAST), ("Approvers", APPROVER)];
+        let id = stage.start("causeway-failover", &parameters);
+        if rejected {
+            stage.reject(&id).await;
+        }
+        let execution = stage.ended(&id).await;
+        let (status, word) =
+            if rejected { (Status::Failed, "Failed") } else { (Status::TimedOut, "TimedOut") };
+        assert_eq!((execution.status, execution.steps.last().unwrap().name.as_str()), (status, "approve"));
+        let known = stage.messages(0);
+        while stage.messages(known.len()).is_empty() && !known.last().unwrap().topic.ends_with("-alarms") {
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        }
+        let message = stage.messages(0).pop().unwrap();
+        let expected = format!("causeway-failover in {WEST} ended as {word}");
+        assert!(
+            message.topic.ends_with(":causeway-alarms") && message.body.contains(&expected),
+            "{message:?}"
+        );
+        assert_eq!(stage.state().await, before);
+        assert_eq!(bridge.failures(), [""; 0]);
+        // Started again it asks again, and goes on: no lock is left.
+        let again = stage.answered(&stage.start("causeway-failover", &parameters), "Approve").await;
+        assert_eq!(again.status, Status::Success, "{}", told(&again));
+        assert_eq!(stage.state().await, moved());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_lag_that_nobody_knows_is_for_a_person_to_decide() {
     let orders = &runbook::plan::sample().databases["orders"].members[WEST].cluster_arn;

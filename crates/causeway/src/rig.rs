@@ -126,7 +126,7 @@ impl Rig {
             database_authority: servers.authority(),
             timeout: Duration::from_secs(300),
         }));
-        let reading = Reading { function_error_fails_step: true, selector_root_is_payload: false };
+        let reading = Reading { function_error_fails_step: true, ..Reading::default() };
         let invoked = permissions.guard_functions(Arc::clone(&functions) as _);
         let automation = Arc::new(Automation::new(clock, invoked, reading, documents));
         let router = Router::new(Arc::clone(&world), Arc::clone(&automation), Arc::clone(&functions) as _);

@@ -39,10 +39,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "links": {"columns": [integer("id"), integer("next")], "primaryKey": ["id"],
             "foreignKeys": [key("next", "next", "links")]},
     }}))?;
-    let facts: Facts = serde_json::from_value(
-        json!({"plan": "shop", "fromRegion": "us-east-1", "toRegion": "us-west-2",
-        "failover": {"startedAt": "2026-11-25T12:05:00Z", "endedAt": "2026-11-25T12:08:00Z", "cutAt": "2026-11-25T12:00:00Z"}}),
-    )?;
+    let facts: Facts =
+        serde_json::from_value(json!({"plan": "shop", "fromRegion": "us-east-1", "toRegion": "us-west-2",
+        "failover": {"startedAt": "2026-11-25T12:05:00Z", "endedAt": "2026-11-25T12:08:00Z"}}))?;
     let databases = BTreeMap::from([("shop".to_owned(), Database { catalogue, ..Database::default() })]);
     let mut builder = Builder::new(facts, &databases, Limits::default())?;
     for (database, name) in builder.order() {

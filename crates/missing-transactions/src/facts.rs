@@ -33,8 +33,6 @@ pub struct Facts {
     pub databases: BTreeMap<String, DatabaseFacts>,
     /// How far two clocks may be apart, in seconds: times nearer to a bound than that prove nothing.
     pub clock_margin_seconds: f64,
-    /// How old the measured lag may be, in seconds: preflight takes the newest value that the metrics have.
-    pub lag_age_seconds: f64,
 }
 
 impl Default for Facts {
@@ -49,7 +47,6 @@ impl Default for Facts {
             budgets: None,
             databases: BTreeMap::new(),
             clock_margin_seconds: 5.0,
-            lag_age_seconds: 900.0,
         }
     }
 }
@@ -69,10 +66,6 @@ pub struct Failover {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub ended_at: Option<Timestamp>,
-    /// When replication was cut: nothing that the old primary committed later came across.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
-    pub cut_at: Option<Timestamp>,
     /// The outage as clients saw it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outage: Option<Outage>,
@@ -148,7 +141,8 @@ pub struct DatabaseFacts {
     /// Tables that the plan leaves out of the comparison.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
-    /// What the old primary committed before this is known to have come across, by a heartbeat row for example.
+    /// What the old primary committed before this had come across: the moment at which the lag was measured last, less that
+    /// lag.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub replicated_until: Option<Timestamp>,

@@ -300,12 +300,11 @@ mod tests {
         format!("2026-11-25T{text}Z").parse().unwrap()
     }
 
-    fn of(cut: Option<&str>, replicated: Option<&str>, started: Option<&str>) -> Bounds {
+    fn of(replicated: Option<&str>, started: Option<&str>) -> Bounds {
         let failover = started.map(|started| Failover {
             execution: String::new(),
             started_at: at(started),
-            ended_at: Some(at("12:04:00")),
-            cut_at: cut.map(at),
+            ended_at: Some(at("12:01:00")),
             outage: None,
             rto_seconds: None,
             steps: Vec::new(),
@@ -315,9 +314,9 @@ mod tests {
         Bounds::of(&facts, "d")
     }
 
-    /// Replicated until 11:50, cut at 12:00, started at 12:01, with a margin of 5 s.
+    /// Replicated until 11:50, started at 12:00, ended at 12:01, with a margin of 5 s.
     fn bounds() -> Bounds {
-        of(Some("12:00:00"), Some("11:50:05"), Some("12:01:00"))
+        of(Some("11:50:05"), Some("12:00:00"))
     }
 
     /// A time of each meaning in the old primary, and in the new one. `""` is none.
@@ -325,7 +324,7 @@ mod tests {
         ("", Old::None),
         ("11:55:00", Old::Unknown),
         ("11:50:00", Old::CameAcross),
-        ("12:00:06", Old::NeverCame),
+        ("12:01:06", Old::NeverCame),
     ];
     const NEW: [(&str, New); 4] = [
         ("", New::None),
@@ -420,8 +419,7 @@ mod tests {
         let contradiction = doubt(Doubt::Contradiction);
         let both =
             |old: Times, new: Times, bounds: &Bounds| decide(DifferenceKind::Changed, true, old, new, bounds);
-        let without_cut = of(None, Some("11:50:05"), Some("12:01:00"));
-        let heartbeat = of(None, Some("11:50:05"), None);
+        let measured = of(Some("11:50:05"), None);
         let near = doubt(Doubt::TooNear);
         let lost = doubt(Doubt::LostUpdateOrConflict);
         let cases = [
@@ -429,19 +427,18 @@ mod tests {
             (bounds(), "11:55:00", "11:40:00", Fate::LostUpdate),
             (bounds(), "11:55:00", "11:59:00", contradiction),
             (bounds(), "11:55:00", "12:00:30", near),
-            (without_cut, "12:03:00", "12:02:00", near),
+            (bounds(), "12:00:50", "12:00:30", near),
             (bounds(), "11:55:00", "12:01:06", doubt(Doubt::ConflictOrNothing)),
             // Old: came across.
             (bounds(), "11:50:00", "11:40:00", contradiction),
             (bounds(), "11:50:00", "11:55:00", contradiction),
             (bounds(), "11:50:00", "12:00:30", Fate::ChangedThere),
-            (heartbeat, "11:50:00", "11:40:00", contradiction),
+            (measured, "11:50:00", "11:40:00", contradiction),
             (bounds(), "11:50:00", "12:01:06", Fate::ChangedThere),
             // Old: never came. A new version that came across can't be later.
-            (bounds(), "12:00:20", "11:59:00", Fate::LostUpdate),
-            (bounds(), "12:00:20", "12:00:30", lost),
-            (bounds(), "12:00:50", "12:00:30", lost),
-            (bounds(), "12:00:20", "12:01:06", Fate::Conflict(Conflict::ChangedInBoth)),
+            (bounds(), "12:01:20", "11:59:00", Fate::LostUpdate),
+            (bounds(), "12:01:20", "12:00:30", lost),
+            (bounds(), "12:01:06", "12:01:20", Fate::Conflict(Conflict::ChangedInBoth)),
             (bounds(), "12:02:00", "12:01:06", Fate::Conflict(Conflict::ChangedInBoth)),
         ];
         for (bounds, old, new, expected) in cases {
@@ -462,7 +459,7 @@ mod tests {
         let taken = Fate::Conflict(Conflict::KeyTaken);
         for old in OLD {
             let old = if old.0.is_empty() { "11:30:00" } else { old.0 };
-            assert_eq!(both(times(old, ""), times("12:01:06", "12:01:06"), &bounds()), taken, "{old}");
+            assert_eq!(both(times(old, ""), times("12:02:00", "12:02:00"), &bounds()), taken, "{old}");
         }
         assert_eq!(both(times("11:00:00", ""), times("11:00:01", ""), &bounds()), contradiction);
         let one = times("11:00:00", "");

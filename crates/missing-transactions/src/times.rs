@@ -216,42 +216,26 @@ pub struct Bounds {
 impl Bounds {
     /// The bounds for `database`.
     ///
-    /// - What the old primary wrote after the cut never came; where the cut is not known, after the moment at which
-    ///   every database was seen in its new place.
+    /// - What the old primary wrote after the moment at which every database was seen in its new place never came. Nobody
+    ///   knows when replication really stopped.
     /// - What the new primary holds from before the start of the failover came across, for it took no write of its own.
-    /// - What it holds from after the cut (or that moment) **and** the start is its own.
-    /// - What the old primary wrote before `replicated_until` came across. Where that is not known: what it wrote before
-    ///   the start and the cut, less the measured lag, less the age that the measurement may have. The lag alone would
-    ///   prove nothing: it is the newest value there is, and may be from before the link broke.
+    /// - What it holds from after that moment **and** the start is its own.
+    /// - What the old primary wrote before `replicated_until` came across.
     pub fn of(facts: &Facts, database: &str) -> Self {
-        let span = |seconds: f64| SignedDuration::try_from_secs_f64(seconds.max(0.0)).unwrap_or_default();
-        let margin = span(facts.clock_margin_seconds);
+        let margin = facts.clock_margin_seconds.max(0.0);
+        let margin = SignedDuration::try_from_secs_f64(margin).unwrap_or_default();
         let known = facts.databases.get(database);
         let later = |time: Option<Timestamp>| time.and_then(|time| time.checked_add(margin).ok());
-        let earlier = |time: Timestamp, by: SignedDuration| time.checked_sub(by).ok();
+        let earlier = |time: Timestamp| time.checked_sub(margin).ok();
 
-        let (mut came_until, mut never_after, mut came_before, mut written_after) = (None, None, None, None);
+        let (mut never_after, mut came_before, mut written_after) = (None, None, None);
         if let Some(failover) = &facts.failover {
-            let cut = match (failover.cut_at, failover.ended_at) {
-                (Some(cut), Some(ended)) => Some(cut.min(ended)),
-                (cut, ended) => cut.or(ended),
-            };
-            never_after = later(cut);
-            written_after = later(cut.map(|cut| cut.max(failover.started_at)));
-            came_before =
-                earlier(failover.started_at, margin).min(later(failover.cut_at).or(Some(Timestamp::MAX)));
-            let lag = known.and_then(|known| known.lag_seconds);
-            came_until = lag.and_then(|lag| {
-                let from = failover.started_at.min(failover.cut_at.unwrap_or(Timestamp::MAX));
-                earlier(earlier(from, span(lag))?, span(facts.lag_age_seconds))
-                    .and_then(|time| earlier(time, margin))
-            });
-        }
-        if let Some(until) = known.and_then(|known| known.replicated_until) {
-            came_until = came_until.max(earlier(until, margin));
+            never_after = later(failover.ended_at);
+            written_after = later(failover.ended_at.map(|ended| ended.max(failover.started_at)));
+            came_before = earlier(failover.started_at);
         }
         Self {
-            came_until,
+            came_until: known.and_then(|known| known.replicated_until).and_then(earlier),
             never_after,
             came_before,
             written_after,
@@ -382,13 +366,12 @@ mod tests {
         assert_eq!((times.last(), times.implausible), (None, false));
     }
 
-    fn failover(cut: Option<&str>, ended: Option<&str>) -> Facts {
+    fn failover(ended: Option<&str>) -> Facts {
         Facts {
             failover: Some(Failover {
                 execution: String::new(),
                 started_at: at("12:00:00"),
                 ended_at: ended.map(at),
-                cut_at: cut.map(at),
                 outage: None,
                 rto_seconds: None,
                 steps: Vec::new(),
@@ -407,8 +390,8 @@ mod tests {
     }
 
     #[test]
-    fn without_the_cut_only_what_is_after_the_end_is_known_to_be_late() {
-        let bounds = Bounds::of(&failover(None, Some("12:03:00")), "d");
+    fn only_what_is_after_the_end_is_known_to_be_late() {
+        let bounds = Bounds::of(&failover(Some("12:03:00")), "d");
         let old = |time| bounds.of_old(Some(at(time)));
         let new = |time| bounds.of_new(Some(at(time)));
         assert_eq!(
@@ -417,32 +400,31 @@ mod tests {
         );
         assert_eq!([new("11:59:54"), new("11:59:55")], [New::CameAcross, New::Unknown]);
         assert_eq!([new("12:03:05"), new("12:03:06")], [New::Unknown, New::WrittenThere]);
-        let bounds = Bounds::of(&failover(None, None), "d");
+        let bounds = Bounds::of(&failover(None), "d");
         assert_eq!(bounds.of_new(Some(at("23:00:00"))), New::Unknown, "nobody saw that it ended");
     }
 
     #[test]
-    fn the_cut_tells_more_and_never_makes_a_write_before_the_start_the_new_primary_s() {
-        let bounds = Bounds::of(&failover(Some("11:58:00"), Some("12:03:00")), "d");
+    fn an_end_before_the_start_never_makes_a_write_before_the_start_the_new_primary_s() {
+        let bounds = Bounds::of(&failover(Some("11:58:00")), "d");
         let new = |time| bounds.of_new(Some(at(time)));
         assert_eq!(bounds.of_old(Some(at("11:58:06"))), Old::NeverCame);
-        assert_eq!([new("11:58:04"), new("11:58:05")], [New::CameAcross, New::Unknown]);
-        assert_eq!([new("11:59:00"), new("12:00:05")], [New::Unknown, New::Unknown]);
-        assert_eq!(new("12:00:06"), New::WrittenThere);
+        assert_eq!([new("11:59:54"), new("11:59:55")], [New::CameAcross, New::Unknown]);
+        assert_eq!([new("12:00:05"), new("12:00:06")], [New::Unknown, New::WrittenThere]);
     }
 
     #[test]
-    fn what_came_across_needs_a_heartbeat_or_a_lag_with_its_age() {
-        let mut facts = failover(None, Some("12:03:00"));
+    fn what_came_across_needs_a_moment_up_to_which_it_did() {
+        let mut facts = failover(Some("12:03:00"));
         let mut database = DatabaseFacts { lag_seconds: Some(2.0), ..DatabaseFacts::default() };
         facts.databases.insert("d".into(), database.clone());
-        let bounds = Bounds::of(&facts, "d");
-        let old = |time| bounds.of_old(Some(at(time)));
-        assert_eq!([old("11:44:53"), old("11:44:54")], [Old::CameAcross, Old::Unknown]);
+        let alone = Bounds::of(&facts, "d");
+        assert_eq!(alone.of_old(Some(at("01:00:00"))), Old::Unknown, "a lag without its time says nothing");
         database.replicated_until = Some(at("11:59:50"));
         facts.databases.insert("d".into(), database);
         let bounds = Bounds::of(&facts, "d");
-        assert_eq!(bounds.of_old(Some(at("11:59:45"))), Old::CameAcross);
+        let old = |time| bounds.of_old(Some(at(time)));
+        assert_eq!([old("11:59:45"), old("11:59:46")], [Old::CameAcross, Old::Unknown]);
         assert_eq!(Bounds::of(&facts, "other").of_old(Some(at("01:00:00"))), Old::Unknown);
     }
 }

@@ -73,6 +73,7 @@ use runbook::aurora::{
     self, Cluster, DescribeCluster, DescribeGlobalCluster, GlobalCluster, Operation, region_of,
 };
 use runbook::error::Kind;
+use runbook::lag::{Lag, Lags};
 use runbook::lock::{self, Lock, Standing};
 use runbook::names::keys;
 use runbook::plan::{BeyondRpo, Engine, Strategy};
@@ -81,7 +82,7 @@ use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, aws, bucket};
 use serde::Serialize;
 
 use crate::evidence::{self, Evidence};
-use crate::world::{DescribeInstances, Instance, MeasureLag, ReadAlarms};
+use crate::world::{DescribeInstances, Instance, MeasureLag, ReadAlarms, no_lag};
 use crate::{CheckEvent, Mode, Trigger};
 
 /// How long a question to the target Region may take, the SDK's retries included.
@@ -110,7 +111,7 @@ pub struct Observed {
     pub already_there: String,
     /// By database.
     pub databases: BTreeMap<String, DatabaseObserved>,
-    /// Replication lag in seconds by database, null where unknown, as JSON text for the report.
+    /// Replication lag by database ([`Lags`]) as JSON text for the report.
     pub lag: String,
     /// State of the routing control of each Region, when an endpoint answered.
     pub routing: BTreeMap<String, State>,
@@ -138,8 +139,8 @@ pub struct DatabaseObserved {
     pub target_version: Option<String>,
     /// Engine version in the other Region, null when it did not answer.
     pub other_version: Option<String>,
-    /// Replication lag in seconds, null when unknown.
-    pub lag_seconds: Option<f64>,
+    /// Replication lag, null when unknown.
+    pub lag: Option<Lag>,
     /// The operation that runs.
     pub operation: Option<Operation>,
 }
@@ -178,8 +179,8 @@ pub struct DatabaseSeen {
     pub instances: Vec<Instance>,
     /// The cluster in the other Region, or why it can't be seen.
     pub other: Result<Option<Cluster>, String>,
-    /// Lag in seconds, or why it can't be read.
-    pub lag_seconds: Result<Option<f64>, String>,
+    /// Replication lag, or why it can't be read.
+    pub lag: Result<Option<Lag>, String>,
 }
 
 /// The Regions and how one takes over from the other.
@@ -533,15 +534,13 @@ fn judge_database(
         Mode::Failover | Mode::Detach => (plan.limits.rpo_seconds, "limits.rpoSeconds"),
         Mode::Switchover => (plan.failback.lag_seconds, "failback.lagSeconds"),
     };
-    let lost = match &database.lag_seconds {
-        Ok(Some(lag)) if *lag <= f64::from(limit) => return,
+    let lost = match &database.lag {
+        Ok(Some(lag)) if lag.seconds <= f64::from(limit) => return,
         Ok(Some(lag)) => {
-            format!("{name}: replication lag {lag:.1} s is beyond the limit of {limit} s (`{setting}`)")
+            let seconds = lag.seconds;
+            format!("{name}: replication lag {seconds:.1} s is beyond the limit of {limit} s (`{setting}`)")
         }
-        Ok(None) => format!(
-            "{name}: replication lag is not known: CloudWatch has no value of the last {} minutes",
-            crate::world::LAG_WINDOW.as_secs() / 60
-        ),
+        Ok(None) => format!("{name}: replication lag is not known: {}", no_lag(asked.other)),
         Err(error) => format!("{name}: replication lag is not known: {error}"),
     };
     if asked.mode == Mode::Failover && plan.limits.beyond_rpo == BeyondRpo::GoOn {
@@ -616,7 +615,7 @@ where
             within(TARGET, asked.target, apis.target.describe_cluster(target.cluster())),
             within(TARGET, asked.target, apis.target.describe_instances(target.cluster())),
             within(patience, asked.other, apis.other.describe_cluster(other.cluster())),
-            within(TARGET, asked.target, apis.metrics.measure_lag(target.cluster(), now)),
+            within(TARGET, asked.target, apis.metrics.measure_lag(target.cluster(), asked.other, now)),
         );
         let global = global?
             .ok_or_else(|| aurora::missing("global cluster", &database.global_cluster, asked.target))?;
@@ -627,7 +626,7 @@ where
             target: cluster?,
             instances: instances?,
             other: other.map_err(|error| cause(&error)),
-            lag_seconds: lag.map_err(|error| cause(&error)),
+            lag: lag.map_err(|error| cause(&error)),
         };
         Ok((name.clone(), seen))
     });
@@ -771,12 +770,14 @@ fn regions(plan: &RecoveryPlan, event: &CheckEvent, here: &str) -> Result<(), St
 fn outcome(seen: &Seen, asked: &Asked, strategy: Strategy, judgement: Judgement) -> Outcome<crate::Observed> {
     let databases: BTreeMap<_, _> =
         seen.databases.iter().map(|(name, database)| (name.clone(), database_observed(database))).collect();
-    let lag: BTreeMap<_, _> = databases.iter().map(|(name, database)| (name, database.lag_seconds)).collect();
+    let lag: Lags = databases.iter().map(|(name, database)| (name.clone(), database.lag)).collect();
     let answers: Vec<_> = seen.arc.values().filter_map(|answer| answer.as_ref().ok()).collect();
     let Judgement { status, reasons, notes } = judgement;
     let mut reason = if reasons.is_empty() {
-        let lags: Vec<_> =
-            lag.iter().filter_map(|(name, lag)| Some(format!("{name} {:.1} s", lag.as_ref()?))).collect();
+        let lags: Vec<_> = lag
+            .iter()
+            .filter_map(|(name, lag)| Some(format!("{name} {:.1} s", lag.as_ref()?.seconds)))
+            .collect();
         let what = asked.mode.noun();
         format!("{what} to {} may go ahead; replication lag: {}", asked.target, lags.join(", "))
     } else {
@@ -817,7 +818,7 @@ fn database_observed(database: &DatabaseSeen) -> DatabaseObserved {
             .as_ref()
             .ok()
             .and_then(|other| Some(other.as_ref()?.engine_version.clone())),
-        lag_seconds: database.lag_seconds.as_ref().ok().copied().flatten(),
+        lag: database.lag.as_ref().ok().copied().flatten(),
         operation: database.global.operation.clone(),
     }
 }

@@ -49,13 +49,12 @@ impl Vote {
     fn of(signal: &Signal, found: Result<Option<&Alarm>, &str>) -> Self {
         let says = match found {
             Err(error) => Says::Nothing(error.to_owned()),
-            Ok(None) => Says::Nothing("there is no such metric alarm".into()),
-            Ok(Some(alarm)) if alarm.missing != "missing" => {
-                Says::Nothing(format!("it takes missing data for {}", alarm.missing))
-            }
-            Ok(Some(alarm)) if alarm.state == "ALARM" => Says::Ill,
-            Ok(Some(alarm)) if alarm.state == "OK" => Says::Well,
-            Ok(Some(alarm)) => Says::Nothing(alarm.state.clone()),
+            Ok(found) => match state(found) {
+                Ok("ALARM") => Says::Ill,
+                Ok("OK") => Says::Well,
+                Ok(state) => Says::Nothing(state.to_owned()),
+                Err(why) => Says::Nothing(why),
+            },
         };
         Self { alarm: signal.alarm.clone(), region: signal.region.clone(), says }
     }
@@ -67,6 +66,23 @@ impl Vote {
             Says::Nothing(why) => why,
         };
         format!("{} in {}: {says}", self.alarm, self.region)
+    }
+}
+
+/// The state of an alarm that can be a signal.
+///
+/// # Errors
+/// Why it can't be one.
+pub fn state(alarm: Option<&Alarm>) -> Result<&str, String> {
+    match alarm {
+        None => Err("there is no such alarm".into()),
+        Some(Alarm::Composite) => {
+            Err("it is a composite alarm, which doesn't say what missing data means: name the metric alarms in it".into())
+        }
+        Some(Alarm::Metric { missing, .. }) if missing != "missing" => {
+            Err(format!("it takes missing data for {missing}"))
+        }
+        Some(Alarm::Metric { state, .. }) => Ok(state),
     }
 }
 
@@ -163,7 +179,11 @@ mod tests {
                     .map_or("OK", |(_, _, state)| state)
                     .split_once('/')
                     .unwrap_or((found.map_or("OK", |(_, _, state)| state), "missing"));
-                ((*name).to_owned(), Alarm { state: state.into(), missing: missing.into() })
+                let alarm = match state {
+                    "composite" => Alarm::Composite,
+                    state => Alarm::Metric { state: state.into(), missing: missing.into() },
+                };
+                ((*name).to_owned(), alarm)
             };
             names(&automatic, region).iter().map(alarm).collect::<BTreeMap<_, _>>()
         };
@@ -193,6 +213,7 @@ mod tests {
                 vec![CANARY, ("shop-east-errors", WEST, "ALARM/breaching")],
                 "it takes missing data for breaching",
             ),
+            (vec![CANARY, ("shop-east-errors", WEST, "composite")], "name the metric alarms in it"),
             (vec![CANARY, ERRORS, west("ALARM")], "sandbox-west does not look well itself (shop-west-canary"),
             (vec![CANARY, ERRORS, west("INSUFFICIENT_DATA")], "nothing says that sandbox-west is well"),
             (vec![CANARY, ERRORS, west("OK/notBreaching")], "nothing says that sandbox-west is well"),

@@ -21,6 +21,7 @@
 //! | `snapshots` | an encrypted cluster whose snapshots could not be copied into the other Region for want of a key there |
 //! | `permissions` | something that a role of the stack may not do ([`crate::permissions`]) |
 //! | `quotas` | no room for what a reconciliation restores: a cluster, an instance and a snapshot of each database |
+//! | `signals` | an alarm of `automatic` that does not exist, or that can't be a signal ([`crate::evidence::state`]) |
 //! | `executions` | that it is not known which executions are overdue ([`crate::overdue`]) |
 //!
 //! An execution that is overdue is told in the reason and counted by a metric of its own: it is no finding, as the plan
@@ -42,6 +43,7 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use runbook::arc::{self, Endpoint, ReadStates, State};
 use runbook::aurora::{Cluster, DescribeCluster, DescribeGlobalCluster, GlobalCluster, region_of};
+use runbook::lag::Lag;
 use runbook::plan::Engine;
 use runbook::record::{FailoverRecord, ReadLastFailover};
 use runbook::secret::SignIn;
@@ -51,12 +53,13 @@ use serde::Serialize;
 
 use crate::ReadinessEvent;
 use crate::check::{TARGET, available, cause, within};
+use crate::evidence;
 use crate::overdue;
 use crate::permissions::{self, Need, SimulatePolicy, Stack};
 use crate::probe::{SignsIn, Write, WriteTarget};
 use crate::world::{
-    CheckSecret, DescribeDetails, DescribeInstances, Details, Instance, MeasureLag, Quota, ReadQuotas,
-    Secrets,
+    Alarm, CheckSecret, DescribeDetails, DescribeInstances, Details, Instance, MeasureLag, Quota, ReadAlarms,
+    ReadQuotas, Secrets, no_lag,
 };
 
 /// How long it may take to be let in by a database: a secret, a connection, a statement.
@@ -99,6 +102,8 @@ pub enum Check {
     Permissions,
     /// RDS's quotas.
     Quotas,
+    /// The alarms that a failover starts by.
+    Signals,
     /// Executions of the runbooks.
     Executions,
 }
@@ -133,6 +138,8 @@ pub struct Seen {
     pub arc: BTreeMap<String, Answer<BTreeMap<String, State>>>,
     /// Whether each Region's report bucket can be read.
     pub buckets: BTreeMap<String, Answer<Option<FailoverRecord>>>,
+    /// The alarms of `automatic` by Region and name.
+    pub alarms: BTreeMap<String, Answer<BTreeMap<String, Alarm>>>,
     /// Quotas by Region and name.
     pub quotas: BTreeMap<String, Answer<BTreeMap<String, Quota>>>,
     /// What is asked of the stack's roles, and on which of the resources they may not do it; or why that is not known.
@@ -162,8 +169,8 @@ pub struct MemberSeen {
     pub instances: Answer<Vec<Instance>>,
     /// Whether its storage is encrypted, and where it is read.
     pub details: Answer<Details>,
-    /// Its replication lag in seconds.
-    pub lag: Answer<Option<f64>>,
+    /// Its replication lag.
+    pub lag: Answer<Option<Lag>>,
 }
 
 /// Lists everything that is wrong with what was seen. See the module's table.
@@ -210,6 +217,21 @@ pub fn find(seen: &Seen, plan: &RecoveryPlan, here: &str) -> Vec<Finding> {
                             denied.join(", ")
                         ),
                     ),
+                }
+            }
+        }
+    }
+    for (region, answer) in &seen.alarms {
+        match answer {
+            Err(error) => findings.add(Check::Signals, error.clone()),
+            Ok(alarms) => {
+                for name in plan.automatic.iter().flat_map(|automatic| evidence::names(automatic, region)) {
+                    if let Err(why) = evidence::state(alarms.get(name)) {
+                        findings.add(
+                            Check::Signals,
+                            format!("alarm {name} in {region} can't be a signal: {why}"),
+                        );
+                    }
                 }
             }
         }
@@ -326,7 +348,7 @@ fn find_in_database(name: &str, database: &DatabaseSeen, plan: &RecoveryPlan, fi
             Err(error) => findings.add(Check::Snapshots, error.clone()),
         }
         if writer.as_deref().is_some_and(|writer| writer != region) {
-            find_in_lag(name, region, &member.lag, plan.limits.rpo_seconds, findings);
+            find_in_lag(name, region, &member.lag, plan, findings);
         }
     }
     let versions: BTreeSet<&str> = database
@@ -398,18 +420,29 @@ fn find_in_global(
     }
 }
 
-fn find_in_lag(name: &str, region: &str, lag: &Answer<Option<f64>>, limit: u32, findings: &mut Findings) {
+fn find_in_lag(
+    name: &str,
+    region: &str,
+    lag: &Answer<Option<Lag>>,
+    plan: &RecoveryPlan,
+    findings: &mut Findings,
+) {
+    let limit = plan.limits.rpo_seconds;
     match lag {
-        Ok(Some(lag)) if *lag <= f64::from(limit) => {}
+        Ok(Some(lag)) if lag.seconds <= f64::from(limit) => {}
         Ok(Some(lag)) => findings.add(
             Check::Lag,
             format!(
-                "{name}: the secondary in {region} is {lag:.1} s behind, beyond {limit} s (`limits.rpoSeconds`)"
+                "{name}: the secondary in {region} is {:.1} s behind, beyond {limit} s (`limits.rpoSeconds`)",
+                lag.seconds
             ),
         ),
         Ok(None) => findings.add(
             Check::Lag,
-            format!("{name}: how far the secondary in {region} is behind is not known: CloudWatch has no value"),
+            format!(
+                "{name}: how far the secondary in {region} is behind is not known: {}",
+                no_lag(plan.other_region(region))
+            ),
         ),
         Err(error) => findings.add(Check::Lag, error.clone()),
     }
@@ -450,7 +483,7 @@ pub async fn observe<R, M, S, P, I, A, D>(
 ) -> Seen
 where
     R: DescribeGlobalCluster + DescribeCluster + DescribeInstances + DescribeDetails + ReadQuotas,
-    M: MeasureLag,
+    M: MeasureLag + ReadAlarms,
     S: ReadLastFailover,
     P: CheckSecret,
     I: SimulatePolicy,
@@ -472,7 +505,7 @@ where
                     answer(region, apis.rds.describe_cluster(id)),
                     answer(region, apis.rds.describe_instances(id)),
                     answer(region, apis.rds.describe_details(id)),
-                    answer(region, apis.metrics.measure_lag(id, now)),
+                    answer(region, apis.metrics.measure_lag(id, plan.other_region(region), now)),
                 );
                 (region.clone(), MemberSeen { cluster, instances, details, lag })
             })
@@ -508,6 +541,10 @@ where
         .regions
         .iter()
         .map(async |(region, apis)| (region.clone(), answer(region, apis.rds.read_quotas()).await));
+    let alarms = apis.regions.iter().map(async |(region, apis)| {
+        let read = evidence::read(&apis.metrics, plan.automatic.as_ref(), region);
+        (region.clone(), answer(region, read).await)
+    });
     let permissions = async {
         let stack = stack?;
         let asked = permissions::needs(plan, &stack, here).into_iter().map(async |need| {
@@ -519,10 +556,11 @@ where
         });
         Ok(join_all(asked).await)
     };
-    let (databases, arc, buckets, quotas, permissions) = futures::join!(
+    let (databases, arc, buckets, alarms, quotas, permissions) = futures::join!(
         join_all(databases),
         join_all(endpoints),
         join_all(buckets),
+        join_all(alarms),
         join_all(quotas),
         permissions
     );
@@ -531,6 +569,7 @@ where
         databases: databases.into_iter().collect(),
         arc: arc.into_iter().collect(),
         buckets: buckets.into_iter().collect(),
+        alarms: alarms.into_iter().collect(),
         quotas: quotas.into_iter().collect(),
         permissions,
     }

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, ScanBy};
+use aws_sdk_cloudwatch::types::{AlarmType, Dimension, Metric, MetricDataQuery, MetricStat, ScanBy};
 use aws_sdk_rds::operation::describe_db_clusters::DescribeDBClustersError;
 use aws_sdk_rds::types::Filter;
 use aws_smithy_types::DateTime;
 use jiff::Timestamp;
 use runbook::StepError;
+use runbook::lag::Lag;
 use runbook::secret::SignIn;
 
 /// How far back the newest lag is looked for. CloudWatch gets Aurora's metrics once a minute, minutes late at times, and
@@ -57,28 +58,51 @@ impl DescribeInstances for aws_sdk_rds::Client {
 
 /// Reads the replication lag of a secondary.
 pub trait MeasureLag {
-    /// The newest lag of `cluster` in seconds, at most [`LAG_WINDOW`] old; `None` when there is none.
+    /// The newest lag of `cluster` behind its primary in the Region `source`, at most [`LAG_WINDOW`] old; `None` when there is
+    /// none.
     fn measure_lag(
         &self,
         cluster: &str,
+        source: &str,
         now: Timestamp,
-    ) -> impl Future<Output = Result<Option<f64>, StepError>> + Send;
+    ) -> impl Future<Output = Result<Option<Lag>, StepError>> + Send;
+}
+
+/// The metrics of the lag. The first is closest to what may be lost, but not every engine version has it.
+const LAG_METRICS: [&str; 2] = ["AuroraGlobalDBRPOLag", "AuroraGlobalDBReplicationLag"];
+
+/// What was looked for where no lag was found.
+pub(crate) fn no_lag(source: &str) -> String {
+    format!(
+        "CloudWatch has no value of the last {} minutes of {}, by DBClusterIdentifier alone or with SourceRegion {source}",
+        LAG_WINDOW.as_secs() / 60,
+        LAG_METRICS.join(" or "),
+    )
 }
 
 impl MeasureLag for aws_sdk_cloudwatch::Client {
-    async fn measure_lag(&self, cluster: &str, now: Timestamp) -> Result<Option<f64>, StepError> {
+    async fn measure_lag(
+        &self,
+        cluster: &str,
+        source: &str,
+        now: Timestamp,
+    ) -> Result<Option<Lag>, StepError> {
         let what = || format!("reading the replication lag of cluster {cluster} from CloudWatch");
-        // The first is closest to what may be lost, but not every engine version has it.
-        let metrics = [("rpo", "AuroraGlobalDBRPOLag"), ("replication", "AuroraGlobalDBReplicationLag")];
-        let query = |(id, name): (&str, &str)| {
+        // CloudWatch finds a metric under all of its dimensions and no others, and AWS doesn't say which these have: each
+        // metric is asked for under both sets that are seen in use.
+        let of_cluster = Dimension::builder().name("DBClusterIdentifier").value(cluster).build();
+        let of_source = Dimension::builder().name("SourceRegion").value(source).build();
+        let sets = [vec![of_cluster.clone()], vec![of_cluster, of_source]];
+        let queries = LAG_METRICS.iter().flat_map(|name| sets.iter().map(move |set| (name, set))).enumerate();
+        let query = |(number, (name, dimensions)): (usize, (&&str, &Vec<Dimension>))| {
             let metric = Metric::builder()
                 .namespace("AWS/RDS")
-                .metric_name(name)
-                .dimensions(Dimension::builder().name("DBClusterIdentifier").value(cluster).build())
+                .metric_name(*name)
+                .set_dimensions(Some(dimensions.clone()))
                 .build();
             // The worst of the minute: an average would hide a spike.
             let stat = MetricStat::builder().metric(metric).period(60).stat("Maximum").build();
-            MetricDataQuery::builder().id(id).metric_stat(stat).build()
+            MetricDataQuery::builder().id(format!("q{number}")).metric_stat(stat).build()
         };
         let now_millis = now.as_millisecond();
         let window = i64::try_from(LAG_WINDOW.as_millis()).unwrap_or(i64::MAX);
@@ -88,33 +112,37 @@ impl MeasureLag for aws_sdk_cloudwatch::Client {
             // The end is exclusive, and a value of this second counts.
             .end_time(DateTime::from_millis(now_millis.saturating_add(1000)))
             .scan_by(ScanBy::TimestampDescending)
-            .set_metric_data_queries(Some(metrics.map(query).to_vec()))
+            .set_metric_data_queries(Some(queries.map(query).collect()))
             .send()
             .await
             .map_err(|error| StepError::aws(what(), error))?;
-        let newest = |id: &str| {
-            let result = answer.metric_data_results().iter().find(|result| result.id() == Some(id))?;
-            let newest = result
-                .timestamps()
-                .iter()
-                .zip(result.values())
-                .max_by_key(|(time, _)| (time.secs(), time.subsec_nanos()));
-            newest.map(|(_, millis)| millis / 1000.0)
+        let newest = |number: usize| {
+            let id = format!("q{number}");
+            let result = answer.metric_data_results().iter().find(|result| result.id() == Some(&id))?;
+            let newest =
+                result.timestamps().iter().zip(result.values()).max_by_key(|(time, _)| time.as_nanos())?;
+            let (time, millis) = newest;
+            Some(Lag { seconds: millis / 1000.0, at: Timestamp::from_nanosecond(time.as_nanos()).ok()? })
         };
-        Ok(newest("rpo").or_else(|| newest("replication")))
+        Ok((0..LAG_METRICS.len() * sets.len()).find_map(newest))
     }
 }
 
 /// What is known of an alarm.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Alarm {
-    /// `OK`, `ALARM` or `INSUFFICIENT_DATA`.
-    pub state: String,
-    /// What it takes missing data for: `missing`, `ignore`, `breaching` or `notBreaching`.
-    pub missing: String,
+pub enum Alarm {
+    /// A metric alarm.
+    Metric {
+        /// `OK`, `ALARM` or `INSUFFICIENT_DATA`.
+        state: String,
+        /// What it takes missing data for: `missing`, `ignore`, `breaching` or `notBreaching`.
+        missing: String,
+    },
+    /// A composite alarm. It does not say what the alarms in it take missing data for.
+    Composite,
 }
 
-/// Reads metric alarms.
+/// Reads alarms.
 pub trait ReadAlarms {
     /// Those of these names in the Region of this client, by name; one that does not exist is not in the answer.
     fn read_alarms(
@@ -127,15 +155,22 @@ impl ReadAlarms for aws_sdk_cloudwatch::Client {
     async fn read_alarms(&self, names: &[&str]) -> Result<BTreeMap<String, Alarm>, StepError> {
         // At most 100 names, and as many on a page (CloudWatch API reference, `DescribeAlarms`).
         let names = names.iter().map(|name| (*name).to_owned()).collect();
-        let answer = self.describe_alarms().set_alarm_names(Some(names)).max_records(100).send().await;
+        // Without the types, metric alarms only are in the answer, and a composite one would seem not to exist.
+        let call = self.describe_alarms().set_alarm_names(Some(names)).max_records(100);
+        let call = call.alarm_types(AlarmType::MetricAlarm).alarm_types(AlarmType::CompositeAlarm);
+        let answer = call.send().await;
         let answer = answer.map_err(|error| StepError::aws("reading alarms from CloudWatch", error))?;
         let alarm = |alarm: &aws_sdk_cloudwatch::types::MetricAlarm| {
             let state = alarm.state_value().map(|state| state.as_str().to_owned()).unwrap_or_default();
             // `missing` is what an alarm does that says nothing of it (CloudWatch API reference, `PutMetricAlarm`).
             let missing = alarm.treat_missing_data().unwrap_or("missing").to_owned();
-            Some((alarm.alarm_name()?.to_owned(), Alarm { state, missing }))
+            Some((alarm.alarm_name()?.to_owned(), Alarm::Metric { state, missing }))
         };
-        Ok(answer.metric_alarms().iter().filter_map(alarm).collect())
+        let composite = |alarm: &aws_sdk_cloudwatch::types::CompositeAlarm| {
+            Some((alarm.alarm_name()?.to_owned(), Alarm::Composite))
+        };
+        let composites = answer.composite_alarms().iter().filter_map(composite);
+        Ok(answer.metric_alarms().iter().filter_map(alarm).chain(composites).collect())
     }
 }
 

@@ -55,10 +55,9 @@ pub enum Event {
         target_region: String,
         /// How it ended.
         outcome: record::End,
-        /// Lag before the failover, as preflight answers it: `{"orders": 0.8}` as text, seconds, null where
-        /// unknown. Taken from the execution when empty.
+        /// Lag before the failover, as preflight answers it. Taken from the execution when empty.
         #[serde(default)]
-        lag: String,
+        lag: record::HandedLag,
         /// What it is.
         #[serde(default)]
         mode: Mode,
@@ -87,8 +86,7 @@ pub struct Observed {
     /// What the page says, in a sentence or two.
     pub summary: String,
     /// The numbers that matter, as the subject of a message: ASCII, under 100 characters, as SNS wants it. Of a record
-    /// empty.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    /// empty, and there all the same: AWS doesn't say what a selector does that finds nothing.
     pub subject: String,
 }
 

@@ -21,6 +21,7 @@ use missing_transactions::facts::{
 use missing_transactions::report::File;
 use missing_transactions::{Builder, Compared, Database, Report, TableBuilder};
 use runbook::error::Kind;
+use runbook::lag::Lag;
 use runbook::names::keys;
 use runbook::plan::{self, RecoveryPlan};
 use runbook::record::{FailoverRecord, ReadLastFailover};
@@ -428,14 +429,18 @@ pub fn facts(
     known: &Known,
 ) -> Facts {
     let limits = &plan.limits;
-    let lag = known.failover.as_ref().map(|failover| &failover.lag_seconds);
-    let database = |name: &String, of: &DatabaseSummary| DatabaseFacts {
-        source: of.source_cluster.clone(),
-        target: of.target_cluster.clone(),
-        snapshot: of.snapshot.clone(),
-        snapshot_at: of.snapshot_time.as_deref().and_then(|at| at.parse().ok()),
-        lag_seconds: lag.and_then(|lag| lag.get(name)).copied(),
-        ..DatabaseFacts::default()
+    let lags = known.failover.as_ref().map(|failover| &failover.lag);
+    let database = |name: &String, of: &DatabaseSummary| {
+        let lag = lags.and_then(|lags| lags.get(name));
+        DatabaseFacts {
+            source: of.source_cluster.clone(),
+            target: of.target_cluster.clone(),
+            snapshot: of.snapshot.clone(),
+            snapshot_at: of.snapshot_time.as_deref().and_then(|at| at.parse().ok()),
+            lag_seconds: lag.map(|lag| lag.seconds),
+            replicated_until: lag.map(Lag::replicated_until),
+            ..DatabaseFacts::default()
+        }
     };
     Facts {
         plan: plan.name.clone(),
@@ -469,7 +474,6 @@ fn failover_facts(failover: &FailoverRecord, known: &Known) -> Failover {
         ended_at: record
             .and_then(Record::promoted_at)
             .or_else(|| failover.succeeded().then_some(failover.ended_at)),
-        cut_at: None,
         outage: known.outage,
         rto_seconds: record.and_then(|record| record.rto_seconds),
         steps: record.iter().flat_map(|record| &record.steps).map(step).collect(),

@@ -12,11 +12,10 @@
 //! felt is at most that. When an earlier execution stopped half-way, it began with that one, as the record of that one
 //! says; where there is none, because it was killed, it is not known and not claimed.
 
-use std::collections::BTreeMap;
-
 use askama::Template;
 use jiff::Timestamp;
 use runbook::error::Kind;
+use runbook::lag::{Lag, Lags};
 use runbook::record::{FailoverRecord, SwitchoverRecord};
 use runbook::step::Mode;
 use runbook::telemetry::{Measured, Metric};
@@ -57,10 +56,27 @@ pub struct Asked {
     pub target_region: String,
     /// How it ended.
     pub outcome: End,
-    /// Lag as JSON text; empty to take it from the execution.
-    pub lag: String,
+    /// The lag as preflight measured it; taken from the execution when it is an empty text.
+    pub lag: HandedLag,
     /// Failover or switchover.
     pub mode: Mode,
+}
+
+/// What preflight answered as `lag`. It is JSON text; Automation is known to parse a text that looks like JSON when it puts
+/// it into a map, and AWS doesn't say when.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum HandedLag {
+    /// As it was answered; empty when there is none.
+    Text(String),
+    /// Parsed on the way.
+    Parsed(Lags),
+}
+
+impl Default for HandedLag {
+    fn default() -> Self {
+        Self::Text(String::new())
+    }
 }
 
 /// How far a failover came. It decides what a person has to do when it failed.
@@ -115,7 +131,7 @@ pub struct Record {
     pub writes_stopped_at: Option<Timestamp>,
     /// Each database's replication lag just before; null where it was not known. In a failover, these are the seconds of
     /// writes at risk.
-    pub lag_seconds: BTreeMap<String, Option<f64>>,
+    pub lag: Lags,
     /// The plan's budget for each.
     pub rpo_budget_seconds: u32,
     /// The step that stopped it, when it failed.
@@ -168,23 +184,23 @@ pub fn build(
         execution.steps.iter().filter(|run| run.started.is_some() && is_work(run)).collect();
     runs.sort_by_key(|run| run.started);
 
-    let handed = if asked.lag.trim().is_empty() {
-        // Not there, or not readable, in an execution that stopped before it was measured.
-        let measured = last_run(&runs, &[PREFLIGHT]).and_then(|run| run.output("lag"));
-        measured.and_then(|lag| serde_json::from_str(lag).ok()).unwrap_or_default()
-    } else {
-        serde_json::from_str(&asked.lag).map_err(|error| {
+    let handed: Lags = match &asked.lag {
+        HandedLag::Parsed(lags) => lags.clone(),
+        HandedLag::Text(text) if text.trim().is_empty() => {
+            // Not there, or not readable, in an execution that stopped before it was measured.
+            let measured = last_run(&runs, &[PREFLIGHT]).and_then(|run| run.output("lag"));
+            measured.and_then(|lag| serde_json::from_str(lag).ok()).unwrap_or_default()
+        }
+        HandedLag::Text(text) => serde_json::from_str(text).map_err(|error| {
             StepError::new(
                 Kind::BadEvent,
-                "`lag` is not JSON text such as {\"orders\": 0.8}",
+                r#"`lag` is not JSON text such as {"orders": {"seconds": 0.8, "at": "2026-11-25T11:59:00Z"}}"#,
                 "hand on preflight's observed.lag as it is, or leave it empty",
             )
             .with_source(error)
-        })?
+        })?,
     };
-    let handed: BTreeMap<String, Option<f64>> = handed;
-    let lag_seconds =
-        plan.databases.keys().map(|name| (name.clone(), handed.get(name).copied().flatten())).collect();
+    let lag = plan.databases.keys().map(|name| (name.clone(), handed.get(name).copied().flatten())).collect();
 
     let ran = |names: &[&str]| last_run(&runs, names).is_some();
     let progress = if ran(&[TRAFFIC_ON]) || ran(&VERIFY) || asked.outcome == End::Succeeded {
@@ -223,7 +239,7 @@ pub fn build(
         promotion_seconds,
         write_outage_seconds: verified.zip(writes_stopped_at).map(|(at, from)| text::seconds(from, at)),
         writes_stopped_at,
-        lag_seconds,
+        lag,
         rpo_budget_seconds: plan.limits.rpo_seconds,
         stopped_by: (asked.outcome == End::Failed).then(|| stop(&runs)).flatten(),
         steps: steps(&runs),
@@ -240,7 +256,7 @@ pub fn measured(record: &Record) -> Vec<Measured> {
         .collect();
     if record.mode == Mode::Failover {
         measured.extend(record.rto_seconds.map(|took| Measured::new(Metric::RecoveryTime, took)));
-        let lag = record.lag_seconds.iter().filter_map(|(name, lag)| Some((name, (*lag)?)));
+        let lag = record.lag.iter().filter_map(|(name, lag)| Some((name, (*lag)?.seconds)));
         measured.extend(lag.map(|(name, lag)| Measured::of(Metric::LagBeforeFailover, name, lag)));
     }
     let ended = record.steps.iter().filter_map(|step| Some((step, step.ended_at?)));
@@ -344,7 +360,7 @@ impl Record {
         let begun = last
             .filter(|last| !last.succeeded() && last.to_region == self.to_region)
             .filter(|last| switchover.is_none_or(|switchover| switchover.ended_at < last.ended_at));
-        let measured = self.lag_seconds.iter().filter_map(|(name, lag)| Some((name.clone(), (*lag)?)));
+        let measured = self.lag.iter().filter_map(|(name, lag)| Some((name.clone(), (*lag)?)));
         FailoverRecord {
             plan: self.plan.clone(),
             execution: self.execution.clone(),
@@ -353,11 +369,7 @@ impl Record {
             to_region: self.to_region.clone(),
             started_at: begun.map_or(self.started_at, |begun| begun.started_at.min(self.started_at)),
             ended_at: self.ended_at,
-            lag_seconds: begun
-                .into_iter()
-                .flat_map(|begun| begun.lag_seconds.clone())
-                .chain(measured)
-                .collect(),
+            lag: begun.into_iter().flat_map(|begun| begun.lag.clone()).chain(measured).collect(),
         }
     }
 
@@ -468,9 +480,11 @@ fn next(record: &Record) -> String {
 /// `orders 0.8 s, catalog unknown (budget 1 min)`.
 fn at_risk(record: &Record) -> String {
     let each: Vec<String> = record
-        .lag_seconds
+        .lag
         .iter()
-        .map(|(name, lag)| format!("{name} {}", lag.map_or("unknown".into(), text::duration)))
+        .map(|(name, lag)| {
+            format!("{name} {}", lag.map_or("unknown".into(), |lag| text::duration(lag.seconds)))
+        })
         .collect();
     format!("{} (budget {} each)", each.join(", "), text::duration(record.rpo_budget_seconds.into()))
 }
@@ -592,10 +606,10 @@ fn facts(record: &Record) -> Vec<Fact> {
                 class: "bad",
             },
         });
-        for (name, lag) in &record.lag_seconds {
+        for (name, lag) in &record.lag {
             facts.push(Fact {
                 name: format!("Replication lag: {name}"),
-                value: lag.map_or("unknown".into(), text::duration),
+                value: lag.map_or("unknown".into(), |lag| text::duration(lag.seconds)),
                 note: "just before; the switchover waited for it".into(),
                 class: "",
             });
@@ -627,9 +641,9 @@ fn facts(record: &Record) -> Vec<Fact> {
             class: "",
         });
     }
-    for (name, lag) in &record.lag_seconds {
+    for (name, lag) in &record.lag {
         facts.push(match lag {
-            Some(seconds) => Fact {
+            Some(Lag { seconds, .. }) => Fact {
                 name: format!("Writes at risk: {name}"),
                 value: text::duration(*seconds),
                 note: format!("replication lag before the failover; {}", budget(record.rpo_budget_seconds)),
@@ -658,6 +672,8 @@ mod filters {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use runbook::plan::sample;
 
@@ -695,7 +711,7 @@ pub(crate) mod tests {
                     &[
                         ("status", "Ready"),
                         ("reason", "everything is there"),
-                        ("lag", r#"{"orders":0.8,"catalog":null}"#),
+                        ("lag", r#"{"orders":{"seconds":0.8,"at":"2026-11-25T11:59:00Z"},"catalog":null}"#),
                     ],
                 ),
                 branch("mayStart", 4),
@@ -715,12 +731,16 @@ pub(crate) mod tests {
         }
     }
 
+    fn lag(seconds: f64) -> Lag {
+        Lag { seconds, at: "2026-11-25T11:59:00Z".parse().unwrap() }
+    }
+
     pub(crate) fn asked(outcome: End, lag: &str) -> Asked {
         Asked {
             execution: "4105a4fc".into(),
             target_region: "sandbox-west".into(),
             outcome,
-            lag: lag.into(),
+            lag: HandedLag::Text(lag.into()),
             mode: Mode::Failover,
         }
     }
@@ -729,7 +749,10 @@ pub(crate) mod tests {
     fn a_failover_that_went_well_is_timed_from_start_to_the_verified_write() {
         let record = build(
             &sample(),
-            &asked(End::Succeeded, r#"{"orders": 0.8, "catalog": null}"#),
+            &asked(
+                End::Succeeded,
+                r#"{"orders": {"seconds": 0.8, "at": "2026-11-25T11:59:00Z"}, "catalog": null}"#,
+            ),
             &good(),
             None,
             at(126),
@@ -755,7 +778,7 @@ pub(crate) mod tests {
             "shop moved from sandbox-east to sandbox-west in 2 min 5 s (budget 15 min), 1 min 54 s of it promoting the \
              databases. Writes at risk: catalog unknown, orders 0.8 s (budget 1 min each)."
         );
-        assert_eq!(record.failover(None, None).lag_seconds, BTreeMap::from([("orders".to_owned(), 0.8)]));
+        assert_eq!(record.failover(None, None).lag, BTreeMap::from([("orders".to_owned(), lag(0.8))]));
     }
 
     #[test]
@@ -781,10 +804,23 @@ pub(crate) mod tests {
     #[test]
     fn the_lag_is_taken_from_the_execution_when_it_is_not_handed_over() {
         let record = build(&sample(), &asked(End::Failed, ""), &good(), None, at(126)).unwrap();
-        assert_eq!(record.lag_seconds["orders"], Some(0.8));
+        assert_eq!(record.lag["orders"], Some(lag(0.8)));
         let error = build(&sample(), &asked(End::Succeeded, "{{ preflight.lag }}"), &good(), None, at(1))
             .unwrap_err();
         assert!(error.to_string().contains("`lag`"), "{error}");
+    }
+
+    #[test]
+    fn the_lag_is_taken_as_text_and_as_what_automation_made_of_it() {
+        let text = r#"{"orders":{"seconds":2.5,"at":"2026-11-25T11:59:00Z"},"catalog":null}"#;
+        for handed in [serde_json::json!(text), serde_json::from_str(text).unwrap()] {
+            let asked = Asked { lag: serde_json::from_value(handed).unwrap(), ..asked(End::Succeeded, "") };
+            let record = build(&sample(), &asked, &good(), None, at(126)).unwrap();
+            assert_eq!(
+                record.lag,
+                BTreeMap::from([("catalog".into(), None), ("orders".into(), Some(lag(2.5)))])
+            );
+        }
     }
 
     #[test]
@@ -858,19 +894,19 @@ pub(crate) mod tests {
     #[test]
     fn the_rest_of_a_failed_failover_began_with_it() {
         let record = build(&sample(), &asked(End::Succeeded, ""), &good(), None, at(126)).unwrap();
-        let lag_seconds = BTreeMap::from([("catalog".to_owned(), 0.3), ("orders".to_owned(), 7.0)]);
+        let begun = BTreeMap::from([("catalog".to_owned(), lag(0.3)), ("orders".to_owned(), lag(7.0))]);
         let failed = FailoverRecord {
             outcome: "Failed".into(),
             started_at: at(-500),
-            lag_seconds,
+            lag: begun,
             ..record.failover(None, None)
         };
         let whole = record.failover(Some(&failed), None);
         assert_eq!((whole.started_at, whole.ended_at), (at(-500), at(126)));
         // Measured this time: orders only.
         assert_eq!(
-            whole.lag_seconds,
-            BTreeMap::from([("catalog".to_owned(), 0.3), ("orders".to_owned(), 0.8)])
+            whole.lag,
+            BTreeMap::from([("catalog".to_owned(), lag(0.3)), ("orders".to_owned(), lag(0.8))])
         );
         let elsewhere = FailoverRecord { to_region: "sandbox-east".into(), ..failed.clone() };
         let over = FailoverRecord { outcome: "Succeeded".into(), ..failed };

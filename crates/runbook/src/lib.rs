@@ -12,6 +12,7 @@
 //! - [`aws`]: the SDK configuration, by Region
 //! - [`arc`]: routing controls at the five endpoints of an ARC cluster
 //! - [`aurora`]: global clusters and clusters as the steps see them
+//! - [`lag`]: how far a secondary was behind before a failover
 //! - [`lock`]: one execution at a time
 //! - [`authorities`]: whose word proves that a database server is the one that was meant
 //! - [`secret`]: database credentials that can't be printed
@@ -24,6 +25,7 @@ pub mod authorities;
 pub mod aws;
 pub mod bucket;
 pub mod error;
+pub mod lag;
 pub mod lock;
 pub mod names;
 pub mod plan;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bucket::GetObject;
 use crate::error::{Kind, StepError};
+use crate::lag::Lag;
 
 /// The last failover of a plan, at [`crate::names::keys::last_failover`]. Written by `report` at the end of
 /// `failover.yaml`, also of one that failed once it had reached the promotion; read by `preflight` (cooldown, and whether
@@ -33,9 +34,9 @@ pub struct FailoverRecord {
     pub started_at: Timestamp,
     /// When the record was written.
     pub ended_at: Timestamp,
-    /// Replication lag in seconds measured before the failover, by database; absent where it was not known.
+    /// Replication lag measured before the failover, by database; absent where it was not known.
     #[serde(default)]
-    pub lag_seconds: BTreeMap<String, f64>,
+    pub lag: BTreeMap<String, Lag>,
 }
 
 impl FailoverRecord {

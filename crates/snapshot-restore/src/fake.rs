@@ -122,7 +122,7 @@ impl World {
                 to_region: WEST.into(),
                 started_at: failover(),
                 ended_at: minutes_after(5),
-                lag_seconds: BTreeMap::new(),
+                lag: BTreeMap::new(),
             }),
             ..Self::default()
         };

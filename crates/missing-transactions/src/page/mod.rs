@@ -651,28 +651,26 @@ fn bounds(report: &Report) -> Vec<(&'static str, String)> {
         format!("{}; the new primary took no write of its own before", time(failover.started_at)),
     )];
     found.push((
-        "Replication cut",
-        match (failover.cut_at, failover.ended_at) {
-            (Some(cut), _) => format!("{}; what the old primary wrote later never came across", time(cut)),
-            (None, Some(ended)) => format!(
+        "Replication stopped",
+        match failover.ended_at {
+            Some(ended) => format!(
                 "at an unknown time, no later than {}, when every database was seen in its new place",
                 time(ended)
             ),
-            _ => "at an unknown time".to_owned(),
+            None => "at an unknown time".to_owned(),
         },
     ));
     let mut came: Vec<String> = Vec::new();
     for (name, known) in &facts.databases {
         let until = Bounds::of(facts, name).came_until();
-        came.push(match (until, known.replicated_until, known.lag_seconds) {
-            (Some(until), None, Some(lag)) => format!(
-                "{name}: what was written before {}; the lag was {}, measured up to {} before the failover",
+        came.push(match (until, known.lag_seconds) {
+            (Some(until), Some(lag)) => format!(
+                "{name}: what was written before {}, by the last lag that was measured ({})",
                 time(until),
-                duration(lag),
-                duration(facts.lag_age_seconds)
+                duration(lag)
             ),
-            (Some(until), ..) => format!("{name}: what was written before {}", time(until)),
-            _ => format!("{name}: not known, for no lag was measured"),
+            (Some(until), None) => format!("{name}: what was written before {}", time(until)),
+            (None, _) => format!("{name}: not known, for no lag was measured"),
         });
     }
     found

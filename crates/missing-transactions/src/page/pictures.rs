@@ -13,7 +13,7 @@ pub(super) struct Timeline {
     pub(super) height: usize,
     pub(super) lanes: Vec<Lane>,
     pub(super) ticks: Vec<Tick>,
-    pub(super) marks: Vec<Tick>,
+    pub(super) mark: Option<Tick>,
     pub(super) steps: Vec<[String; 4]>,
 }
 
@@ -28,8 +28,6 @@ pub(super) struct Lane {
 
 pub(super) struct Tick {
     pub(super) at: String,
-    /// Of its label.
-    pub(super) y: usize,
     pub(super) anchor: &'static str,
     pub(super) label: String,
 }
@@ -52,7 +50,7 @@ pub(super) struct Chart {
     pub(super) highest: String,
     pub(super) bars: Vec<BarView>,
     pub(super) ticks: Vec<Tick>,
-    pub(super) marks: Vec<Tick>,
+    pub(super) mark: Option<Tick>,
     pub(super) missing: String,
     pub(super) updates: String,
     pub(super) stray: String,
@@ -89,28 +87,18 @@ fn ticks(from: Timestamp, to: Timestamp) -> Vec<Tick> {
             let at = from.checked_add(SignedDuration::try_from_secs_f64(span * part).ok()?).ok()?;
             let anchor = ["start", "middle", "middle", "middle", "end"][usize::from(i)];
             let label = if long { at.strftime("%m-%d %H:%M").to_string() } else { clock(at) };
-            Some(Tick { at: percent(part), y: 0, anchor, label })
+            Some(Tick { at: percent(part), anchor, label })
         })
         .collect()
 }
 
-/// Moments across a picture, where they are inside of it.
-fn marks(facts: &Facts, from: Timestamp, to: Timestamp) -> Vec<Tick> {
-    let Some(failover) = &facts.failover else { return Vec::new() };
-    let moments = [(failover.cut_at, "cut"), (Some(failover.started_at), "failover")];
-    let span = seconds(from, to).max(0.001);
-    let mut marks: Vec<Tick> = Vec::new();
-    let mut last = None;
-    for (moment, label) in moments {
-        let Some(moment) = moment.filter(|moment| (from..=to).contains(moment)) else { continue };
-        let part = seconds(from, moment) / span;
-        // Labels that are near to each other would be one on the other on a narrow screen.
-        let near = last.replace(part).is_some_and(|last: f64| (part - last).abs() < 0.4);
-        let anchor = if part > 0.6 { "end" } else { "start" };
-        let y = if near { 24 } else { 11 };
-        marks.push(Tick { at: percent(part), y, anchor, label: format!("{label} {}", clock(moment)) });
-    }
-    marks
+/// The start of the failover across a picture, where it is inside of it.
+fn mark(facts: &Facts, from: Timestamp, to: Timestamp) -> Option<Tick> {
+    let started = facts.failover.as_ref()?.started_at;
+    let part = seconds(from, started) / seconds(from, to).max(0.001);
+    let anchor = if part > 0.6 { "end" } else { "start" };
+    let label = format!("failover {}", clock(started));
+    (from..=to).contains(&started).then(|| Tick { at: percent(part), anchor, label })
 }
 
 pub(super) fn timeline(report: &Report, failover: &Failover) -> Timeline {
@@ -127,8 +115,7 @@ pub(super) fn timeline(report: &Report, failover: &Failover) -> Timeline {
         failover.steps.iter().map(|step| after(step.started_at, step.seconds.unwrap_or(0.0))).max();
     let done = failover.rto_seconds.map(|rto| after(failover.started_at, rto)).max(steps_end);
     let mut moments = vec![failover.started_at];
-    moments
-        .extend([failover.cut_at, outage.map(|o| o.from), outage.and_then(|o| o.to), done].iter().flatten());
+    moments.extend([outage.map(|o| o.from), outage.and_then(|o| o.to), done].iter().flatten());
     if done.is_none() {
         moments.extend(failover.ended_at);
     }
@@ -197,9 +184,6 @@ pub(super) fn timeline(report: &Report, failover: &Failover) -> Timeline {
         told.collect::<Vec<_>>().join("; ")
     );
     let mut steps: Vec<[String; 4]> = Vec::new();
-    if let Some(cut) = failover.cut_at {
-        steps.push(["Replication cut".into(), time(cut), "–".into(), String::new()]);
-    }
     if let Some(outage) = outage {
         let long = outage.to.map_or("not seen to end".into(), |to| duration(seconds(outage.from, to)));
         steps.push(["Outage, as clients saw it".into(), time(outage.from), long, String::new()]);
@@ -220,7 +204,7 @@ pub(super) fn timeline(report: &Report, failover: &Failover) -> Timeline {
         height: 30 + lanes.len() * 38 + 24,
         lanes,
         ticks: ticks(from, to),
-        marks: marks(&report.facts, from, to),
+        mark: mark(&report.facts, from, to),
         steps,
     }
 }
@@ -322,7 +306,7 @@ pub(super) fn chart(report: &Report) -> Option<Chart> {
         highest: counted(most, "row"),
         bars,
         ticks: ticks(from, to),
-        marks: marks(&report.facts, from, to),
+        mark: mark(&report.facts, from, to),
         missing: counted(missing, "missing row"),
         updates: counted(updates, "lost or conflicting change"),
         stray: if stray > 0 {

@@ -34,7 +34,7 @@ fn facts(known: bool) -> Facts {
     }
     serde_json::from_value(json!({
         "comparedAt": "2026-11-25T13:00:00Z",
-        "failover": {"startedAt": "2026-11-25T12:01:00Z", "endedAt": "2026-11-25T12:03:00Z", "cutAt": "2026-11-25T12:00:00Z"},
+        "failover": {"startedAt": "2026-11-25T12:01:00Z", "endedAt": "2026-11-25T12:03:00Z"},
         "databases": {"d": {"lagSeconds": 1.0, "replicatedUntil": "2026-11-25T11:50:00Z"}},
     }))
     .unwrap()

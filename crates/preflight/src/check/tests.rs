@@ -10,6 +10,11 @@ fn now() -> Timestamp {
     "2026-01-31T12:00:00Z".parse().unwrap()
 }
 
+/// A lag of a minute before [`now`].
+fn lag(seconds: f64) -> Result<Option<Lag>, String> {
+    Ok(Some(Lag { seconds, at: "2026-01-31T11:59:00Z".parse().unwrap() }))
+}
+
 fn arn(name: &str, region: &str) -> String {
     runbook::plan::sample().databases[name].members[region].cluster_arn.clone()
 }
@@ -60,7 +65,7 @@ fn database(name: &str) -> DatabaseSeen {
         target: Some(cluster(name, WEST)),
         instances: vec![Instance { id: "one".into(), status: "available".into() }],
         other: Ok(Some(cluster(name, EAST))),
-        lag_seconds: Ok(Some(0.8)),
+        lag: lag(0.8),
     }
 }
 
@@ -74,7 +79,7 @@ fn record(outcome: &str, minutes_ago: i64) -> FailoverRecord {
         to_region: EAST.into(),
         started_at: ended_at,
         ended_at,
-        lag_seconds: BTreeMap::new(),
+        lag: BTreeMap::new(),
     }
 }
 
@@ -124,7 +129,7 @@ fn each_thing_that_is_not_well_is_found() {
             |seen| {
                 for (name, database) in &mut seen.databases {
                     database.global = global(name, WEST);
-                    database.lag_seconds = Ok(None);
+                    database.lag = Ok(None);
                 }
             },
             Refused,
@@ -134,7 +139,7 @@ fn each_thing_that_is_not_well_is_found() {
             "sandbox-west already is primary of orders",
             |seen| {
                 orders(seen).global = global("orders", WEST);
-                orders(seen).lag_seconds = Ok(None);
+                orders(seen).lag = Ok(None);
             },
             Ready,
             Ready,
@@ -227,21 +232,11 @@ fn each_thing_that_is_not_well_is_found() {
             Ready,
             Refused,
         ),
-        (
-            "lag 60.1 s is beyond the limit of ",
-            |seen| orders(seen).lag_seconds = Ok(Some(60.1)),
-            NeedsApproval,
-            Refused,
-        ),
-        (
-            "no value of the last 10 minutes",
-            |seen| orders(seen).lag_seconds = Ok(None),
-            NeedsApproval,
-            Refused,
-        ),
+        ("lag 60.1 s is beyond the limit of ", |seen| orders(seen).lag = lag(60.1), NeedsApproval, Refused),
+        ("no value of the last 10 minutes", |seen| orders(seen).lag = Ok(None), NeedsApproval, Refused),
         (
             "orders: replication lag is not known: denied",
-            |seen| orders(seen).lag_seconds = Err("denied".into()),
+            |seen| orders(seen).lag = Err("denied".into()),
             NeedsApproval,
             Refused,
         ),
@@ -315,7 +310,7 @@ fn a_switchover_needs_more_than_a_failover() {
     type Spoil = fn(&mut DatabaseSeen);
     let cases: [(&str, Spoil); 4] = [
         ("orders: replication lag 10.1 s is beyond the limit of 10 s (`failback.lagSeconds`)", |orders| {
-            orders.lag_seconds = Ok(Some(10.1));
+            orders.lag = lag(10.1);
         }),
         ("the cluster in sandbox-west is not known, and a switchover needs it connected", |orders| {
             orders.global.members[1].synchronization = None;
@@ -490,7 +485,7 @@ fn a_switchover_since_the_last_failover_is_not_taken_for_it() {
 #[test]
 fn what_is_within_limits_is_not_held_against_it() {
     let mut seen = seen();
-    seen.databases.get_mut("orders").unwrap().lag_seconds = Ok(Some(60.0));
+    seen.databases.get_mut("orders").unwrap().lag = lag(60.0);
     seen.arc.values_mut().take(2).for_each(|answer| *answer = Err("down".into()));
     seen.record = Ok(Some(record("Succeeded", 60)));
     seen.other_record = Ok(Some(record("Failed", 1)));
@@ -503,9 +498,9 @@ fn every_reason_is_given_at_once_refusals_first() {
     let mut seen = seen();
     let orders = seen.databases.get_mut("orders").unwrap();
     orders.instances.clear();
-    orders.lag_seconds = Ok(None);
+    orders.lag = Ok(None);
     orders.other = Err("silent".into());
-    seen.databases.get_mut("catalog").unwrap().lag_seconds = Ok(Some(99.0));
+    seen.databases.get_mut("catalog").unwrap().lag = lag(99.0);
     seen.record = Ok(Some(record("Succeeded", 1)));
     let judgement = judged(&seen, Mode::Failover);
     assert_eq!(judgement.status, Status::Refused);
@@ -532,7 +527,7 @@ fn versions_are_compared_up_to_the_minor_part() {
 #[test]
 fn the_answer_holds_the_lag_as_json_text_and_the_notes_in_its_reason() {
     let mut seen = seen();
-    seen.databases.get_mut("catalog").unwrap().lag_seconds = Ok(None);
+    seen.databases.get_mut("catalog").unwrap().lag = Ok(None);
     seen.databases.get_mut("orders").unwrap().other = Err("silent".into());
     seen.databases.get_mut("catalog").unwrap().global = global("catalog", WEST);
     let judged = judged(&seen, Mode::Failover);
@@ -540,7 +535,7 @@ fn the_answer_holds_the_lag_as_json_text_and_the_notes_in_its_reason() {
     assert!(outcome.reason.contains(". Note: "), "{}", outcome.reason);
     assert!(outcome.reason.contains("orders: the engine version"), "{}", outcome.reason);
     let json = serde_json::to_value(&outcome.observed).unwrap();
-    assert_eq!(json["lag"], r#"{"catalog":null,"orders":0.8}"#);
+    assert_eq!(json["lag"], r#"{"catalog":null,"orders":{"seconds":0.8,"at":"2026-01-31T11:59:00Z"}}"#);
     assert_eq!(json["databases"]["orders"]["writerRegion"], EAST);
     assert_eq!(json["databases"]["orders"]["targetStatus"], "available");
     assert_eq!(json["databases"]["orders"]["otherVersion"], serde_json::Value::Null);
@@ -589,14 +584,16 @@ impl DescribeInstances for Fake {
 }
 
 impl MeasureLag for Fake {
-    async fn measure_lag(&self, _: &str, _: Timestamp) -> Result<Option<f64>, StepError> {
-        self.answer(Ok(Some(0.5))).await
+    async fn measure_lag(&self, _: &str, _: &str, _: Timestamp) -> Result<Option<Lag>, StepError> {
+        self.answer(Ok(lag(0.5).unwrap())).await
     }
 }
 
 impl ReadAlarms for Fake {
     async fn read_alarms(&self, names: &[&str]) -> Result<BTreeMap<String, Alarm>, StepError> {
-        let ok = |name: &&str| ((*name).to_owned(), Alarm { state: "OK".into(), missing: "missing".into() });
+        let ok = |name: &&str| {
+            ((*name).to_owned(), Alarm::Metric { state: "OK".into(), missing: "missing".into() })
+        };
         self.answer(Ok(names.iter().map(ok).collect())).await
     }
 }
@@ -739,9 +736,9 @@ async fn a_false_alarm_and_a_second_execution_are_refused_with_their_reasons() {
 fn a_loss_beyond_the_budget_is_only_noted_where_the_plan_goes_on() {
     let mut plan = runbook::plan::sample();
     plan.limits.beyond_rpo = BeyondRpo::GoOn;
-    for lag in [Some(60.1), None] {
+    for lag in [lag(60.1), Ok(None)] {
         let mut seen = seen();
-        seen.databases.get_mut("orders").unwrap().lag_seconds = Ok(lag);
+        seen.databases.get_mut("orders").unwrap().lag = lag;
         let judgement = judge(&seen, &asked(Mode::Failover), &plan, now());
         assert_eq!((judgement.status, judgement.notes.len()), (Status::Ready, 1), "{judgement:?}");
         assert_eq!(judge(&seen, &asked(Mode::Switchover), &plan, now()).status, Status::Refused);

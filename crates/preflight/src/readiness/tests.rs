@@ -35,8 +35,20 @@ fn member(name: &str, region: &str) -> MemberSeen {
         })),
         instances: Ok(vec![Instance { id: "one".into(), status: "available".into() }]),
         details: Ok(Details::default()),
-        lag: Ok((region == WEST).then_some(0.5)),
+        lag: Ok((region == WEST).then(|| lag(0.5))),
     }
+}
+
+fn lag(seconds: f64) -> Lag {
+    Lag { seconds, at: "2026-11-25T11:59:00Z".parse().unwrap() }
+}
+
+/// The sample plan's signals in a Region.
+fn alarms(region: &str) -> BTreeMap<String, Alarm> {
+    let automatic = runbook::plan::sample().automatic.unwrap();
+    let alarm =
+        |name: &&str| ((*name).to_owned(), Alarm::Metric { state: "OK".into(), missing: "missing".into() });
+    evidence::names(&automatic, region).iter().map(alarm).collect()
 }
 
 fn need() -> Need {
@@ -63,6 +75,7 @@ fn well() -> Seen {
             })
             .collect(),
         buckets: [EAST, WEST].map(|region| (by_region(region), Ok(None))).into(),
+        alarms: [EAST, WEST].map(|region| (by_region(region), Ok(alarms(region)))).into(),
         quotas: [EAST, WEST].map(|region| (by_region(region), Ok(quotas.clone().into()))).into(),
         permissions: Ok(vec![(need(), Ok(Vec::new()))]),
     }
@@ -161,10 +174,34 @@ fn each_thing_that_is_not_well_is_one_finding() {
             },
         ),
         (Check::Lag, "the secondary in sandbox-west is 61.0 s behind, beyond 60 s", |seen| {
-            west(seen).lag = Ok(Some(61.0));
+            west(seen).lag = Ok(Some(lag(61.0)));
         }),
-        (Check::Lag, "how far the secondary in sandbox-west is behind is not known", |seen| {
-            west(seen).lag = Ok(None);
+        (
+            Check::Lag,
+            "how far the secondary in sandbox-west is behind is not known: CloudWatch has no value of the last 10 minutes of \
+             AuroraGlobalDBRPOLag or AuroraGlobalDBReplicationLag, by DBClusterIdentifier alone or with SourceRegion \
+             sandbox-east",
+            |seen| {
+                west(seen).lag = Ok(None);
+            },
+        ),
+        (
+            Check::Signals,
+            "alarm shop-east-canary in sandbox-west can't be a signal: there is no such alarm",
+            |seen| {
+                seen.alarms.get_mut(WEST).unwrap().as_mut().unwrap().remove("shop-east-canary");
+            },
+        ),
+        (
+            Check::Signals,
+            "alarm shop-east-canary in sandbox-west can't be a signal: it is a composite alarm",
+            |seen| {
+                let alarms = seen.alarms.get_mut(WEST).unwrap().as_mut().unwrap();
+                alarms.insert("shop-east-canary".into(), Alarm::Composite);
+            },
+        ),
+        (Check::Signals, "alarms of sandbox-east: denied", |seen| {
+            seen.alarms.insert(EAST.into(), Err("alarms of sandbox-east: denied".into()));
         }),
         (Check::Endpoints, "the ARC endpoint in arc-3: no answer", |seen| {
             seen.arc.insert("arc-3".into(), Err("no answer".into()));

@@ -268,7 +268,7 @@ async fn the_records_of_the_failover_are_used_when_it_moved_the_databases_here()
     assert_eq!(report(&bucket).await.unwrap().observed.subject, "Causeway: nothing is lost");
     let record = |to: &str| {
         json!({"plan": "shop", "execution": "f1", "outcome": "Succeeded", "fromRegion": "sandbox-east", "toRegion": to,
-            "startedAt": at(0), "endedAt": at(90), "lagSeconds": {"orders": 0.8}})
+            "startedAt": at(0), "endedAt": at(90), "lag": {"orders": {"seconds": 0.8, "at": at(-60)}}})
     };
     bucket.set("records/shop/last-failover.json", record("sandbox-west").to_string());
     let step = |name: &str, from: i64, to: i64| {
@@ -277,12 +277,15 @@ async fn the_records_of_the_failover_are_used_when_it_moved_the_databases_here()
     };
     let execution = json!({"plan": "shop", "execution": "f1", "document": "causeway-failover", "outcome": "Succeeded",
         "progress": "promoted", "fromRegion": "sandbox-east", "toRegion": "sandbox-west", "startedAt": at(0),
-        "endedAt": at(90), "rtoSeconds": 80.0, "rtoBudgetSeconds": 900, "promotionSeconds": 50.0, "lagSeconds": {},
+        "endedAt": at(90), "rtoSeconds": 80.0, "rtoBudgetSeconds": 900, "promotionSeconds": 50.0, "lag": {},
         "rpoBudgetSeconds": 60, "stoppedBy": null,
         "steps": [step("promote", 10, 12), step("awaitPromotion", 20, 60), step("verify", 70, 80)]});
     bucket.set("reports/shop/f1/record.json", execution.to_string());
     report(&bucket).await.unwrap();
     let failover = &json_of(&bucket, "report.json")["facts"]["failover"];
+    let replicated = at(-60).checked_sub(jiff::SignedDuration::from_millis(800)).unwrap();
+    let databases = &json_of(&bucket, "report.json")["facts"]["databases"];
+    assert_eq!(databases["orders"]["replicatedUntil"], json!(replicated), "the measurement less the lag");
     assert_eq!(failover["endedAt"], json!(at(60)), "the promotion's end, not the record's");
     assert_eq!((&failover["rtoSeconds"], failover["steps"].as_array().unwrap().len()), (&json!(80.0), 3));
     assert!(bucket.text(&format!("{REPORT}report.html")).contains("awaitPromotion"));

@@ -239,7 +239,10 @@ impl Run {
                 }
                 Err(failure) => {
                     let message = format!("step {}: {}", step.name, failure.message);
-                    let next = after(step, failure.status, None, failure.inherited);
+                    let ends = self.reading().refused_approval_ends_execution
+                        && matches!(step.action, Action::Approve);
+                    let next =
+                        if ends { Next::Stop } else { after(step, failure.status, None, failure.inherited) };
                     // Without an onFailure of its own, a step inside a loop leaves the decision to the loop.
                     let undecided =
                         parent.is_some() && step.on_failure.is_none() && step.is_critical.is_none();

@@ -16,7 +16,12 @@ use crate::world::{Api, ApiError, Call, CallError};
 
 const WEST: &str = crate::WEST;
 /// Where a test is not about the reading: a function's error fails its step.
-const READING: Reading = Reading { function_error_fails_step: true, selector_root_is_payload: false };
+const READING: Reading = Reading {
+    function_error_fails_step: true,
+    selector_root_is_payload: false,
+    json_text_is_parsed: false,
+    refused_approval_ends_execution: false,
+};
 
 /// What a scripted call does.
 #[derive(Clone)]
