@@ -8,7 +8,8 @@
 # `bench` is what the comparison is timed beside: percona-toolkit, and a Python environment of its own (target/bench).
 # Changes nothing that is there already. Says what to do where it can't install.
 # `lint` is checkov, whose packages would not agree with the others (target/lint).
-#   setup.sh mariadb | mysql | postgres | python | browser | bench | lint
+# `installed` prints those of them that a test may lack and that are here, for REQUIRE (tests/src/parts.rs).
+#   setup.sh installed | mariadb | mysql | postgres | python | browser | bench | lint
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -54,6 +55,14 @@ bench() {
 
 lint() {
   environment target/lint tests/lint-requirements.txt
+}
+
+installed() {
+  local here=()
+  [ ! -x target/mysql/root/usr/sbin/mysqld ] || here+=(mysql)
+  ! compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || here+=(postgres)
+  ! command -v chromium >/dev/null || here+=(browser)
+  (IFS=, && echo "${here[*]}")
 }
 
 environment() { # folder requirements
@@ -130,7 +139,7 @@ CONF
 
 for part in "$@"; do
   case $part in
-    mariadb | mysql | postgres | python | browser | bench | lint) "$part" ;;
+    installed | mariadb | mysql | postgres | python | browser | bench | lint) "$part" ;;
     *) echo "setup.sh: unknown part $part" >&2; exit 2 ;;
   esac
 done

@@ -24,7 +24,7 @@ fn the_page_works_in_a_browser_and_asks_for_nothing_else() {
         None => folder.path().join("pictures"),
     };
     match look_at_pages(folder.path(), &pictures) {
-        Ok(None) => eprintln!("skipped: there is no chromium; tests/setup.sh browser installs it"),
+        Ok(None) => rehearsals::parts::missing("browser", "there is no chromium"),
         Ok(Some(said)) => {
             assert!(!said.trim_end().ends_with(" 0 searched in"), "no page has a table to search in");
             assert_eq!(std::fs::read_dir(pictures).unwrap().count(), 4, "{said}");

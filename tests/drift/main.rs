@@ -163,7 +163,7 @@ fn readiness_runs_on_a_schedule_with_an_alarm_on_its_metric() {
     assert_eq!(text(&alarm["TreatMissingData"]), "breaching");
     // The rule's input: parameters of the document, each a list, and none that it requires missing.
     let target = &resources["ReadinessSchedule"]["Properties"]["Targets"][0];
-    assert!(text(&target["Arn"]).ends_with(":automation-definition/${ReadinessDocument}"));
+    assert!(text(&target["Arn"]).ends_with(":automation-definition/${ReadinessDocument}:$DEFAULT"));
     let input: BTreeMap<String, Vec<String>> = serde_json::from_str(&text(&target["Input"])).unwrap();
     let document: Value = serde_norway::from_str(&read("ssm-documents/readiness.yaml")).unwrap();
     let parameters = document["parameters"].as_mapping().unwrap();

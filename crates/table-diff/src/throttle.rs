@@ -68,7 +68,8 @@ pub(crate) struct Watch {
 /// Where a server tells of its replicas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LagSource {
-    Aurora,
+    AuroraMySql,
+    AuroraPostgres,
     Standbys,
     Itself,
 }
@@ -125,7 +126,10 @@ fn running(engine: Engine) -> &'static str {
 
 async fn lag_source(target: &mut Server) -> Result<LagSource, Error> {
     if target.engine() == Engine::Postgres {
-        return Ok(LagSource::Standbys);
+        // The readers of a cluster share its storage and are no standbys: see "Aurora PostgreSQL functions reference".
+        let aurora = "SELECT count(*)::text FROM pg_catalog.pg_proc WHERE proname = 'aurora_replica_status'";
+        let there = first(target, aurora).await?.unwrap_or_default() > 0;
+        return Ok(if there { LagSource::AuroraPostgres } else { LagSource::Standbys });
     }
     if target.dialect().mariadb {
         return Ok(LagSource::Itself);
@@ -134,15 +138,20 @@ async fn lag_source(target: &mut Server) -> Result<LagSource, Error> {
     let aurora = "SELECT CAST(COUNT(*) AS CHAR) FROM information_schema.TABLES \
                   WHERE TABLE_SCHEMA = 'information_schema' AND UPPER(TABLE_NAME) = 'REPLICA_HOST_STATUS'";
     let there = first(target, aurora).await?.unwrap_or_default() > 0;
-    Ok(if there { LagSource::Aurora } else { LagSource::Itself })
+    Ok(if there { LagSource::AuroraMySql } else { LagSource::Itself })
 }
 
 /// Milliseconds.
 async fn lag(target: &mut Server, source: LagSource) -> Result<Option<u64>, Error> {
     match source {
-        LagSource::Aurora => {
+        LagSource::AuroraMySql => {
             let statement = "SELECT CAST(CAST(MAX(REPLICA_LAG_IN_MILLISECONDS) AS UNSIGNED) AS CHAR) \
                              FROM information_schema.REPLICA_HOST_STATUS WHERE SESSION_ID <> 'MASTER_SESSION_ID'";
+            first(target, statement).await
+        }
+        LagSource::AuroraPostgres => {
+            let statement = "SELECT max(replica_lag_in_msec)::bigint::text FROM aurora_replica_status() \
+                             WHERE session_id <> 'MASTER_SESSION_ID'";
             first(target, statement).await
         }
         LagSource::Standbys => {

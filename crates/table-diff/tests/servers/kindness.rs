@@ -9,6 +9,7 @@ use table_diff::{
     compare_table,
 };
 
+use crate::postgres_server::Postgres;
 use crate::support::{Kept, TestServer};
 
 fn table(name: &str) -> Table {
@@ -128,6 +129,42 @@ async fn it_waits_for_a_replica_that_is_behind() {
         assert_eq!(counts.missing, 1);
     }
     assert!(waited.reasons[0].starts_with("a replica is "), "{}", waited.reasons[0]);
+}
+
+/// Aurora's readers are no standbys: a function of its own tells how far they are behind, and the writer's row says nothing.
+#[tokio::test]
+async fn it_waits_for_a_reader_of_aurora_postgresql_that_is_behind() {
+    let Some(server) = Postgres::start() else { return };
+    for database in ["a", "b"] {
+        server.sql("postgres", &format!("CREATE DATABASE {database}"));
+        server.sql(database, "CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t VALUES (1, 1)");
+    }
+    let connect = async |side, database| {
+        Server::connect(side, server.target(database), Duration::from_secs(60)).await.unwrap()
+    };
+    let limits =
+        Limits { running: None, lag: Some(Duration::from_millis(500)), patience: Duration::from_millis(20) };
+    let options = Options { limits, ..Options::default() };
+    let said = async |rows: &str| {
+        // As on Aurora: the columns that are read, of the documented types.
+        server.sql(
+            "b",
+            &format!(
+                "CREATE OR REPLACE FUNCTION aurora_replica_status() RETURNS TABLE (server_id text, session_id text, \
+                 replica_lag_in_msec double precision) LANGUAGE sql AS $$ VALUES {rows} $$"
+            ),
+        );
+        let mut servers = (connect(Side::Source, "a").await, connect(Side::Target, "b").await);
+        let mut waited = Waited::default();
+        counted(&mut servers, &options, &mut waited).await;
+        waited.reasons
+    };
+    let writer = "('writer', 'MASTER_SESSION_ID', 9000.0)";
+    let reader = |lag: &str| format!("{writer}, ('reader', 'b51b8a5c', {lag}::double precision)");
+    assert_eq!(said(writer).await, [""; 0]);
+    assert_eq!(said(&reader("499.4")).await, [""; 0]);
+    assert_eq!(said(&reader("null")).await, [""; 0], "not known is not watched");
+    assert_eq!(said(&reader("812.6")).await[0], "a replica is 813 ms behind, more than 500");
 }
 
 /// Inserts rows on both sides as soon as a part is compared, behind that part.

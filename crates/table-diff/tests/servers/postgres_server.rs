@@ -20,9 +20,8 @@ impl Postgres {
     pub fn start() -> Option<Self> {
         let server = Self::try_start();
         if server.is_none() {
-            eprintln!(
-                "SKIPPED: no PostgreSQL under /usr/lib/postgresql that can be started; its part is not tested"
-            );
+            let why = "there is no PostgreSQL under /usr/lib/postgresql that can be started";
+            rehearsals::parts::missing("postgres", why);
         }
         server
     }

@@ -39,7 +39,7 @@ impl TestServer {
     /// MySQL; `None`, and said so, where it is not there.
     pub fn mysql() -> Option<Self> {
         if !Path::new(MYSQL).join("usr/sbin/mysqld").exists() {
-            eprintln!("SKIPPED: there is no MySQL in target/mysql; `tests/setup.sh mysql` unpacks it");
+            rehearsals::parts::missing("mysql", "there is no MySQL in target/mysql");
             return None;
         }
         // Its libraries are those of another release: it runs with their own loader.
