@@ -102,6 +102,50 @@ fn every_document_is_deployed_from_its_file() {
     assert_eq!(deployed, documents().into_iter().collect());
 }
 
+/// CloudFormation refuses a template whose rules use anything else ("Rule functions", AWS CloudFormation User Guide; it
+/// lists Fn::If there, too, which an account refuses: coverage roadmap, issue 921).
+#[test]
+fn rules_use_rule_functions_only() {
+    fn functions(value: &Value, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Tagged(tagged) => {
+                found.insert(tagged.tag.to_string().trim_start_matches('!').to_owned());
+                functions(&tagged.value, found);
+            }
+            Value::Mapping(map) => {
+                for (key, value) in map {
+                    let key = key.as_str().unwrap();
+                    if let Some(name) = key.strip_prefix("Fn::").or((key == "Ref").then_some(key)) {
+                        found.insert(name.to_owned());
+                    }
+                    functions(value, found);
+                }
+            }
+            Value::Sequence(items) => items.iter().for_each(|item| functions(item, found)),
+            _ => {}
+        }
+    }
+    let template: Value = serde_norway::from_str(&read("template.yaml")).unwrap();
+    let mut found = BTreeSet::new();
+    functions(&template["Rules"], &mut found);
+    let allowed = [
+        "And",
+        "Contains",
+        "EachMemberEquals",
+        "EachMemberIn",
+        "Equals",
+        "Not",
+        "Or",
+        "Ref",
+        "RefAll",
+        "ValueOf",
+        "ValueOfAll",
+    ];
+    assert!(found.contains("Equals"), "rules were read");
+    let others: Vec<&String> = found.iter().filter(|name| !allowed.contains(&name.as_str())).collect();
+    assert!(others.is_empty(), "{others:?}");
+}
+
 /// Readiness asks about the roles under the names that the template gives them, and the rehearsals have the same.
 #[test]
 fn the_stack_names_every_role_that_readiness_asks_about() {
