@@ -17,22 +17,27 @@ ROWS   ?= 2000000
 SETTINGS ?= deploy.json
 ARCH     ?= arm64
 YES      ?=
+# Anything: deploy although a runbook runs, or it is not known whether one does; put the file's ARC endpoints although the
+# account's plan has others.
+DURING_A_MOVE       ?=
+OVERWRITE_ENDPOINTS ?=
 BUILD    ?= --release $(if $(filter x86_64,$(ARCH)),--x86-64,--arm64)
 FUNCTIONS := preflight routing-control global-failover snapshot-restore reconcile replay report
+ASKED     := $(if $(YES),--yes) $(if $(DURING_A_MOVE),--during-a-move)
 
 .PHONY: help setup build test bench lint drill sandbox package diff deploy destroy clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: ## install what the machine lacks (MariaDB, PostgreSQL, Chromium, MySQL beside the build, a Python environment)
-	@tests/setup.sh mariadb mysql postgres python browser
+setup: ## install what the machine lacks (MariaDB, PostgreSQL, Chromium, MySQL beside the build, Python environments)
+	@tests/setup.sh mariadb mysql postgres python browser sam
 
 build: ## build the command and the step functions for this machine
 	@cargo build --workspace --bins
 
 test: ## run every test; needs no other command first
-	@tests/setup.sh mariadb mysql postgres python browser
+	@tests/setup.sh mariadb mysql postgres python browser sam
 	@cargo build --workspace --bins
 	@rm -f target/skipped
 	@REQUIRE="$$(tests/setup.sh installed)" SKIPPED="$(CURDIR)/target/skipped" cargo test --workspace
@@ -70,11 +75,11 @@ diff: ## show what a deployment of the package would change in both Regions
 	@target/debug/causeway stack diff --settings $(SETTINGS)
 
 deploy: package ## deploy to both Regions, as SETTINGS says (asks before it changes anything)
-	@target/debug/causeway stack deploy --settings $(SETTINGS) $(if $(YES),--yes)
+	@target/debug/causeway stack deploy --settings $(SETTINGS) $(ASKED) $(if $(OVERWRITE_ENDPOINTS),--overwrite-endpoints)
 
 destroy: ## remove the stacks of both Regions (asks first)
 	@cargo build -p causeway
-	@target/debug/causeway stack destroy --settings $(SETTINGS) $(if $(YES),--yes)
+	@target/debug/causeway stack destroy --settings $(SETTINGS) $(ASKED)
 
 clean: ## remove what was built and written here
 	@rm -rf target out

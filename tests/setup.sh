@@ -9,7 +9,9 @@
 # Changes nothing that is there already. Says what to do where it can't install.
 # `lint` is checkov, whose packages would not agree with the others (target/lint).
 # `installed` prints those of them that a test may lack and that are here, for REQUIRE (tests/src/parts.rs).
-#   setup.sh installed | mariadb | mysql | postgres | python | browser | bench | lint
+# `sam` is the real `sam` (target/sam), and ministack (target/ministack), an emulator of CloudFormation and what it makes, to
+# which it deploys; they would not agree either.
+#   setup.sh installed | mariadb | mysql | postgres | python | browser | bench | lint | sam
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -63,6 +65,11 @@ installed() {
   ! compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || here+=(postgres)
   ! command -v chromium >/dev/null || here+=(browser)
   (IFS=, && echo "${here[*]}")
+}
+
+sam() {
+  environment target/sam tests/sam-requirements.txt
+  environment target/ministack tests/ministack-requirements.txt
 }
 
 environment() { # folder requirements
@@ -139,7 +146,7 @@ CONF
 
 for part in "$@"; do
   case $part in
-    installed | mariadb | mysql | postgres | python | browser | bench | lint) "$part" ;;
+    installed | mariadb | mysql | postgres | python | browser | bench | lint | sam) "$part" ;;
     *) echo "setup.sh: unknown part $part" >&2; exit 2 ;;
   esac
 done

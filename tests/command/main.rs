@@ -9,6 +9,7 @@ mod diff;
 mod identity;
 mod invoke;
 mod postgres;
+mod sam_deploy;
 mod stack;
 // The server of table-diff's own tests.
 #[path = "../../crates/table-diff/tests/servers/postgres_server.rs"]

@@ -1,5 +1,5 @@
-//! The package, and what `causeway stack` makes of it. CloudFormation can't be had here: `sam` is a script that writes
-//! down how it was called.
+//! The package, and what is refused before anything is asked or changed: `sam` is a script that writes down how it was
+//! called. What `causeway stack` does to an account is `sam_deploy`'s.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -32,9 +32,7 @@ impl Place {
             place.run(&["package", "--functions", functions.to_str().unwrap(), "--output"], "package");
         assert!(packaged.status.success(), "{packaged:?}");
         fs::create_dir(place.at("bin")).unwrap();
-        // Fails in the Region that the file `broken` names.
-        let sam = "#!/bin/sh\ncd \"$(dirname \"$0\")/..\"\necho \"$*\" >> calls\n\
-                   case \"$*\" in *\"--region $(cat broken 2>/dev/null || echo none)\"*) exit 1;; esac\n";
+        let sam = "#!/bin/sh\ncd \"$(dirname \"$0\")/..\"\necho \"$*\" >> calls\n";
         fs::write(place.at("bin/sam"), sam).unwrap();
         fs::set_permissions(place.at("bin/sam"), fs::Permissions::from_mode(0o755)).unwrap();
         place
@@ -71,7 +69,7 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
-fn the_package_has_the_very_documents_that_are_rehearsed_and_goes_to_both_regions() {
+fn the_package_has_the_very_documents_that_are_rehearsed() {
     let place = Place::new();
     assert_eq!(files(&place.at("package/ssm-documents")), files(&root().join("ssm-documents")));
     assert_eq!(
@@ -79,53 +77,11 @@ fn the_package_has_the_very_documents_that_are_rehearsed_and_goes_to_both_region
         fs::read(root().join("template.yaml")).unwrap()
     );
 
-    // Nobody says yes: nothing is changed.
+    // Nobody says yes: nothing is asked, and nothing changed.
     let asked = place.with_settings(&["deploy"]);
     assert_eq!((asked.status.code(), place.calls()), (Some(2), vec![]), "{asked:?}");
-
-    for (arguments, verb, says) in [
-        (&["deploy", "--yes"][..], "deploy", "--no-confirm-changeset"),
-        (&["deploy", "--yes"], "deploy", "--no-fail-on-empty-changeset"),
-        (&["diff"], "deploy", "--no-execute-changeset"),
-        (&["destroy", "--yes"], "delete", "--no-prompts"),
-    ] {
-        let done = place.with_settings(arguments);
-        assert_eq!(done.status.code(), Some(0), "{done:?}");
-        let calls = place.calls();
-        let [one, other] = &calls[..] else { panic!("{calls:?}") };
-        assert!(one.contains("--region eu-central-1") && other.contains("--region eu-west-1"), "{calls:?}");
-        assert!(calls.iter().all(|call| call.starts_with(verb) && call.contains(says)), "{calls:?}");
-    }
-
-    // Each Region is given what the plan and the settings say of it.
-    let given: Value =
-        serde_json::from_slice(&fs::read(place.at("package/parameters/eu-west-1.yaml")).unwrap()).unwrap();
-    assert_eq!(given["SubnetIds"], "subnet-2a1b2c3d4e5f60718,subnet-3a1b2c3d4e5f60718");
-    assert_eq!(given["OtherRegion"], "eu-central-1");
-    assert_eq!(given["Architecture"], "arm64");
-    let plan: Value =
-        serde_json::from_slice(&fs::read(root().join("docs/plan.example.json")).unwrap()).unwrap();
-    assert_eq!(serde_json::from_str::<Value>(given["Plan"].as_str().unwrap()).unwrap(), plan);
-    let template = fs::read_to_string(root().join("template.yaml")).unwrap();
-    for name in given.as_object().unwrap().keys() {
-        assert!(
-            template.contains(&format!("\n  {name}:\n    Type: ")),
-            "the template has no parameter {name}"
-        );
-    }
-
-    // The first Region fails: the second is not touched.
-    fs::write(place.at("broken"), "eu-central-1").unwrap();
-    let failed = place.with_settings(&["deploy", "--yes"]);
-    assert_eq!((failed.status.code(), place.calls().len()), (Some(2), 1), "{failed:?}");
-    fs::write(place.at("broken"), "eu-west-1").unwrap();
-    let failed = place.with_settings(&["deploy", "--yes"]);
-    let said = String::from_utf8(failed.stderr).unwrap();
-    assert!(
-        said.contains("deploying in eu-west-1 failed") && said.contains("eu-central-1 is done"),
-        "{said}"
-    );
-    assert_eq!(place.calls().len(), 2);
+    let asked = place.with_settings(&["destroy"]);
+    assert_eq!((asked.status.code(), place.calls()), (Some(2), vec![]), "{asked:?}");
 
     // What was changed behind the manifest is not deployed.
     fs::write(place.at("package/ssm-documents/failover.yaml"), "mainSteps: []").unwrap();
@@ -157,4 +113,50 @@ fn settings_that_do_not_fit_the_plan_are_refused_before_anything_is_changed() {
     ] {
         assert!(said.contains(problem), "{problem} in {said}");
     }
+}
+
+/// AWS would refuse them in the middle of a deployment, or cut them so that readiness does not find its roles.
+#[test]
+fn names_and_a_plan_that_are_too_long_are_refused_before_anything_is_changed() {
+    let place = Place::new();
+    let mut plan: Value =
+        serde_json::from_slice(&fs::read(root().join("docs/plan.example.json")).unwrap()).unwrap();
+    plan["name"] = "the-shop-of-the-north-with-all-its-warehouses".into();
+    let prefix = "causeway-of-the-northern-shop-no1";
+    for region in ["eu-central-1", "eu-west-1"] {
+        plan["reportBuckets"][region] = format!("{prefix}-reports-111122223333-{region}").into();
+    }
+    let tables: Vec<String> = (0..600).map(|table| format!("table_{table}")).collect();
+    plan["databases"]["orders"]["reconcile"]["exclude"] = tables.into();
+    fs::write(place.at("plan.json"), plan.to_string()).unwrap();
+    let settings = format!(
+        r#"{{"plan": "plan.json", "prefix": "{prefix}", "stack": "causeway-for-the-northern-shop"}}"#
+    );
+    fs::write(place.at("deploy.json"), settings).unwrap();
+    let package = place.at("package");
+    let refused =
+        place.run(&["deploy", "--yes", "--package", package.to_str().unwrap(), "--settings"], "deploy.json");
+    assert_eq!((refused.status.code(), place.calls()), (Some(2), vec![]));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    for problem in [
+        "the stack's name causeway-for-the-northern-shop has 30 characters: 24 at most",
+        "the bucket causeway-of-the-northern-shop-no1-reports-111122223333-eu-central-1 would have 4 characters more than the 63",
+        "the EventBridge rule causeway-of-the-northern-shop-no1-readiness-the-shop-of-the-north-with-all-its-warehouses would have 25 \
+         characters more than the 64",
+        "the prefix causeway-of-the-northern-shop-no1 has 33 characters: 32 at most",
+        "bytes without white space, a parameter holds 8192",
+    ] {
+        assert!(said.contains(problem), "{problem} in {said}");
+    }
+
+    let settings = r#"{"plan": "plan.json", "prefix": "-Shop", "stack": "a shop"}"#;
+    fs::write(place.at("deploy.json"), settings).unwrap();
+    let refused =
+        place.run(&["deploy", "--yes", "--package", package.to_str().unwrap(), "--settings"], "deploy.json");
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        said.contains("the prefix \"-Shop\" has to be")
+            && said.contains("the stack's name \"a shop\" has to be"),
+        "{said}"
+    );
 }

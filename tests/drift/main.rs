@@ -146,6 +146,48 @@ fn rules_use_rule_functions_only() {
     assert!(others.is_empty(), "{others:?}");
 }
 
+/// The settings refuse a prefix, a stack or a plan whose names AWS would not take, by the longest name of each kind.
+#[test]
+fn the_settings_know_the_longest_name_of_each_kind() {
+    let settings = read("crates/causeway/src/stack/settings.rs");
+    let known = |kind: &str| -> String {
+        let line =
+            settings.lines().find_map(|line| line.trim().strip_prefix(&format!("(\"{kind}\", \""))).unwrap();
+        line.split_once('"').unwrap().0.to_owned()
+    };
+    let resources = template();
+    for (kind, of_type_, property) in [
+        ("bucket", "AWS::S3::Bucket", "BucketName"),
+        ("EventBridge rule", "AWS::Events::Rule", "Name"),
+        ("function", "AWS::Serverless::Function", "FunctionName"),
+        ("runbook", "AWS::SSM::Document", "Name"),
+    ] {
+        let filled = |name: &str| {
+            let name = name.replace("${Prefix}", "{prefix}").replace("${PlanName}", "{plan}");
+            name.replace("${AWS::AccountId}", "{account}").replace("${AWS::Region}", "{region}")
+        };
+        let names = of_type(&resources, of_type_);
+        let names = names.iter().map(|(_, resource)| filled(&text(&resource["Properties"][property])));
+        let longest = names.map(|name| name.len()).max().unwrap();
+        assert_eq!(known(kind).len(), longest, "{kind}: {}", known(kind));
+    }
+}
+
+/// A deployment puts the plan: no stack has it, so none deletes it. And the bucket is kept, but for a first deployment that
+/// failed.
+#[test]
+fn no_stack_deletes_a_plan_or_a_bucket() {
+    let template: Value = serde_norway::from_str(&read("template.yaml")).unwrap();
+    assert!(template["Parameters"].get("Plan").is_none());
+    let resources = self::template();
+    for (name, parameter) in of_type(&resources, "AWS::SSM::Parameter") {
+        assert!(!text(&parameter["Properties"]["Name"]).contains("/plans/"), "{name}");
+    }
+    let bucket = &resources["ReportBucket"];
+    assert_eq!(text(&bucket["DeletionPolicy"]), "RetainExceptOnCreate");
+    assert_eq!(text(&bucket["UpdateReplacePolicy"]), "Retain");
+}
+
 /// Readiness asks about the roles under the names that the template gives them, and the rehearsals have the same.
 #[test]
 fn the_stack_names_every_role_that_readiness_asks_about() {

@@ -71,7 +71,7 @@ async fn main() -> ExitCode {
         Command::Drill(options) => drill::run(options).await,
         Command::Sandbox(options) => sandbox_command::run(options).await,
         Command::Plan { command } => plan::run(&command),
-        Command::Stack { command } => stack::run(&command),
+        Command::Stack { command } => stack::run(&command).await,
         Command::Diff(options) => diff::run(options).await,
     };
     match result {

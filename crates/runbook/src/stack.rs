@@ -66,11 +66,16 @@ pub fn parameters(plan: &RecoveryPlan, region: &str) -> BTreeMap<&'static str, V
 /// `automatic` in the plan, never.
 fn alarm_rule(plan: &RecoveryPlan, region: &str) -> String {
     let Some(automatic) = &plan.automatic else { return "FALSE".to_owned() };
-    let signals = automatic.signals.get(plan.other_region(region)).into_iter().flatten();
-    // A composite alarm follows alarms of its own Region only.
-    let here: Vec<&str> =
-        signals.filter(|signal| signal.region == region).map(|signal| signal.alarm.as_str()).collect();
-    format!("AT_LEAST({}, ALARM, ({}))", automatic.quorum, here.join(", "))
+    format!("AT_LEAST({}, ALARM, ({}))", automatic.quorum, alarms(plan, region).join(", "))
+}
+
+/// The alarms in `region` that tell of the other Region: those of the rule, which have to be there before it. A composite
+/// alarm follows alarms of its own Region only.
+#[must_use]
+pub fn alarms<'a>(plan: &'a RecoveryPlan, region: &str) -> Vec<&'a str> {
+    let signals =
+        plan.automatic.iter().filter_map(|automatic| automatic.signals.get(plan.other_region(region)));
+    signals.flatten().filter(|signal| signal.region == region).map(|signal| signal.alarm.as_str()).collect()
 }
 
 /// Partition and account of the plan's clusters.

@@ -10,7 +10,7 @@ const PRICES: [(&str, &str, f64); 3] = [
     ("AWS::CloudWatch::CompositeAlarm", "composite alarms", 0.50),
     ("AWS::CloudWatch::Dashboard", "dashboards", 3.00),
 ];
-/// A parameter of the advanced tier.
+/// A parameter of the advanced tier: the plan.
 const ADVANCED_PARAMETER: f64 = 0.05;
 /// The readiness runbook, hourly: 730 executions of at most three steps at 0.002, and as many calls of a function of 256 MB
 /// for some 10 s at 0.0000133334 a GB-second.

@@ -7,10 +7,25 @@ use runbook::RecoveryPlan;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::plan::LIMIT;
 use crate::Error;
 
-/// A parameter of a stack holds this many bytes (AWS CloudFormation quotas).
-pub const PLAN_LIMIT: usize = 4096;
+/// The longest names that AWS takes, of what is named after the prefix, in characters. Each has the longest name of its kind
+/// in the template, with `{prefix}`, `{plan}`, `{account}` and `{region}`; a test holds it to be that.
+///
+/// Sources: "Bucket naming rules" (Amazon S3), `PutRule` (EventBridge), `CreateFunction` (Lambda), `CreateDocument`
+/// (Systems Manager), `PutMetricAlarm` and `PutDashboard` (CloudWatch), `CreateTopic` (SNS), `CreateLogGroup` (CloudWatch Logs).
+pub const NAMES: [(&str, &str, usize); 4] = [
+    ("bucket", "{prefix}-reports-{account}-{region}", 63),
+    ("EventBridge rule", "{prefix}-readiness-{plan}", 64),
+    ("function", "{prefix}-snapshot-restore", 64),
+    ("runbook", "{prefix}-reconcile", 128),
+];
+/// CloudFormation names a role STACK-RESOURCE-RANDOM and cuts the stack's name when that has more than 64 characters;
+/// readiness may ask about roles whose names start with the whole name. 24 are kept in any case.
+const STACK_LIMIT: usize = 24;
+/// As the pattern of the template's parameter says.
+const PREFIX_LIMIT: usize = 32;
 
 /// What the file says. Everything else is the plan's.
 #[derive(Debug, Deserialize)]
@@ -101,6 +116,13 @@ impl Deployment {
         let strangers = settings.regions.keys().filter(|region| !plan.regions.contains(region));
         problems.extend(strangers.map(|region| format!("{region} is no Region of the plan")));
         let (_, account) = runbook::stack::account(plan);
+        if self.plan_text.len() > LIMIT {
+            problems.push(format!(
+                "the plan has {} bytes without white space, a parameter holds {LIMIT}: shorten it",
+                self.plan_text.len()
+            ));
+        }
+        problems.extend(self.names_that_do_not_fit());
         for region in &plan.regions {
             let bucket = format!("{}-reports-{account}-{region}", settings.prefix);
             if plan.report_buckets.get(region) != Some(&bucket) {
@@ -125,6 +147,61 @@ impl Deployment {
         problems
     }
 
+    /// Names that AWS would refuse in the middle of a deployment.
+    fn names_that_do_not_fit(&self) -> Vec<String> {
+        let Self { settings: Settings { stack, prefix, .. }, plan, .. } = self;
+        let letters = |text: &str, more: fn(char) -> bool| {
+            text.starts_with(more)
+                && text.chars().all(|char| more(char) || char.is_ascii_digit() || char == '-')
+        };
+        let mut problems = Vec::new();
+        if !letters(prefix, |char| char.is_ascii_lowercase()) {
+            problems.push(format!(
+                "the prefix {prefix:?} has to be lower-case letters, digits and hyphens, a letter first"
+            ));
+        }
+        if !letters(stack, |char| char.is_ascii_alphabetic()) {
+            problems.push(format!(
+                "the stack's name {stack:?} has to be letters, digits and hyphens, a letter first"
+            ));
+        }
+        if prefix.chars().count() > PREFIX_LIMIT {
+            problems.push(format!(
+                "the prefix {prefix} has {} characters: {PREFIX_LIMIT} at most, as the template takes it",
+                prefix.chars().count()
+            ));
+        }
+        if stack.chars().count() > STACK_LIMIT {
+            problems.push(format!(
+                "the stack's name {stack} has {} characters: {STACK_LIMIT} at most, or CloudFormation cuts it in the names of \
+                 the roles, which readiness then may not ask about",
+                stack.chars().count()
+            ));
+        }
+        let (_, account) = runbook::stack::account(plan);
+        for (kind, name, limit) in NAMES {
+            let longest = plan.regions.iter().max_by_key(|region| region.len());
+            let name = name
+                .replace("{prefix}", prefix)
+                .replace("{plan}", &plan.name)
+                .replace("{account}", account)
+                .replace("{region}", longest.map_or("", String::as_str));
+            let more = name.chars().count().saturating_sub(limit);
+            if more > 0 {
+                problems.push(format!(
+                    "the {kind} {name} would have {more} characters more than the {limit} that AWS takes: a shorter prefix{} helps",
+                    if kind == "EventBridge rule" { " or name of the plan" } else { "" }
+                ));
+            }
+        }
+        problems
+    }
+
+    /// The report bucket of a Region: the plan names the stack's own.
+    pub fn bucket(&self, region: &str) -> &str {
+        self.plan.report_buckets.get(region).map_or("", String::as_str)
+    }
+
     /// In the plan's order.
     pub fn regions(&self) -> impl Iterator<Item = &String> {
         self.plan.regions.iter()
@@ -142,9 +219,7 @@ impl Deployment {
         if !settings.automatic_failover {
             given.remove("FailoverAlarmRule");
         }
-        let fits = self.plan_text.len() <= PLAN_LIMIT;
         given.extend([
-            ("Plan", json!(if fits { self.plan_text.as_str() } else { "" })),
             ("Prefix", json!(settings.prefix)),
             ("Architecture", json!(architecture)),
             ("NotificationEmail", json!(settings.notification_email)),
