@@ -1,6 +1,7 @@
 //! Tests that span the workspace; see the folders beside this one. Here is what several of them use.
 
 pub mod parts;
+pub mod witnesses;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
