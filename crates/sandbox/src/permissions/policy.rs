@@ -11,8 +11,8 @@ use serde_json::Value;
 use wildmatch::WildMatch;
 
 /// What a request needs: one action on one resource, in a context of condition keys.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Need {
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Need {
     /// Such as `rds:DescribeDBClusters`.
     pub action: String,
     /// ARN, or `*` for an action without resources.
@@ -23,12 +23,12 @@ pub(crate) struct Need {
 
 impl Need {
     /// A need without condition keys.
-    pub fn new(action: impl Into<String>, resource: impl Into<String>) -> Self {
+    pub(crate) fn new(action: impl Into<String>, resource: impl Into<String>) -> Self {
         Self { action: action.into(), resource: resource.into(), context: BTreeMap::new() }
     }
 
     /// The same with a condition key.
-    pub fn with(mut self, key: &str, value: &str) -> Self {
+    pub(crate) fn with(mut self, key: &str, value: &str) -> Self {
         self.context.insert(key.into(), value.into());
         self
     }
@@ -188,6 +188,11 @@ impl Statement {
     pub fn allows(&self) -> impl Iterator<Item = (&str, &str)> {
         let actions = self.actions.iter().filter(|_| self.effect == Effect::Allow);
         actions.flat_map(|action| self.resources.iter().map(|on| (action.text.as_str(), on.text.as_str())))
+    }
+
+    /// The condition keys that it names.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.conditions.iter().map(|condition| condition.key.as_str())
     }
 }
 

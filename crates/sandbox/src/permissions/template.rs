@@ -84,6 +84,22 @@ pub(super) fn roles(text: &str, plan: &RecoveryPlan, region: &str) -> Result<Rol
     Ok(Roles { functions, rules, runbooks })
 }
 
+/// Every role that a template writes, also one that its conditions leave out; `given` are values for its parameters beside
+/// those of the plan.
+pub(super) fn all_roles(
+    text: &str,
+    plan: &RecoveryPlan,
+    region: &str,
+    given: BTreeMap<&'static str, Value>,
+) -> Result<Vec<Role>, String> {
+    let template: Yaml = serde_norway::from_str(text).map_err(|error| error.to_string())?;
+    let mut stack = Stack::new(&template, plan, region);
+    stack.given.extend(given);
+    let resources = template["Resources"].as_mapping().ok_or("it has no Resources")?;
+    let roles = resources.iter().filter(|(_, resource)| resource["Type"] == "AWS::IAM::Role");
+    roles.map(|(name, _)| stack.role(name.as_str().unwrap_or_default())).collect()
+}
+
 /// The service that may assume a role; empty of what is none.
 fn trusted<'a>(template: &'a Yaml, role: &str) -> &'a str {
     let trusts = &template["Resources"][role]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0];

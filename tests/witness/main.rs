@@ -1,0 +1,35 @@
+//! What we believe of AWS, held against references that nobody here wrote. `docs/witnesses.md` has a section for each, and
+//! the differences that stay, with their reasons.
+//!
+//! - [`iam`]: roles and needed permissions against the Service Authorization Reference
+
+#![expect(clippy::unwrap_used, reason = "tests say what failed by panicking")]
+
+mod iam;
+
+use std::path::PathBuf;
+
+use rehearsals::root;
+
+/// The Python of the tests' own environment.
+fn python() -> PathBuf {
+    let python = root().join("target/python/bin/python");
+    assert!(python.is_file(), "there is no {}: run `make setup` first", python.display());
+    python
+}
+
+/// A section that no test reads would hold nothing.
+#[test]
+fn every_section_of_the_page_names_the_test_that_holds_it() {
+    let page = std::fs::read_to_string(root().join("docs/witnesses.md")).unwrap();
+    let sections = rehearsals::witnesses::sections(&page);
+    assert!(!sections.is_empty());
+    for (name, text) in sections {
+        let test = text.split_once("Held by `").and_then(|(_, rest)| rest.split_once('`'));
+        let (test, _) = test.unwrap_or_else(|| panic!("{name}: say \"Held by `tests/….rs`\""));
+        let source =
+            std::fs::read_to_string(root().join(test)).unwrap_or_else(|error| panic!("{test}: {error}"));
+        let holds = format!("hold(\"{name}\"");
+        assert!(source.contains(&holds), "{test} does not say {holds}");
+    }
+}
