@@ -20,7 +20,29 @@ pub(super) fn needs(call: &Call, world: &World) -> Vec<Need> {
             let name = text("Name").unwrap_or_default().trim_start_matches('/');
             vec![Need::new(action("ssm", call), regional(call, "ssm", &format!("parameter/{name}")))]
         }
-        ("ssm", "GetAutomationExecution" | "DescribeAutomationStepExecutions") => {
+        ("ssm", "GetParameters") => {
+            let names = input["Names"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            let parameter =
+                |name: &str| regional(call, "ssm", &format!("parameter/{}", name.trim_start_matches('/')));
+            names.map(|name| Need::new("ssm:GetParameters", parameter(name))).collect()
+        }
+        ("ssm", "StartAutomationExecution") => {
+            let document = text("DocumentName").unwrap_or_default();
+            let document = document.rsplit('/').next().unwrap_or_default();
+            let resources = [format!("document/{document}"), "automation-execution/*".to_owned()];
+            resources.map(|resource| Need::new(action("ssm", call), regional(call, "ssm", &resource))).into()
+        }
+        ("ssm", "GetDocument" | "DescribeDocument") => {
+            let name = text("Name").unwrap_or_default();
+            vec![Need::new(action("ssm", call), regional(call, "ssm", &format!("document/{name}")))]
+        }
+        (
+            "ssm",
+            "GetAutomationExecution"
+            | "DescribeAutomationStepExecutions"
+            | "SendAutomationSignal"
+            | "StopAutomationExecution",
+        ) => {
             let id = text("AutomationExecutionId").unwrap_or_default();
             vec![Need::new(action("ssm", call), regional(call, "ssm", &format!("automation-execution/{id}")))]
         }
@@ -40,6 +62,10 @@ pub(super) fn needs(call: &Call, world: &World) -> Vec<Need> {
                 &format!("alarm:{}", call.input["AlarmNames"][0].as_str().unwrap_or("*")),
             ),
         )],
+        ("monitoring", "SetAlarmState") => {
+            let alarm = format!("alarm:{}", text("AlarmName").unwrap_or_default());
+            vec![Need::new("cloudwatch:SetAlarmState", regional(call, "cloudwatch", &alarm))]
+        }
         ("monitoring", _) => vec![Need::new(action("cloudwatch", call), "*")],
         ("route53-recovery-cluster", "GetRoutingControlState" | "UpdateRoutingControlState") => {
             vec![routing_control(call, input)]
@@ -48,11 +74,12 @@ pub(super) fn needs(call: &Call, world: &World) -> Vec<Need> {
             let entries = input["UpdateRoutingControlStateEntries"].as_array().into_iter().flatten();
             entries.map(|entry| routing_control(call, entry)).collect()
         }
-        ("route53-recovery-control-config", "DescribeCluster") => {
-            let cluster = text("ClusterArn").unwrap_or_default();
-            vec![Need::new(action("route53-recovery-control-config", call), cluster)]
+        ("route53-recovery-control-config", _) => {
+            let members = ["ClusterArn", "RoutingControlArn", "ControlPanelArn"];
+            let of = members.into_iter().find_map(text).unwrap_or("*");
+            vec![Need::new(action("route53-recovery-control-config", call), of)]
         }
-        // No policy here names an action that has no line above.
+        // The actions that have no resource types.
         (service, _) => vec![Need::new(action(service, call), "*")],
     }
 }
