@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
@@ -440,7 +440,7 @@ impl Automation {
             }
             "ListDocuments" => {
                 let all: Vec<Value> =
-                    self.shared.documents.iter().map(|(name, document)| shown(name, document)).collect();
+                    self.shared.documents.keys().map(|name| Value::Object(listed(name))).collect();
                 Ok(json!({"DocumentIdentifiers": all}))
             }
             _ => Err(ApiError::new(
@@ -599,21 +599,40 @@ fn invalid_document(name: &str) -> ApiError {
     ApiError::new("InvalidDocument", format!("there is no document {name}"))
 }
 
+/// As a list shows it.
+fn listed(name: &str) -> Map<String, Value> {
+    let shown = [
+        ("Name", name),
+        ("DocumentType", "Automation"),
+        ("DocumentFormat", "YAML"),
+        ("SchemaVersion", "0.3"),
+        ("DocumentVersion", "1"),
+        ("Owner", crate::ACCOUNT),
+    ];
+    shown.map(|(member, value)| (member.to_owned(), json!(value))).into_iter().collect()
+}
+
 fn shown(name: &str, document: &Document) -> Value {
+    let described = |shown: &mut Map<String, Value>, description: &Option<String>| {
+        shown.extend(description.iter().map(|text| ("Description".to_owned(), json!(text))));
+    };
     let parameters: Vec<Value> = document
         .parameters
         .iter()
         .map(|(name, parameter)| {
-            let mut shown =
-                json!({"Name": name, "Type": parameter.type_name, "Description": parameter.description});
-            if let Some(default) = &parameter.default {
-                shown["DefaultValue"] = json!(text(default));
-            }
-            shown
+            let mut shown = Map::from_iter([
+                ("Name".to_owned(), json!(name)),
+                ("Type".to_owned(), json!(parameter.type_name)),
+            ]);
+            described(&mut shown, &parameter.description);
+            shown.extend(
+                parameter.default.iter().map(|value| ("DefaultValue".to_owned(), json!(text(value)))),
+            );
+            Value::Object(shown)
         })
         .collect();
-    json!({
-        "Name": name, "DocumentType": "Automation", "DocumentFormat": "YAML", "SchemaVersion": "0.3", "Status": "Active",
-        "DocumentVersion": "1", "Description": document.description, "Parameters": parameters, "Owner": crate::ACCOUNT,
-    })
+    let mut shown = listed(name);
+    described(&mut shown, &document.description);
+    shown.extend([("Status".to_owned(), json!("Active")), ("Parameters".to_owned(), json!(parameters))]);
+    Value::Object(shown)
 }

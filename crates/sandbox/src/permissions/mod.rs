@@ -330,7 +330,8 @@ impl Permissions {
                 role.name, need.action, need.resource
             );
             let (status, code) = match service {
-                "iam" | "rds" | "s3" | "sns" | "sts" | "monitoring" => (403, "AccessDenied"),
+                "iam" | "rds" | "s3" | "sts" | "monitoring" => (403, "AccessDenied"),
+                "sns" => (403, "AuthorizationError"),
                 "ssm" | "secretsmanager" => (400, "AccessDeniedException"),
                 _ => (403, "AccessDeniedException"),
             };

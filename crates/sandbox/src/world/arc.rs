@@ -272,7 +272,11 @@ fn name(arn: &str) -> &str {
 /// The control plane, which AWS has in us-west-2 only.
 pub(super) fn configuration(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
     if call.region != "us-west-2" {
-        return Err(ApiError::new("AccessDeniedException", "the control plane of ARC is in us-west-2 only"));
+        return Err(ApiError {
+            status: 403,
+            code: "AccessDeniedException".into(),
+            message: "the control plane of ARC is in us-west-2 only".into(),
+        });
     }
     match call.operation.as_str() {
         "DescribeCluster" => {

@@ -144,8 +144,11 @@ impl Statistics {
     }
 }
 
-fn invalid(message: impl Into<String>) -> ApiError {
-    ApiError::new("InvalidParameterValue", message)
+/// A value that does not fit. Only one of the two operations declares an error of its own for it.
+fn invalid(call: &Call, message: impl Into<String>) -> ApiError {
+    let code =
+        if call.operation == "GetMetricStatistics" { "InvalidParameterValue" } else { "ValidationError" };
+    ApiError::new(code, message)
 }
 
 /// Whether the dimensions are this cluster, and the Region of its primary where there is one. CloudWatch finds a metric only
@@ -166,14 +169,14 @@ fn statistics(
 ) -> Result<BTreeMap<Timestamp, Statistics>, ApiError> {
     let time = |name: &str| -> Result<Timestamp, ApiError> {
         let text = call.input[name].as_str().and_then(|text| text.parse().ok());
-        text.ok_or_else(|| invalid(format!("{name} must be a time")))
+        text.ok_or_else(|| invalid(call, format!("{name} must be a time")))
     };
     let (from, to) = (time("StartTime")?, time("EndTime")?);
     if from >= to {
-        return Err(invalid("StartTime must be before EndTime"));
+        return Err(invalid(call, "StartTime must be before EndTime"));
     }
     let period = period.as_i64().filter(|seconds| *seconds > 0 && seconds % 60 == 0);
-    let period = period.ok_or_else(|| invalid("Period must be a multiple of 60"))?;
+    let period = period.ok_or_else(|| invalid(call, "Period must be a multiple of 60"))?;
     let mut periods = BTreeMap::new();
     if metric["Namespace"] != "AWS/RDS" || !METRICS.iter().any(|name| metric["MetricName"] == **name) {
         return Ok(periods);
@@ -267,7 +270,8 @@ pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
                 return Err(ApiError::new("ValidationError", format!("{state} is no state of an alarm")));
             }
             if world.alarm_state(&call.region, name).is_none() {
-                return Err(ApiError::new("ResourceNotFound", format!("there is no metric alarm {name}")));
+                let (code, message) = ("ResourceNotFound".into(), format!("there is no metric alarm {name}"));
+                return Err(ApiError { status: 404, code, message });
             }
             world.set_alarm(&call.region, name, state);
             Ok(json!({}))
