@@ -91,7 +91,8 @@ pub(super) fn success(output: &Value) -> Response<Bytes> {
 }
 
 pub(super) fn failure(error: &ApiError) -> Response<Bytes> {
-    let mut response = encode(error.status, &json!({ "__type": error.code, "message": error.message }));
+    let mut response =
+        encode(error.status, &json!({ "__type": tables::shape(&error.code), "message": error.message }));
     // CloudWatch spoke the query protocol before; its clients read the older code from here.
     let fault = if error.status < 500 { "Sender" } else { "Receiver" };
     set_header(&mut response, "x-amzn-query-error", &format!("{};{fault}", error.code));

@@ -42,8 +42,9 @@ pub(super) fn success(mut output: Value) -> Response<Bytes> {
 }
 
 pub(super) fn failure(error: &ApiError) -> Response<Bytes> {
-    let body = json!({ "__type": error.code, "message": error.message });
+    let shape = tables::shape(&error.code);
+    let body = json!({ "__type": shape, "message": error.message });
     let mut response = response(error.status, CONTENT, body.to_string());
-    set_header(&mut response, "x-amzn-errortype", &error.code);
+    set_header(&mut response, "x-amzn-errortype", shape);
     response
 }

@@ -10,8 +10,8 @@
 //! - The protocol is seen from the request: [`query`] (XML), [`json`] 1.0 and 1.1, [`rest`] JSON, [`cbor`] (Smithy
 //!   RPC v2), and [`s3`]. Which service speaks which is not checked: CloudWatch may be called in three of them.
 //! - There is no service model. What a protocol can't tell (is `"1"` a number? how are a list's items named? is this
-//!   text a timestamp?) comes from short tables of member names in [`tables`], taken from botocore's models. A name
-//!   that is missing there stays text, a list's items are `member`.
+//!   text a timestamp?) comes from short tables of member names in [`tables`], which `tests/witness` holds against botocore's
+//!   models. A name that is missing there stays text, a list's items are `member`.
 //! - Silence ([`CallError::NoAnswer`]) is `None`: the caller's own timeout has to end it.
 //! - A call that was received is carried out to its end, also when the client has gone away, as AWS does.
 //! - Routing-control calls are answered at the five ARC endpoints only ([`Wire::handle_arc`]), and only when signed for
@@ -27,7 +27,7 @@ mod rest;
 pub mod s3;
 mod scope;
 pub mod server;
-mod tables;
+pub mod tables;
 
 use std::path::Path;
 use std::sync::Arc;

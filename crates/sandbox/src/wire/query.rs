@@ -137,7 +137,7 @@ pub(super) fn failure(error: &ApiError, id: &str) -> Response<Bytes> {
         xml.create_element("ErrorResponse").write_inner_content(|xml| {
             xml.create_element("Error").write_inner_content(|xml| {
                 write_text(xml, "Type", if error.status < 500 { "Sender" } else { "Receiver" })?;
-                write_text(xml, "Code", tables::query_code(&error.code))?;
+                write_text(xml, "Code", &error.code)?;
                 write_text(xml, "Message", &error.message)
             })?;
             write_text(xml, "RequestId", id)
@@ -218,7 +218,7 @@ mod tests {
             ),
             (
                 "ServerlessV2ScalingConfiguration.MinCapacity=0.5&AllowDataLoss=true&Filters=",
-                json!({"AllowDataLoss": true, "Filters": [], "ServerlessV2ScalingConfiguration": {"MinCapacity": 0.5}}),
+                json!({"AllowDataLoss": true, "Filters": "", "ServerlessV2ScalingConfiguration": {"MinCapacity": "0.5"}}),
             ),
         ];
         for (form, input) in cases {
@@ -251,7 +251,7 @@ mod tests {
              </GlobalClusters><Attributes><entry><key>k</key><value>v</value></entry></Attributes></DoResult>\
              <ResponseMetadata><RequestId>id</RequestId></ResponseMetadata></DoResponse>"
         );
-        let error = failure(&ApiError::new("DBInstanceNotFoundFault", "no <x>"), "id");
+        let error = failure(&ApiError::new("DBInstanceNotFound", "no <x>"), "id");
         assert_eq!(error.status(), 400);
         assert_eq!(
             std::str::from_utf8(error.body()).unwrap(),

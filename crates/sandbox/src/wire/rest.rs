@@ -16,21 +16,12 @@ use crate::world::ApiError;
 const CONFIG: &str = "route53-recovery-control-config";
 
 /// Service, method, path, operation.
-const ROUTES: [(&str, &str, &str, &str); 14] = [
+const ROUTES: [(&str, &str, &str, &str); 5] = [
     ("lambda", "POST", "/2015-03-31/functions/{FunctionName}/invocations", INVOKE),
-    (CONFIG, "GET", "/cluster", "ListClusters"),
     (CONFIG, "GET", "/cluster/{ClusterArn}", "DescribeCluster"),
-    (CONFIG, "GET", "/controlpanels", "ListControlPanels"),
-    (CONFIG, "GET", "/controlpanel/{ControlPanelArn}", "DescribeControlPanel"),
     (CONFIG, "GET", "/controlpanel/{ControlPanelArn}/routingcontrols", "ListRoutingControls"),
     (CONFIG, "GET", "/controlpanel/{ControlPanelArn}/safetyrules", "ListSafetyRules"),
     (CONFIG, "GET", "/routingcontrol/{RoutingControlArn}", "DescribeRoutingControl"),
-    (CONFIG, "GET", "/safetyrule/{SafetyRuleArn}", "DescribeSafetyRule"),
-    (CONFIG, "GET", "/tags/{ResourceArn}", "ListTagsForResource"),
-    (CONFIG, "POST", "/routingcontrol", "CreateRoutingControl"),
-    (CONFIG, "POST", "/safetyrule", "CreateSafetyRule"),
-    (CONFIG, "PUT", "/routingcontrol", "UpdateRoutingControl"),
-    (CONFIG, "PUT", "/safetyrule", "UpdateSafetyRule"),
 ];
 
 const INVOKE: &str = "Invoke";
