@@ -7,15 +7,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use preflight::permissions::Stack;
 use rehearsals::{root, witnesses};
+use sandbox::clock::Clock;
+use sandbox::databases::NoServers;
 use sandbox::permissions::grants;
+use sandbox::world::World;
 use sandbox::{EAST, WEST};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::python;
+use crate::world::found;
 
 /// Condition keys that every action knows ("AWS global condition context keys", IAM user guide), of those that nothing has
 /// to support. Tags are not among them: a resource or a request has them or not.
@@ -280,20 +285,13 @@ fn by_difference(
     found
 }
 
-/// What readiness asks IAM's simulator about.
-fn simulated(region: &str) -> BTreeMap<String, Asks> {
-    let template: serde_norway::Value =
-        serde_norway::from_str(&std::fs::read_to_string(root().join("template.yaml")).unwrap()).unwrap();
-    let serde_norway::Value::Tagged(value) = &template["Resources"]["StackParameter"]["Properties"]["Value"]
-    else {
-        panic!("the stack's parameter is no !Sub");
-    };
-    let stack: Value = serde_json::from_str(value.value.as_str().unwrap()).unwrap();
-    let mut stack: Stack = serde_json::from_value(stack).unwrap();
-    "causeway".clone_into(&mut stack.prefix);
-    for arn in stack.roles.values_mut() {
-        *arn = format!("arn:aws:iam::000000000000:role/{}", arn.trim_matches(['$', '{', '}']));
-    }
+/// What readiness asks IAM's simulator about, in a stack that says of itself what the sandbox's does.
+async fn simulated(region: &str) -> BTreeMap<String, Asks> {
+    let arc_urls = [1, 2, 3, 4, 5].map(|number| format!("http://arc-{number}.sandbox"));
+    let world = World::shop(Clock::new(1.0), Arc::new(NoServers), &arc_urls).await.unwrap();
+    let stack = world.parameter(region, &preflight::permissions::parameter("/causeway/plans/shop")).unwrap();
+    world.stop();
+    let stack: Stack = serde_json::from_str(&stack).unwrap();
     let mut roles: BTreeMap<String, Asks> = BTreeMap::new();
     for need in preflight::permissions::needs(&runbook::plan::sample(), &stack, region) {
         let keys: BTreeSet<String> = need.context.iter().map(|key| (*key).to_owned()).collect();
@@ -304,8 +302,8 @@ fn simulated(region: &str) -> BTreeMap<String, Asks> {
     roles
 }
 
-#[test]
-fn the_roles_and_what_is_asked_of_them_are_of_the_service_authorization_reference() {
+#[tokio::test(start_paused = true)]
+async fn the_roles_and_what_readiness_asks_of_them_are_of_the_service_authorization_reference() {
     let mut all: Vec<BTreeMap<String, Asks>> = Vec::new();
     let templates = templates();
     assert!(!templates.is_empty());
@@ -314,7 +312,7 @@ fn the_roles_and_what_is_asked_of_them_are_of_the_service_authorization_referenc
         all.extend([EAST, WEST].map(|region| roles(&text, region)));
     }
     assert!(all.iter().flatten().count() > 30, "{}", all.len());
-    all.push(simulated(WEST));
+    all.push(simulated(WEST).await);
     let actions: Vec<String> = all.iter().flatten().flat_map(|(_, asks)| asks.keys().cloned()).collect();
     let reference = Reference::of(actions.iter().map(String::as_str));
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -361,4 +359,35 @@ fn an_arn_fits_a_resource_type_when_some_arn_is_of_both() {
             && !is_key("aws:ResourceTag/", "aws:ResourceTag/${TagKey}")
     );
     assert!(is_key("kms:ViaService", "kms:ViaService") && !is_key("kms:Via", "kms:ViaService"));
+}
+
+/// What the sandbox asks a role for at each call is what AWS would: every type that the action requires, no type that it does
+/// not have. Also of an operator's calls, whom it lets pass.
+#[test]
+fn what_the_sandbox_asks_for_at_each_call_is_of_the_service_authorization_reference() {
+    let found = found();
+    let called: BTreeSet<String> =
+        found.asked.iter().map(|asked| format!("{} {}", asked.call.0, asked.call.1)).collect();
+    let never: BTreeSet<_> = found.known.difference(&called).collect();
+    assert!(never.is_empty(), "nobody asks what these need: {never:?}");
+    let actions = found.asked.iter().flat_map(|asked| &asked.needs).map(|need| need.action.as_str());
+    let reference = Reference::of(actions);
+    let mut differences = BTreeSet::new();
+    for asked in &found.asked {
+        let mut asks = Asks::new();
+        for need in &asked.needs {
+            let keys = need.context.keys().cloned().collect();
+            asks.entry(need.action.clone()).or_default().push((need.resource.clone(), keys));
+        }
+        let (service, operation) = &asked.call;
+        let told = |difference| format!("{service} {operation} is asked for {}", nameless(difference));
+        differences.extend(reference.differences(&asks).iter().map(|difference| told(difference)));
+    }
+    witnesses::hold("What a call needs", differences).unwrap_or_else(|differs| panic!("{differs}"));
+}
+
+/// A difference without the name of the resource, of which any would do.
+fn nameless(difference: &str) -> String {
+    let arn = regex::Regex::new(r"(arn:[^:]*:[^:]*:)[^:]*:[^:]*:([A-Za-z-]+)[^ ,]*").unwrap();
+    arn.replace(difference, "$1…:$2…").into_owned()
 }

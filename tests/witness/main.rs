@@ -2,10 +2,14 @@
 //! the differences that stay, with their reasons.
 //!
 //! - [`iam`]: roles and needed permissions against the Service Authorization Reference
+//! - [`shapes`]: answers and errors against botocore's service models
+//! - [`world`]: the sandbox that Python's clients call for both
 
 #![expect(clippy::unwrap_used, reason = "tests say what failed by panicking")]
 
 mod iam;
+mod shapes;
+mod world;
 
 use std::path::PathBuf;
 

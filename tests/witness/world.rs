@@ -1,0 +1,223 @@
+//! The sandbox for strangers: served on this machine's loopback, without database servers, with levers that clients reach
+//! as functions; and what Python's clients found there.
+
+use std::collections::BTreeSet;
+use std::process::Stdio;
+use std::sync::{Arc, OnceLock};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use rehearsals::root;
+use runbook::plan;
+use sandbox::automation::{Automation, Document, Reading};
+use sandbox::clock::Clock;
+use sandbox::databases::NoServers;
+use sandbox::events::{EventBridge, Rules};
+use sandbox::functions::{Functions, Invocation, OPERATOR};
+use sandbox::permissions::{Asked, Permissions};
+use sandbox::router::Router;
+use sandbox::wire::server::{Listeners, Server};
+use sandbox::wire::{Wire, tables};
+use sandbox::world::arc::{Endpoint, Rule};
+use sandbox::world::{ApiError, World};
+use sandbox::{EAST, REGIONS, WEST};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+
+use crate::python;
+
+/// What AWS's durations are divided by: the longest, a rebuilding of 20 minutes, takes a second.
+const FACTOR: f64 = 1_200.0;
+
+/// Runbooks that come to each status.
+const DOCUMENTS: [(&str, &str); 4] = [
+    (
+        "asks",
+        "parameters:\n  Who: {type: StringList, description: Approvers., default: [ann]}\n  Not: {type: String, default: ''}\n\
+         mainSteps:\n- {name: ask, action: 'aws:approve', inputs: {Approvers: '{{ Who }}'}}\n",
+    ),
+    (
+        "fails",
+        "mainSteps:\n- {name: call, action: 'aws:executeAwsApi', inputs: {Service: rds, Api: DescribeDBClusters, DBClusterIdentifier: nothing}}\n",
+    ),
+    (
+        "out-of-time",
+        "mainSteps:\n- {name: wait, action: 'aws:sleep', timeoutSeconds: 1, inputs: {Duration: PT10H}}\n",
+    ),
+    (
+        "loops",
+        "mainSteps:\n- name: each\n  action: aws:loop\n  inputs:\n    Iterators: [a, b]\n    IteratorDataType: String\n    Steps:\n\
+         \x20   - {name: inner, action: 'aws:sleep', inputs: {Duration: PT1S}}\n\
+         - {name: last, action: 'aws:invokeLambdaFunction', inputs: {FunctionName: causeway-report}, isEnd: true}\n",
+    ),
+];
+
+/// What the clients found, and what the sandbox asked of roles meanwhile.
+pub struct Found {
+    /// Operations that the sandbox knows, as `rds DescribeDBClusters`.
+    pub known: BTreeSet<String>,
+    /// Those that were answered without an error.
+    pub answered: BTreeSet<String>,
+    /// Where answers and tables differ from botocore's models.
+    pub differences: Vec<String>,
+    /// What was asked of roles.
+    pub asked: BTreeSet<Asked>,
+}
+
+/// Runs the clients, once for all tests.
+pub fn found() -> &'static Found {
+    static FOUND: OnceLock<Found> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        runtime.block_on(look())
+    })
+}
+
+async fn look() -> Found {
+    let (probed, served) = (Sandbox::new().await, Sandbox::new().await);
+    let mut clients = tokio::process::Command::new(python())
+        .arg(root().join("tests/witness/calls.py"))
+        .args([&probed.server.url, &probed.server.arc_urls[0], &served.server.url])
+        .args(&served.server.arc_urls)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let tables = json!({
+        "TIMES": tables::TIMES, "FREE": tables::FREE, "BOOLEANS": tables::BOOLEANS, "NUMBERS": tables::NUMBERS,
+        "DOUBLES": tables::DOUBLES,
+        "ITEMS": tables::ITEMS.iter().copied().collect::<std::collections::BTreeMap<_, _>>(),
+    });
+    clients.stdin.take().unwrap().write_all(tables.to_string().as_bytes()).await.unwrap();
+    let output = clients.wait_with_output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    served.what_starts_by_itself().await;
+    let user = served.permissions.may_connect(OPERATOR, WEST, "shop-orders-west", "shop");
+    user.unwrap();
+    let texts = |name: &str| -> Vec<String> { serde_json::from_value(said[name].clone()).unwrap() };
+    Found {
+        known: texts("known").into_iter().collect(),
+        answered: texts("answered").into_iter().collect(),
+        differences: texts("differences"),
+        asked: served.permissions.asked(),
+    }
+}
+
+/// A sandbox that is served.
+struct Sandbox {
+    world: Arc<World>,
+    automation: Arc<Automation>,
+    permissions: Arc<Permissions>,
+    bridge: Arc<EventBridge>,
+    server: Server,
+    _objects: TempDir,
+}
+
+impl Sandbox {
+    async fn new() -> Self {
+        let clock = Clock::new(FACTOR);
+        let listeners = Listeners::bind().await.unwrap();
+        let world = World::shop(clock, Arc::new(NoServers), &listeners.arc_urls).await.unwrap();
+        for side in ["east", "west"] {
+            let region = format!("sandbox-{side}");
+            world.set_encrypted(
+                &format!("arn:aws:rds:{region}:000000000000:cluster:shop-catalog-{side}"),
+                true,
+            );
+        }
+        let controls = plan::sample().routing.controls.into_values().collect::<Vec<_>>();
+        world.add_safety_rule("not-more", Rule::AtMost { on: 2, asserted: controls.clone() });
+        world.add_safety_rule("gate", Rule::Gate { gating: controls.clone(), target: Vec::new() });
+        world.arc_endpoint(4, Endpoint::Unavailable);
+        let template = std::fs::read_to_string(root().join("template.yaml")).unwrap();
+        let permissions = Permissions::read(&template, &plan::sample()).unwrap();
+        let levers: Arc<dyn Functions> = Arc::new(Levers(Arc::clone(&world)));
+        let documents = DOCUMENTS.map(|(name, text)| {
+            let text = format!("schemaVersion: '0.3'\ndescription: A runbook.\n{text}");
+            (name.to_owned(), Document::parse(name, &text).unwrap())
+        });
+        let automation = Automation::new(clock, Arc::clone(&levers), Reading::ALL[0], documents.to_vec());
+        let automation = Arc::new(automation);
+        let router = Router::new(Arc::clone(&world), Arc::clone(&automation), levers);
+        let api = permissions.guard(Arc::clone(&world), Arc::new(router));
+        automation.set_api(Arc::clone(&api));
+        let rules = Rules::read(&template, &plan::sample()).unwrap();
+        let bridge = EventBridge::follow(rules, &world, &automation, &permissions);
+        let objects = tempfile::tempdir().unwrap();
+        let wire = Arc::new(Wire::new(api, objects.path()).unwrap());
+        for region in REGIONS {
+            wire.create_bucket(plan::sample().report_bucket(region)).unwrap();
+        }
+        let server = listeners.serve(&wire);
+        Self { world, automation, permissions, bridge, server, _objects: objects }
+    }
+
+    /// What the rules of the template ask of their roles. The events of Aurora's snapshots came with the failover.
+    async fn what_starts_by_itself(&self) {
+        self.bridge.tick();
+        for alarm in ["shop-east-canary", "shop-east-errors"] {
+            self.world.set_alarm(WEST, alarm, "ALARM");
+        }
+        let asks = |action: &str| {
+            let asked = self.permissions.asked();
+            let needs = asked.iter().filter(|asked| asked.call.0 == "events").flat_map(|asked| &asked.needs);
+            needs
+                .filter(|need| need.action == action)
+                .map(|need| need.resource.clone())
+                .collect::<BTreeSet<_>>()
+        };
+        // Readiness, failover and reconcile; and the event that is passed on.
+        for _ in 0..500 {
+            if asks("iam:PassRole").len() >= 3 && !asks("events:PutEvents").is_empty() {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("not all rules were invoked: {:?}", asks("iam:PassRole"));
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.automation.close();
+        self.world.stop();
+    }
+}
+
+/// Functions that move the world.
+struct Levers(Arc<World>);
+
+impl Functions for Levers {
+    fn invoke<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        function: &'a str,
+        _: Value,
+    ) -> BoxFuture<'a, Result<Invocation, ApiError>> {
+        async move {
+            match function {
+                "hold" => self.0.hold_operations(true),
+                "release" => self.0.hold_operations(false),
+                "isolate" => self.0.isolate(EAST).await,
+                "rejoin" => self.0.rejoin(EAST).await,
+                "causeway-report" => {}
+                "broken" => {
+                    let (error_type, message) = ("Runtime.ExitError".into(), "it broke".into());
+                    return Ok(Invocation::FunctionError { error_type, message });
+                }
+                _ => {
+                    let (code, message) =
+                        ("ResourceNotFoundException".into(), format!("there is no function {function}"));
+                    return Err(ApiError { status: 404, code, message });
+                }
+            }
+            Ok(Invocation::Answer(json!({"status": "Done"})))
+        }
+        .boxed()
+    }
+}
