@@ -16,6 +16,8 @@ fn behind_the_calls(permission: &Permission) -> bool {
     ["logs", "xray"].contains(&service)
         // AWS doesn't say whether the tags in a list of clusters need it.
         || permission.action == "rds:ListTagsForResource"
+        // AWS doesn't say whether a list of snapshots that names no cluster asks about every cluster; the sandbox does not.
+        || (permission.action == "rds:DescribeDBClusterSnapshots" && permission.kind == "cluster")
         // Called when an execution has more steps than one answer holds. AWS doesn't say how many; the sandbox has no limit.
         || permission.action == "ssm:DescribeAutomationStepExecutions"
         // Where AWS still asks about automation definitions: they are being deprecated as resources, not gone.

@@ -120,6 +120,43 @@ async fn killed_at_any_step_nothing_is_left_behind() {
     assert!(cleaned > 0);
 }
 
+/// Aurora begins with its snapshot when the old Region has been back for a while. Meanwhile it is looked for, in the old Region
+/// and in this one, where no cluster has the old primary's name.
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_that_is_late_is_waited_for() {
+    for reading in Reading::ALL {
+        let stage = impaired(reading, SLOW).await;
+        assert_eq!(stage.fail_over().await.status, Status::Success);
+        stage.world.hold_recovery(true);
+        stage.world.rejoin(EAST).await;
+        let known = stage.world.messages().len();
+        let id = stage.start("causeway-reconcile", &[]);
+        // Longer than one call may wait.
+        tokio::time::sleep(std::time::Duration::from_secs(120)).await;
+        assert_eq!(stage.messages(known), [], "{reading:?}");
+        stage.world.hold_recovery(false);
+        let execution = stage.ended(&id).await;
+        assert_eq!(execution.status, Status::Success, "{reading:?} {}", told(&execution));
+        assert!(complete(&stage, &execution.id).await, "{reading:?}");
+        assert_eq!(stage.state().await, reconciled(), "{reading:?}");
+    }
+}
+
+/// Days later, Aurora's snapshot is gone: the copy of it that the first execution made is kept, and used.
+#[tokio::test(start_paused = true)]
+async fn the_kept_copy_is_used_when_auroras_snapshot_has_expired() {
+    for reading in Reading::ALL {
+        let stage = recovered(reading, FAST).await;
+        let first = stage.reconcile().await;
+        assert_eq!(first.status, Status::Success, "{reading:?} {}", told(&first));
+        stage.world.expire_snapshots();
+        let next = stage.reconcile().await;
+        assert_eq!(next.status, Status::Success, "{reading:?} {}", told(&next));
+        assert!(complete(&stage, &next.id).await, "{reading:?}");
+        assert_eq!(stage.state().await, reconciled(), "{reading:?}");
+    }
+}
+
 /// As the notification says: the function is called with this execution until nothing is left.
 pub async fn clean_up_by_hand(stage: &Stage, execution: &str) {
     let event = json!({"operation": "cleanup", "plan": "/causeway/plans/shop", "execution": execution});

@@ -21,7 +21,8 @@
 //! ("Deletes a global database cluster. The primary and secondary clusters must already be detached or destroyed first",
 //! RDS API reference, `DeleteGlobalCluster`); one with deletion protection is left to a person, too.
 //!
-//! The snapshot is what `snapshot-restore` looks for, so that `reconcile` can be run afterwards. Writes that the old primary
+//! The snapshot says in its tag [`CLUSTER_TAG`] of which cluster it is: what RDS says of it may change with the name. It is
+//! what `snapshot-restore` looks for, so that `reconcile` can be run afterwards. Writes that the old primary
 //! takes after it are in the renamed cluster alone.
 
 use std::collections::BTreeMap;
@@ -35,7 +36,7 @@ use jiff::{SignedDuration, Timestamp};
 use runbook::aurora::{
     self, DescribeGlobalCluster, GlobalCluster, RemoveFromGlobalCluster, message, region_of,
 };
-use runbook::names::{PLAN_TAG, detached_prefix, kept_name, rebuilt_instance};
+use runbook::names::{CLUSTER_TAG, PLAN_TAG, detached_prefix, kept_name, rebuilt_instance};
 use runbook::plan::{Database, Member};
 use runbook::watch::{self, Look, watch};
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError};
@@ -96,7 +97,7 @@ pub struct Seen {
     pub here: Cluster,
     /// The cluster that has the plan's name in the other Region.
     pub there: Option<Cluster>,
-    /// Snapshots of clusters of that name that this step has taken, oldest first.
+    /// Snapshots of clusters that had that name when this step took them, oldest first.
     pub snapshots: Vec<Snapshot>,
     /// The old primary under its new name.
     pub kept: Option<Cluster>,
@@ -325,11 +326,12 @@ impl Step<'_> {
         let other = self.plan.other_region(region);
         // Validation guarantees a member in each Region.
         let member = |region: &str| database.members.get(region).map(Member::cluster).unwrap_or_default();
+        let old = database.members.get(other).map(|member| member.cluster_arn.as_str()).unwrap_or_default();
         let there = describe(&self.there, member(other)).await?;
         let global = self.here.describe_global_cluster(&database.global_cluster).await?;
         let here = describe(&self.here, member(region)).await?;
         let here = here.ok_or_else(|| aurora::missing("cluster", member(region), region))?;
-        let snapshots = snapshots(&self.there, member(other)).await?;
+        let snapshots = snapshots(&self.there, old).await?;
         let mut kept = None;
         for snapshot in snapshots.iter().rev() {
             kept = describe(&self.there, &snapshot.id).await?;
@@ -349,10 +351,12 @@ impl Step<'_> {
         let old = place.seen.there.as_ref().map(|old| old.id.as_str()).unwrap_or_default();
         match action {
             Action::Snapshot => {
-                let tag = Tag::builder().key(PLAN_TAG).value(&self.plan.name).build();
+                let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
+                let arn = place.seen.there.as_ref().map(|old| old.arn.as_str()).unwrap_or_default();
                 let name = kept_name(old, self.context.clock.now());
                 let call = self.there.create_db_cluster_snapshot().db_cluster_identifier(old);
-                let call = call.db_cluster_snapshot_identifier(&name).tags(tag);
+                let call = call.db_cluster_snapshot_identifier(&name);
+                let call = call.tags(tag(PLAN_TAG, &self.plan.name)).tags(tag(CLUSTER_TAG, arn));
                 settle(call.send().await, &format!("taking snapshot {name} of {old}"))
             }
             Action::Remove(arn) => {
@@ -493,18 +497,26 @@ fn shape(cluster: &DbCluster) -> Cluster {
     }
 }
 
-/// Snapshots of clusters of this name that this step has taken, oldest first.
-async fn snapshots(client: &Client, cluster: &str) -> Result<Vec<Snapshot>, StepError> {
-    let mut pages =
-        client.describe_db_cluster_snapshots().db_cluster_identifier(cluster).into_paginator().send();
+/// Snapshots that this step has taken of clusters that had this ARN then, oldest first.
+async fn snapshots(client: &Client, arn: &str) -> Result<Vec<Snapshot>, StepError> {
+    let name = arn.rsplit(':').next().unwrap_or(arn);
+    let mut pages = client.describe_db_cluster_snapshots().snapshot_type("manual").into_paginator().send();
     let mut found = Vec::new();
     while let Some(page) = pages.next().await {
-        let page = page
-            .map_err(|error| StepError::aws(format!("listing the snapshots of cluster {cluster}"), error))?;
+        let page =
+            page.map_err(|error| StepError::aws(format!("listing the snapshots of cluster {name}"), error))?;
         let ours = page.db_cluster_snapshots().iter().filter_map(|one| {
-            let id = one
-                .db_cluster_snapshot_identifier()
-                .filter(|id| id.starts_with(&detached_prefix(cluster)))?;
+            let id =
+                one.db_cluster_snapshot_identifier().filter(|id| id.starts_with(&detached_prefix(name)))?;
+            let of = one.tag_list().iter().find(|tag| tag.key() == Some(CLUSTER_TAG));
+            let fits = match of {
+                Some(of) => of.value() == Some(arn),
+                // One that was taken without the tag.
+                None => one.db_cluster_identifier() == Some(name),
+            };
+            if !fits {
+                return None;
+            }
             let created = one.snapshot_create_time().and_then(time);
             Some(Snapshot { id: id.to_owned(), status: one.status().unwrap_or_default().to_owned(), created })
         });

@@ -4,6 +4,9 @@
 pub const EXECUTION_TAG: &str = "causeway:execution";
 /// Tag that names the recovery plan.
 pub const PLAN_TAG: &str = "causeway:plan";
+/// Tag of a snapshot that a runbook took or copied: ARN of the cluster that it is of, by the name that the plan knows. What RDS
+/// says of it may change when the cluster is renamed.
+pub const CLUSTER_TAG: &str = "causeway:cluster";
 /// Tag of a kept snapshot and of a cluster restored from it: ARN of the snapshot that it is a copy of.
 pub const SNAPSHOT_TAG: &str = "causeway:snapshot";
 /// Tag of the same: when the original was taken, RFC 3339. RDS gives a copy a time of its own.
@@ -55,6 +58,12 @@ pub fn detached_prefix(cluster: &str) -> String {
 /// Name of such a snapshot taken at `time`, and then of the old primary's cluster.
 pub fn kept_name(cluster: &str, time: jiff::Timestamp) -> String {
     format!("{}{}", detached_prefix(cluster), time.strftime("%Y%m%d%H%M%S"))
+}
+
+/// Whether `name` may be the one that [`kept_name`] has given to `cluster`. Of a long name it has the beginning only.
+pub fn is_kept_name(cluster: &str, name: &str) -> bool {
+    name.strip_prefix(&detached_prefix(cluster))
+        .is_some_and(|time| time.len() == 14 && time.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Name of the instance of the secondary that takes the place of a cluster that is now called `kept`: the old primary's
@@ -125,6 +134,8 @@ mod tests {
         let time = "2026-11-25T09:38:44Z".parse().unwrap();
         assert_eq!(kept_name("shop-orders-east", time), "causeway-detached-shop-orders-east-20261125093844");
         assert!(kept_name(&"x".repeat(63), time).len() <= 63);
+        assert!(is_kept_name("shop-orders-east", &kept_name("shop-orders-east", time)));
+        assert!(!is_kept_name("shop-orders", &kept_name("shop-orders-east", time)));
         assert_eq!(
             rebuilt_instance(&kept_name("shop-orders-east", time)),
             "causeway-rebuilt-shop-orders-east-20261125093844"

@@ -261,10 +261,14 @@ impl DescribeGlobalCluster for Fake {
 }
 
 impl ListSnapshots for Fake {
-    async fn list_snapshots(&self, cluster: &str) -> Result<Vec<Snapshot>, StepError> {
+    async fn list_snapshots(&self, of_type: Option<&str>) -> Result<Vec<Snapshot>, StepError> {
         let world = self.read()?;
         let here = world.snapshots.iter().filter(|((region, _), _)| *region == self.region);
-        Ok(here.map(|(_, s)| s.what.clone()).filter(|s| s.cluster == cluster).collect())
+        let fits = |s: &Snapshot| match of_type {
+            Some("manual") => !s.id.starts_with("rds:"),
+            _ => true,
+        };
+        Ok(here.map(|(_, s)| s.what.clone()).filter(fits).collect())
     }
 }
 

@@ -19,7 +19,7 @@ pub struct Snapshot {
     pub id: String,
     /// Its ARN.
     pub arn: String,
-    /// Identifier of the cluster it was taken of.
+    /// Identifier of the cluster it was taken of, perhaps by a name that it was given later.
     pub cluster: String,
     /// Its status, such as `available`.
     pub status: String,
@@ -115,10 +115,14 @@ pub struct CreateInstance {
     pub tags: Tags,
 }
 
-/// Lists the snapshots of one cluster.
+/// Lists snapshots of clusters. Not those of one cluster: its name may have changed since, and a role that may ask for all may
+/// not be allowed to name a cluster of another Region.
 pub trait ListSnapshots {
-    /// All snapshots of the cluster with this identifier, of every type.
-    fn list_snapshots(&self, cluster: &str) -> impl Future<Output = Result<Vec<Snapshot>, StepError>> + Send;
+    /// All snapshots in the Region of this client, of one type (such as `manual`) or of every one.
+    fn list_snapshots(
+        &self,
+        of_type: Option<&str>,
+    ) -> impl Future<Output = Result<Vec<Snapshot>, StepError>> + Send;
 }
 
 /// Reads a snapshot; `None` when there is none of this name.
@@ -291,10 +295,9 @@ async fn snapshots(
 }
 
 impl ListSnapshots for Client {
-    async fn list_snapshots(&self, cluster: &str) -> Result<Vec<Snapshot>, StepError> {
-        // No type is asked for: the one of Aurora's snapshot after a failover is not documented.
-        let request = self.describe_db_cluster_snapshots().db_cluster_identifier(cluster);
-        snapshots(request, format!("listing the snapshots of cluster {cluster} in {}", region(self))).await
+    async fn list_snapshots(&self, of_type: Option<&str>) -> Result<Vec<Snapshot>, StepError> {
+        let request = self.describe_db_cluster_snapshots().set_snapshot_type(of_type.map(str::to_owned));
+        snapshots(request, format!("listing the snapshots of clusters in {}", region(self))).await
     }
 }
 

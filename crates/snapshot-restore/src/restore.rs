@@ -12,7 +12,9 @@
 //! # Which snapshot
 //! Aurora names it `rds:unplanned-global-failover-<old primary cluster>-<timestamp>`. The old primary is the member
 //! in the plan's Region that has not the writer. Another cluster's name may begin with this one's, so the cluster the
-//! snapshot was taken of is compared too. Only snapshots from after the start of the last recorded failover count.
+//! snapshot was taken of is compared too: a snapshot that a runbook took or copied says it in its tag [`CLUSTER_TAG`], of
+//! another RDS does. Where the runbook `rebuild` has renamed the old primary since, AWS does not say whether that is the old
+//! name or the new one: both will do. Only snapshots from after the start of the last recorded failover count.
 //! Of several the **earliest** that did not fail is taken: Aurora takes it before it rebuilds the old primary as a
 //! secondary, so the first holds the last state of the old primary, and a later one may already be of the rebuilt
 //! cluster or of another failover.
@@ -28,13 +30,14 @@ use std::collections::BTreeMap;
 use futures::future::{join_all, try_join_all};
 use jiff::Timestamp;
 use runbook::aurora::{self, Cluster, GlobalCluster, region_of};
-use runbook::names::{self, EXECUTION_TAG, PLAN_TAG, SNAPSHOT_TAG, SNAPSHOT_TIME_TAG};
+use runbook::names::{self, CLUSTER_TAG, EXECUTION_TAG, PLAN_TAG, SNAPSHOT_TAG, SNAPSHOT_TIME_TAG};
 use runbook::plan::{Database, Restore};
 use runbook::record::FailoverRecord;
 use runbook::secret::SignIn;
 use runbook::watch::{self, Look, watch};
 use runbook::{Outcome, RecoveryPlan, Status, StepError};
 use serde::Serialize;
+use tokio::sync::OnceCell;
 
 use crate::rds::{Answer, Copy, CreateInstance, ForRestore, Instance, RestoreCluster, Snapshot, Tags, tag};
 use crate::{LOOK, ReadLastFailover, Run};
@@ -191,35 +194,44 @@ pub fn old_primary(plan: &RecoveryPlan, global: &GlobalCluster) -> Result<String
     }
 }
 
-/// Aurora's snapshot of `cluster` from after `failover`, of all its snapshots. See the module's page for the rule.
-pub fn choose(snapshots: Vec<Snapshot>, cluster: &str, failover: Timestamp) -> Option<Snapshot> {
-    let prefixes = prefixes(cluster);
+/// The snapshot of `old_primary` (an ARN) from after `failover`, of all in its Region. See the module's page for the rule.
+pub fn choose(snapshots: &[Snapshot], old_primary: &str, failover: Timestamp) -> Option<Snapshot> {
+    let prefixes = prefixes(last_part(old_primary));
     snapshots
-        .into_iter()
-        .filter(|snapshot| {
-            prefixes.iter().any(|prefix| snapshot.id.starts_with(prefix)) && snapshot.cluster == cluster
-        })
+        .iter()
+        .filter(|snapshot| prefixes.iter().any(|prefix| snapshot.id.starts_with(prefix)))
+        .filter(|snapshot| is_of(snapshot, old_primary))
         // One that is being taken may have no time yet.
         .filter(|snapshot| snapshot.created.is_none_or(|time| time >= failover))
         .min_by_key(|snapshot| (is_broken(&snapshot.status), snapshot.created.is_none(), snapshot.created))
+        .cloned()
 }
 
 /// The kept copy of such a snapshot, by its tags: for when Aurora's own has expired.
-pub fn choose_kept(snapshots: Vec<Snapshot>, old_primary: &str, failover: Timestamp) -> Option<Snapshot> {
+pub fn choose_kept(snapshots: &[Snapshot], old_primary: &str, failover: Timestamp) -> Option<Snapshot> {
     let (cluster, region) = (last_part(old_primary), region_of(old_primary));
     let prefixes = prefixes(cluster).map(|prefix| format!(":cluster-snapshot:{prefix}"));
     snapshots
-        .into_iter()
-        .filter(|kept| kept.cluster == cluster && !is_broken(&kept.status))
+        .iter()
+        .filter(|kept| is_of(kept, old_primary) && !is_broken(&kept.status))
         .filter_map(|kept| {
-            let (arn, time) = origin(&kept)?;
+            let (arn, time) = origin(kept)?;
             let fits = region_of(&arn) == region
                 && prefixes.iter().any(|prefix| arn.contains(prefix))
                 && time >= failover;
             fits.then_some((time, kept))
         })
         .min_by_key(|(time, _)| *time)
-        .map(|(_, kept)| kept)
+        .map(|(_, kept)| kept.clone())
+}
+
+/// Whether a snapshot was taken of this cluster (an ARN), which may have been renamed since.
+fn is_of(snapshot: &Snapshot, arn: &str) -> bool {
+    let cluster = last_part(arn);
+    match tag(&snapshot.tags, CLUSTER_TAG) {
+        Some(of) => of == arn,
+        None => snapshot.cluster == cluster || names::is_kept_name(cluster, &snapshot.cluster),
+    }
 }
 
 /// Decides from what was seen. From the end to the beginning: what is there already makes what led to it unimportant.
@@ -359,6 +371,7 @@ fn with_taken(want: &Want, taken: &Snapshot) -> Decision {
         kms_key,
         tags: vec![
             (PLAN_TAG.into(), want.plan.clone()),
+            (CLUSTER_TAG.into(), want.old_primary.clone()),
             (SNAPSHOT_TAG.into(), taken.arn.clone()),
             (SNAPSHOT_TIME_TAG.into(), created.to_string()),
         ],
@@ -392,6 +405,15 @@ fn origin(kept: &Snapshot) -> Option<(String, Timestamp)> {
     let arn = tag(&kept.tags, SNAPSHOT_TAG)?.to_owned();
     let time = tag(&kept.tags, SNAPSHOT_TIME_TAG)?.parse().ok()?;
     Some((arn, time))
+}
+
+/// The snapshots of a Region, listed once in a look for all databases, and only when they are asked for.
+#[derive(Default)]
+struct Lists {
+    /// In the old primaries' Region: the one that the recorded failover left.
+    old: OnceCell<Vec<Snapshot>>,
+    /// The manual ones in the Region to restore in.
+    kept: OnceCell<Vec<Snapshot>>,
 }
 
 /// What a database's look gave.
@@ -444,9 +466,9 @@ where
 
     async fn look(&mut self, changed: &mut Vec<String>) -> Result<Outcome<Observed>, StepError> {
         let run = self.run;
-        let places =
-            try_join_all(run.plan.databases.iter().map(|(name, database)| self.observe(name, database)))
-                .await?;
+        let lists = Lists::default();
+        let observed = run.plan.databases.iter().map(|(name, database)| self.observe(name, database, &lists));
+        let places = try_join_all(observed).await?;
         let databases = places.iter().map(|place| (place.name.to_owned(), place.state.clone())).collect();
         let observed = Observed { since: run.since, databases };
 
@@ -497,7 +519,12 @@ where
     F: Fn(&str) -> C + Send + Sync,
 {
     /// Looks at everything there is for one database, and decides.
-    async fn observe<'p>(&self, name: &'p str, database: &Database) -> Result<Place<'p>, StepError> {
+    async fn observe<'p>(
+        &self,
+        name: &'p str,
+        database: &Database,
+        lists: &Lists,
+    ) -> Result<Place<'p>, StepError> {
         let run = self.run;
         let (here, there) = (&run.context.region, &run.restore_region);
         let mut state = DatabaseState { region: there.clone(), ..DatabaseState::default() };
@@ -526,19 +553,24 @@ where
             how: database.members.get(there).map(|member| member.restore.clone()).unwrap_or_default(),
             iam: database.members.values().any(|member| matches!(member.sign_in(), SignIn::Iam(_))),
         };
-        let seen = self.see(&want).await?;
+        let seen = self.see(&want, lists).await?;
         let decision = decide(&want, &seen);
         fill(&mut state, &seen, &decision);
         Ok(Place { name, decision, state })
     }
 
-    async fn see(&self, want: &Want) -> Result<Seen, StepError> {
+    async fn see(&self, want: &Want, lists: &Lists) -> Result<Seen, StepError> {
         let failover = self.record.started_at;
         let (old, dest) = ((self.client)(want.old_region()), (self.client)(&want.region));
-        let taken = choose(old.list_snapshots(want.old_cluster()).await?, want.old_cluster(), failover);
+        // Of every type: the one of Aurora's snapshot after a failover is not documented.
+        let taken = lists.old.get_or_try_init(|| old.list_snapshots(None)).await?;
+        let taken = choose(taken, &want.old_primary, failover);
         let kept = match &taken {
             Some(taken) => dest.describe_snapshot(&names::kept_snapshot(&taken.id)).await?,
-            None => choose_kept(dest.list_snapshots(want.old_cluster()).await?, &want.old_primary, failover),
+            None => {
+                let kept = lists.kept.get_or_try_init(|| dest.list_snapshots(Some("manual"))).await?;
+                choose_kept(kept, &want.old_primary, failover)
+            }
         };
         let cluster = dest.describe_cluster(&want.cluster()).await?;
         let instance = dest.describe_instance(&want.instance()).await?;

@@ -354,6 +354,7 @@ impl World {
     /// What Aurora does once the Region of an old primary is back: a snapshot of it, then its rebuilding. When the snapshot
     /// fails nothing is rebuilt: the only copy of lost writes must stay.
     async fn recover(&self, id: &str, old: &str, new: &str) {
+        self.recovery_released().await;
         let now = self.clock.now();
         let name =
             format!("rds:unplanned-global-failover-{}-{}", name_of(old), now.strftime("%Y-%m-%d-%H-%M-%S"));
@@ -497,6 +498,15 @@ impl World {
                     .filter(|one| one.cluster == from)
                     .for_each(|one| one.cluster.clone_from(arn));
                 state.clusters.insert(arn.clone(), cluster);
+                if state.reading.snapshots_follow_a_rename {
+                    state
+                        .snapshots
+                        .values_mut()
+                        .filter(|one| {
+                            region_of(&one.arn) == region_of(&from) && one.cluster == name_of(&from)
+                        })
+                        .for_each(|one| name_of(arn).clone_into(&mut one.cluster));
+                }
             });
             let text = match result {
                 Ok(()) => format!("{} was renamed to {}", name_of(&from), name_of(&to)),

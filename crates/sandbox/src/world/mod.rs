@@ -111,6 +111,20 @@ pub struct Message {
     pub body: String,
 }
 
+/// What AWS does where its documents leave it open: the world takes either side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reading {
+    /// Whether the snapshots of a cluster that is renamed name it by its new identifier from then on. AWS says only that
+    /// they are kept ("Renaming a DB cluster", Aurora user guide).
+    pub snapshots_follow_a_rename: bool,
+}
+
+impl Reading {
+    /// Every combination.
+    pub const ALL: [Self; 2] =
+        [Self { snapshots_follow_a_rename: false }, Self { snapshots_follow_a_rename: true }];
+}
+
 /// A setup that can't be made.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}: {source}")]
@@ -122,6 +136,7 @@ pub struct SetupError {
 /// All of the world's state.
 #[derive(Default)]
 pub(crate) struct State {
+    pub(crate) reading: Reading,
     pub(crate) globals: BTreeMap<String, aurora::Global>,
     pub(crate) clusters: BTreeMap<String, aurora::Cluster>,
     pub(crate) instances: BTreeMap<String, aurora::Instance>,
@@ -158,6 +173,7 @@ pub struct World {
     bus: broadcast::Sender<(String, Value)>,
     tasks: Mutex<JoinSet<()>>,
     hold: tokio::sync::watch::Sender<bool>,
+    hold_recovery: tokio::sync::watch::Sender<bool>,
 }
 
 impl World {
@@ -171,6 +187,7 @@ impl World {
             bus: broadcast::channel(1_024).0,
             tasks: Mutex::new(JoinSet::new()),
             hold: tokio::sync::watch::channel(false).0,
+            hold_recovery: tokio::sync::watch::channel(false).0,
         })
     }
 
@@ -482,6 +499,28 @@ impl World {
         let mut held = self.hold.subscribe();
         // The sender lives as long as the world, which the caller holds.
         let _ = held.wait_for(|held| !held).await;
+    }
+
+    /// Keeps Aurora from beginning with the snapshot of an old primary whose Region is back (true), or lets it begin (false).
+    pub fn hold_recovery(&self, hold: bool) {
+        self.hold_recovery.send_replace(hold);
+    }
+
+    /// Comes back when an old primary may be recovered.
+    pub(crate) async fn recovery_released(&self) {
+        let mut held = self.hold_recovery.subscribe();
+        // As above.
+        let _ = held.wait_for(|held| !held).await;
+    }
+
+    /// Lets the automated snapshots expire, as they do some days after they were taken.
+    pub fn expire_snapshots(&self) {
+        self.state(|state| state.snapshots.retain(|_, snapshot| snapshot.kind != "automated"));
+    }
+
+    /// From now on AWS does so where its documents leave it open.
+    pub fn set_reading(&self, reading: Reading) {
+        self.state(|state| state.reading = reading);
     }
 
     /// Ends every change that is under way.

@@ -74,6 +74,12 @@ fn the_snapshot_is_of_the_right_cluster_and_after_the_failover_and_the_earliest_
     let untimed = Snapshot { created: None, status: "creating".into(), ..ours("n", 0) };
     let namesake = aurora_snapshot("shop-orders-east-old", "1", 5);
     let renamed = Snapshot { cluster: "shop-orders-east-old".into(), ..ours("2", 5) };
+    let kept =
+        Snapshot { cluster: "causeway-detached-shop-orders-east-20260101020000".into(), ..ours("k", 60) };
+    let tagged = |of: &str| {
+        let tags = vec![(CLUSTER_TAG.into(), of.into())];
+        Snapshot { cluster: "anything".into(), tags, ..ours("t", 60) }
+    };
     let nightly = Snapshot { id: "rds:shop-orders-east-2026".into(), ..ours("3", 5) };
     let cases = [
         ("none", vec![], None),
@@ -88,9 +94,12 @@ fn the_snapshot_is_of_the_right_cluster_and_after_the_failover_and_the_earliest_
         ("being taken, and one there", vec![untimed, ours("b", 60)], Some("b")),
         ("of clusters with a longer name", vec![namesake, renamed], None),
         ("of another kind", vec![nightly], None),
+        ("renamed by a rebuild", vec![kept], Some("k")),
+        ("taken by a rebuild", vec![tagged(OLD)], Some("t")),
+        ("taken of another cluster by a rebuild", vec![tagged("arn:other")], None),
     ];
     for (case, snapshots, expected) in cases {
-        let chosen = choose(snapshots, "shop-orders-east", failover()).map(|snapshot| snapshot.id);
+        let chosen = choose(&snapshots, OLD, failover()).map(|snapshot| snapshot.id);
         let expected =
             expected.map(|stamp| format!("rds:unplanned-global-failover-shop-orders-east-{stamp}"));
         assert_eq!(chosen, expected, "{case}");
@@ -114,7 +123,7 @@ fn a_kept_copy_is_found_by_what_its_tags_say() {
         ("from another Region", moved("sandbox-east", "sandbox-north"), false),
     ];
     for (case, snapshot, expected) in cases {
-        assert_eq!(choose_kept(vec![snapshot], OLD, failover()).is_some(), expected, "{case}");
+        assert_eq!(choose_kept(&[snapshot], OLD, failover()).is_some(), expected, "{case}");
     }
 }
 
