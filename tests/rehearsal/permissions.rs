@@ -18,6 +18,9 @@ fn behind_the_calls(permission: &Permission) -> bool {
         || permission.action == "rds:ListTagsForResource"
         // AWS doesn't say whether a list of snapshots that names no cluster asks about every cluster; the sandbox does not.
         || (permission.action == "rds:DescribeDBClusterSnapshots" && permission.kind == "cluster")
+        // AWS's reference has the final snapshot among what the deletion of a cluster needs; the sandbox asks only about one that
+        // is to be made.
+        || (permission.action == "rds:DeleteDBCluster" && permission.kind == "cluster-snapshot")
         // Called when an execution has more steps than one answer holds. AWS doesn't say how many; the sandbox has no limit.
         || permission.action == "ssm:DescribeAutomationStepExecutions"
         // Where AWS still asks about automation definitions: they are being deprecated as resources, not gone.

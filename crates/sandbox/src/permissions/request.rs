@@ -203,7 +203,11 @@ fn rds(call: &Call, world: &World) -> Vec<Need> {
             let groups = groups("cluster-pg", "DBClusterParameterGroupName");
             [made(named("cluster", "DBClusterIdentifier")), vec![need(global())], groups].concat()
         }
-        "ModifyDBCluster" => vec![existing(named("cluster", "DBClusterIdentifier"))],
+        "ModifyDBCluster" => {
+            // AWS does not say whether the new name is checked: here it is.
+            let renamed = text("NewDBClusterIdentifier").map(|name| need(arn("cluster", Some(name))));
+            renamed.into_iter().chain([existing(named("cluster", "DBClusterIdentifier"))]).collect()
+        }
         "CreateDBClusterSnapshot" => {
             let of = vec![need(named("cluster", "DBClusterIdentifier"))];
             [made(named("cluster-snapshot", "DBClusterSnapshotIdentifier")), of].concat()
