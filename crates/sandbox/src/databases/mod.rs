@@ -93,8 +93,11 @@ pub trait Servers: Send + Sync + 'static {
 #[derive(Debug, Default)]
 pub struct NoServers;
 
+/// The port of an address where nothing listens.
+pub const NOWHERE: u16 = 9;
+
 fn nowhere() -> Address {
-    Address { host: "127.0.0.1".into(), port: 9 }
+    Address { host: "127.0.0.1".into(), port: NOWHERE }
 }
 
 impl Servers for NoServers {

@@ -12,7 +12,7 @@
 //! IAM's policy simulator answers here, too: it knows the roles.
 //!
 //! What is not checked: trust policies (who may take a role), and what AWS does in a role's name behind a call (logs,
-//! X-Ray, KMS, network interfaces).
+//! X-Ray, network interfaces, KMS but for RDS's use of a key).
 
 mod policy;
 mod request;
@@ -329,6 +329,14 @@ impl Permissions {
                  {} {because}",
                 role.name, need.action, need.resource
             );
+            if service == "rds" && need.action.starts_with("kms:") {
+                // RDS says so in its own words, whatever KMS told it (RDS API reference, `CreateDBCluster`).
+                let message = format!(
+                    "The specified KMS key [{}] does not exist, is not enabled or you do not have permissions to access it.",
+                    need.resource
+                );
+                return Err(ApiError { status: 400, code: "KMSKeyNotAccessibleFault".into(), message });
+            }
             let (status, code) = match service {
                 "iam" | "rds" | "s3" | "sts" | "monitoring" => (403, "AccessDenied"),
                 "sns" => (403, "AuthorizationError"),

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::policy::Need;
 use crate::ACCOUNT;
-use crate::world::{Call, World, secret_arn};
+use crate::world::aurora::region_of;
+use crate::world::{Call, World, aws_key, key_arn, secret_arn};
 
 /// Everything that a call needs; nothing when it is free to anyone.
 pub(super) fn needs(call: &Call, world: &World) -> Vec<Need> {
@@ -184,6 +185,20 @@ fn rds(call: &Call, world: &World) -> Vec<Need> {
         let options = of_engine("og", ":", "OptionGroupName");
         vec![group("subgrp", "DBSubnetGroupName"), of_engine(kind, ".", member), options]
     };
+    // RDS uses a key of the account in the caller's name; of its own key `aws/rds` it needs nothing. The reference says so of
+    // creating; of copying and restoring the Aurora user guide does ("Encrypting Amazon Aurora resources").
+    let by_key = |key: Option<String>| {
+        let key = key.filter(|key| *key != aws_key(region_of(key)));
+        let needs = key.map(|key| {
+            let service = format!("rds.{}.amazonaws.com", region_of(&key));
+            let need = |action: &str| Need::new(action, key.clone()).with("kms:ViaService", &service);
+            let grant = need("kms:CreateGrant").with("kms:GrantIsForAWSResource", "true");
+            vec![need("kms:DescribeKey"), grant, need("kms:GenerateDataKey"), need("kms:Decrypt")]
+        });
+        needs.unwrap_or_default()
+    };
+    let key = text("KmsKeyId").map(|key| key_arn(&call.region, key));
+    let of_snapshot = |member: &str| world.snapshot_key(&named("cluster-snapshot", member));
     match call.operation.as_str() {
         "DescribeGlobalClusters" => vec![need(global())],
         "DescribeDBClusters" => vec![need(named("cluster", "DBClusterIdentifier"))],
@@ -201,7 +216,8 @@ fn rds(call: &Call, world: &World) -> Vec<Need> {
         "DeleteGlobalCluster" => vec![need(global())],
         "CreateDBCluster" => {
             let groups = groups("cluster-pg", "DBClusterParameterGroupName");
-            [made(named("cluster", "DBClusterIdentifier")), vec![need(global())], groups].concat()
+            [made(named("cluster", "DBClusterIdentifier")), vec![need(global())], groups, by_key(key)]
+                .concat()
         }
         "ModifyDBCluster" => {
             // AWS does not say whether the new name is checked: here it is.
@@ -215,12 +231,16 @@ fn rds(call: &Call, world: &World) -> Vec<Need> {
         "CopyDBClusterSnapshot" => {
             let source = need(named("cluster-snapshot", "SourceDBClusterSnapshotIdentifier"));
             let copy = made(named("cluster-snapshot", "TargetDBClusterSnapshotIdentifier"));
-            [vec![source], copy].concat()
+            let from = of_snapshot("SourceDBClusterSnapshotIdentifier");
+            // The source's key is needed to read it, the copy's to write; they are one where none is named.
+            let keys = [by_key(from.clone()), by_key(key.filter(|key| Some(key) != from.as_ref()))].concat();
+            [vec![source], copy, keys].concat()
         }
         "RestoreDBClusterFromSnapshot" => {
             let from = vec![need(named("cluster-snapshot", "SnapshotIdentifier"))];
             let groups = groups("cluster-pg", "DBClusterParameterGroupName");
-            [made(named("cluster", "DBClusterIdentifier")), from, groups].concat()
+            let key = key.or_else(|| of_snapshot("SnapshotIdentifier"));
+            [made(named("cluster", "DBClusterIdentifier")), from, groups, by_key(key)].concat()
         }
         "CreateDBInstance" => {
             let cluster = vec![need(named("cluster", "DBClusterIdentifier"))];

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::properties::Properties;
 use super::{State, World, durations};
 
 /// A global cluster.
@@ -65,12 +66,12 @@ pub struct Cluster {
     pub database: String,
     /// Where its server is; restored clusters have none until they are available.
     pub address: Option<crate::databases::Address>,
-    /// Whether its storage, and with it every snapshot of it, is encrypted.
-    pub encrypted: bool,
+    /// ARN of the KMS key by which its storage, and with it every snapshot of it, is encrypted.
+    pub key: Option<String>,
     /// Whether it lets users in whom IAM vouches for.
     pub iam: bool,
-    /// Whether it has a ServerlessV2ScalingConfiguration, without which it takes no `db.serverless` instance.
-    pub serverless: bool,
+    /// What else it was made with.
+    pub properties: Properties,
     /// Tags.
     pub tags: BTreeMap<String, String>,
     /// When it was created.
@@ -86,6 +87,8 @@ pub struct Instance {
     pub cluster: String,
     /// Class.
     pub class: String,
+    /// What else it was made with.
+    pub properties: Properties,
     /// Status.
     pub status: &'static str,
     /// Tags.
@@ -111,8 +114,10 @@ pub struct Snapshot {
     pub version: String,
     /// Database inside.
     pub database: String,
-    /// Whether it is encrypted.
-    pub encrypted: bool,
+    /// ARN of the KMS key by which it is encrypted.
+    pub key: Option<String>,
+    /// The port that was asked for when its cluster was made.
+    pub port: Option<u16>,
     /// When it was taken.
     pub created: Timestamp,
     /// Tags.
@@ -161,6 +166,13 @@ impl RdsEvent {
     }
 }
 
+impl Cluster {
+    /// The port that was asked for when it was made.
+    pub(super) fn asked_port(&self) -> Option<u16> {
+        self.properties.get("Port")?.as_u64().and_then(|port| u16::try_from(port).ok())
+    }
+}
+
 impl Snapshot {
     /// The entry for a snapshot of `cluster`.
     pub(super) fn of(
@@ -179,7 +191,8 @@ impl Snapshot {
             engine: cluster.engine.clone(),
             version: cluster.version.clone(),
             database: cluster.database.clone(),
-            encrypted: cluster.encrypted,
+            key: cluster.key.clone(),
+            port: cluster.asked_port(),
             created: at,
             tags: BTreeMap::new(),
         }

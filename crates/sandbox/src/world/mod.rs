@@ -12,6 +12,7 @@ pub mod aurora;
 pub mod durations;
 mod monitoring;
 mod parameters;
+mod properties;
 mod rds;
 mod secrets;
 mod sns;
@@ -27,6 +28,7 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
+pub(crate) use rds::key_arn;
 pub(crate) use secrets::secret_arn;
 
 use crate::clock::Clock;
@@ -295,9 +297,9 @@ impl World {
                         version: VERSION.into(),
                         database: database.to_owned(),
                         address: Some(address),
-                        encrypted: false,
+                        key: None,
                         iam: false,
-                        serverless: false,
+                        properties: properties::of_cluster(&Value::Null),
                         tags: BTreeMap::new(),
                         created: now,
                     },
@@ -309,6 +311,7 @@ impl World {
                         arn: instance,
                         cluster: arn.to_owned(),
                         class: "db.r6g.large".into(),
+                        properties: properties::of_instance(&Value::Null),
                         status: "available",
                         tags: BTreeMap::new(),
                     },
@@ -465,11 +468,46 @@ impl World {
         });
     }
 
-    /// Makes a cluster's storage, and with it the snapshots taken of it from now on, encrypted or not.
+    /// Makes a cluster's storage, and with it the snapshots taken of it from now on, encrypted by AWS's own key or not.
     pub fn set_encrypted(&self, cluster: &str, encrypted: bool) {
+        let key = encrypted.then(|| aws_key(aurora::region_of(cluster)));
+        self.set_key(cluster, key);
+    }
+
+    /// The same by a key of the account.
+    pub fn set_customer_key(&self, cluster: &str, arn: &str) {
+        self.set_key(cluster, Some(arn.to_owned()));
+    }
+
+    fn set_key(&self, cluster: &str, key: Option<String>) {
         self.state(|state| {
             if let Some(cluster) = state.clusters.get_mut(cluster) {
-                cluster.encrypted = encrypted;
+                cluster.key = key;
+            }
+        });
+    }
+
+    /// ARN of the key of a snapshot.
+    pub(crate) fn snapshot_key(&self, snapshot: &str) -> Option<String> {
+        self.state(|state| state.snapshots.get(snapshot)?.key.clone())
+    }
+
+    /// Gives a cluster and each of its instances other properties and tags, by the names of their descriptions.
+    pub fn configure(&self, cluster: &str, of_cluster: &Value, of_instances: &Value, tags: &[(&str, &str)]) {
+        let tags = || tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let set = |properties: &mut properties::Properties, change: &Value| {
+            properties.extend(
+                change.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value.clone())),
+            );
+        };
+        self.state(|state| {
+            if let Some(entry) = state.clusters.get_mut(cluster) {
+                set(&mut entry.properties, of_cluster);
+                entry.tags.extend(tags());
+            }
+            for instance in state.instances.values_mut().filter(|one| one.cluster == cluster) {
+                set(&mut instance.properties, of_instances);
+                instance.tags.extend(tags());
             }
         });
     }
@@ -622,6 +660,11 @@ impl Api for Arc<World> {
     fn call(&self, call: Call) -> BoxFuture<'_, Result<Value, CallError>> {
         self.answer(call).boxed()
     }
+}
+
+/// ARN of the key by which RDS encrypts where no other is named, `aws/rds`.
+pub(crate) fn aws_key(region: &str) -> String {
+    format!("arn:aws:kms:{region}:{ACCOUNT}:key/aws-rds")
 }
 
 /// A time as AWS's APIs say it: to the millisecond.

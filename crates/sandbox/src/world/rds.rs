@@ -7,8 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::aurora::{Cluster, Global, GlobalMember, Instance, Operation, Snapshot, name_of, region_of};
-use super::{ApiError, Call, State, World, required, spoken, unknown};
+use super::{ApiError, Call, State, World, aws_key, properties, required, spoken, unknown};
 use crate::ACCOUNT;
+use crate::databases::NOWHERE;
 
 /// Port of a cluster that has no server yet.
 const DEFAULT_PORT: u16 = 3306;
@@ -76,6 +77,15 @@ fn arn(region: &str, kind: &str, name: &str) -> String {
         name.to_owned()
     } else {
         format!("arn:aws:rds:{region}:{ACCOUNT}:{kind}:{}", name.to_lowercase())
+    }
+}
+
+/// The ARN of a key that a request names by its ARN, id or alias.
+pub(crate) fn key_arn(region: &str, key: &str) -> String {
+    match key {
+        "alias/aws/rds" => aws_key(region),
+        key if key.starts_with("arn:") => key.to_owned(),
+        key => format!("arn:aws:kms:{region}:{ACCOUNT}:key/{}", key.trim_start_matches("alias/")),
     }
 }
 
@@ -246,14 +256,18 @@ fn cluster_json(cluster: &Cluster, state: &State) -> Value {
         "EngineMode": "provisioned",
         "DatabaseName": cluster.database,
         "MasterUsername": "shop",
-        "Port": cluster.address.as_ref().map_or(DEFAULT_PORT, |address| address.port),
         "DBClusterMembers": instances,
-        "StorageEncrypted": cluster.encrypted,
+        "StorageEncrypted": cluster.key.is_some(),
+        "KmsKeyId": cluster.key,
         "IAMDatabaseAuthenticationEnabled": cluster.iam,
-        "DeletionProtection": false,
         "ClusterCreateTime": spoken(cluster.created),
         "TagList": tag_list(&cluster.tags),
     });
+    with_properties(&mut answer, &cluster.properties);
+    // A server's port is chosen by the system; where there is none, it is the one that was asked for.
+    let server = cluster.address.as_ref().map(|address| address.port);
+    let port = server.filter(|port| *port != NOWHERE).or(cluster.asked_port()).or(server);
+    answer["Port"] = json!(port.unwrap_or(DEFAULT_PORT));
     if let Some(address) = &cluster.address {
         // A global secondary has no writer endpoint in AWS until it is promoted; its reader endpoint answers.
         answer["Endpoint"] = json!(address.host);
@@ -269,6 +283,12 @@ fn cluster_json(cluster: &Cluster, state: &State) -> Value {
     answer
 }
 
+fn with_properties(answer: &mut Value, properties: &properties::Properties) {
+    if let Some(answer) = answer.as_object_mut() {
+        answer.extend(properties.clone());
+    }
+}
+
 fn instance_json(instance: &Instance, state: &State) -> Value {
     let cluster = state.clusters.get(&instance.cluster);
     let mut answer = json!({
@@ -281,6 +301,7 @@ fn instance_json(instance: &Instance, state: &State) -> Value {
         "EngineVersion": cluster.map(|cluster| cluster.version.clone()),
         "TagList": tag_list(&instance.tags),
     });
+    with_properties(&mut answer, &instance.properties);
     let address = cluster.and_then(|cluster| cluster.address.as_ref());
     if let Some(address) = address.filter(|_| instance.status == "available") {
         answer["Endpoint"] = json!({"Address": address.host, "Port": address.port});
@@ -299,7 +320,8 @@ fn snapshot_json(snapshot: &Snapshot) -> Value {
         "PercentProgress": snapshot.percent,
         "Engine": snapshot.engine,
         "EngineVersion": snapshot.version,
-        "StorageEncrypted": snapshot.encrypted,
+        "StorageEncrypted": snapshot.key.is_some(),
+        "KmsKeyId": snapshot.key,
         "TagList": tag_list(&snapshot.tags),
     })
 }
@@ -654,12 +676,12 @@ fn delete_global(world: &World, input: &Value) -> Result<Value, ApiError> {
     })
 }
 
-/// A cluster that is being created as `input` asks, with a database of this name inside, encrypted or not.
+/// A cluster that is being created as `input` asks, with a database of this name inside, encrypted by this key.
 fn creating(
     input: &Value,
     arn: &str,
     version: String,
-    (database, encrypted): (&str, bool),
+    (database, key): (&str, Option<String>),
     created: Timestamp,
 ) -> Result<Cluster, ApiError> {
     Ok(Cluster {
@@ -669,9 +691,9 @@ fn creating(
         version,
         database: database.to_owned(),
         address: None,
-        encrypted,
+        key,
         iam: input["EnableIAMDatabaseAuthentication"] == true,
-        serverless: input["ServerlessV2ScalingConfiguration"].is_object(),
+        properties: properties::of_cluster(input),
         tags: tags_of(input)?,
         created,
     })
@@ -708,7 +730,15 @@ fn create_secondary(world: &Arc<World>, region: &str, input: &Value) -> Result<V
                 format!("{id} is of engine {} {}, not {engine} {version}", from.engine, from.version);
             return Err(fault("InvalidParameterCombination", message));
         }
-        let entry = creating(input, &arn, version, (&from.database, from.encrypted), created)?;
+        let asked = text(input, "KmsKeyId").map(|key| key_arn(region, key));
+        let encrypted = flag(input, "StorageEncrypted")?;
+        if (encrypted || asked.is_some()) != from.key.is_some() {
+            let message =
+                format!("the storage of {name} must be encrypted if that of {primary} is, and only then");
+            return Err(fault("InvalidParameterCombination", message));
+        }
+        let key = asked.or_else(|| encrypted.then(|| aws_key(region)));
+        let entry = creating(input, &arn, version, (&from.database, key), created)?;
         state.clusters.insert(arn.clone(), entry.clone());
         if let Some(global) = state.globals.get_mut(&id) {
             let member =
@@ -802,7 +832,7 @@ fn copy_snapshot(world: &Arc<World>, region: &str, input: &Value) -> Result<Valu
             return Err(fault("DBClusterSnapshotAlreadyExistsFault", format!("{name} already exists")));
         }
         match key {
-            Some(_) if !from.encrypted => {
+            Some(_) if from.key.is_none() => {
                 let message = "an unencrypted snapshot can't be copied to an encrypted one";
                 return Err(fault("InvalidParameterCombination", message));
             }
@@ -810,7 +840,7 @@ fn copy_snapshot(world: &Arc<World>, region: &str, input: &Value) -> Result<Valu
                 let message = format!("KMS key {key} is not in {region}");
                 return Err(fault("KMSKeyNotAccessibleFault", message));
             }
-            None if from.encrypted && region_of(&source) != region => {
+            None if from.key.is_some() && region_of(&source) != region => {
                 let message = "an encrypted snapshot from another Region needs a KmsKeyId of this one";
                 return Err(fault("InvalidParameterCombination", message));
             }
@@ -822,9 +852,17 @@ fn copy_snapshot(world: &Arc<World>, region: &str, input: &Value) -> Result<Valu
             let own = std::mem::replace(&mut tags, from.tags.clone());
             tags.extend(own);
         }
+        let key = key.map(|key| key_arn(region, key)).or_else(|| from.key.clone());
         // A copy keeps the time of the original.
-        let copy =
-            Snapshot { arn: target.clone(), kind: "manual", status: "copying", percent: 0, tags, ..from };
+        let copy = Snapshot {
+            arn: target.clone(),
+            kind: "manual",
+            status: "copying",
+            percent: 0,
+            key,
+            tags,
+            ..from
+        };
         let answer = snapshot_json(&copy);
         state.snapshots.insert(target.clone(), copy);
         Ok(json!({"DBClusterSnapshot": answer}))
@@ -866,7 +904,12 @@ fn restore(world: &Arc<World>, region: &str, input: &Value) -> Result<Value, Api
                 format!("the snapshot has engine version {}, which can't become {version}", from.version);
             return Err(fault("InvalidParameterCombination", message));
         }
-        let entry = creating(input, &cluster, version, (&from.database, from.encrypted), created)?;
+        let key = text(input, "KmsKeyId").map(|key| key_arn(region, key)).or_else(|| from.key.clone());
+        let mut entry = creating(input, &cluster, version, (&from.database, key), created)?;
+        // "Default: The same port as the original DB cluster" (RDS API reference, `RestoreDBClusterFromSnapshot`).
+        if let Some(port) = from.port.filter(|_| entry.asked_port().is_none()) {
+            entry.properties.insert("Port".into(), json!(port));
+        }
         let answer = cluster_json(&entry, state);
         state.clusters.insert(cluster.clone(), entry);
         Ok(json!({"DBCluster": answer}))
@@ -895,7 +938,7 @@ fn create_instance(world: &Arc<World>, region: &str, input: &Value) -> Result<Va
             let message = format!("{parent} is of engine {}, not {engine}", entry.engine);
             return Err(fault("InvalidParameterCombination", message));
         }
-        if class == "db.serverless" && !entry.serverless {
+        if class == "db.serverless" && !entry.properties.contains_key("ServerlessV2ScalingConfiguration") {
             let message =
                 format!("{parent} has no ServerlessV2ScalingConfiguration, which db.serverless needs");
             return Err(fault("InvalidDBClusterStateFault", message));
@@ -907,6 +950,7 @@ fn create_instance(world: &Arc<World>, region: &str, input: &Value) -> Result<Va
             arn: instance.clone(),
             cluster: cluster.clone(),
             class: class.to_owned(),
+            properties: properties::of_instance(input),
             status: "creating",
             tags: tags_of(input)?,
         };
@@ -957,6 +1001,11 @@ fn delete_cluster(world: &Arc<World>, region: &str, input: &Value) -> Result<Val
         let entry = state.clusters.get(&cluster).ok_or_else(|| no_cluster(name))?;
         if !["available", "failed"].contains(&entry.status) {
             return Err(fault("InvalidDBClusterStateFault", format!("{name} is {}", entry.status)));
+        }
+        if entry.properties.get("DeletionProtection") == Some(&json!(true)) {
+            let message =
+                "Cannot delete protected Cluster, please disable deletion protection and try again.";
+            return Err(fault("InvalidParameterCombination", message));
         }
         if state.instances.values().any(|one| one.cluster == cluster && one.status != "deleting") {
             let message = "Cluster cannot be deleted, it still contains DB instances in non-deleting state.";
