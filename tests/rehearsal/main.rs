@@ -6,6 +6,7 @@
 //! - [`handlers`]: the step functions in this process
 //! - [`automatic`]: what starts by itself
 //! - [`failover`], [`detach`], [`rebuild`], [`failback`], [`reconcile`], [`replay`], [`routing`], [`readiness`]: the rehearsals
+//! - [`kept`]: what a restored and a rebuilt cluster need of the old one's keys
 //! - [`cancelled`]: each of them, cancelled at every step of its document
 //! - [`what_if`]: what else may happen on the way
 //! - [`iam`]: the story of a plan that signs in to its databases by IAM
@@ -23,6 +24,7 @@ mod faults;
 mod golden;
 mod handlers;
 mod iam;
+mod kept;
 mod permissions;
 mod readiness;
 mod rebuild;

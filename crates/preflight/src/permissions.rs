@@ -7,9 +7,10 @@
 //! What each role needs most, by the Region in which the runbooks run; what a check or a comparison reads itself is seen
 //! by reading it. The stack leaves the roles' ARNs in a parameter beside the plan, [`parameter`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, PolicyEvaluationDecisionType};
+use runbook::aurora::region_of;
 use runbook::secret::SignIn;
 use runbook::{RecoveryPlan, StepError};
 use serde::Deserialize;
@@ -53,19 +54,22 @@ pub struct Need {
     pub action: &'static str,
     /// ARNs.
     pub resources: Vec<String>,
-    /// Condition keys of such a request, with their values.
-    pub context: &'static [(&'static str, &'static str)],
+    /// Condition keys of such a request, and their values.
+    pub context: Vec<(&'static str, String)>,
 }
 
-/// What the roles need for the runbooks to run in `here`.
-pub fn needs(plan: &RecoveryPlan, stack: &Stack, here: &str) -> Vec<Need> {
+/// What the roles need for the runbooks to run in `here`, where these keys (ARNs) encrypt the clusters of the plan.
+///
+/// RDS uses a key of the account in the role's name. Its own key `aws/rds` lets it in by itself; an ARN does not tell which of the
+/// two a key is, so both have to be named in the stack's `kmsKeys`.
+pub fn needs(plan: &RecoveryPlan, stack: &Stack, here: &str, keys: &BTreeSet<String>) -> Vec<Need> {
     let other = plan.other_region(here);
     let mut arn = stack.roles.values().next().map(String::as_str).unwrap_or_default().split(':');
     let (partition, account) = (arn.nth(1).unwrap_or_default(), arn.nth(2).unwrap_or_default());
     let of = |service: &str, region: &str, resource: &str| {
         format!("arn:{partition}:{service}:{region}:{account}:{resource}")
     };
-    let need = |role, action, resources| Need { role, action, resources, context: &[] };
+    let need = |role, action, resources| Need { role, action, resources, context: Vec::new() };
     let topic = of("sns", here, &format!("{}-notifications", stack.prefix));
     let controls: Vec<String> = plan.routing.controls.values().cloned().collect();
     let globals: Vec<String> = plan
@@ -97,7 +101,7 @@ pub fn needs(plan: &RecoveryPlan, stack: &Stack, here: &str) -> Vec<Need> {
         let document = of("ssm", here, &format!("document/{}-{runbook}", stack.prefix));
         let execution = of("ssm", here, "automation-execution/x");
         let runbook = stack.roles.get(&format!("{runbook}-runbook")).cloned();
-        let context: &[_] = &[("iam:PassedToService", "ssm.amazonaws.com")];
+        let context = vec![("iam:PassedToService", "ssm.amazonaws.com".to_owned())];
         [
             need(role, "ssm:StartAutomationExecution", vec![document, execution]),
             Need { context, ..need(role, "iam:PassRole", runbook.into_iter().collect()) },
@@ -139,12 +143,34 @@ pub fn needs(plan: &RecoveryPlan, stack: &Stack, here: &str) -> Vec<Need> {
     if !by_iam.is_empty() {
         needs.push(need("reconcile", "rds-db:connect", by_iam));
     }
-    let keys = plan.databases.values().filter_map(|one| one.members.get(here)?.restore.kms_key.clone());
+    let named = plan.databases.values().filter_map(|one| one.members.get(here)?.restore.kms_key.clone());
     // A key may be named by its id or alias, too; the simulator knows ARNs only.
-    let keys: Vec<String> = keys.filter(|key| key.starts_with("arn:")).collect();
-    if !keys.is_empty() {
-        let context: &[_] = &[("kms:GrantIsForAWSResource", "true")];
-        needs.push(Need { context, ..need("snapshot-restore", "kms:CreateGrant", keys) });
+    let all: BTreeSet<String> =
+        named.filter(|key| key.starts_with("arn:")).chain(keys.iter().cloned()).collect();
+    // A rebuild uses the clusters' own keys only.
+    for (role, keys) in [("global-failover", keys), ("snapshot-restore", &all)] {
+        for region in &plan.regions {
+            let there: Vec<String> = keys.iter().filter(|key| region_of(key) == region).cloned().collect();
+            if there.is_empty() {
+                continue;
+            }
+            let via = vec![("kms:ViaService", format!("rds.{region}.amazonaws.com"))];
+            let grant = vec![("kms:GrantIsForAWSResource", "true".to_owned())];
+            needs.extend(
+                [
+                    ("kms:DescribeKey", Vec::new()),
+                    ("kms:CreateGrant", grant),
+                    ("kms:GenerateDataKey", via.clone()),
+                    ("kms:Decrypt", via),
+                ]
+                .map(|(action, context)| Need {
+                    role,
+                    action,
+                    resources: there.clone(),
+                    context,
+                }),
+            );
+        }
     }
     needs
 }
@@ -157,15 +183,12 @@ pub trait SimulatePolicy {
 
 impl SimulatePolicy for aws_sdk_iam::Client {
     async fn denied(&self, role: &str, need: &Need) -> Result<Vec<String>, StepError> {
-        let entry = |(key, value): &(&str, &str)| {
-            let kind = match *value {
-                "true" | "false" => ContextKeyTypeEnum::Boolean,
-                _ => ContextKeyTypeEnum::String,
-            };
+        let entry = |(key, value): &(&str, String)| {
+            let kind = if value == "true" { ContextKeyTypeEnum::Boolean } else { ContextKeyTypeEnum::String };
             ContextEntry::builder()
                 .context_key_name(*key)
                 .context_key_type(kind)
-                .context_key_values(*value)
+                .context_key_values(value)
                 .build()
         };
         let answer = self
@@ -211,7 +234,9 @@ mod tests {
             orders.members.get_mut("sandbox-west").unwrap().restore.kms_key = Some(key.into());
         };
         west(&mut plan, "alias/key");
-        let all = needs(&plan, &stack, "sandbox-west");
+        let none = BTreeSet::new();
+        let needs = |plan: &RecoveryPlan, here: &str| super::needs(plan, &stack, here, &none);
+        let all = needs(&plan, "sandbox-west");
         let of = |action: &str| all.iter().find(|need| need.action == action).unwrap().resources.clone();
         assert_eq!(of("sns:Publish"), ["arn:aws:sns:sandbox-west:111122223333:dr-notifications"]);
         assert_eq!(
@@ -226,12 +251,25 @@ mod tests {
         assert!(of("rds:CopyDBClusterSnapshot")[0].starts_with("arn:aws:rds:sandbox-east:"));
         assert!(!all.iter().any(|need| need.action == "kms:CreateGrant"), "an alias can't be asked about");
         west(&mut plan, "arn:aws:kms:sandbox-west:111122223333:key/one");
-        assert!(needs(&plan, &stack, "sandbox-west").iter().any(|need| need.action == "kms:CreateGrant"));
-        assert!(!needs(&plan, &stack, "sandbox-east").iter().any(|need| need.action == "kms:CreateGrant"));
+        assert!(needs(&plan, "sandbox-west").iter().any(|need| need.action == "kms:CreateGrant"));
+        assert!(!needs(&plan, "sandbox-east").iter().any(|need| need.action == "kms:CreateGrant"));
         assert!(!all.iter().any(|need| need.action == "rds-db:connect"), "the plan signs in with secrets");
+        let own = BTreeSet::from(["arn:aws:kms:sandbox-east:111122223333:key/own".to_owned()]);
+        let keyed = super::needs(&plan, &stack, "sandbox-west", &own);
+        let keyed = keyed.iter().filter(|need| need.action == "kms:Decrypt");
+        let keyed: Vec<_> = keyed.map(|need| (need.role, &*need.resources[0], &*need.context[0].1)).collect();
+        let (east, west) = (&**own.first().unwrap(), "arn:aws:kms:sandbox-west:111122223333:key/one");
+        assert_eq!(
+            keyed,
+            [
+                ("global-failover", east, "rds.sandbox-east.amazonaws.com"),
+                ("snapshot-restore", east, "rds.sandbox-east.amazonaws.com"),
+                ("snapshot-restore", west, "rds.sandbox-west.amazonaws.com"),
+            ]
+        );
         let orders = plan.databases.get_mut("orders").unwrap().members.get_mut("sandbox-west").unwrap();
         (orders.secret, orders.iam_user) = (None, Some("reader".into()));
-        let all = needs(&plan, &stack, "sandbox-west");
+        let all = needs(&plan, "sandbox-west");
         let connect = all.iter().find(|need| need.action == "rds-db:connect").unwrap();
         assert_eq!(connect.resources, ["arn:aws:rds-db:sandbox-west:111122223333:dbuser:cluster-X/reader"]);
     }
@@ -244,7 +282,7 @@ mod tests {
             roles: BTreeMap::from([role("reconcile-runbook"), role("readiness-runbook")]),
         };
         let starts = |stack: &Stack| {
-            let all = needs(&runbook::plan::sample(), stack, "sandbox-west");
+            let all = needs(&runbook::plan::sample(), stack, "sandbox-west", &BTreeSet::new());
             let of_rules = all
                 .into_iter()
                 .filter(|need| need.role.ends_with("-rule") || need.role.ends_with("-schedule"));

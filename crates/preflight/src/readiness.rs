@@ -545,9 +545,20 @@ where
         let read = evidence::read(&apis.metrics, plan.automatic.as_ref(), region);
         (region.clone(), answer(region, read).await)
     });
+    let (databases, arc, buckets, alarms, quotas) = futures::join!(
+        join_all(databases),
+        join_all(endpoints),
+        join_all(buckets),
+        join_all(alarms),
+        join_all(quotas)
+    );
+    let databases: BTreeMap<String, DatabaseSeen> = databases.into_iter().collect();
+    let members = databases.values().flat_map(|database| database.members.values());
+    let keys: BTreeSet<String> =
+        members.filter_map(|member| member.details.as_ref().ok()?.key.clone()).collect();
     let permissions = async {
         let stack = stack?;
-        let asked = permissions::needs(plan, &stack, here).into_iter().map(async |need| {
+        let asked = permissions::needs(plan, &stack, here, &keys).into_iter().map(async |need| {
             let denied = match stack.roles.get(need.role) {
                 Some(role) => answer(here, apis.iam.denied(role, &need)).await,
                 None => Err(format!("the stack in {here} names no role of {}", need.role)),
@@ -556,17 +567,10 @@ where
         });
         Ok(join_all(asked).await)
     };
-    let (databases, arc, buckets, alarms, quotas, permissions) = futures::join!(
-        join_all(databases),
-        join_all(endpoints),
-        join_all(buckets),
-        join_all(alarms),
-        join_all(quotas),
-        permissions
-    );
+    let permissions = permissions.await;
     Seen {
         other_plan,
-        databases: databases.into_iter().collect(),
+        databases,
         arc: arc.into_iter().collect(),
         buckets: buckets.into_iter().collect(),
         alarms: alarms.into_iter().collect(),

@@ -179,6 +179,8 @@ impl ReadAlarms for aws_sdk_cloudwatch::Client {
 pub struct Details {
     /// Whether its storage is encrypted, and with it every snapshot.
     pub encrypted: bool,
+    /// ARN of the KMS key that encrypts it.
+    pub key: Option<String>,
     /// Whether it lets users in whom IAM vouches for.
     pub iam: bool,
     /// Host and port of its reader endpoint, which a secondary has, too.
@@ -196,6 +198,7 @@ impl DescribeDetails for aws_sdk_rds::Client {
         match self.describe_db_clusters().db_cluster_identifier(cluster).send().await {
             Ok(answer) => Ok(answer.db_clusters().first().map_or_else(Details::default, |one| Details {
                 encrypted: one.storage_encrypted() == Some(true),
+                key: one.kms_key_id().filter(|_| one.storage_encrypted() == Some(true)).map(str::to_owned),
                 iam: one.iam_database_authentication_enabled() == Some(true),
                 reader: one
                     .reader_endpoint()

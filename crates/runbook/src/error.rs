@@ -66,6 +66,10 @@ impl StepError {
                 Some("AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation") => {
                     (Kind::Denied, "add the permission to this function's role in template.yaml")
                 }
+                Some("KMSKeyNotAccessibleFault") => (
+                    Kind::Denied,
+                    "name the key in `kmsKeys` of the stack's settings, deploy, and run the step again",
+                ),
                 Some(code) if code.contains("Throttl") => (Kind::Unreachable, "run the step again"),
                 _ => (Kind::Failed, "read the cause, mend it, and run the step again"),
             },

@@ -52,7 +52,7 @@ fn alarms(region: &str) -> BTreeMap<String, Alarm> {
 }
 
 fn need() -> Need {
-    Need { role: "report", action: "s3:PutObject", resources: vec!["arn:x".into()], context: &[] }
+    Need { role: "report", action: "s3:PutObject", resources: vec!["arn:x".into()], context: Vec::new() }
 }
 
 /// A world in which everything is well.
