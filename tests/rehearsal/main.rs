@@ -6,7 +6,7 @@
 //! - [`handlers`]: the step functions in this process
 //! - [`automatic`]: what starts by itself
 //! - [`failover`], [`detach`], [`rebuild`], [`failback`], [`reconcile`], [`replay`], [`routing`], [`readiness`]: the rehearsals
-//! - [`kept`]: what a restored and a rebuilt cluster need of the old one's keys
+//! - [`kept`]: what a restored and a rebuilt cluster have of the old one, with keys of the account
 //! - [`cancelled`]: each of them, cancelled at every step of its document
 //! - [`what_if`]: what else may happen on the way
 //! - [`iam`]: the story of a plan that signs in to its databases by IAM

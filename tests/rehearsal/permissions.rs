@@ -86,6 +86,8 @@ async fn every_permission_is_made_use_of() {
     assert_eq!(back.status, Status::Success, "{}", told(&back));
     // Where no managed failover is possible.
     let other = crate::detach::impaired(Reading::ALL[0], FAST).await;
+    let orders = &runbook::plan::sample().databases["orders"].members[EAST].cluster_arn;
+    other.world.configure(orders, &json!({}), &json!({}), &[("app", "shop")]);
     let detached = crate::detach::detach(&other).await;
     assert_eq!(detached.status, Status::Success, "{}", told(&detached));
     other.world.rejoin(sandbox::EAST).await;

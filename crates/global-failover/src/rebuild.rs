@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use aws_sdk_rds::Client;
 use aws_sdk_rds::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_rds::types::{DbCluster, Tag};
+use aws_sdk_rds::types::{DbCluster, DbInstance, Tag};
 use futures::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 use runbook::aurora::{
@@ -61,20 +61,75 @@ pub struct Cluster {
     pub engine: String,
     /// Engine version.
     pub version: String,
+    /// How else it is made.
+    pub made: Made,
+    /// Its instances, the writer first.
+    pub instances: Vec<Instance>,
+}
+
+/// How a cluster is made, in the words of `CreateDBCluster`; what AWS does not tell is absent, and AWS's default is taken for it.
+/// `docs/contracts.md` has the properties that are not carried over.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Made {
+    /// The port of its endpoints.
+    pub port: Option<i32>,
     /// DB subnet group.
     pub subnet_group: Option<String>,
     /// VPC security groups.
     pub security_groups: Vec<String>,
+    /// `IPV4` or `DUAL`.
+    pub network_type: Option<String>,
     /// Cluster parameter group.
     pub parameter_group: Option<String>,
     /// KMS key, when its storage is encrypted.
     pub kms_key: Option<String>,
+    /// `aurora` or `aurora-iopt1`.
+    pub storage_type: Option<String>,
     /// Whether users may sign in by IAM.
     pub iam: bool,
-    /// Capacity in ACUs, smallest and largest, when it has a Serverless v2 configuration.
-    pub serverless: Option<(f64, f64)>,
-    /// Its instances: identifier, class, status.
-    pub instances: Vec<(String, String, String)>,
+    /// Capacity in ACUs, smallest and largest, and seconds after which it pauses, when it has a Serverless v2 configuration.
+    pub serverless: Option<(f64, f64, Option<i32>)>,
+    /// Whether it can't be deleted.
+    pub deletion_protection: Option<bool>,
+    /// Days that automated backups are kept.
+    pub backup_retention: Option<i32>,
+    /// When they are made.
+    pub backup_window: Option<String>,
+    /// When it is maintained.
+    pub maintenance_window: Option<String>,
+    /// Logs that go to CloudWatch.
+    pub log_exports: Vec<String>,
+    /// Whether its tags go to its snapshots.
+    pub copy_tags: Option<bool>,
+    /// Whether it forwards writes while it is a secondary.
+    pub write_forwarding: Option<bool>,
+    /// Whether it is enrolled in RDS Extended Support.
+    pub lifecycle_support: Option<String>,
+    /// Its tags, without AWS's own, which nobody else can set.
+    pub tags: Vec<Tag>,
+}
+
+/// An instance, with what one made in its place is to have.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Instance {
+    /// Its identifier.
+    pub id: String,
+    /// Its status.
+    pub status: String,
+    /// Its class.
+    pub class: String,
+    /// Instance parameter group.
+    pub parameter_group: Option<String>,
+    /// Certificate authority of its certificate.
+    pub authority: Option<String>,
+    /// Its place among those that may become the writer.
+    pub promotion_tier: Option<i32>,
+    /// Whether it is upgraded to minor versions by itself.
+    pub minor_upgrades: Option<bool>,
+    /// When it is maintained.
+    pub maintenance_window: Option<String>,
+    /// Its tags, as of the cluster.
+    pub tags: Vec<Tag>,
 }
 
 /// A snapshot.
@@ -121,8 +176,8 @@ pub enum Action {
     Rename(String),
     /// Create the secondary as this cluster was made.
     CreateSecondary(Box<Cluster>),
-    /// Add its instance, of this name and class.
-    CreateInstance(String, String),
+    /// Add its instance, of this name and as this one is made.
+    CreateInstance(Box<Instance>),
 }
 
 /// Decides from what was seen. `id`, `there` and `class` are the plan's: the global cluster, the cluster in the other Region,
@@ -169,11 +224,15 @@ pub fn decide(seen: &Seen, id: &str, there: &str, class: &str) -> Decision {
                     other.cluster_arn
                 ));
             };
-            let available = secondary.instances.iter().any(|(_, _, status)| status == "available");
+            let available = secondary.instances.iter().any(|one| one.status == "available");
             match (&seen.kept, secondary.instances.is_empty()) {
                 (Some(kept), true) if secondary.status == "available" => {
-                    let class = kept.instances.first().map_or(class, |(_, class, _)| class);
-                    Decision::Act(Action::CreateInstance(rebuilt_instance(&kept.id), class.to_owned()))
+                    let planned = || Instance { class: class.to_owned(), ..Instance::default() };
+                    let like = kept.instances.first().cloned().unwrap_or_else(planned);
+                    Decision::Act(Action::CreateInstance(Box::new(Instance {
+                        id: rebuilt_instance(&kept.id),
+                        ..like
+                    })))
                 }
                 _ if available && other.synchronization.as_deref() == Some("connected") => {
                     Decision::AlreadyDone
@@ -381,11 +440,19 @@ impl Step<'_> {
                 settle(call.send().await, &format!("renaming cluster {old} to {name}"))
             }
             Action::CreateSecondary(kept) => self.create_secondary(place, kept).await,
-            Action::CreateInstance(name, class) => {
-                let call =
-                    self.there.create_db_instance().db_instance_identifier(name).db_cluster_identifier(old);
-                let call = call.engine(&here.engine).db_instance_class(class).publicly_accessible(false);
-                settle(call.send().await, &format!("creating instance {name}"))
+            Action::CreateInstance(like) => {
+                let call = self.there.create_db_instance().db_instance_identifier(&like.id);
+                let call = call.db_cluster_identifier(old).engine(&here.engine);
+                let call = call
+                    .db_instance_class(&like.class)
+                    .set_db_parameter_group_name(like.parameter_group.clone())
+                    .set_ca_certificate_identifier(like.authority.clone())
+                    .set_promotion_tier(like.promotion_tier)
+                    .set_auto_minor_version_upgrade(like.minor_upgrades)
+                    .set_preferred_maintenance_window(like.maintenance_window.clone())
+                    .set_tags(some(&like.tags))
+                    .publicly_accessible(false);
+                settle(call.send().await, &format!("creating instance {}", like.id))
             }
         }
     }
@@ -395,10 +462,12 @@ impl Step<'_> {
         // Validation guarantees a member in each Region.
         let member = self.plan.databases.get(place.name).and_then(|database| database.members.get(other));
         let name = member.map(Member::cluster).unwrap_or_default();
-        let scaling = kept.serverless.map(|(min, max)| {
+        let made = &kept.made;
+        let scaling = made.serverless.map(|(min, max, pause)| {
             aws_sdk_rds::types::ServerlessV2ScalingConfiguration::builder()
                 .min_capacity(min)
                 .max_capacity(max)
+                .set_seconds_until_auto_pause(pause)
                 .build()
         });
         let call = self
@@ -409,17 +478,32 @@ impl Step<'_> {
             .engine(&place.seen.here.engine)
             // A secondary has its primary's version.
             .engine_version(&place.seen.here.version)
-            .set_db_subnet_group_name(kept.subnet_group.clone())
-            .set_vpc_security_group_ids(
-                Some(kept.security_groups.clone()).filter(|groups| !groups.is_empty()),
-            )
-            .set_db_cluster_parameter_group_name(kept.parameter_group.clone())
-            .set_storage_encrypted(kept.kms_key.as_ref().map(|_| true))
-            .set_kms_key_id(kept.kms_key.clone())
-            .enable_iam_database_authentication(kept.iam)
-            .set_serverless_v2_scaling_configuration(scaling);
+            .set_port(made.port)
+            .set_db_subnet_group_name(made.subnet_group.clone())
+            .set_vpc_security_group_ids(some(&made.security_groups))
+            .set_network_type(made.network_type.clone())
+            .set_db_cluster_parameter_group_name(made.parameter_group.clone())
+            .set_storage_encrypted(made.kms_key.as_ref().map(|_| true))
+            .set_kms_key_id(made.kms_key.clone())
+            .set_storage_type(made.storage_type.clone())
+            .enable_iam_database_authentication(made.iam)
+            .set_serverless_v2_scaling_configuration(scaling)
+            .set_deletion_protection(made.deletion_protection)
+            .set_backup_retention_period(made.backup_retention)
+            .set_preferred_backup_window(made.backup_window.clone())
+            .set_preferred_maintenance_window(made.maintenance_window.clone())
+            .set_enable_cloudwatch_logs_exports(some(&made.log_exports))
+            .set_copy_tags_to_snapshot(made.copy_tags)
+            .set_enable_global_write_forwarding(made.write_forwarding)
+            .set_engine_lifecycle_support(made.lifecycle_support.clone())
+            .set_tags(some(&made.tags));
         settle(call.send().await, &format!("creating secondary {name} in {other}"))
     }
+}
+
+/// A list for a request, which names none where it is empty.
+fn some<T: Clone>(list: &[T]) -> Option<Vec<T>> {
+    (!list.is_empty()).then(|| list.to_vec())
 }
 
 /// Nothing for a call that was accepted; AWS's words for one that may do at another moment. The next look tells.
@@ -452,16 +536,17 @@ async fn describe(client: &Client, id: &str) -> Result<Option<Cluster>, StepErro
         Err(error) => return Err(StepError::aws(format!("describing cluster {id} in {region}"), error)),
     };
     let Some(mut cluster) = found else { return Ok(None) };
-    for (instance, class, status) in &mut cluster.instances {
-        match client.describe_db_instances().db_instance_identifier(instance.as_str()).send().await {
+    for instance in &mut cluster.instances {
+        match client.describe_db_instances().db_instance_identifier(&instance.id).send().await {
             Ok(answer) => {
-                let seen = answer.db_instances().first();
-                *class = seen.and_then(|seen| seen.db_instance_class()).unwrap_or_default().to_owned();
-                *status = seen.and_then(|seen| seen.db_instance_status()).unwrap_or_default().to_owned();
+                if let Some(seen) = answer.db_instances().first() {
+                    *instance = shape_instance(seen);
+                }
             }
             Err(SdkError::ServiceError(error)) if error.err().is_db_instance_not_found_fault() => {}
             Err(error) => {
-                return Err(StepError::aws(format!("describing instance {instance} in {region}"), error));
+                let what = format!("describing instance {} in {region}", instance.id);
+                return Err(StepError::aws(what, error));
             }
         }
     }
@@ -472,11 +557,15 @@ fn time(time: &aws_sdk_rds::primitives::DateTime) -> Option<Timestamp> {
     Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).ok()?).ok()
 }
 
+fn owned(value: Option<&str>) -> Option<String> {
+    value.map(str::to_owned)
+}
+
 fn shape(cluster: &DbCluster) -> Cluster {
     let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
-    let groups = cluster.vpc_security_groups().iter().filter_map(|one| one.vpc_security_group_id());
-    let instances = cluster.db_cluster_members().iter().filter_map(|one| one.db_instance_identifier());
-    let scaling = cluster.serverless_v2_scaling_configuration();
+    let mut members: Vec<_> = cluster.db_cluster_members().iter().collect();
+    members.sort_by_key(|one| one.is_cluster_writer() != Some(true));
+    let instances = members.iter().filter_map(|one| one.db_instance_identifier());
     Cluster {
         id: text(cluster.db_cluster_identifier()),
         arn: text(cluster.db_cluster_arn()),
@@ -484,17 +573,57 @@ fn shape(cluster: &DbCluster) -> Cluster {
         created: cluster.cluster_create_time().and_then(time),
         engine: text(cluster.engine()),
         version: text(cluster.engine_version()),
-        subnet_group: cluster.db_subnet_group().map(str::to_owned),
-        security_groups: groups.map(str::to_owned).collect(),
-        parameter_group: cluster.db_cluster_parameter_group().map(str::to_owned),
-        kms_key: cluster
-            .kms_key_id()
-            .filter(|_| cluster.storage_encrypted() == Some(true))
-            .map(str::to_owned),
-        iam: cluster.iam_database_authentication_enabled() == Some(true),
-        serverless: scaling.and_then(|one| Some((one.min_capacity()?, one.max_capacity()?))),
-        instances: instances.map(|id| (id.to_owned(), String::new(), String::new())).collect(),
+        made: made(cluster),
+        instances: instances.map(|id| Instance { id: id.to_owned(), ..Instance::default() }).collect(),
     }
+}
+
+fn made(cluster: &DbCluster) -> Made {
+    let groups = cluster.vpc_security_groups().iter().filter_map(|one| one.vpc_security_group_id());
+    let serverless = cluster.serverless_v2_scaling_configuration();
+    let scaling = serverless
+        .and_then(|one| Some((one.min_capacity()?, one.max_capacity()?, one.seconds_until_auto_pause())));
+    Made {
+        port: cluster.port(),
+        subnet_group: owned(cluster.db_subnet_group()),
+        security_groups: groups.map(str::to_owned).collect(),
+        network_type: owned(cluster.network_type()),
+        parameter_group: owned(cluster.db_cluster_parameter_group()),
+        kms_key: owned(cluster.kms_key_id().filter(|_| cluster.storage_encrypted() == Some(true))),
+        storage_type: owned(cluster.storage_type()),
+        iam: cluster.iam_database_authentication_enabled() == Some(true),
+        serverless: scaling,
+        deletion_protection: cluster.deletion_protection(),
+        backup_retention: cluster.backup_retention_period(),
+        backup_window: owned(cluster.preferred_backup_window()),
+        maintenance_window: owned(cluster.preferred_maintenance_window()),
+        log_exports: cluster.enabled_cloudwatch_logs_exports().to_vec(),
+        copy_tags: cluster.copy_tags_to_snapshot(),
+        write_forwarding: cluster.global_write_forwarding_requested(),
+        lifecycle_support: owned(cluster.engine_lifecycle_support()),
+        tags: own_tags(cluster.tag_list()),
+    }
+}
+
+fn shape_instance(instance: &DbInstance) -> Instance {
+    let groups = instance.db_parameter_groups().first();
+    Instance {
+        id: instance.db_instance_identifier().unwrap_or_default().to_owned(),
+        status: instance.db_instance_status().unwrap_or_default().to_owned(),
+        class: instance.db_instance_class().unwrap_or_default().to_owned(),
+        parameter_group: owned(groups.and_then(|one| one.db_parameter_group_name())),
+        authority: owned(instance.ca_certificate_identifier()),
+        promotion_tier: instance.promotion_tier(),
+        minor_upgrades: instance.auto_minor_version_upgrade(),
+        maintenance_window: owned(instance.preferred_maintenance_window()),
+        tags: own_tags(instance.tag_list()),
+    }
+}
+
+/// Those that are not AWS's own.
+fn own_tags(tags: &[Tag]) -> Vec<Tag> {
+    let own = |tag: &&Tag| tag.key().is_some_and(|key| !key.starts_with("aws:") && !key.starts_with("rds:"));
+    tags.iter().filter(own).cloned().collect()
 }
 
 /// Snapshots that this step has taken of clusters that had this ARN then, oldest first.
@@ -549,7 +678,7 @@ fn wording(decision: &Decision) -> String {
         Decision::Act(Action::CreateGlobal) => "creating the global cluster".to_owned(),
         Decision::Act(Action::Rename(name)) => format!("renaming the old primary to {name}"),
         Decision::Act(Action::CreateSecondary(_)) => "creating the secondary".to_owned(),
-        Decision::Act(Action::CreateInstance(name, _)) => format!("creating instance {name}"),
+        Decision::Act(Action::CreateInstance(like)) => format!("creating instance {}", like.id),
     }
 }
 
@@ -573,7 +702,12 @@ mod tests {
             arn: arn.into(),
             status: "available".into(),
             created: at(minute),
-            instances: vec![("i".into(), "db.r6g.large".into(), "available".into())],
+            instances: vec![Instance {
+                id: "i".into(),
+                class: "db.r6g.large".into(),
+                status: "available".into(),
+                ..Instance::default()
+            }],
             ..Cluster::default()
         }
     }
@@ -625,7 +759,7 @@ mod tests {
         assert!(matches!(asked(&seen), Decision::Act(Action::CreateSecondary(_))));
         seen.global = global(&[HERE, THERE]);
         seen.there = Some(Cluster { instances: Vec::new(), ..cluster(THERE, 20) });
-        assert!(matches!(asked(&seen), Decision::Act(Action::CreateInstance(_, _))));
+        assert!(matches!(asked(&seen), Decision::Act(Action::CreateInstance(_))));
         seen.there = Some(cluster(THERE, 20));
         assert_eq!(asked(&seen), Decision::AlreadyDone);
     }

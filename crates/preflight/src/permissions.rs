@@ -118,7 +118,11 @@ pub fn needs(plan: &RecoveryPlan, stack: &Stack, here: &str, keys: &BTreeSet<Str
         need("global-failover", "rds:CreateDBCluster", databases),
         need("global-failover", "rds:ModifyDBCluster", members.clone()),
         need("global-failover", "rds:CreateDBClusterSnapshot", [members.clone(), vec![old.clone()]].concat()),
-        need("global-failover", "rds:AddTagsToResource", vec![old]),
+        need(
+            "global-failover",
+            "rds:AddTagsToResource",
+            [members.clone(), vec![old, rebuilt.clone()]].concat(),
+        ),
         need("global-failover", "rds:CreateDBInstance", [members, vec![rebuilt]].concat()),
         need("snapshot-restore", "s3:PutObject", vec![object("records/x/reconcile-lock.json")]),
         need("snapshot-restore", "rds:CopyDBClusterSnapshot", vec![taken, kept.clone()]),

@@ -155,6 +155,9 @@ pub struct Restore {
     /// VPC security groups; the VPC's default one when empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub security_groups: Vec<String>,
+    /// DB cluster parameter group in this Region; when absent, that of the cluster that the plan has here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameter_group: Option<String>,
     /// KMS key in this Region for a snapshot copied here from the other; needed when snapshots are encrypted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kms_key: Option<String>,
@@ -166,6 +169,7 @@ impl Default for Restore {
             instance_class: "db.r6g.large".into(),
             subnet_group: None,
             security_groups: Vec::new(),
+            parameter_group: None,
             kms_key: None,
         }
     }

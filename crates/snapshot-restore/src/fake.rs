@@ -14,9 +14,9 @@ use runbook::{Context, RecoveryPlan, StepError};
 use tokio::time::Instant;
 
 use crate::rds::{
-    Answer, Copy, CopySnapshot, CreateClusterInstance, CreateInstance, DeleteCluster, DeleteInstance,
-    DescribeInstance, DescribeSnapshot, Instance, ListClusters, ListInstances, ListSnapshots, RestoreCluster,
-    RestoreClusterFromSnapshot, Snapshot, Tags,
+    Answer, Configured, Copy, CopySnapshot, CreateClusterInstance, CreateInstance, DeleteCluster,
+    DeleteInstance, DescribeConfigured, DescribeInstance, DescribeSnapshot, Instance, ListClusters,
+    ListInstances, ListSnapshots, RestoreCluster, RestoreClusterFromSnapshot, Snapshot, Tags,
 };
 use crate::{ReadLastFailover, Run};
 
@@ -307,6 +307,16 @@ impl DescribeCluster for Fake {
     }
 }
 
+impl DescribeConfigured for Fake {
+    async fn describe_configured(&self, cluster: &str) -> Result<Option<Configured>, StepError> {
+        drop(self.read()?);
+        Ok(Some(Configured {
+            parameter_group: format!("{cluster}-settings"),
+            engine_version: "8.0.mysql_aurora.3.09.0".into(),
+        }))
+    }
+}
+
 impl RestoreClusterFromSnapshot for Fake {
     async fn restore_cluster(&self, restore: &RestoreCluster) -> Result<Answer, StepError> {
         self.change("restore", &restore.id, |world| {
@@ -376,8 +386,11 @@ impl DeleteInstance for Fake {
 impl DeleteCluster for Fake {
     async fn delete_cluster(&self, id: &str) -> Result<Answer, StepError> {
         self.change("delete-cluster", id, |world| {
-            if world.instances.iter().any(|((region, _), i)| *region == self.region && i.what.cluster == id) {
-                return not_now("the cluster still has instances");
+            let stays = |((region, _), i): (&(String, String), &Thing<Instance>)| {
+                *region == self.region && i.what.cluster == id && i.what.status != "deleting"
+            };
+            if world.instances.iter().any(stays) {
+                return not_now("the cluster still has instances that are not being deleted");
             }
             match world.clusters.get_mut(&self.key(id)) {
                 None => not_now("there is no such cluster"),

@@ -92,6 +92,8 @@ pub struct RestoreCluster {
     pub subnet_group: Option<String>,
     /// VPC security groups.
     pub security_groups: Vec<String>,
+    /// DB cluster parameter group; without it RDS would take the engine's default one.
+    pub parameter_group: Option<String>,
     /// Capacity in ACUs, smallest and largest, for a serverless instance.
     pub serverless: Option<(f64, f64)>,
     /// Whether it lets users in whom IAM vouches for: a snapshot does not say.
@@ -163,6 +165,24 @@ pub trait DescribeInstance {
     -> impl Future<Output = Result<Option<Instance>, StepError>> + Send;
 }
 
+/// What a cluster parameter group is taken over from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Configured {
+    /// Name of the DB cluster parameter group.
+    pub parameter_group: String,
+    /// Engine version of the cluster that has it.
+    pub engine_version: String,
+}
+
+/// Reads how a cluster is configured; `None` when there is none of this name, or it has no parameter group to tell.
+pub trait DescribeConfigured {
+    /// The cluster in the Region of this client.
+    fn describe_configured(
+        &self,
+        cluster: &str,
+    ) -> impl Future<Output = Result<Option<Configured>, StepError>> + Send;
+}
+
 /// Lists clusters.
 pub trait ListClusters {
     /// All clusters in the Region of this client.
@@ -194,6 +214,7 @@ pub trait ForRestore:
     + DescribeSnapshot
     + CopySnapshot
     + DescribeCluster
+    + DescribeConfigured
     + RestoreClusterFromSnapshot
     + DescribeInstance
     + CreateClusterInstance
@@ -208,6 +229,7 @@ impl<C> ForRestore for C where
         + DescribeSnapshot
         + CopySnapshot
         + DescribeCluster
+        + DescribeConfigured
         + RestoreClusterFromSnapshot
         + DescribeInstance
         + CreateClusterInstance
@@ -349,6 +371,7 @@ impl RestoreClusterFromSnapshot for Client {
             .engine_version(&restore.engine_version)
             .set_db_subnet_group_name(restore.subnet_group.clone())
             .set_vpc_security_group_ids(groups)
+            .set_db_cluster_parameter_group_name(restore.parameter_group.clone())
             .set_serverless_v2_scaling_configuration(scaling)
             .set_enable_iam_database_authentication(restore.iam.then_some(true))
             .copy_tags_to_snapshot(false)
@@ -403,6 +426,21 @@ impl DescribeInstance for Client {
             Ok(answer) => Ok(answer.db_instances().first().map(Instance::from)),
             Err(SdkError::ServiceError(error)) if error.err().is_db_instance_not_found_fault() => Ok(None),
             Err(error) => Err(StepError::aws(format!("describing instance {id} in {}", region(self)), error)),
+        }
+    }
+}
+
+impl DescribeConfigured for Client {
+    async fn describe_configured(&self, cluster: &str) -> Result<Option<Configured>, StepError> {
+        match self.describe_db_clusters().db_cluster_identifier(cluster).send().await {
+            Ok(answer) => Ok(answer.db_clusters().first().and_then(|one| {
+                let parameter_group = one.db_cluster_parameter_group()?.to_owned();
+                Some(Configured { parameter_group, engine_version: text(one.engine_version()) })
+            })),
+            Err(SdkError::ServiceError(error)) if error.err().is_db_cluster_not_found_fault() => Ok(None),
+            Err(error) => {
+                Err(StepError::aws(format!("describing cluster {cluster} in {}", region(self)), error))
+            }
         }
     }
 }

@@ -19,6 +19,13 @@
 //! secondary, so the first holds the last state of the old primary, and a later one may already be of the rebuilt
 //! cluster or of another failover.
 //!
+//! # How the cluster is made
+//! As [`RestoreCluster`] says: what it has to have so that it reads its data as the old primary did, and no more, since it lives for
+//! one comparison. The parameter group is the plan's `restore.parameterGroup`, or else that of the plan's own cluster in the
+//! Region: settings that are fixed when data is written, such as `lower_case_table_names` of MySQL, are the same in all members of
+//! a global database, and a group of that name is there. Another engine family, after an upgrade, can't have it: the default one is
+//! taken then.
+//!
 //! # What stays
 //! The copy is named after the snapshot and carries the plan's tag and where it came from ([`SNAPSHOT_TAG`],
 //! [`SNAPSHOT_TIME_TAG`]), but not the execution's: it is the evidence and stays after `cleanup`. It costs storage;
@@ -31,7 +38,7 @@ use futures::future::{join_all, try_join_all};
 use jiff::Timestamp;
 use runbook::aurora::{self, Cluster, GlobalCluster, region_of};
 use runbook::names::{self, CLUSTER_TAG, EXECUTION_TAG, PLAN_TAG, SNAPSHOT_TAG, SNAPSHOT_TIME_TAG};
-use runbook::plan::{Database, Restore};
+use runbook::plan::{Database, Member, Restore};
 use runbook::record::FailoverRecord;
 use runbook::secret::SignIn;
 use runbook::watch::{self, Look, watch};
@@ -39,7 +46,9 @@ use runbook::{Outcome, RecoveryPlan, Status, StepError};
 use serde::Serialize;
 use tokio::sync::OnceCell;
 
-use crate::rds::{Answer, Copy, CreateInstance, ForRestore, Instance, RestoreCluster, Snapshot, Tags, tag};
+use crate::rds::{
+    Answer, Configured, Copy, CreateInstance, ForRestore, Instance, RestoreCluster, Snapshot, Tags, tag,
+};
 use crate::{LOOK, ReadLastFailover, Run};
 
 /// Capacity of a restored `db.serverless` instance in ACUs: it is only read, by one comparison.
@@ -110,6 +119,8 @@ pub struct Want {
     pub region: String,
     /// How to restore there.
     pub how: Restore,
+    /// Identifier of the plan's own cluster there.
+    pub member: String,
     /// Whether the plan signs in by IAM, see [`RestoreCluster::iam`].
     pub iam: bool,
 }
@@ -152,6 +163,8 @@ pub struct Seen {
     pub cluster: Option<Cluster>,
     /// Its instance.
     pub instance: Option<Instance>,
+    /// How the plan's own cluster in the Region to restore in is configured, where that is asked for.
+    pub configured: Option<Configured>,
 }
 
 /// What to do next for one database.
@@ -242,7 +255,9 @@ pub fn decide(want: &Want, seen: &Seen) -> Decision {
             "an instance {} exists in {} ({}), but not its cluster; run the clean-up, then a new execution",
             instance.id, want.region, instance.status
         )),
-        Seen { kept: Some(kept), taken, .. } => with_kept(want, kept, taken.as_ref()),
+        Seen { kept: Some(kept), taken, configured, .. } => {
+            with_kept(want, kept, taken.as_ref(), configured.as_ref())
+        }
         Seen { taken: Some(taken), .. } => with_taken(want, taken),
         Seen { .. } => Decision::Wait(format!(
             "Aurora's snapshot of {} is not taken yet; Aurora takes it once {} has recovered",
@@ -297,7 +312,12 @@ fn with_cluster(want: &Want, cluster: &Cluster, instance: Option<&Instance>) -> 
     }
 }
 
-fn with_kept(want: &Want, kept: &Snapshot, taken: Option<&Snapshot>) -> Decision {
+fn with_kept(
+    want: &Want,
+    kept: &Snapshot,
+    taken: Option<&Snapshot>,
+    configured: Option<&Configured>,
+) -> Decision {
     if taken.is_some_and(|taken| tag(&kept.tags, SNAPSHOT_TAG) != Some(&taken.arn)) {
         return Decision::Refuse(format!(
             "snapshot {} exists in {} but is not tagged as a copy of Aurora's snapshot ({SNAPSHOT_TAG}); rename or \
@@ -329,6 +349,12 @@ fn with_kept(want: &Want, kept: &Snapshot, taken: Option<&Snapshot>) -> Decision
         engine_version: kept.engine_version.clone(),
         subnet_group: want.how.subnet_group.clone(),
         security_groups: want.how.security_groups.clone(),
+        parameter_group: want.how.parameter_group.clone().or_else(|| {
+            let family = family(&kept.engine, &kept.engine_version);
+            configured
+                .filter(|one| self::family(&kept.engine, &one.engine_version) == family)
+                .map(|one| one.parameter_group.clone())
+        }),
         serverless: (want.how.instance_class == "db.serverless").then_some(SERVERLESS),
         iam: want.iam,
         tags: want.tags().into_iter().chain(origin.cloned()).collect(),
@@ -376,6 +402,12 @@ fn with_taken(want: &Want, taken: &Snapshot) -> Decision {
             (SNAPSHOT_TIME_TAG.into(), created.to_string()),
         ],
     }))
+}
+
+/// The part of an engine's version that its parameter groups are made for: `8.0` of `8.0.mysql_aurora.3.08.0`, `16` of `16.4`.
+fn family<'a>(engine: &str, version: &'a str) -> &'a str {
+    let parts = if engine == "aurora-mysql" { 2 } else { 1 };
+    version.match_indices('.').nth(parts - 1).map_or(version, |(end, _)| &version[..end])
 }
 
 /// A status that does not become `available` by waiting.
@@ -551,6 +583,7 @@ where
             old_primary,
             region: there.clone(),
             how: database.members.get(there).map(|member| member.restore.clone()).unwrap_or_default(),
+            member: database.members.get(there).map(Member::cluster).unwrap_or_default().to_owned(),
             iam: database.members.values().any(|member| matches!(member.sign_in(), SignIn::Iam(_))),
         };
         let seen = self.see(&want, lists).await?;
@@ -574,7 +607,11 @@ where
         };
         let cluster = dest.describe_cluster(&want.cluster()).await?;
         let instance = dest.describe_instance(&want.instance()).await?;
-        Ok(Seen { taken, kept, cluster, instance })
+        let configured = match (&want.how.parameter_group, &cluster, &kept) {
+            (None, None, Some(_)) => dest.describe_configured(&want.member).await?,
+            _ => None,
+        };
+        Ok(Seen { taken, kept, cluster, instance, configured })
     }
 
     /// Makes the calls that were decided, all at once. A call that fails does not keep another from being made.

@@ -20,6 +20,7 @@ fn want() -> Want {
         old_primary: OLD.into(),
         region: WEST.into(),
         how: Restore::default(),
+        member: "shop-orders-west".into(),
         iam: false,
     }
 }
@@ -104,6 +105,30 @@ fn the_snapshot_is_of_the_right_cluster_and_after_the_failover_and_the_earliest_
             expected.map(|stamp| format!("rds:unplanned-global-failover-shop-orders-east-{stamp}"));
         assert_eq!(chosen, expected, "{case}");
     }
+}
+
+/// The group of another family is none that the cluster could have.
+#[test]
+fn the_parameter_group_is_the_plans_or_that_of_the_plans_cluster_there() {
+    let group = |planned: Option<&str>, version: Option<&str>| {
+        let mut want = want();
+        want.how.parameter_group = planned.map(Into::into);
+        let configured = version
+            .map(|version| Configured { parameter_group: "west".into(), engine_version: version.into() });
+        let seen =
+            Seen { taken: Some(taken()), kept: Some(kept("available")), configured, ..Seen::default() };
+        match decide(&want, &seen) {
+            Decision::Act(Action::Restore(restore)) => restore.parameter_group,
+            other => panic!("{other:?}"),
+        }
+    };
+    let upgraded = "8.0.mysql_aurora.3.09.0";
+    assert_eq!(group(Some("plan"), Some(upgraded)).as_deref(), Some("plan"));
+    assert_eq!(group(None, Some(upgraded)).as_deref(), Some("west"));
+    assert_eq!(group(None, Some("8.4.mysql_aurora.4.0.0")), None);
+    assert_eq!(group(None, None), None);
+    assert_eq!(family("aurora-postgresql", "16.4"), "16");
+    assert_eq!(family("aurora-postgresql", "16"), "16");
 }
 
 #[test]
@@ -234,7 +259,7 @@ fn a_restore_takes_the_snapshots_engine_version_and_the_regions_network() {
         instance_class: "db.serverless".into(),
         subnet_group: Some("private".into()),
         security_groups: vec!["sg-1".into()],
-        kms_key: None,
+        ..Restore::default()
     };
     let seen = Seen { taken: Some(taken()), kept: Some(kept("available")), ..Seen::default() };
     let Decision::Act(Action::Restore(restore)) = decide(&want, &seen) else { panic!("no restore") };
