@@ -157,6 +157,29 @@ async fn the_kept_copy_is_used_when_auroras_snapshot_has_expired() {
     }
 }
 
+/// A cancelled execution has two minutes, and an instance takes longer to go: its cluster is told to go before that.
+#[tokio::test(start_paused = true)]
+async fn cancelled_with_its_clusters_there_it_leaves_none_behind() {
+    for reading in Reading::ALL {
+        let stage = recovered(reading, SLOW).await;
+        let id = stage.start("causeway-reconcile", &[]);
+        for database in ["catalog", "orders"] {
+            let name = runbook::names::restored_cluster(&id, database);
+            let is_there = async || {
+                let found = crate::kept::described(&stage, WEST, &name).await;
+                found.is_some_and(|[_, instance]| instance["DBInstanceStatus"] == "available")
+            };
+            while !is_there().await {
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            }
+        }
+        stage.end_early(&id, true).await;
+        assert!(!stage.state().await.leaked.is_empty(), "{reading:?}: it took less than two minutes");
+        stage.settle().await;
+        assert_eq!(stage.state().await.leaked, Vec::<String>::new(), "{reading:?}");
+    }
+}
+
 /// As the notification says: the function is called with this execution until nothing is left.
 pub async fn clean_up_by_hand(stage: &Stage, execution: &str) {
     let event = json!({"operation": "cleanup", "plan": "/causeway/plans/shop", "execution": execution});

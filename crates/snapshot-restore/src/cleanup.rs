@@ -4,8 +4,8 @@
 //! | seen | what follows |
 //! |---|---|
 //! | an instance with the tag | delete it; wait while it is deleting |
-//! | a cluster with the tag and with an instance | wait for the instance to be gone |
-//! | a cluster with the tag and without an instance | delete it, without a final snapshot; wait while it is deleting |
+//! | a cluster with the tag and with an instance that is not deleting | wait for that |
+//! | a cluster with the tag and without such an instance | delete it, without a final snapshot; wait while it is deleting |
 //! | a cluster with the tag, with an instance without it | someone added it: refuse, once all else is gone |
 //! | a name like ours without the tag | leave it, and say so |
 //! | nothing with the tag | done |
@@ -76,12 +76,14 @@ pub fn decide(execution: &str, clusters: &[Cluster], instances: &[Instance]) -> 
             decision.remaining.push(format!("cluster {id} ({status})"));
             let members: Vec<&Instance> =
                 instances.iter().filter(|instance| instance.cluster == *id).collect();
-            if members.is_empty() && status != "deleting" {
+            // RDS refuses it only while there are "DB instances in non-deleting state": it need not be waited for that they are
+            // gone, which takes longer than a cancelled execution has.
+            if members.iter().all(|member| member.status == "deleting") && status != "deleting" {
                 decision.delete_clusters.push(id.clone());
             }
             let foreign: Vec<&str> = members
                 .iter()
-                .filter(|member| !ours(&member.tags))
+                .filter(|member| !ours(&member.tags) && member.status != "deleting")
                 .map(|member| member.id.as_str())
                 .collect();
             if !foreign.is_empty() {

@@ -80,6 +80,12 @@ fn the_tag_decides_and_a_name_never() {
     assert!(decision.blocked.is_empty());
     assert_eq!(decide(EXECUTION, &[], &[]), Decision::default());
 
+    let going = [instance("a-1", "a", "deleting", ours())];
+    let decision = decide(EXECUTION, &clusters, &going);
+    assert_eq!(decision.delete_clusters, ["a", "b"], "an instance that is on its way is in nobody's");
+    let staying = [going[0].clone(), instance("a-2", "a", "creating", ours())];
+    assert_eq!(decide(EXECUTION, &clusters, &staying).delete_clusters, ["b"]);
+
     let added = [instance("extra", "a", "available", Vec::new())];
     let decision = decide(EXECUTION, &clusters, &added);
     assert_eq!(decision.delete_clusters, ["b"]);
