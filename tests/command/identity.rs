@@ -93,7 +93,10 @@ async fn a_server_of_another_authority_or_another_name_is_refused_by_every_funct
             target: target(host, authorities),
             sign_in: SignIn::Secret("shop/orders".into()),
         };
-        match reconcile::Servers::default().list_tables(&sides, &[], &[]).await {
+        match reconcile::Servers::new(aws_config::SdkConfig::builder().build())
+            .list_tables(&sides, &[], &[])
+            .await
+        {
             Err(Failure::Step(error)) => told(error.to_string()),
             other => panic!("{other:?}"),
         }

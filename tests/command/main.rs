@@ -9,9 +9,13 @@ mod diff;
 mod identity;
 mod invoke;
 mod postgres;
+mod rotated;
 mod sam_deploy;
 mod stack;
-// The server of table-diff's own tests.
+// The servers of table-diff's own tests.
+#[path = "../../crates/table-diff/tests/servers/support.rs"]
+#[allow(dead_code, reason = "not all of it is used here")]
+mod database_server;
 #[path = "../../crates/table-diff/tests/servers/postgres_server.rs"]
 #[allow(dead_code, reason = "not all of it is used here")]
 mod postgres_server;

@@ -69,7 +69,7 @@ pub enum Operation {
 /// # Errors
 /// For what is broken: event, plan, permissions, a database that can't be reached or refuses the password.
 pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>, StepError> {
-    let servers = Servers::default();
+    let servers = Servers::new(context.config.clone());
     // Boxed as a trait object: the futures of the drivers and of the SDK in one another are too deep for the compiler.
     let step: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(handle_with(context, event, &servers));
     step.await

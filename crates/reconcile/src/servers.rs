@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use runbook::StepError;
 use runbook::error::Kind;
+use runbook::secret::SignIn;
 use table_diff::{Catalogue, Cursor, Error, Listed, Options, Progress, Server, Side, Sink, Table, one_line};
 use tokio::sync::Mutex;
 
@@ -47,12 +49,38 @@ pub trait Compare: Sync {
 }
 
 /// The comparison over real servers. Keeps its connections between tables of one database.
-#[derive(Debug, Default)]
+///
+/// A restored cluster has the passwords of the moment of its snapshot, and the secret may have been rotated since: where the
+/// restored side knows another password, the one before is tried.
+#[derive(Debug)]
 pub struct Servers {
+    config: SdkConfig,
     open: Mutex<Option<(String, Server, Server)>>,
 }
 
 impl Servers {
+    /// With a configuration by which secrets are read.
+    pub fn new(config: SdkConfig) -> Self {
+        Self { config, open: Mutex::default() }
+    }
+
+    /// Connects to the restored cluster.
+    async fn source(&self, sides: &Sides) -> Result<Server, StepError> {
+        let error = match Server::connect(Side::Source, sides.source.clone(), STATEMENT).await {
+            Ok(server) => return Ok(server),
+            Err(error) if !error.is_wrong_password() => return Err(step_error(sides, &error)),
+            Err(error) => error,
+        };
+        let Some(previous) = sides.sign_in.previous(&self.config).await? else {
+            return Err(step_error(sides, &error));
+        };
+        let mut older = sides.source.clone();
+        older.user = previous.username;
+        previous.password.expose().clone_into(&mut older.password);
+        let server = Server::connect(Side::Source, older, STATEMENT).await;
+        server.map_err(|error| step_error(sides, &error))
+    }
+
     /// Takes the connections to a database: those kept, or new ones.
     async fn take(&self, sides: &Sides) -> Result<(Server, Server), StepError> {
         if let Some((name, source, target)) = self.open.lock().await.take()
@@ -60,8 +88,7 @@ impl Servers {
         {
             return Ok((source, target));
         }
-        let source = Server::connect(Side::Source, sides.source.clone(), STATEMENT).await;
-        let source = source.map_err(|error| step_error(sides, &error))?;
+        let source = self.source(sides).await?;
         let target = Server::connect(Side::Target, sides.target.clone(), STATEMENT).await;
         Ok((source, target.map_err(|error| step_error(sides, &error))?))
     }
@@ -140,7 +167,17 @@ fn step_error(sides: &Sides, error: &Error) -> StepError {
         _ => (format!("restored old primary {}", sides.source_cluster), &sides.source),
     };
     let what = format!("database {}: the {cluster} at {at}, with {}", sides.name, sides.sign_in);
-    let (kind, remedy) = if error.is_refused() {
+    let (kind, remedy) = if error.is_wrong_password() && error.side() == Some(Side::Source) {
+        let since = match &sides.sign_in {
+            SignIn::Secret(secret) => format!(
+                "the restored cluster has the passwords of the moment of its snapshot, and neither the current version of secret \
+                 {secret} nor the one before is it: put the user and password of that moment there and run the step again, or \
+                 sign in by `iamUser`"
+            ),
+            SignIn::Iam(_) => sides.sign_in.remedy(),
+        };
+        (Kind::Denied, since)
+    } else if error.is_refused() {
         (
             Kind::Denied,
             format!(
@@ -163,7 +200,6 @@ fn step_error(sides: &Sides, error: &Error) -> StepError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use runbook::secret::SignIn;
     use table_diff::{Engine, Target, Tls};
 
     #[tokio::test]
@@ -190,7 +226,9 @@ mod tests {
             target,
             sign_in: SignIn::Secret("shop/orders".into()),
         };
-        let Err(Failure::Step(error)) = Servers::default().list_tables(&sides, &[], &[]).await else {
+        let Err(Failure::Step(error)) =
+            Servers::new(SdkConfig::builder().build()).list_tables(&sides, &[], &[]).await
+        else {
             panic!("nothing listens there");
         };
         assert_eq!(error.kind(), Kind::Unreachable);

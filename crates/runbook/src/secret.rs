@@ -5,6 +5,7 @@ use std::fmt;
 
 use aws_config::{Region, SdkConfig};
 use aws_sdk_rds::auth_token::{AuthTokenGenerator, Config};
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use serde::Deserialize;
 
 use crate::error::{Kind, StepError};
@@ -102,6 +103,18 @@ impl SignIn {
         }
     }
 
+    /// User and password as they were before the secret's last rotation, for a server that is older than that; `None` when
+    /// there is no such version, or no secret.
+    ///
+    /// # Errors
+    /// As [`credentials`].
+    pub async fn previous(&self, config: &SdkConfig) -> Result<Option<Credentials>, StepError> {
+        match self {
+            Self::Secret(secret) => read(config, secret, Version::Previous).await,
+            Self::Iam(_) => Ok(None),
+        }
+    }
+
     /// What to look at when a server does not let them in.
     pub fn remedy(&self) -> String {
         match self {
@@ -129,26 +142,55 @@ async fn token(
     Ok(Secret::new(AuthTokenGenerator::new(request).auth_token(config).await?.as_str()))
 }
 
+/// A version of a secret, by its staging label ("Staging labels", AWS Secrets Manager User Guide).
+#[derive(Clone, Copy, PartialEq)]
+enum Version {
+    /// `AWSCURRENT`.
+    Current,
+    /// `AWSPREVIOUS`: what was current before the last rotation.
+    Previous,
+}
+
 /// Fetches the credentials kept under `secret` (name or ARN) in the Region of `config`.
 ///
 /// # Errors
 /// When the secret can't be read, or is not JSON with `username` and `password`. Nothing of its content is shown.
 pub async fn credentials(config: &SdkConfig, secret: &str) -> Result<Credentials, StepError> {
+    let current = read(config, secret, Version::Current).await?;
+    // `read` says itself what is wrong with the current version.
+    current.ok_or_else(|| unreadable(secret))
+}
+
+async fn read(config: &SdkConfig, secret: &str, version: Version) -> Result<Option<Credentials>, StepError> {
     let client = aws_sdk_secretsmanager::Client::new(config);
-    let answer = client
+    let previous = version == Version::Previous;
+    let call = client
         .get_secret_value()
         .secret_id(secret)
-        .send()
-        .await
-        .map_err(|error| StepError::aws(format!("reading secret {secret}"), error))?;
+        .set_version_stage(previous.then(|| "AWSPREVIOUS".to_owned()));
+    let answer = match call.send().await {
+        Ok(answer) => answer,
+        Err(error)
+            if previous
+                && error
+                    .as_service_error()
+                    .is_some_and(GetSecretValueError::is_resource_not_found_exception) =>
+        {
+            return Ok(None);
+        }
+        Err(error) => return Err(StepError::aws(format!("reading secret {secret}"), error)),
+    };
     // serde_json's errors quote the input: the cause is left out on purpose.
-    serde_json::from_str(answer.secret_string().unwrap_or_default()).map_err(|_| {
-        StepError::new(
-            Kind::BadPlan,
-            format!("secret {secret} is not a JSON object with `username` and `password`"),
-            "store it in the form that RDS uses",
-        )
-    })
+    let read = serde_json::from_str(answer.secret_string().unwrap_or_default());
+    read.map(Some).map_err(|_| unreadable(secret))
+}
+
+fn unreadable(secret: &str) -> StepError {
+    StepError::new(
+        Kind::BadPlan,
+        format!("secret {secret} is not a JSON object with `username` and `password`"),
+        "store it in the form that RDS uses",
+    )
 }
 
 #[cfg(test)]

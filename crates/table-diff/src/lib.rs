@@ -173,6 +173,14 @@ impl Error {
         }
     }
 
+    /// Whether the server knows another password, or no such user: "Access denied" of MySQL (1045), `invalid_password` of
+    /// PostgreSQL (28P01).
+    pub fn is_wrong_password(&self) -> bool {
+        let Self::Connect { cause: sqlx::Error::Database(cause), .. } = self else { return false };
+        let mysql = cause.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>();
+        mysql.is_some_and(|error| error.number() == 1045) || cause.code().as_deref() == Some("28P01")
+    }
+
     /// Whether the server has not proved to be the host that was meant, see [`Tls::Verified`].
     pub fn is_untrusted(&self) -> bool {
         match self {

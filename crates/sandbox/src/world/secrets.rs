@@ -13,6 +13,24 @@ pub(crate) fn secret_arn(region: &str, name: &str) -> String {
     format!("arn:aws:secretsmanager:{region}:{ACCOUNT}:secret:{name}-sandbx")
 }
 
+/// Under which name the version of a secret is kept that was current before; none of a secret has such characters.
+fn previous(name: &str) -> String {
+    format!("{name} (AWSPREVIOUS)")
+}
+
+impl World {
+    /// Rotates a secret, or creates it: its text becomes this, the one before is its previous version. The databases do not
+    /// hear of it.
+    pub fn rotate_secret(&self, region: &str, name: &str, text: &str) {
+        self.state(|state| {
+            let before = state.secrets.insert((region.to_owned(), name.to_owned()), text.to_owned());
+            if let Some(before) = before {
+                state.secrets.insert((region.to_owned(), previous(name)), before);
+            }
+        });
+    }
+}
+
 pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
     if call.operation != "GetSecretValue" {
         return Err(unknown(call));
@@ -26,15 +44,21 @@ pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
         Some((_, rest)) => rest.rsplit_once('-').map_or(rest, |(name, _)| name),
         None => id,
     };
+    let stage = call.input["VersionStage"].as_str().unwrap_or("AWSCURRENT");
+    let (kept, version) = match stage {
+        "AWSCURRENT" => (name.to_owned(), 2),
+        "AWSPREVIOUS" => (previous(name), 1),
+        _ => return Err(missing()),
+    };
     world
-        .state(|state| state.secrets.get(&(call.region.clone(), name.to_owned())).cloned())
+        .state(|state| state.secrets.get(&(call.region.clone(), kept)).cloned())
         .map(|text| {
             json!({
                 "ARN": secret_arn(&call.region, name),
                 "Name": name,
-                "VersionId": "00000000-0000-0000-0000-000000000001",
+                "VersionId": format!("00000000-0000-0000-0000-{version:012}"),
                 "SecretString": text,
-                "VersionStages": ["AWSCURRENT"],
+                "VersionStages": [stage],
             })
         })
         .ok_or_else(missing)

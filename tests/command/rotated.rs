@@ -1,0 +1,85 @@
+//! A password that was rotated between the failover and the reconciliation: the restored cluster knows the one of its snapshot's
+//! moment.
+
+use std::sync::Arc;
+
+use reconcile::{Compare, Failure, Servers, Sides};
+use runbook::error::Kind;
+use runbook::secret::SignIn;
+use sandbox::WEST;
+use sandbox::clock::Clock;
+use sandbox::databases::NoServers;
+use sandbox::functions::OPERATOR;
+use sandbox::wire::Wire;
+use sandbox::wire::connector::sdk_config;
+use sandbox::world::{Api, World};
+use serde_json::json;
+
+use super::database_server::TestServer;
+
+const SECRET: &str = "shop/orders";
+
+/// The tables that are listed, or the error, when the two sides are compared with what the secret holds now.
+async fn listed(
+    world: &Arc<World>,
+    old: &TestServer,
+    new: &TestServer,
+) -> Result<Vec<String>, runbook::StepError> {
+    let folder = tempfile::tempdir().unwrap();
+    let api: Arc<dyn Api> = Arc::new(Arc::clone(world));
+    let wire = Arc::new(Wire::new(api, folder.path()).unwrap());
+    let config = sdk_config(wire, WEST, OPERATOR);
+    let current = runbook::secret::credentials(&config, SECRET).await.unwrap();
+    let [source, target] = [old, new].map(|server| {
+        let mut target = server.target("shop");
+        target.user.clone_from(&current.username);
+        current.password.expose().clone_into(&mut target.password);
+        target
+    });
+    let sides = Sides {
+        name: "orders".into(),
+        source_cluster: "causeway-old".into(),
+        target_cluster: "shop-orders-west".into(),
+        snapshot: None,
+        snapshot_time: None,
+        source,
+        target,
+        sign_in: SignIn::Secret(SECRET.into()),
+    };
+    match Servers::new(config).list_tables(&sides, &[], &[]).await {
+        Ok(tables) => Ok(tables.iter().map(|listed| listed.table.to_string()).collect()),
+        Err(Failure::Step(error)) => Err(error),
+        Err(Failure::Table(error)) => panic!("{error}"),
+    }
+}
+
+#[tokio::test]
+async fn a_password_that_was_rotated_since_the_snapshot_is_tried_as_it_was_before() {
+    let (old, new) = (TestServer::mariadb(), TestServer::mariadb());
+    let world = World::new(Clock::new(1.0), Arc::new(NoServers));
+    let rotate = |password: &str| {
+        let text = json!({"username": "u", "password": password}).to_string();
+        world.rotate_secret(WEST, SECRET, &text);
+        new.sql("", &format!("ALTER USER u@'%' IDENTIFIED BY '{password}'"));
+    };
+    for server in [&old, &new] {
+        server.sql("", "CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY)");
+    }
+    rotate("p");
+    assert_eq!(listed(&world, &old, &new).await.unwrap(), ["t"], "not rotated");
+    rotate("second");
+    assert_eq!(listed(&world, &old, &new).await.unwrap(), ["t"], "rotated once");
+    // The new primary's password is the secret's: the one before would be no help there.
+    new.sql("", "ALTER USER u@'%' IDENTIFIED BY 'p'");
+    let error = listed(&world, &old, &new).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Denied);
+    assert!(error.to_string().contains("new primary shop-orders-west"), "{error}");
+    rotate("third");
+    let error = listed(&world, &old, &new).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Denied);
+    let line = error.to_string();
+    for part in ["restored old primary causeway-old", "neither the current version", SECRET, "`iamUser`"] {
+        assert!(line.contains(part), "{part} is missing in: {line}");
+    }
+    assert!(!line.contains("third") && !line.contains("second"), "{line}");
+}
