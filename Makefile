@@ -31,13 +31,13 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: ## install what the machine lacks (MariaDB, PostgreSQL, Chromium, MySQL beside the build, Python environments)
-	@tests/setup.sh mariadb mysql postgres python browser sam
+	@tests/setup.sh mariadb mysql postgres python browser sam emulators
 
 build: ## build the command and the step functions for this machine
 	@cargo build --workspace --bins
 
 test: ## run every test; needs no other command first
-	@tests/setup.sh mariadb mysql postgres python browser sam
+	@tests/setup.sh mariadb mysql postgres python browser sam emulators
 	@cargo build --workspace --bins
 	@rm -f target/skipped
 	@REQUIRE="$$(tests/setup.sh installed)" SKIPPED="$(CURDIR)/target/skipped" cargo test --workspace

@@ -8,11 +8,12 @@
 # `browser` is Chromium, in which the tests open the report's page; they skip it, and say so, where it can't be had.
 # `bench` is what the comparison is timed beside: percona-toolkit, and a Python environment of its own (target/bench).
 # Changes nothing that is there already. Says what to do where it can't install.
+# `emulators` is emulators of AWS that the sandbox is compared with (target/emulators).
 # `lint` is checkov, whose packages would not agree with the others (target/lint).
 # `installed` prints those of them that a test may lack and that are here, for REQUIRE (tests/src/parts.rs).
 # `sam` is the real `sam` (target/sam), and ministack (target/ministack), an emulator of CloudFormation and what it makes, to
 # which it deploys; they would not agree either.
-#   setup.sh installed | mariadb | mysql | postgres | python | browser | bench | lint | sam
+#   setup.sh installed | mariadb | mysql | postgres | python | browser | bench | lint | sam | emulators
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -71,6 +72,10 @@ installed() {
 sam() {
   environment target/sam tests/sam-requirements.txt
   environment target/ministack tests/ministack-requirements.txt
+}
+
+emulators() {
+  environment target/emulators tests/emulators-requirements.txt
 }
 
 environment() { # folder requirements
@@ -147,7 +152,7 @@ CONF
 
 for part in "$@"; do
   case $part in
-    installed | mariadb | mysql | postgres | python | browser | bench | lint | sam) "$part" ;;
+    installed | mariadb | mysql | postgres | python | browser | bench | lint | sam | emulators) "$part" ;;
     *) echo "setup.sh: unknown part $part" >&2; exit 2 ;;
   esac
 done

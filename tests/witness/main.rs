@@ -4,11 +4,13 @@
 //! - [`iam`]: roles and needed permissions against the Service Authorization Reference
 //! - [`shapes`]: answers and errors against botocore's service models
 //! - [`world`]: the sandbox that Python's clients call for both
+//! - [`shared_calls`]: what the sandbox shares with emulators
 
 #![expect(clippy::unwrap_used, reason = "tests say what failed by panicking")]
 
 mod iam;
 mod shapes;
+mod shared_calls;
 mod world;
 
 use std::path::PathBuf;
