@@ -25,7 +25,7 @@ BUILD    ?= --release $(if $(filter x86_64,$(ARCH)),--x86-64,--arm64)
 FUNCTIONS := preflight routing-control global-failover snapshot-restore reconcile replay report
 ASKED     := $(if $(YES),--yes) $(if $(DURING_A_MOVE),--during-a-move)
 
-.PHONY: help setup build test bench lint drill sandbox package diff deploy destroy clean
+.PHONY: help setup build test bench lint drill sandbox package diff deploy prove destroy clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -76,6 +76,10 @@ diff: ## show what a deployment of the package would change in both Regions
 
 deploy: package ## deploy to both Regions, as SETTINGS says (asks before it changes anything)
 	@target/debug/causeway stack deploy --settings $(SETTINGS) $(ASKED) $(if $(OVERWRITE_ENDPOINTS),--overwrite-endpoints)
+
+prove: ## ask both Regions what no document of AWS says, read-only (docs/unproven.md)
+	@cargo build -p causeway
+	@target/debug/causeway stack prove --settings $(SETTINGS)
 
 destroy: ## remove the stacks of both Regions (asks first)
 	@cargo build -p causeway

@@ -207,7 +207,8 @@ fn the_stack_names_every_role_that_readiness_asks_about() {
         let role = arn.trim_start_matches("${").trim_end_matches(".Arn}");
         assert_eq!(resources[role]["Type"], "AWS::IAM::Role", "{name}: {arn}");
     }
-    let needs = preflight::permissions::needs(&runbook::plan::sample(), &stack, "sandbox-west", &BTreeSet::new());
+    let needs =
+        preflight::permissions::needs(&runbook::plan::sample(), &stack, "sandbox-west", &BTreeSet::new());
     for need in &needs {
         assert!(stack.roles.contains_key(need.role), "the template names no role of {}", need.role);
     }

@@ -9,6 +9,7 @@
 //! - [`kept`]: what a restored and a rebuilt cluster have of the old one, with keys of the account
 //! - [`cancelled`]: each of them, cancelled at every step of its document
 //! - [`what_if`]: what else may happen on the way
+//! - [`prove`]: what only an account can show, under both answers
 //! - [`iam`]: the story of a plan that signs in to its databases by IAM
 //! - [`golden`]: what a person sees of each, as a text
 //! - [`permissions`]: that no role in `template.yaml` may do more than they need
@@ -26,6 +27,7 @@ mod handlers;
 mod iam;
 mod kept;
 mod permissions;
+mod prove;
 mod readiness;
 mod rebuild;
 mod reconcile;

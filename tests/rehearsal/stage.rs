@@ -403,7 +403,12 @@ impl Stage {
 
     /// Looks at the world as the operator, whom no fault meets.
     fn operator(&self) -> SdkConfig {
-        sdk_config(Arc::clone(&self.wire), WEST, OPERATOR)
+        self.operator_in(WEST)
+    }
+
+    /// The same in a Region.
+    pub fn operator_in(&self, region: &str) -> SdkConfig {
+        sdk_config(Arc::clone(&self.wire), region, OPERATOR)
     }
 }
 

@@ -348,6 +348,7 @@ impl EventBridge {
     fn invoke(&self, rule: &Rule, event: &Value) {
         for target in &rule.targets {
             if let Err(problem) = self.invoke_target(rule, target, event) {
+                self.world.count_failed_invocation(rule.region, &rule.name);
                 let text = format!("{} in {}: {problem}", rule.name, rule.region);
                 self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(text);
                 let alarms = target.dead_letters.iter().flat_map(|queue| &queue.alarms);

@@ -25,6 +25,7 @@ use crate::Error;
 use account::Region;
 use aws_sdk_cloudformation::types::StackStatus;
 use package::Manifest;
+use prove::Verdict;
 use settings::Deployment;
 use stacks::{Named, State};
 
@@ -39,6 +40,16 @@ pub enum Command {
     Diff(Options),
     /// Remove the stacks of both Regions
     Destroy(AskedOptions),
+    /// Ask both Regions what no document of AWS says, read-only: see docs/unproven.md
+    Prove(ProveOptions),
+}
+
+/// About which deployment.
+#[derive(Args)]
+pub struct ProveOptions {
+    /// The settings of the deployment
+    #[arg(long, value_name = "FILE", default_value = "deploy.json")]
+    settings: PathBuf,
 }
 
 /// Of what.
@@ -82,7 +93,31 @@ pub async fn run(command: &Command) -> Result<ExitCode, Error> {
         Command::Deploy(options) => deploy(options).await,
         Command::Diff(options) => diff(options).await,
         Command::Destroy(options) => destroy(options).await,
+        Command::Prove(options) => prove(options).await,
     }
+}
+
+/// Prints a line for each assumption and Region.
+async fn prove(options: &ProveOptions) -> Result<ExitCode, Error> {
+    let deployment = Deployment::read(&options.settings)?;
+    say("This asks both Regions what no document of AWS says, and changes nothing (docs/unproven.md).");
+    let config = runbook::aws::load().await;
+    for region in deployment.regions() {
+        say(&format!("\n== {region}"));
+        let asked = prove::Asked { plan: &deployment.plan, prefix: &deployment.settings.prefix, region };
+        for (assumption, verdict) in prove::prove(&runbook::aws::in_region(&config, region), &asked).await {
+            let (word, seen) = match verdict {
+                Verdict::Holds(seen) => ("holds", seen),
+                Verdict::DoesNotHold(seen) => ("DOES NOT HOLD", seen),
+                Verdict::NotYet(seen) => ("can't be seen yet", seen),
+            };
+            say(&format!("{:<22}{word}: {}\n{:22}{seen}", assumption.id, assumption.believed, ""));
+        }
+    }
+    say(
+        "\nThe runbooks are right under either answer but where docs/unproven.md says otherwise. Nothing was changed.",
+    );
+    Ok(ExitCode::SUCCESS)
 }
 
 #[expect(clippy::print_stdout, reason = "this is the command's output")]

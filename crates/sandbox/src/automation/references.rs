@@ -118,6 +118,19 @@ fn resolve_text(written: &str, lookup: &dyn Fn(&str) -> Option<Value>) -> Value 
     }
 }
 
+/// A value in which every text that is a JSON object or list has become it.
+pub fn parsed(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), parsed(value))).collect(),
+        Value::Array(items) => items.iter().map(parsed).collect(),
+        Value::String(text) => serde_json::from_str(text)
+            .ok()
+            .filter(|found: &Value| found.is_object() || found.is_array())
+            .unwrap_or_else(|| value.clone()),
+        other => other.clone(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -155,6 +168,13 @@ mod tests {
         for (from, expected) in cases {
             assert_eq!(resolve(&from, &lookup), expected, "{from}");
         }
+    }
+
+    #[test]
+    fn a_text_that_is_an_object_or_a_list_is_parsed_and_no_other() {
+        let given = json!({"a": "{\"x\": 1.5}", "b": ["[1]", "1", "true", "{{ no.reference }}", ""], "c": 2});
+        let expected = json!({"a": {"x": 1.5}, "b": [[1], "1", "true", "{{ no.reference }}", ""], "c": 2});
+        assert_eq!(parsed(&given), expected);
     }
 
     #[test]

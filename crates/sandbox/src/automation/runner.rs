@@ -366,7 +366,8 @@ impl Run {
             } else {
                 references::resolve(value, &|name| self.lookup(name))
             };
-            (key.clone(), value)
+            let parsed = self.reading().json_text_is_parsed && key == "InputPayload";
+            (key.clone(), if parsed { references::parsed(&value) } else { value })
         };
         step.inputs.iter().map(resolve).collect()
     }

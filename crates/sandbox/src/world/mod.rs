@@ -119,12 +119,28 @@ pub struct Reading {
     /// Whether the snapshots of a cluster that is renamed name it by its new identifier from then on. AWS says only that
     /// they are kept ("Renaming a DB cluster", Aurora user guide).
     pub snapshots_follow_a_rename: bool,
+    /// The dimensions of the replication lag's metrics.
+    pub lag_dimensions: LagDimensions,
 }
 
 impl Reading {
-    /// Every combination.
-    pub const ALL: [Self; 2] =
-        [Self { snapshots_follow_a_rename: false }, Self { snapshots_follow_a_rename: true }];
+    /// Every side of each, as the runbooks take it.
+    pub const ALL: [Self; 2] = [
+        Self { snapshots_follow_a_rename: false, lag_dimensions: LagDimensions::Cluster },
+        Self { snapshots_follow_a_rename: true, lag_dimensions: LagDimensions::ClusterAndSource },
+    ];
+}
+
+/// Dimensions of the replication lag's metrics. AWS does not say; each of the three is seen somewhere in its workshops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LagDimensions {
+    /// `DBClusterIdentifier`.
+    #[default]
+    Cluster,
+    /// `DBClusterIdentifier` and `SourceRegion`.
+    ClusterAndSource,
+    /// `SourceRegion`, which does not tell the databases apart.
+    Source,
 }
 
 /// A setup that can't be made.
@@ -159,8 +175,8 @@ pub(crate) struct State {
     pub(crate) quotas: BTreeMap<(String, String), i64>,
     /// Lags that are not measured but given, and those that can't be known.
     pub(crate) fixed_lags: BTreeMap<String, Option<f64>>,
-    /// Whether the lag metrics have the dimension `SourceRegion`, too.
-    pub(crate) lags_name_their_source: bool,
+    /// Rules of EventBridge that could not invoke a target, by Region and name.
+    pub(crate) failed_rules: BTreeSet<(String, String)>,
     /// Composite alarms by Region and name.
     pub(crate) composite_alarms: BTreeSet<(String, String)>,
 }

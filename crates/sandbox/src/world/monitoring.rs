@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::aurora::{name_of, region_of};
-use super::{ApiError, Call, World, durations, required, spoken, unknown};
+use super::{ApiError, Call, LagDimensions, World, durations, required, spoken, unknown};
 
 /// Datapoints that are kept of each cluster.
 const KEPT: usize = 1_000;
@@ -63,9 +63,9 @@ impl World {
         });
     }
 
-    /// Lets the lag metrics have the dimension `SourceRegion` beside the cluster from now on, or not: AWS doesn't say which.
-    pub fn name_the_source_of_lags(&self, yes: bool) {
-        self.state(|state| state.lags_name_their_source = yes);
+    /// Counts an invocation of a rule's target that failed.
+    pub(crate) fn count_failed_invocation(&self, region: &str, rule: &str) {
+        self.state(|state| state.failed_rules.insert((region.to_owned(), rule.to_owned())));
     }
 
     /// Adds a composite alarm. What is asked for metric alarms only does not show it.
@@ -151,13 +151,60 @@ fn invalid(call: &Call, message: impl Into<String>) -> ApiError {
     ApiError::new(code, message)
 }
 
-/// Whether the dimensions are this cluster, and the Region of its primary where there is one. CloudWatch finds a metric only
-/// under all of its dimensions and no others ("Dimensions", CloudWatch concepts).
-fn names(dimensions: &Value, cluster: &str, source: Option<&str>) -> bool {
+/// The dimensions of the lag of a secondary in `region`.
+fn lag_dimensions(reading: LagDimensions, cluster: &str, region: &str) -> Vec<(&'static str, String)> {
+    let cluster = ("DBClusterIdentifier", cluster.to_owned());
+    let source = crate::REGIONS.into_iter().find(|other| *other != region).unwrap_or_default();
+    let source = ("SourceRegion", source.to_owned());
+    match reading {
+        LagDimensions::Cluster => vec![cluster],
+        LagDimensions::ClusterAndSource => vec![cluster, source],
+        LagDimensions::Source => vec![source],
+    }
+}
+
+/// Whether a request names these dimensions. CloudWatch finds a metric only under all of its dimensions and no others
+/// ("Dimensions", CloudWatch concepts).
+fn are(dimensions: &Value, these: &[(&str, String)]) -> bool {
     let all = dimensions.as_array().into_iter().flatten();
     let all: BTreeSet<_> = all.map(|one| (one["Name"].as_str(), one["Value"].as_str())).collect();
-    let source = source.map(|region| (Some("SourceRegion"), Some(region)));
-    all == BTreeSet::from_iter([(Some("DBClusterIdentifier"), Some(cluster))].into_iter().chain(source))
+    all == these.iter().map(|(name, value)| (Some(*name), Some(value.as_str()))).collect()
+}
+
+/// `ListMetrics`: those of the lag, and those of rules that failed. Filters by namespace, name and dimensions.
+fn list_metrics(world: &World, call: &Call) -> Value {
+    let mut metrics: Vec<(&str, &str, Vec<(&str, String)>)> = Vec::new();
+    world.state(|state| {
+        let here = state.lags.keys().filter(|arn| region_of(arn) == call.region);
+        let of = |arn: &String| lag_dimensions(state.reading.lag_dimensions, name_of(arn), &call.region);
+        metrics.extend(here.flat_map(|arn| METRICS.map(|name| ("AWS/RDS", name, of(arn)))));
+        let failed = state.failed_rules.iter().filter(|(region, _)| *region == call.region);
+        metrics.extend(failed.flat_map(|(_, rule)| {
+            ["FailedInvocations", "InvocationsSentToDlq"]
+                .map(|name| ("AWS/Events", name, vec![("RuleName", rule.clone())]))
+        }));
+    });
+    metrics.sort();
+    metrics.dedup();
+    let wanted = |key: &str, is: &str| call.input[key].as_str().is_none_or(|wanted| wanted == is);
+    let filtered = |all: &[(&str, String)]| {
+        let mut filters = call.input["Dimensions"].as_array().into_iter().flatten();
+        filters.all(|filter| {
+            let fits = |(name, value): &(&str, String)| {
+                filter["Name"] == *name && filter["Value"].as_str().is_none_or(|wanted| wanted == value)
+            };
+            all.iter().any(fits)
+        })
+    };
+    let shown = |(namespace, name, dimensions): &(&str, &str, Vec<(&str, String)>)| {
+        let all: Vec<Value> =
+            dimensions.iter().map(|(name, value)| json!({"Name": name, "Value": value})).collect();
+        json!({"Namespace": namespace, "MetricName": name, "Dimensions": all})
+    };
+    let fitting = metrics.iter().filter(|(namespace, name, dimensions)| {
+        wanted("Namespace", namespace) && wanted("MetricName", name) && filtered(dimensions)
+    });
+    json!({"Metrics": fitting.map(shown).collect::<Vec<_>>()})
 }
 
 /// Statistics of the metric by period, oldest first, from `StartTime` (included) to `EndTime` (not included).
@@ -183,9 +230,8 @@ fn statistics(
     }
     world.state(|state| {
         let here = state.lags.iter().filter(|(arn, _)| region_of(arn) == call.region);
-        let source = crate::REGIONS.into_iter().find(|region| *region != call.region);
-        let source = source.filter(|_| state.lags_name_their_source);
-        let of_cluster = here.filter(|(arn, _)| names(&metric["Dimensions"], name_of(arn), source));
+        let of = |arn: &str| lag_dimensions(state.reading.lag_dimensions, name_of(arn), &call.region);
+        let of_cluster = here.filter(|(arn, _)| are(&metric["Dimensions"], &of(arn)));
         for (at, value) in of_cluster.flat_map(|(_, points)| points) {
             let begins = Timestamp::from_second(at.as_second().div_euclid(period) * period).unwrap_or(*at);
             if begins >= from && begins < to {
@@ -221,6 +267,7 @@ pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
             }
             Ok(json!({"MetricDataResults": results, "Messages": []}))
         }
+        "ListMetrics" => Ok(list_metrics(world, call)),
         "GetMetricStatistics" => {
             let periods = statistics(world, call, &call.input, &call.input["Period"])?;
             let wanted: Vec<&str> =

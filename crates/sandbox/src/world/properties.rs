@@ -85,13 +85,9 @@ fn made(request: &Value, names: &[(&str, &str)], defaults: Value) -> Properties 
     for (asked, told) in names {
         let value = match (&request[*asked], *told) {
             (Value::Null, _) => continue,
-            (ids, "VpcSecurityGroups") => ids
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .flat_map(|id| group(id))
-                .collect(),
+            (ids, "VpcSecurityGroups") => {
+                ids.as_array().into_iter().flatten().filter_map(Value::as_str).flat_map(group).collect()
+            }
             (name, "DBParameterGroups") => parameter_group(name.as_str().unwrap_or_default()),
             (value, _) => value.clone(),
         };

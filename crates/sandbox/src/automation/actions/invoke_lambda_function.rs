@@ -3,7 +3,7 @@
 //! Functions run in real time, so the limit of 300 s and a step's `timeoutSeconds` are real too, not divided by the
 //! clock's factor. A function that is cut off may have gone on working: steps are level-triggered for that reason.
 //!
-//! Three points that AWS does not document are read as [`Reading`](crate::automation::Reading) says.
+//! Two points that AWS does not document are read as [`Reading`](crate::automation::Reading) says.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -47,7 +47,6 @@ pub(super) fn check(fields: &mut Fields<'_>) {
 pub(super) async fn run(run: &Run, inputs: &Inputs) -> Result<Done, Failure> {
     let function = text_input(inputs, "FunctionName")?;
     let event = match (inputs.get("InputPayload"), inputs.get("Payload")) {
-        (Some(map @ Value::Object(_)), _) if run.reading().json_text_is_parsed => parsed(map),
         (Some(map @ Value::Object(_)), _) => map.clone(),
         (Some(other), _) => return Err(Failure::new(format!("InputPayload takes a map, not {other}"))),
         (None, Some(Value::String(text))) => serde_json::from_str(text).map_err(|error| {
@@ -92,19 +91,6 @@ pub(super) async fn run(run: &Run, inputs: &Inputs) -> Result<Done, Failure> {
     }
 }
 
-/// A value in which every text that is a JSON object or list has become it.
-fn parsed(value: &Value) -> Value {
-    match value {
-        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), parsed(value))).collect(),
-        Value::Array(items) => items.iter().map(parsed).collect(),
-        Value::String(text) => serde_json::from_str(text)
-            .ok()
-            .filter(|found: &Value| found.is_object() || found.is_array())
-            .unwrap_or_else(|| value.clone()),
-        other => other.clone(),
-    }
-}
-
 /// A function's name from its name, its ARN or its partial ARN.
 fn name_of(function: &str) -> &str {
     match function.split_once("function:") {
@@ -116,13 +102,6 @@ fn name_of(function: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_text_that_is_an_object_or_a_list_is_parsed_and_no_other() {
-        let given = json!({"a": "{\"x\": 1.5}", "b": ["[1]", "1", "true", "{{ no.reference }}", ""], "c": 2});
-        let expected = json!({"a": {"x": 1.5}, "b": [[1], "1", "true", "{{ no.reference }}", ""], "c": 2});
-        assert_eq!(parsed(&given), expected);
-    }
 
     #[test]
     fn a_function_is_named_by_name_or_arn() {
