@@ -382,9 +382,10 @@ def restoring():
     scaling = {"ServerlessV2ScalingConfiguration": {"MinCapacity": 0.5, "MaxCapacity": 2}}
     tags = {"Tags": [{"Key": "a", "Value": "b"}]}
     rest = {"EngineVersion": version, "EnableIAMDatabaseAuthentication": True, **scaling, **tags}
+    kept = {"Port": 3307, "DeletionProtection": False, "EnableCloudwatchLogsExports": ["error"], "VpcSecurityGroupIds": ["sg-1"]}
     nothing = dict(restore, SnapshotIdentifier="nothing")
     fails("DBClusterSnapshotNotFoundFault", rds.restore_db_cluster_from_snapshot, **nothing)
-    rds.restore_db_cluster_from_snapshot(**restore, **rest)
+    rds.restore_db_cluster_from_snapshot(**restore, **rest, **kept)
     fails("DBClusterAlreadyExistsFault", rds.restore_db_cluster_from_snapshot, **restore)
     instance = {"DBInstanceIdentifier": "restored-1", "DBInstanceClass": "db.serverless", "Engine": "aurora-mysql"}
     fails("DBClusterNotFoundFault", rds.create_db_instance, **instance, DBClusterIdentifier="nothing")

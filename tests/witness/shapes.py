@@ -279,6 +279,9 @@ def tables(given, models, known, seen, read):
     json_or_cbor = {model.signing_name for model in models if model.protocol != "rest-xml"} - {"rds", "sns", "sts", "iam"}
     both = declared(json_or_cbor, "input_shape", "output_shape")
     sent, got = declared(query, "input_shape"), declared(query, "output_shape")
+    # Who reads a structure reads its members.
+    within = {member for name in read for shape in sent.get(name, []) if shape.type_name == "structure" for member in shape.members}
+    read = read | within
 
     def of(kinds):
         return lambda _, shape: shape.type_name in kinds
@@ -304,11 +307,13 @@ def tables(given, models, known, seen, read):
 
 def codes_in(source):
     """Error codes that a Rust source writes."""
-    found = re.findall(r'(?:fault|missing|ApiError::new)\(\s*"([A-Za-z]+)"', source)
-    return found + re.findall(r'code: "([A-Za-z]+)"', source)
+    found = re.findall(r'(?:fault|missing|ApiError::new)\(\s*"(\w+)"', source)
+    return found + re.findall(r'code: "(\w+)"', source)
 
 
 def reads_in(source):
     """Names of members that a Rust source reads from an input."""
-    found = re.findall(r'\["([A-Za-z]+)"\](?!\s*=[^=])', source) + re.findall(r'input,\s*"([A-Za-z]+)"', source)
-    return found + re.findall(r'\btime\("([A-Za-z]+)"', source)
+    found = re.findall(r'\["(\w+)"\](?!\s*=[^=])', source) + re.findall(r'input,\s*"(\w+)"', source)
+    # In the world's tables: what a request calls it, what a description does.
+    found += re.findall(r'\("(\w+)", "\w+"\)', source)
+    return found + re.findall(r'\btime\("(\w+)"', source)

@@ -23,14 +23,33 @@ pub const FREE: &[&str] = &["Inputs", "Outputs", "Parameters"];
 pub const BOOLEANS: &[&str] = &[
     "AllowDataLoss",
     "ApplyImmediately",
+    "AutoMinorVersionUpgrade",
     "CopyTags",
+    "CopyTagsToSnapshot",
+    "DeletionProtection",
+    "EnableGlobalWriteForwarding",
+    "EnableHttpEndpoint",
     "EnableIAMDatabaseAuthentication",
+    "EnablePerformanceInsights",
+    "PubliclyAccessible",
     "SkipFinalSnapshot",
+    "StorageEncrypted",
     "Switchover",
 ];
 
 /// Members of a query request that are numbers.
-pub const NUMBERS: &[&str] = &["Duration", "MaxRecords", "Period"];
+pub const NUMBERS: &[&str] = &[
+    "BackupRetentionPeriod",
+    "Duration",
+    "MaxCapacity",
+    "MaxRecords",
+    "MinCapacity",
+    "MonitoringInterval",
+    "Period",
+    "Port",
+    "PromotionTier",
+    "SecondsUntilAutoPause",
+];
 
 /// Members of a CloudWatch answer that CBOR must write as floating point, when they are numbers.
 pub const DOUBLES: &[&str] = &["Average", "Maximum", "Minimum", "SampleCount", "Sum", "Values"];
@@ -42,11 +61,13 @@ pub const ITEMS: &[(&str, &str)] = &[
     ("DBClusterSnapshots", "DBClusterSnapshot"),
     ("DBClusters", "DBCluster"),
     ("DBInstances", "DBInstance"),
+    ("DBParameterGroups", "DBParameterGroup"),
     ("EventCategories", "EventCategory"),
     ("Events", "Event"),
     ("GlobalClusterMembers", "GlobalClusterMember"),
     ("GlobalClusters", "GlobalClusterMember"),
     ("TagList", "Tag"),
+    ("VpcSecurityGroups", "VpcSecurityGroupMembership"),
 ];
 
 /// Errors whose code, which the query protocol writes and the world says, is not the name of their shape, which JSON and CBOR
