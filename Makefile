@@ -25,7 +25,7 @@ BUILD    ?= --release $(if $(filter x86_64,$(ARCH)),--x86-64,--arm64)
 FUNCTIONS := preflight routing-control global-failover snapshot-restore reconcile replay report
 ASKED     := $(if $(YES),--yes) $(if $(DURING_A_MOVE),--during-a-move)
 
-.PHONY: help setup build test bench lint drill sandbox package diff deploy prove destroy clean
+.PHONY: help setup build test bench lint drill sandbox functions package diff deploy prove destroy clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,7 @@ build: ## build the command and the step functions for this machine
 test: ## run every test; needs no other command first
 	@tests/setup.sh mariadb mysql postgres python browser sam emulators
 	@cargo build --workspace --bins
+	@$(MAKE) --no-print-directory functions BUILD='--compiler cargo'
 	@rm -f target/skipped
 	@REQUIRE="$$(tests/setup.sh installed)" SKIPPED="$(CURDIR)/target/skipped" cargo test --workspace
 	@if [ -s target/skipped ]; then sort -u target/skipped; else echo "Nothing was skipped."; fi
@@ -48,11 +49,12 @@ bench: ## time the comparison beside its peers, some minutes; writes docs/benchm
 	@cargo build --release -p table-diff --example compare
 	@target/bench/bin/python tests/bench/bench.py target/release/examples/compare $(ROWS)
 
-lint: ## rustfmt, clippy, cfn-lint, checkov
-	@tests/setup.sh python lint
+lint: ## rustfmt, clippy, cfn-lint, sam validate, checkov
+	@tests/setup.sh python lint sam
 	@cargo fmt --all --check
 	@cargo clippy --workspace --all-targets -- --deny warnings
 	@target/python/bin/cfn-lint template.yaml
+	@SAM_CLI_TELEMETRY=0 target/sam/bin/sam validate --lint --region eu-west-1
 	@target/lint/bin/checkov --config-file tests/checkov.yaml --file template.yaml
 
 drill: ## rehearse a Region failover on this machine, whole
@@ -65,10 +67,17 @@ sandbox: ## keep the two Regions running for your own use
 	@cargo build --workspace --bins
 	@target/debug/causeway sandbox --factor $(FACTOR)
 
-package: ## build what is deployed into target/package, by cargo-lambda; needs no network once crates are fetched
-	@tests/setup.sh python
-	@cargo build -p causeway
+# All functions in one build, into target/lambda.
+functions:
+	@cargo lambda --version >/dev/null 2>&1 || tests/setup.sh python
 	@PATH="$(CURDIR)/target/python/bin:$$PATH" cargo lambda build --locked $(BUILD) $(FUNCTIONS:%=-p %)
+
+# What `sam build` asks for, function by function (template.yaml, BuildMethod: makefile): the first builds them all.
+build-%Function: functions
+	@cp target/lambda/$$(sed -E 's/([a-z])([A-Z])/\1-\2/g' <<<'$*' | tr '[:upper:]' '[:lower:]')/bootstrap "$(ARTIFACTS_DIR)/"
+
+package: functions ## build what is deployed into target/package, by cargo-lambda; needs no network once crates are fetched
+	@cargo build -p causeway
 	@target/debug/causeway stack package
 
 diff: ## show what a deployment of the package would change in both Regions

@@ -1,15 +1,17 @@
-//! Every sample event of `events/`, handed to the built function that it is for with `cargo lambda invoke`, as
-//! docs/deploy.md says, against a running sandbox. `sam local invoke` does the same inside a container, and needs an
-//! engine for it.
+//! `sam build`, as docs/deploy.md says, and every sample event of `events/` handed to the function of its own that this
+//! built, with `cargo lambda invoke`, against a running sandbox. `sam local invoke` does the same inside a container, and
+//! needs an engine for it, which can't be had here.
+//!
+//! It is built for this machine and unoptimised, as `make test` has done already: here it is only found to be there.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use rehearsals::{STEPS, root};
 use serde_json::Value;
 
-use crate::{Run, command};
+use crate::Run;
 
 /// Each event in an order in which each has something to do, with the `status` of the answer in sandbox-west. Two are
 /// about an execution that Automation does not know here.
@@ -49,6 +51,30 @@ fn cargo_lambda() -> Command {
     command
 }
 
+/// Runs `sam build` into this folder.
+fn sam_build(to: &Path) {
+    let sam = root().join("target/sam/bin/sam");
+    assert!(sam.is_file(), "there is no {}: run `make setup` first", sam.display());
+    // As Lambda names it.
+    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+    let built = Command::new(sam)
+        .args(["build", "--parameter-overrides", &format!("Architecture={architecture}"), "--build-dir"])
+        .arg(to)
+        .env("BUILD", "--compiler cargo")
+        .env("SAM_CLI_TELEMETRY", "0")
+        .current_dir(root())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+}
+
+/// The program that `sam build` made of a step: its folder has the name that the template has.
+fn program(built: &Path, step: &str) -> PathBuf {
+    let words = step.split('-').map(|word| word[..1].to_uppercase() + &word[1..]);
+    built.join(words.collect::<String>() + "Function").join("bootstrap")
+}
+
 fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
@@ -64,6 +90,17 @@ fn every_sample_event_is_answered_by_its_function() {
     tried.sort();
     assert_eq!(names, tried, "each event is tried");
 
+    let built = tempfile::tempdir().unwrap();
+    sam_build(built.path());
+    // The template that `sam deploy` takes has the documents, wherever they are from there.
+    let template = std::fs::read_to_string(built.path().join("template.yaml")).unwrap();
+    let documents: Vec<&str> =
+        template.lines().filter_map(|line| line.trim().strip_prefix("Location: ")).collect();
+    assert_eq!(documents.len(), std::fs::read_dir(root().join("ssm-documents")).unwrap().count());
+    for document in documents {
+        assert!(built.path().join(document).is_file(), "{document}");
+    }
+
     let mut run = Run::start(&["sandbox", "--factor", "240"]);
     let (endpoint, _) = run.endpoints();
     let authority =
@@ -78,9 +115,8 @@ fn every_sample_event_is_answered_by_its_function() {
         assert!(emulator.0.try_wait().unwrap().is_none(), "cargo lambda watch ended");
         std::thread::yield_now();
     }
-    let binaries: PathBuf = command().parent().unwrap().to_owned();
     let _functions = STEPS.map(|step| {
-        let function = Command::new(binaries.join(step))
+        let function = Command::new(program(built.path(), step))
             .env("AWS_LAMBDA_RUNTIME_API", format!("http://{address}:{port}/.rt/{step}"))
             .env("AWS_LAMBDA_FUNCTION_NAME", format!("causeway-{step}"))
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")

@@ -72,10 +72,18 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 fn the_package_has_the_very_documents_that_are_rehearsed() {
     let place = Place::new();
     assert_eq!(files(&place.at("package/ssm-documents")), files(&root().join("ssm-documents")));
-    assert_eq!(
-        fs::read(place.at("package/template.yaml")).unwrap(),
-        fs::read(root().join("template.yaml")).unwrap()
-    );
+    // The template, too, but for where the programs are: `sam build` finds them by the Makefile, a package by folder.
+    let source = fs::read_to_string(root().join("template.yaml")).unwrap();
+    let packaged = fs::read_to_string(place.at("package/template.yaml")).unwrap();
+    let programs: Vec<&str> =
+        packaged.lines().filter_map(|line| line.strip_prefix("      CodeUri: functions/")).collect();
+    assert_eq!(programs, rehearsals::STEPS);
+    let mut packaged = packaged;
+    for step in rehearsals::STEPS {
+        packaged = packaged.replace(&format!("CodeUri: functions/{step}\n"), "CodeUri: .\n");
+        assert!(place.at("package/functions").join(step).join("bootstrap").is_file());
+    }
+    assert_eq!(packaged, source);
 
     // Nobody says yes: nothing is asked, and nothing changed.
     let asked = place.with_settings(&["deploy"]);

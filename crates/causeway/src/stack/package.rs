@@ -1,8 +1,9 @@
 //! The package: everything that is deployed, in one folder that can be carried elsewhere.
 //!
 //! `template.yaml`, `ssm-documents/`, `functions/NAME/bootstrap`, and `manifest.json` with the SHA-256 of each, written
-//! last. The documents are copies of the files that the rehearsals run. What was changed behind the manifest is not
-//! deployed.
+//! last. The documents are copies of the files that the rehearsals run, and so is the template, but for where each
+//! function's program is: `sam build` finds them all by the Makefile, a package has a folder for each. What was changed
+//! behind the manifest is not deployed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -49,8 +50,7 @@ pub struct Manifest {
 
 /// Makes the package.
 pub fn run(options: &Options) -> Result<ExitCode, Error> {
-    let template = read(&options.template)?;
-    let text = String::from_utf8(template.clone())?;
+    let text = String::from_utf8(read(&options.template)?)?;
     let output = &options.output;
     if output.join(MANIFEST).exists() {
         // An old manifest must not vouch for half a new package.
@@ -65,11 +65,12 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
         )
         .into());
     }
-    let mut files = BTreeMap::from([(TEMPLATE.to_owned(), template)]);
+    let (packaged, functions) = packaged(&text);
+    let mut files = BTreeMap::from([(TEMPLATE.to_owned(), packaged.into_bytes())]);
     // What the template names, and nothing else.
-    for path in named(&text, "CodeUri: ") {
-        let name = path.trim_start_matches("functions/");
-        files.insert(format!("{path}/bootstrap"), read(&options.functions.join(name).join("bootstrap"))?);
+    for name in functions {
+        let program = read(&options.functions.join(&name).join("bootstrap"))?;
+        files.insert(format!("{FUNCTIONS}/{name}/bootstrap"), program);
     }
     for path in named(&text, "Location: ") {
         let name = path.trim_start_matches("ssm-documents/");
@@ -131,6 +132,31 @@ impl Manifest {
             count(DOCUMENTS)
         )
     }
+}
+
+/// The template with each function's own folder as its `CodeUri`, and the functions, named as without the prefix.
+fn packaged(template: &str) -> (String, Vec<String>) {
+    let mut functions = Vec::new();
+    let mut lines: Vec<String> = Vec::new();
+    let mut code = None;
+    for line in template.lines() {
+        if line.trim_start().starts_with("CodeUri: ") {
+            code = Some(lines.len());
+        }
+        let name = line
+            .trim()
+            .strip_prefix("FunctionName: !Sub '${Prefix}-")
+            .and_then(|name| name.strip_suffix('\''));
+        if let Some(name) = name
+            && let Some(at) = code.take()
+        {
+            let indent = &lines[at][..lines[at].len() - lines[at].trim_start().len()];
+            lines[at] = format!("{indent}CodeUri: {FUNCTIONS}/{name}");
+            functions.push(name.to_owned());
+        }
+        lines.push(line.to_owned());
+    }
+    (lines.join("\n") + "\n", functions)
 }
 
 /// The values that follow `key` in the template's lines.
