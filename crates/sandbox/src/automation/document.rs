@@ -2,7 +2,8 @@
 //!
 //! [`Document::parse`] reports every problem at once, each with file, step and key. It is stricter than the service:
 //! what this runner does not implement, and what AWS leaves open in a way that a runbook must not depend on, is an
-//! error here, so that a document that loads means the same in both.
+//! error here, so that a document that loads means the same in both. [`Document::load`] takes what AWS has and the sandbox
+//! has not, checked as the rest, and lists it; an execution of such a document can't be started.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -64,6 +65,8 @@ pub struct Document {
     pub steps: Vec<Step>,
     /// What it shows at the end: `step.Output`.
     pub outputs: Vec<String>,
+    /// What AWS has and the sandbox has not; a document with any of it can't be started.
+    pub elsewhere: Vec<Problem>,
     /// The text it was read from.
     pub text: String,
 }
@@ -201,6 +204,8 @@ pub(super) struct Fields<'a> {
     prefix: String,
     map: Map<String, Value>,
     problems: &'a mut Vec<Problem>,
+    /// What the sandbox has not.
+    elsewhere: &'a mut Vec<Problem>,
     /// Names of the document's variables, once they are read.
     variables: Vec<String>,
 }
@@ -213,13 +218,20 @@ impl Fields<'_> {
 
     /// Reports a problem at a key of this map, or with the map itself if `key` is empty.
     pub fn problem(&mut self, key: &str, message: impl Into<String>) {
+        let problem = self.at(key, message.into());
+        self.problems.push(problem);
+    }
+
+    /// Reports what is right in AWS, and what the sandbox has not.
+    pub fn elsewhere(&mut self, key: &str, message: impl Into<String>) {
+        let problem = self.at(key, message.into());
+        self.elsewhere.push(problem);
+    }
+
+    fn at(&self, key: &str, message: String) -> Problem {
         let separator = if self.prefix.is_empty() || key.is_empty() { "" } else { "." };
-        self.problems.push(Problem {
-            file: self.file.to_owned(),
-            step: self.step.clone(),
-            key: format!("{}{separator}{key}", self.prefix),
-            message: message.into(),
-        });
+        let key = format!("{}{separator}{key}", self.prefix);
+        Problem { file: self.file.to_owned(), step: self.step.clone(), key, message }
     }
 
     /// Takes a key's value; null is absence.
@@ -255,10 +267,11 @@ impl Fields<'_> {
         self.text(key)
     }
 
-    /// Takes `true` or `false`.
+    /// Takes `true` or `false`, also as a text, as AWS's JSON schema of documents has it.
     fn flag(&mut self, key: &str) -> Option<bool> {
         match self.take(key)? {
             Value::Bool(flag) => Some(flag),
+            Value::String(text) if ["true", "false"].contains(&text.as_str()) => Some(text == "true"),
             other => {
                 self.problem(key, format!("takes true or false, not {other}"));
                 None
@@ -306,7 +319,8 @@ impl Fields<'_> {
         let separator = if self.prefix.is_empty() { "" } else { "." };
         let prefix = format!("{}{separator}{key}", self.prefix);
         let (step, variables) = (self.step.clone(), self.variables.clone());
-        Some(Fields { file: self.file, step, prefix, map, problems: self.problems, variables })
+        let (problems, elsewhere) = (&mut *self.problems, &mut *self.elsewhere);
+        Some(Fields { file: self.file, step, prefix, map, problems, elsewhere, variables })
     }
 
     /// Accepts whatever is left.
@@ -326,9 +340,24 @@ impl Document {
     /// Parses and checks a document. `file` names it in errors.
     ///
     /// # Errors
-    /// Every problem found.
+    /// Every problem found, and what the sandbox has not.
     pub fn parse(file: &str, text: &str) -> Result<Self, DocumentError> {
-        let mut problems = Vec::new();
+        let (document, mut problems) = Self::read(file, text)?;
+        problems.extend(document.elsewhere.iter().cloned());
+        if problems.is_empty() { Ok(document) } else { Err(DocumentError(problems)) }
+    }
+
+    /// Parses and checks a document that may have what the sandbox has not.
+    ///
+    /// # Errors
+    /// Every problem found.
+    pub fn load(file: &str, text: &str) -> Result<Self, DocumentError> {
+        let (document, problems) = Self::read(file, text)?;
+        if problems.is_empty() { Ok(document) } else { Err(DocumentError(problems)) }
+    }
+
+    fn read(file: &str, text: &str) -> Result<(Self, Vec<Problem>), DocumentError> {
+        let (mut problems, mut elsewhere) = (Vec::new(), Vec::new());
         let problem =
             |message: String| Problem { file: file.to_owned(), step: None, key: String::new(), message };
         if text.len() > MAX_BYTES {
@@ -349,11 +378,13 @@ impl Document {
             prefix: String::new(),
             map,
             problems: &mut problems,
+            elsewhere: &mut elsewhere,
             variables: Vec::new(),
         };
-        let document = read_document(&mut fields, text);
+        let mut document = read_document(&mut fields, text);
         document.check(&mut fields);
-        if problems.is_empty() { Ok(document) } else { Err(DocumentError(problems)) }
+        document.elsewhere = elsewhere;
+        Ok((document, problems))
     }
 
     /// The names a caller has to give a value for.
@@ -603,8 +634,8 @@ fn read_document(fields: &mut Fields<'_>, text: &str) -> Document {
             }
         }
     }
-    if fields.take("files").is_some() {
-        fields.problem("files", "exists in AWS but is not implemented in the sandbox");
+    if let Some(files) = fields.take("files") {
+        read_files(fields, files);
     }
     fields.finish("a document");
     Document {
@@ -614,7 +645,27 @@ fn read_document(fields: &mut Fields<'_>, text: &str) -> Document {
         variables,
         steps,
         outputs: names,
+        elsewhere: Vec::new(),
         text: text.to_owned(),
+    }
+}
+
+/// Attachments: each has the checksum of its content.
+fn read_files(fields: &mut Fields<'_>, files: Value) {
+    fields.elsewhere("files", "exists in AWS but is not implemented in the sandbox");
+    let Some(mut all) = fields.inside("files", files) else { return };
+    for (name, file) in std::mem::take(&mut all.map) {
+        let Some(mut file) = all.inside(&name, file) else { continue };
+        let sums = file.require("checksums");
+        if let Some(mut sums) = sums.and_then(|sums| file.inside("checksums", sums)) {
+            let sum = sums.require_text("sha256");
+            if sum.is_some_and(|sum| sum.len() != 64 || !sum.chars().all(|c| c.is_ascii_hexdigit())) {
+                sums.problem("sha256", "takes 64 hexadecimal digits");
+            }
+            sums.finish("checksums");
+        }
+        file.number("size", 0, u64::MAX);
+        file.finish("a file");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Runs Systems Manager Automation documents (schema 0.3) with the service's semantics.
 //!
 //! - [`document`]: parsed and checked as a whole before anything runs
-//! - [`actions`]: one source file per action; one that AWS has and the sandbox has not is an error at load
+//! - [`actions`]: one source file per action; those that AWS has and the sandbox has not are in one, to be checked only
 //! - [`runner`]: one execution, step by step: references, tries, time limits, outputs, what follows
 //! - [`service`]: SSM's operations over the executions
 //! - [`references`], [`types`], [`condition`]: the document's little language

@@ -11,7 +11,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
 use super::Reading;
-use super::document::{Document, Step};
+use super::document::{Document, DocumentError, Step};
 use super::execution::{Execution, Status, StepExecution};
 use super::runner::{Decision, Run, Signals, Stop, Waiting};
 use super::types::{text, texts};
@@ -177,6 +177,13 @@ impl Shared {
             return Err(ApiError::new(
                 "AutomationExecutionLimitExceededException",
                 format!("more than {LEVELS} levels"),
+            ));
+        }
+        if !document.elsewhere.is_empty() {
+            let error = DocumentError(document.elsewhere.clone());
+            return Err(ApiError::new(
+                "UnknownOperationException",
+                format!("{name} can't be started here:\n{error}"),
             ));
         }
         let parameters = parameters(&document, &given)?;

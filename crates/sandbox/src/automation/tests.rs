@@ -1046,7 +1046,7 @@ fn what_is_wrong_in_a_document_is_named_with_file_step_and_key() {
     let inputs = "inputs: {Duration: PT1S}";
     let cases: Vec<(String, &str)> = vec![
         ("- {name: a, action: 'aws:slumber', inputs: {}}".into(), "doc.yaml, step a, action: there is no action `aws:slumber`"),
-        ("- {name: a, action: 'aws:executeScript', inputs: {}}".into(), "exists in AWS but is not implemented"),
+        ("- {name: a, action: 'aws:deleteImage', inputs: {ImageId: a}}".into(), "step a, inputs: `aws:deleteImage` exists in AWS but is not implemented"),
         (format!("- {{name: a, action: 'aws:sleep', {inputs}, nextstep: b}}"), "doc.yaml, step a, nextstep: is not a key of a step"),
         (format!("- {{name: a, action: 'aws:sleep', {inputs}, nextStep: b}}"), "step a, nextStep: there is no step `b` in mainSteps"),
         (format!("- {{name: a, action: 'aws:sleep', {inputs}, onFailure: 'step:b'}}"), "step a, onFailure: there is no step `b`"),
@@ -1055,7 +1055,7 @@ fn what_is_wrong_in_a_document_is_named_with_file_step_and_key() {
         (format!("- {{name: a, action: 'aws:sleep', {inputs}, onCancel: 'step:a'}}"), "can't lead to `a`: AWS takes no aws:sleep"),
         (format!("- {{name: a, action: 'aws:sleep', {inputs}, maxAttempts: 0}}"), "step a, maxAttempts: takes a whole number from 1"),
         (format!("- {{name: a, action: 'aws:sleep', {inputs}, timeoutSeconds: soon}}"), "step a, timeoutSeconds: takes a whole number"),
-        (format!("- {{name: a, action: 'aws:sleep', {inputs}, isEnd: 'true'}}"), "step a, isEnd: takes true or false"),
+        (format!("- {{name: a, action: 'aws:sleep', {inputs}, isEnd: 'yes'}}"), "step a, isEnd: takes true or false"),
         (format!("- {{name: a, action: 'aws:sleep', {inputs}, isEnd: true, nextStep: a}}"), "step a, nextStep: contradicts isEnd"),
         (format!("- {{name: a, action: 'aws:sleep', {inputs}}}\n- {{name: a, action: 'aws:sleep', {inputs}}}"), "step a, name: is the name of another step too"),
         ("- {action: 'aws:sleep', inputs: {Duration: PT1S}}".into(), "doc.yaml, mainSteps[0].name: is missing"),

@@ -20,7 +20,23 @@ pub(super) fn check(fields: &mut Fields<'_>) {
             if parameters.is_object() { Ok(()) } else { Err(format!("takes a map, not {parameters}")) }
         });
     }
+    for key in MANY {
+        if fields.take(key).is_some() {
+            fields.elsewhere(key, "exists in AWS but is not implemented in the sandbox");
+        }
+    }
 }
+
+/// Inputs for executions in many Regions, accounts or on many targets, which the sandbox has not.
+const MANY: [&str; 7] = [
+    "MaxConcurrency",
+    "MaxErrors",
+    "Tags",
+    "TargetLocations",
+    "TargetMaps",
+    "TargetParameterName",
+    "Targets",
+];
 
 pub(super) async fn run(run: &Run, inputs: &Inputs) -> Result<Done, Failure> {
     let document = text_input(inputs, "DocumentName")?;

@@ -30,9 +30,19 @@ const SERVICES: [(&str, &str); 10] = [
 
 pub(super) fn check(fields: &mut Fields<'_>) {
     if let Some(service) = fields.require("Service") {
-        fields.literal("Service", &service, |service| {
-            signing_name(service.as_str().unwrap_or_default()).map(drop)
+        let mut missing = None;
+        fields.literal("Service", &service, |service| match service.as_str() {
+            Some(name) if is_namespace(name) => {
+                missing = signing_name(name).err();
+                Ok(())
+            }
+            _ => {
+                Err(format!("takes a service by the name that boto3 has for it, such as rds, not {service}"))
+            }
         });
+        if let Some(message) = missing {
+            fields.elsewhere("Service", message);
+        }
     }
     if let Some(api) = fields.require("Api") {
         fields.literal("Api", &api, |api| operation_name(api.as_str().unwrap_or_default()).map(drop));
@@ -68,6 +78,13 @@ pub(super) async fn call(run: &Run, inputs: &Inputs, own: &[&str]) -> Result<Val
             )))
         }
     }
+}
+
+/// Whether this can be the name of a service: small letters, digits, hyphens.
+fn is_namespace(name: &str) -> bool {
+    let mut letters = name.chars();
+    letters.next().is_some_and(|first| first.is_ascii_lowercase())
+        && letters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
 fn signing_name(service: &str) -> Result<&'static str, String> {

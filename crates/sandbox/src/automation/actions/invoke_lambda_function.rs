@@ -36,8 +36,15 @@ pub(super) fn check(fields: &mut Fields<'_>) {
     for key in ["Qualifier", "ClientContext"] {
         fields.text(key);
     }
-    if fields.text("InvocationType").is_some_and(|kind| kind != "RequestResponse") {
-        fields.problem("InvocationType", "only RequestResponse is implemented in the sandbox");
+    match fields.text("InvocationType").as_deref() {
+        None | Some("RequestResponse") => {}
+        Some("Event" | "DryRun") => {
+            fields.elsewhere("InvocationType", "only RequestResponse is implemented in the sandbox");
+        }
+        Some(other) => {
+            fields
+                .problem("InvocationType", format!("takes Event, RequestResponse or DryRun, not `{other}`"));
+        }
     }
     if let Some(kind) = fields.text("LogType").filter(|kind| kind != "None" && kind != "Tail") {
         fields.problem("LogType", format!("takes None or Tail, not `{kind}`"));

@@ -7,6 +7,7 @@
 mod approve;
 mod assert_aws_resource_property;
 mod branch;
+mod elsewhere;
 mod execute_automation;
 mod execute_aws_api;
 mod invoke_lambda_function;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 pub use branch::Branch;
+pub use elsewhere::Elsewhere;
 pub use loop_steps::Loop;
 
 use super::document::{Fields, OnFailure, Step};
@@ -35,6 +37,7 @@ pub enum Action {
     Approve,
     AssertAwsResourceProperty,
     Branch(Branch),
+    Elsewhere(&'static Elsewhere),
     ExecuteAutomation,
     ExecuteAwsApi,
     InvokeLambdaFunction,
@@ -44,22 +47,6 @@ pub enum Action {
     UpdateVariable,
     WaitForAwsResourceProperty,
 }
-
-/// Actions that AWS has and this runner has not.
-const NOT_IMPLEMENTED: [&str; 12] = [
-    "aws:changeInstanceState",
-    "aws:copyImage",
-    "aws:createImage",
-    "aws:createStack",
-    "aws:createTags",
-    "aws:deleteImage",
-    "aws:deleteStack",
-    "aws:executeScript",
-    "aws:executeStateMachine",
-    "aws:invokeWebhook",
-    "aws:runCommand",
-    "aws:runInstances",
-];
 
 /// What an action's success leaves.
 #[derive(Debug, Default)]
@@ -155,12 +142,10 @@ impl Action {
                 wait_for_aws_resource_property::check(&mut inside);
                 Self::WaitForAwsResourceProperty
             }
-            known if NOT_IMPLEMENTED.contains(&known) => {
-                fields.problem(
-                    "action",
-                    format!("`{known}` exists in AWS but is not implemented in the sandbox"),
-                );
-                return None;
+            name if let Some(action) = Elsewhere::of(name) => {
+                action.check(&mut inside);
+                inside.elsewhere("", format!("`{name}` exists in AWS but is not implemented in the sandbox"));
+                Self::Elsewhere(action)
             }
             unknown => {
                 fields.problem("action", format!("there is no action `{unknown}`"));
@@ -177,6 +162,7 @@ impl Action {
             Self::Approve => "aws:approve",
             Self::AssertAwsResourceProperty => "aws:assertAwsResourceProperty",
             Self::Branch(_) => "aws:branch",
+            Self::Elsewhere(action) => action.name,
             Self::ExecuteAutomation => "aws:executeAutomation",
             Self::ExecuteAwsApi => "aws:executeAwsApi",
             Self::InvokeLambdaFunction => "aws:invokeLambdaFunction",
@@ -192,6 +178,7 @@ impl Action {
     pub fn reserved_outputs(&self) -> &'static [&'static str] {
         match self {
             Self::Approve => &["ApprovalStatus", "ApproverDecisions"],
+            Self::Elsewhere(action) => action.outputs,
             Self::ExecuteAutomation => &["ExecutionId", "Status", "Output"],
             Self::InvokeLambdaFunction => {
                 &["StatusCode", "FunctionError", "LogResult", "Payload", "OutputPayload"]
@@ -203,13 +190,15 @@ impl Action {
 
     /// Whether a step can declare outputs.
     pub fn takes_outputs(&self) -> bool {
-        matches!(
-            self,
-            Self::AssertAwsResourceProperty
-                | Self::ExecuteAwsApi
-                | Self::InvokeLambdaFunction
-                | Self::WaitForAwsResourceProperty
-        )
+        let elsewhere = matches!(self, Self::Elsewhere(action) if action.takes_outputs);
+        elsewhere
+            || matches!(
+                self,
+                Self::AssertAwsResourceProperty
+                    | Self::ExecuteAwsApi
+                    | Self::InvokeLambdaFunction
+                    | Self::WaitForAwsResourceProperty
+            )
     }
 
     /// How long a try may take when `timeoutSeconds` is not written.
@@ -229,6 +218,8 @@ impl Action {
             Self::Approve => approve::run(run, inputs).await,
             Self::AssertAwsResourceProperty => assert_aws_resource_property::run(run, inputs).await,
             Self::Branch(branch) => branch.run(run),
+            // An execution with one is not started.
+            Self::Elsewhere(action) => Err(Failure::new(format!("the sandbox has no {}", action.name))),
             Self::ExecuteAutomation => execute_automation::run(run, inputs).await,
             Self::ExecuteAwsApi => execute_aws_api::run(run, inputs).await,
             Self::InvokeLambdaFunction => invoke_lambda_function::run(run, inputs).await,
