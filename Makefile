@@ -31,13 +31,13 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: ## install what the machine lacks (MariaDB, PostgreSQL, Chromium, MySQL beside the build, Python environments)
-	@tests/setup.sh mariadb mysql postgres python browser sam emulators
+	@tests/setup.sh mariadb mysql postgres python browser sam emulators schema
 
 build: ## build the command and the step functions for this machine
 	@cargo build --workspace --bins
 
 test: ## run every test; needs no other command first
-	@tests/setup.sh mariadb mysql postgres python browser sam emulators
+	@tests/setup.sh mariadb mysql postgres python browser sam emulators schema
 	@cargo build --workspace --bins
 	@$(MAKE) --no-print-directory functions BUILD='--compiler cargo'
 	@rm -f target/skipped

@@ -9,11 +9,13 @@
 # `bench` is what the comparison is timed beside: percona-toolkit, and a Python environment of its own (target/bench).
 # Changes nothing that is there already. Says what to do where it can't install.
 # `emulators` is emulators of AWS that the sandbox is compared with (target/emulators).
+# `schema` is AWS's JSON schema of Automation documents, out of an npm package (target/schema); its test skips, and says so,
+# where it can't be had.
 # `lint` is checkov, whose packages would not agree with the others (target/lint).
 # `installed` prints those of them that a test may lack and that are here, for REQUIRE (tests/src/parts.rs).
 # `sam` is the real `sam` (target/sam), and ministack (target/ministack), an emulator of CloudFormation and what it makes, to
 # which it deploys; they would not agree either.
-#   setup.sh installed | mariadb | mysql | postgres | python | browser | bench | lint | sam | emulators
+#   setup.sh installed | mariadb | mysql | postgres | python | browser | bench | lint | sam | emulators | schema
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -76,6 +78,19 @@ sam() {
 
 emulators() {
   environment target/emulators tests/emulators-requirements.txt
+}
+
+schema() {
+  local package=aws-ssm-document-language-service-1.0.0 folder=target/schema
+  if [ -e "$folder/package/dist/schema.json" ]; then
+    return
+  fi
+  mkdir -p "$folder"
+  if ! { command -v npm >/dev/null && (cd "$folder" && npm pack --silent "${package%-*}@${package##*-}" >/dev/null &&
+    tar -xzf "$package.tgz" package/dist/schema.json package/LICENSE && rm "$package.tgz"); }; then
+    rm -rf "$folder"
+    echo "setup: AWS's schema of documents can't be had here, which needs npm: its test is skipped" >&2
+  fi
 }
 
 environment() { # folder requirements
@@ -152,7 +167,7 @@ CONF
 
 for part in "$@"; do
   case $part in
-    installed | mariadb | mysql | postgres | python | browser | bench | lint | sam | emulators) "$part" ;;
+    installed | mariadb | mysql | postgres | python | browser | bench | lint | sam | emulators | schema) "$part" ;;
     *) echo "setup.sh: unknown part $part" >&2; exit 2 ;;
   esac
 done

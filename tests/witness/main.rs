@@ -1,6 +1,7 @@
 //! What we believe of AWS, held against references that nobody here wrote. `docs/witnesses.md` has a section for each, and
 //! the differences that stay, with their reasons.
 //!
+//! - [`documents`]: runbooks, and other Automation documents, against AWS's JSON schema of them
 //! - [`iam`]: roles and needed permissions against the Service Authorization Reference
 //! - [`shapes`]: answers and errors against botocore's service models
 //! - [`world`]: the sandbox that Python's clients call for both
@@ -8,6 +9,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests say what failed by panicking")]
 
+mod documents;
 mod iam;
 mod shapes;
 mod shared_calls;
