@@ -623,31 +623,16 @@ impl World {
         });
     }
 
-    /// Creates an instance that the API has entered as `creating`; it is available when its cluster is, too.
+    /// Creates an instance that the API has entered as `creating`, unless it is being deleted by then.
     pub(super) fn begin_instance(self: &Arc<Self>, arn: String) {
         let world = Arc::clone(self);
         self.spawn(async move {
             world.clock.sleep(durations::INSTANCE).await;
-            loop {
-                let ended = world.state(|state| {
-                    let Some(instance) = state.instances.get_mut(&arn).filter(|i| i.status == "creating")
-                    else {
-                        return true;
-                    };
-                    instance.status =
-                        match state.clusters.get(&instance.cluster).map(|cluster| cluster.status) {
-                            Some("creating") => return false,
-                            Some("failed") | None => "failed",
-                            Some(_) => "available",
-                        };
-                    true
-                });
-                if ended {
-                    return;
+            world.state(|state| {
+                if let Some(instance) = state.instances.get_mut(&arn).filter(|one| one.status == "creating") {
+                    instance.status = "available";
                 }
-                // Its cluster is still being restored.
-                world.clock.sleep(durations::INSTANCE / 10).await;
-            }
+            });
         });
     }
 

@@ -931,7 +931,9 @@ fn create_instance(world: &Arc<World>, region: &str, input: &Value) -> Result<Va
     let instance = arn(region, "db", name);
     let answer = world.state(|state| {
         let entry = state.clusters.get(&cluster).ok_or_else(|| no_cluster(parent))?;
-        if !["available", "creating"].contains(&entry.status) {
+        // "You can create DB instances only after the RestoreDBClusterFromSnapshot operation has completed and the DB cluster
+        // is available" (RDS API reference).
+        if entry.status != "available" {
             return Err(fault("InvalidDBClusterStateFault", format!("{parent} is {}", entry.status)));
         }
         if engine != entry.engine {

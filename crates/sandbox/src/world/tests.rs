@@ -294,12 +294,9 @@ async fn a_snapshot_is_copied_restored_and_everything_is_deleted_again() {
         "DBClusterAlreadyExistsFault"
     );
     let instance = json!({"DBInstanceIdentifier": "again-1", "DBClusterIdentifier": "again", "DBInstanceClass": "db.r6g.large", "Engine": "aurora-mysql"});
-    call(&world, WEST, "CreateDBInstance", instance).await.unwrap();
+    let early = call(&world, WEST, "CreateDBInstance", instance.clone()).await.unwrap_err();
+    assert_eq!(early, "InvalidDBClusterStateFault", "its cluster is not restored yet");
     assert_eq!(world.tagged("k"), [cluster("again", WEST)]);
-    tokio::time::sleep(durations::INSTANCE + Duration::from_secs(1)).await;
-    let one = json!({"DBInstanceIdentifier": "again-1"});
-    let early = call(&world, WEST, "DescribeDBInstances", one.clone()).await.unwrap();
-    assert_eq!(early["DBInstances"][0]["DBInstanceStatus"], "creating", "its cluster is not restored yet");
     assert_eq!(
         call(
             &world,
@@ -311,7 +308,10 @@ async fn a_snapshot_is_copied_restored_and_everything_is_deleted_again() {
         .unwrap_err(),
         "InvalidDBClusterStateFault"
     );
-    tokio::time::sleep(durations::RESTORE).await;
+    tokio::time::sleep(durations::RESTORE + Duration::from_secs(1)).await;
+    call(&world, WEST, "CreateDBInstance", instance).await.unwrap();
+    tokio::time::sleep(durations::INSTANCE + Duration::from_secs(1)).await;
+    let one = json!({"DBInstanceIdentifier": "again-1"});
     let late = call(&world, WEST, "DescribeDBInstances", one).await.unwrap();
     assert_eq!(late["DBInstances"][0]["DBInstanceStatus"], "available");
     let described =
