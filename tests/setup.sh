@@ -68,6 +68,7 @@ installed() {
   [ ! -x target/mysql/root/usr/sbin/mysqld ] || here+=(mysql)
   ! compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || here+=(postgres)
   ! command -v chromium >/dev/null || here+=(browser)
+  [ ! -e target/schema/package/dist/schema.json ] || here+=(schema)
   (IFS=, && echo "${here[*]}")
 }
 

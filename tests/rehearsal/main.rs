@@ -8,6 +8,7 @@
 //! - [`failover`], [`detach`], [`rebuild`], [`failback`], [`reconcile`], [`replay`], [`routing`], [`readiness`]: the rehearsals
 //! - [`kept`]: what a restored and a rebuilt cluster have of the old one, with keys of the account
 //! - [`cancelled`]: each of them, cancelled at every step of its document
+//! - [`states`]: each of them where AWS does not say which states are shown
 //! - [`what_if`]: what else may happen on the way
 //! - [`prove`]: what only an account can show, under both answers
 //! - [`iam`]: the story of a plan that signs in to its databases by IAM
@@ -34,4 +35,5 @@ mod reconcile;
 mod replay;
 mod routing;
 mod stage;
+mod states;
 mod what_if;

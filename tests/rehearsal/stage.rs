@@ -209,7 +209,9 @@ impl Stage {
 
     /// Waits for the end of an execution in a Region.
     pub async fn ended_in(&self, region: &str, id: &str) -> Execution {
-        self.automation.wait(region, id).await.unwrap()
+        let execution = self.automation.wait(region, id).await.unwrap();
+        crate::states::assert_listed(&self.world);
+        execution
     }
 
     /// Waits for an execution's end, and approves it if it asks.

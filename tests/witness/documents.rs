@@ -17,7 +17,7 @@ fn documents(folder: &str) -> Vec<PathBuf> {
 fn documents_are_as_the_schema_of_aws_has_them() {
     let schema = root().join("target/schema/package/dist/schema.json");
     if !schema.is_file() {
-        eprintln!("skipped: there is no {}: tests/setup.sh schema needs npm", schema.display());
+        rehearsals::parts::missing("schema", "there is no schema of AWS in target/schema, which needs npm");
         return;
     }
     let python = root().join("target/emulators/bin/python");

@@ -214,6 +214,15 @@ impl State {
             .map(|(secondary, _)| secondary)
     }
 
+    /// Shows the two clusters of an operation in this status.
+    fn set_members(&mut self, operation: &Operation, status: &'static str) {
+        for arn in [&operation.from, &operation.to] {
+            if let Some(cluster) = self.clusters.get_mut(arn) {
+                cluster.status = status;
+            }
+        }
+    }
+
     /// Secondaries with a link to their primary, cut or not, and their primary. One that has to be rebuilt has none.
     pub(super) fn linked(&self) -> impl Iterator<Item = (&String, &str)> {
         self.globals.values().flat_map(|global| {
@@ -266,7 +275,11 @@ impl World {
         let operation = self.state(|state| {
             let operation = state.globals.get_mut(id)?.operation.as_mut()?;
             operation.status = if operation.loss { "failing-over" } else { "switching-over" };
-            Some(operation.clone())
+            let operation = operation.clone();
+            if state.reading.members_fail_over {
+                state.set_members(&operation, "failing-over");
+            }
+            Some(operation)
         })?;
         let to = &operation.to;
         if operation.loss {
@@ -283,7 +296,7 @@ impl World {
     fn end_operation(&self, id: &str, from: &str, to: &str, loss: bool) {
         self.state(|state| {
             let Some(global) = state.globals.get_mut(id) else { return };
-            global.operation = None;
+            let operation = global.operation.take();
             for member in &mut global.members {
                 member.is_writer = member.arn == to;
                 if loss && !member.is_writer {
@@ -295,6 +308,9 @@ impl World {
             }
             // A primary has no link.
             state.cut.remove(to);
+            if let Some(operation) = operation {
+                state.set_members(&operation, "available");
+            }
         });
         let name = name_of(to);
         if loss {
@@ -316,8 +332,8 @@ impl World {
     /// The operation can't be done: everything stays as it was.
     fn abandon_operation(&self, id: &str, to: &str, loss: bool, error: &str) {
         self.state(|state| {
-            if let Some(global) = state.globals.get_mut(id) {
-                global.operation = None;
+            if let Some(operation) = state.globals.get_mut(id).and_then(|global| global.operation.take()) {
+                state.set_members(&operation, "available");
             }
         });
         let (event, word) =

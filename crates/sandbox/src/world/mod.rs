@@ -17,6 +17,7 @@ mod rds;
 mod secrets;
 mod sns;
 mod sts;
+pub mod transitions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -121,14 +122,36 @@ pub struct Reading {
     pub snapshots_follow_a_rename: bool,
     /// The dimensions of the replication lag's metrics.
     pub lag_dimensions: LagDimensions,
+    /// Whether the two clusters of a failover or switchover are `failing-over` meanwhile; else they stay `available`. The
+    /// guide has the status for a failover inside a cluster and says nothing of one between Regions.
+    pub members_fail_over: bool,
+    /// Whether a cluster that is restored from a snapshot is `migrating` ("A DB cluster snapshot is being restored to a DB
+    /// cluster", says the guide's table); else it is `creating`, as the answer of the API's example.
+    pub restored_migrate: bool,
 }
 
 impl Reading {
-    /// Every side of each, as the runbooks take it.
-    pub const ALL: [Self; 2] = [
-        Self { snapshots_follow_a_rename: false, lag_dimensions: LagDimensions::Cluster },
-        Self { snapshots_follow_a_rename: true, lag_dimensions: LagDimensions::ClusterAndSource },
+    /// Every side of each, as the runbooks take it; and every combination of the states that are shown.
+    pub const ALL: [Self; 4] = [
+        Self::of(false, LagDimensions::Cluster, false, false),
+        Self::of(true, LagDimensions::ClusterAndSource, false, true),
+        Self::of(false, LagDimensions::ClusterAndSource, true, false),
+        Self::of(true, LagDimensions::Cluster, true, true),
     ];
+
+    const fn of(
+        snapshots_follow_a_rename: bool,
+        lag_dimensions: LagDimensions,
+        members_fail_over: bool,
+        restored_migrate: bool,
+    ) -> Self {
+        Self { snapshots_follow_a_rename, lag_dimensions, members_fail_over, restored_migrate }
+    }
+
+    /// The status of a cluster that is being restored.
+    pub(crate) fn restoring(self) -> &'static str {
+        if self.restored_migrate { "migrating" } else { "creating" }
+    }
 }
 
 /// Dimensions of the replication lag's metrics. AWS does not say; each of the three is seen somewhere in its workshops.
@@ -173,6 +196,8 @@ pub(crate) struct State {
     pub(crate) lags: BTreeMap<String, Vec<(Timestamp, f64)>>,
     /// Quotas of RDS that are not the default ones, by Region and name.
     pub(crate) quotas: BTreeMap<(String, String), i64>,
+    /// How Aurora's things have changed.
+    pub(crate) transitions: BTreeSet<transitions::Transition>,
     /// Lags that are not measured but given, and those that can't be known.
     pub(crate) fixed_lags: BTreeMap<String, Option<f64>>,
     /// Rules of EventBridge that could not invoke a target, by Region and name.
@@ -584,7 +609,12 @@ impl World {
 
     pub(crate) fn state<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         // Changes are small and don't panic half-way; a poisoned state is as good as any.
-        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = transitions::states(&state);
+        let result = change(&mut state);
+        let changed = transitions::between(&before, &transitions::states(&state));
+        state.transitions.extend(changed);
+        result
     }
 
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

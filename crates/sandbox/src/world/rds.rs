@@ -906,6 +906,7 @@ fn restore(world: &Arc<World>, region: &str, input: &Value) -> Result<Value, Api
         }
         let key = text(input, "KmsKeyId").map(|key| key_arn(region, key)).or_else(|| from.key.clone());
         let mut entry = creating(input, &cluster, version, (&from.database, key), created)?;
+        entry.status = state.reading.restoring();
         // "Default: The same port as the original DB cluster" (RDS API reference, `RestoreDBClusterFromSnapshot`).
         if let Some(port) = from.port.filter(|_| entry.asked_port().is_none()) {
             entry.properties.insert("Port".into(), json!(port));

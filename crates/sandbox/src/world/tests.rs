@@ -1039,3 +1039,5 @@ async fn a_lag_that_is_given_stays_and_is_counted_by_the_minute() {
     seconds(600).await;
     assert_eq!(lag(WEST).await, json!([]));
 }
+
+mod states;
