@@ -455,7 +455,6 @@ pub fn facts(
         }),
         databases: summary.databases.iter().map(|(name, of)| (name.clone(), database(name, of))).collect(),
         clock_margin_seconds: limits.clock_margin_seconds.into(),
-        ..Facts::default()
     }
 }
 

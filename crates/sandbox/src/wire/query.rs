@@ -218,7 +218,7 @@ mod tests {
             ),
             (
                 "ServerlessV2ScalingConfiguration.MinCapacity=0.5&AllowDataLoss=true&Filters=",
-                json!({"AllowDataLoss": true, "Filters": "", "ServerlessV2ScalingConfiguration": {"MinCapacity": "0.5"}}),
+                json!({"AllowDataLoss": true, "Filters": "", "ServerlessV2ScalingConfiguration": {"MinCapacity": 0.5}}),
             ),
         ];
         for (form, input) in cases {

@@ -101,13 +101,12 @@ async fn rds_errors(setup: &Setup) {
     let tag = Tag::builder().key("causeway:execution").value("true").build();
     let error = create.tags(tag).publicly_accessible(false).send().await.unwrap_err().into_service_error();
     assert!(error.is_db_instance_already_exists_fault());
-    // What the world does not read stays text.
     arrived(
         setup,
         "rds",
         "CreateDBInstance",
         &json!({
-            "DBInstanceClass": "db.r6g.large", "DBInstanceIdentifier": "i", "Engine": "e", "PubliclyAccessible": "false",
+            "DBInstanceClass": "db.r6g.large", "DBInstanceIdentifier": "i", "Engine": "e", "PubliclyAccessible": false,
             "Tags": [{"Key": "causeway:execution", "Value": "true"}],
         }),
     );
