@@ -89,7 +89,13 @@ impl Region {
     pub async fn has_bucket(&self, bucket: &str) -> Result<bool, Error> {
         match self.s3.head_bucket().bucket(bucket).send().await {
             Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => Ok(false),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(aws_sdk_s3::operation::head_bucket::HeadBucketError::is_not_found) =>
+            {
+                Ok(false)
+            }
             Err(error) => Err(self.failed(&format!("looking for the bucket {bucket}"), error)),
         }
     }

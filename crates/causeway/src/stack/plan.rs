@@ -28,7 +28,11 @@ pub async fn read(region: &Region, name: &str) -> Result<Option<String>, Error> 
     let parameter = parameter(name);
     match region.ssm.get_parameter().name(&parameter).send().await {
         Ok(answer) => Ok(answer.parameter().and_then(|found| found.value()).map(str::to_owned)),
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_parameter_not_found()) => {
+        Err(error)
+            if error.as_service_error().is_some_and(
+                aws_sdk_ssm::operation::get_parameter::GetParameterError::is_parameter_not_found,
+            ) =>
+        {
             Ok(None)
         }
         Err(error) => Err(region.failed(&format!("reading the plan {parameter}"), error)),

@@ -171,9 +171,12 @@ fn are(dimensions: &Value, these: &[(&str, String)]) -> bool {
     all == these.iter().map(|(name, value)| (Some(*name), Some(value.as_str()))).collect()
 }
 
+/// A metric: namespace, name, dimensions with their values.
+type NamedMetric = (&'static str, &'static str, Vec<(&'static str, String)>);
+
 /// `ListMetrics`: those of the lag, and those of rules that failed. Filters by namespace, name and dimensions.
 fn list_metrics(world: &World, call: &Call) -> Value {
-    let mut metrics: Vec<(&str, &str, Vec<(&str, String)>)> = Vec::new();
+    let mut metrics: Vec<NamedMetric> = Vec::new();
     world.state(|state| {
         let here = state.lags.keys().filter(|arn| region_of(arn) == call.region);
         let of = |arn: &String| lag_dimensions(state.reading.lag_dimensions, name_of(arn), &call.region);
@@ -196,7 +199,7 @@ fn list_metrics(world: &World, call: &Call) -> Value {
             all.iter().any(fits)
         })
     };
-    let shown = |(namespace, name, dimensions): &(&str, &str, Vec<(&str, String)>)| {
+    let shown = |(namespace, name, dimensions): &NamedMetric| {
         let all: Vec<Value> =
             dimensions.iter().map(|(name, value)| json!({"Name": name, "Value": value})).collect();
         json!({"Namespace": namespace, "MetricName": name, "Dimensions": all})
