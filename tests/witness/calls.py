@@ -390,9 +390,9 @@ def restoring():
     instance = {"DBInstanceIdentifier": "restored-1", "DBInstanceClass": "db.serverless", "Engine": "aurora-mysql"}
     fails("DBClusterNotFoundFault", rds.create_db_instance, **instance, DBClusterIdentifier="nothing")
     fails("InvalidDBClusterStateFault", rds.create_db_instance, **instance, DBClusterIdentifier="shop-orders-west")
+    until(lambda: cluster("restored") == "available")
     rds.create_db_instance(**instance, DBClusterIdentifier="restored", PubliclyAccessible=False, **tags)
     fails("DBInstanceAlreadyExists", rds.create_db_instance, **instance, DBClusterIdentifier="restored")
-    until(lambda: cluster("restored") == "available")
     states = lambda: rds.describe_db_instances(DBInstanceIdentifier="restored-1")["DBInstances"][0]["DBInstanceStatus"]
     until(lambda: states() == "available")
     for name in (arn("cluster", "restored"), arn("db", "restored-1"), arn("cluster-snapshot", "copied")):
