@@ -187,6 +187,9 @@ def cloudwatch():
         statistics = ["SampleCount", "Average", "Sum", "Minimum", "Maximum"]
         points = speaks.get_metric_statistics(**metric, **times, Period=60, Statistics=statistics)["Datapoints"]
         assert points[0]["Maximum"] == 200.0, points
+        of_clusters = [{"Name": "DBClusterIdentifier"}]
+        listed = speaks.list_metrics(Namespace="AWS/RDS", MetricName=metric["MetricName"], Dimensions=of_clusters)
+        assert metric in listed["Metrics"], listed
         back = {"StartTime": now, "EndTime": now - 1}
         fails("ValidationError", speaks.get_metric_data, MetricDataQueries=queries, **back)
         wrong = "InvalidParameterValueException" if protocol == "json" else "InvalidParameterValue"
