@@ -111,6 +111,8 @@ pub struct Observed {
     pub already_there: String,
     /// By database.
     pub databases: BTreeMap<String, DatabaseObserved>,
+    /// The reason, cut at [`BRIEF`] characters: a request for an approval takes 4,096 (page of the action `aws:approve`).
+    pub brief: String,
     /// Replication lag by database ([`Lags`]) as JSON text for the report.
     pub lag: String,
     /// State of the routing control of each Region, when an endpoint answered.
@@ -124,6 +126,9 @@ pub struct Observed {
     /// Everything else worth knowing.
     pub notes: Vec<String>,
 }
+
+/// Characters of a reason that a request for an approval shows.
+pub const BRIEF: usize = 1_000;
 
 /// What was seen of a database.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -792,6 +797,7 @@ fn outcome(seen: &Seen, asked: &Asked, strategy: Strategy, judgement: Judgement)
         mode: asked.mode,
         strategy,
         already_there: there(seen, asked).join(", "),
+        brief: brief(&reason),
         lag: serde_json::json!(lag).to_string(),
         routing: answers.first().map(|states| (*states).clone()).unwrap_or_default(),
         arc_endpoints: answers.len(),
@@ -801,6 +807,14 @@ fn outcome(seen: &Seen, asked: &Asked, strategy: Strategy, judgement: Judgement)
         notes,
     };
     Outcome::new(status, reason, crate::Observed::Check(observed))
+}
+
+/// The beginning of a reason, whole where it is short.
+fn brief(reason: &str) -> String {
+    match reason.char_indices().nth(BRIEF) {
+        Some((end, _)) => format!("{} … The rest is in the notification.", &reason[..end]),
+        None => reason.to_owned(),
+    }
 }
 
 fn database_observed(database: &DatabaseSeen) -> DatabaseObserved {

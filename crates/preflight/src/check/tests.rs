@@ -525,6 +525,14 @@ fn versions_are_compared_up_to_the_minor_part() {
 }
 
 #[test]
+fn a_request_for_an_approval_holds_the_beginning_of_a_long_reason() {
+    assert_eq!(brief("short"), "short");
+    assert_eq!(brief(&"ä".repeat(BRIEF)), "ä".repeat(BRIEF));
+    let cut = brief(&"ä".repeat(5_000));
+    assert!(cut.starts_with(&"ä".repeat(BRIEF)) && cut.chars().count() < BRIEF + 50, "{cut}");
+}
+
+#[test]
 fn the_answer_holds_the_lag_as_json_text_and_the_notes_in_its_reason() {
     let mut seen = seen();
     seen.databases.get_mut("catalog").unwrap().lag = Ok(None);
