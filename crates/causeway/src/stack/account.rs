@@ -7,6 +7,7 @@ use std::error::Error as _;
 
 use aws_config::SdkConfig;
 use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::head_bucket::HeadBucketError;
 use runbook::StepError;
 
 use crate::Error;
@@ -76,29 +77,27 @@ impl Region {
                 let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
                 format!("{}: it is not known whether a runbook runs: {cause}", self.name)
             })?;
-        let line = |one: preflight::overdue::Running| {
-            let runbook = one.document.strip_prefix(prefix)?.strip_prefix('-')?;
-            let ours =
-                ["failover", "failback", "reconcile", "replay", "rebuild", "routing"].contains(&runbook);
-            ours.then(|| format!("{}: {} runs since {} ({})", self.name, one.document, one.started, one.id))
-        };
-        Ok(running.into_iter().filter_map(line).collect())
+        Ok(moves(&running, prefix).iter().map(|line| format!("{}: {line}", self.name)).collect())
     }
 
     /// Whether the account has the bucket.
     pub async fn has_bucket(&self, bucket: &str) -> Result<bool, Error> {
         match self.s3.head_bucket().bucket(bucket).send().await {
             Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(aws_sdk_s3::operation::head_bucket::HeadBucketError::is_not_found) =>
-            {
-                Ok(false)
-            }
+            Err(error) if error.as_service_error().is_some_and(HeadBucketError::is_not_found) => Ok(false),
             Err(error) => Err(self.failed(&format!("looking for the bucket {bucket}"), error)),
         }
     }
+}
+
+/// Those of the stack's runbooks that would be disturbed, each in a line. Another stack's prefix may start with this one's.
+fn moves(running: &[preflight::overdue::Running], prefix: &str) -> Vec<String> {
+    let line = |one: &preflight::overdue::Running| {
+        let runbook = one.document.strip_prefix(prefix)?.strip_prefix('-')?;
+        let moves = ["failover", "failback", "reconcile", "replay", "rebuild", "routing"].contains(&runbook);
+        moves.then(|| format!("{} runs since {} ({})", one.document, one.started, one.id))
+    };
+    running.iter().filter_map(line).collect()
 }
 
 /// What AWS said, or why it could not be asked, in one line.
@@ -109,4 +108,32 @@ where
 {
     let error = StepError::aws("", error);
     error.source().map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_runbook_of_the_stack_but_the_hourly_look_is_a_move() {
+        let run = |document: &str| preflight::overdue::Running {
+            id: "id".to_owned(),
+            document: document.to_owned(),
+            started: "2026-01-31T12:00:00Z".parse().unwrap(),
+        };
+        let documents = std::fs::read_dir("../../ssm-documents").unwrap();
+        let mut running: Vec<_> = documents
+            .map(|file| file.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+            .map(|runbook| run(&format!("shop-{runbook}")))
+            .collect();
+        let runbooks = running.len();
+        running.push(run("shop-test-failover"));
+        let found = moves(&running, "shop");
+        assert_eq!(found.len(), runbooks - 1, "{found:?}");
+        assert!(
+            found.contains(&"shop-failover runs since 2026-01-31T12:00:00Z (id)".to_owned()),
+            "{found:?}"
+        );
+        assert!(!found.iter().any(|line| line.contains("readiness") || line.contains("test")), "{found:?}");
+    }
 }

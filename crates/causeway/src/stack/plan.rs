@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use aws_sdk_ssm::operation::get_parameter::GetParameterError;
 use aws_sdk_ssm::types::{ParameterTier, ParameterType};
 use serde_json::Value;
 
@@ -28,11 +29,7 @@ pub async fn read(region: &Region, name: &str) -> Result<Option<String>, Error> 
     let parameter = parameter(name);
     match region.ssm.get_parameter().name(&parameter).send().await {
         Ok(answer) => Ok(answer.parameter().and_then(|found| found.value()).map(str::to_owned)),
-        Err(error)
-            if error.as_service_error().is_some_and(
-                aws_sdk_ssm::operation::get_parameter::GetParameterError::is_parameter_not_found,
-            ) =>
-        {
+        Err(error) if error.as_service_error().is_some_and(GetParameterError::is_parameter_not_found) => {
             Ok(None)
         }
         Err(error) => Err(region.failed(&format!("reading the plan {parameter}"), error)),

@@ -563,9 +563,10 @@ impl World {
         self.state(|state| state.rds_events.clone())
     }
 
-    /// Removes a cluster's instances: a headless cluster.
+    /// Removes a cluster's instances: the world begins with a headless cluster, which is no change of a state.
     pub fn remove_instances(&self, cluster: &str) {
-        self.state(|state| state.instances.retain(|_, instance| instance.cluster != cluster));
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.instances.retain(|_, instance| instance.cluster != cluster);
     }
 
     /// Keeps failovers and switchovers from ending (true), or lets them end (false).
