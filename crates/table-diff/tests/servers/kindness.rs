@@ -98,7 +98,12 @@ async fn it_waits_for_a_busy_target_but_not_for_ever() {
     let mut waited = Waited::default();
     let counts = counted(&mut servers, &busy(5), &mut waited).await;
     assert_eq!(counts.differences(), 1);
-    assert_eq!(waited.reasons.first().unwrap(), "the target runs 6 statements at once, more than 5");
+    // The connection that asked above may not be gone yet.
+    let told = waited.reasons.first().unwrap();
+    let counted = told
+        .strip_prefix("the target runs ")
+        .and_then(|told| told.split_once(" statements at once, more than 5"));
+    assert!(counted.unwrap().0.parse::<u64>().unwrap() >= 6, "{told}");
     for sleeper in &mut sleepers {
         sleeper.kill().unwrap();
         sleeper.wait().unwrap();
