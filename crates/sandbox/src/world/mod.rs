@@ -196,8 +196,8 @@ pub(crate) struct State {
     pub(crate) lags: BTreeMap<String, Vec<(Timestamp, f64)>>,
     /// Quotas of RDS that are not the default ones, by Region and name.
     pub(crate) quotas: BTreeMap<(String, String), i64>,
-    /// How Aurora's things have changed.
-    pub(crate) transitions: BTreeSet<transitions::Transition>,
+    /// How the states of Aurora's things have changed.
+    noted: transitions::Noted,
     /// Lags that are not measured but given, and those that can't be known.
     pub(crate) fixed_lags: BTreeMap<String, Option<f64>>,
     /// Rules of EventBridge that could not invoke a target, by Region and name.
@@ -567,6 +567,7 @@ impl World {
     pub fn remove_instances(&self, cluster: &str) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.instances.retain(|_, instance| instance.cluster != cluster);
+        state.note_beginning();
     }
 
     /// Keeps failovers and switchovers from ending (true), or lets them end (false).
@@ -611,10 +612,8 @@ impl World {
     pub(crate) fn state<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         // Changes are small and don't panic half-way; a poisoned state is as good as any.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = transitions::states(&state);
         let result = change(&mut state);
-        let changed = transitions::between(&before, &transitions::states(&state));
-        state.transitions.extend(changed);
+        state.note_transitions();
         result
     }
 

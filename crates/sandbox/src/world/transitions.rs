@@ -1,14 +1,18 @@
 //! How the states of Aurora's things change. Every change of a state in [`State`] is noted, whoever makes it;
 //! `docs/aurora-states.md` lists them with what AWS says of each, and tests hold the page and the world together.
+//!
+//! The world is looked at after every use of its state, thousands of times in a rehearsal: a hash tells whether anything
+//! has changed at all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::{State, World};
+use super::{State, World, aurora};
 
 /// What has a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+enum Kind {
     Global,
     Member,
     Cluster,
@@ -46,37 +50,87 @@ pub fn listed(page: &str) -> BTreeSet<String> {
 }
 
 /// The states of everything, by kind and name.
-pub(super) type States = BTreeMap<(Kind, String), String>;
+type States = BTreeMap<(Kind, String), String>;
 
-pub(super) fn states(state: &State) -> States {
+/// How the states have changed so far.
+#[derive(Default)]
+pub(super) struct Noted {
+    hash: u64,
+    states: States,
+    transitions: BTreeSet<Transition>,
+}
+
+impl State {
+    /// Notes what has changed since the last look.
+    pub(super) fn note_transitions(&mut self) {
+        self.look(true);
+    }
+
+    /// Takes the states as they are for what they were from the beginning.
+    pub(super) fn note_beginning(&mut self) {
+        self.look(false);
+    }
+
+    fn look(&mut self, note: bool) {
+        let hash = hash(self);
+        if hash == self.noted.hash {
+            return;
+        }
+        let states = states(self);
+        if note {
+            self.noted.transitions.extend(between(&self.noted.states, &states));
+        }
+        (self.noted.hash, self.noted.states) = (hash, states);
+    }
+}
+
+/// Changes with what [`states`] says.
+fn hash(state: &State) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for global in state.globals.values() {
+        global.id.hash(&mut hasher);
+        global.operation.as_ref().map(|one| (one.status, one.loss)).hash(&mut hasher);
+        for member in &global.members {
+            (&member.arn, member.is_writer, member.synchronization).hash(&mut hasher);
+        }
+    }
+    let clusters = state.clusters.values().map(|one| (&one.arn, one.status));
+    let instances = state.instances.values().map(|one| (&one.arn, one.status));
+    let snapshots = state.snapshots.values().map(|one| (&one.arn, one.status));
+    clusters.chain(instances).chain(snapshots).for_each(|one| one.hash(&mut hasher));
+    hasher.finish()
+}
+
+fn of_global(global: &aurora::Global) -> String {
+    match &global.operation {
+        None => "available".to_owned(),
+        Some(one) if one.status == "pending" => {
+            format!("pending {}", if one.loss { "failover" } else { "switchover" })
+        }
+        Some(one) => one.status.to_owned(),
+    }
+}
+
+fn states(state: &State) -> States {
     let mut all = States::new();
     for global in state.globals.values() {
-        let status = match &global.operation {
-            None => "available".to_owned(),
-            Some(one) if one.status == "pending" => {
-                format!("pending {}", if one.loss { "failover" } else { "switchover" })
-            }
-            Some(one) => one.status.to_owned(),
-        };
-        all.insert((Kind::Global, global.id.clone()), status);
+        all.insert((Kind::Global, global.id.clone()), of_global(global));
         for member in &global.members {
             let role = if member.is_writer { "primary" } else { "secondary" };
             let status = format!("{role}, {}", member.synchronization);
             all.insert((Kind::Member, format!("{} {}", global.id, member.arn)), status);
         }
     }
-    all.extend(state.clusters.values().map(|one| ((Kind::Cluster, one.arn.clone()), one.status.to_owned())));
-    all.extend(
-        state.instances.values().map(|one| ((Kind::Instance, one.arn.clone()), one.status.to_owned())),
-    );
-    all.extend(
-        state.snapshots.values().map(|one| ((Kind::Snapshot, one.arn.clone()), one.status.to_owned())),
-    );
+    let clusters = state.clusters.values().map(|one| (Kind::Cluster, &one.arn, one.status));
+    let instances = state.instances.values().map(|one| (Kind::Instance, &one.arn, one.status));
+    let snapshots = state.snapshots.values().map(|one| (Kind::Snapshot, &one.arn, one.status));
+    let each = clusters.chain(instances).chain(snapshots);
+    all.extend(each.map(|(kind, arn, status)| ((kind, arn.clone()), status.to_owned())));
     all
 }
 
 /// What has changed between two looks.
-pub(super) fn between(before: &States, after: &States) -> Vec<Transition> {
+fn between(before: &States, after: &States) -> Vec<Transition> {
     let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
     let changed = names.into_iter().filter(|name| before.get(*name) != after.get(*name));
     let transition = |name: &(Kind, String)| Transition {
@@ -90,6 +144,6 @@ pub(super) fn between(before: &States, after: &States) -> Vec<Transition> {
 impl World {
     /// Every change of a state so far.
     pub fn transitions(&self) -> BTreeSet<Transition> {
-        self.state(|state| state.transitions.clone())
+        self.state(|state| state.noted.transitions.clone())
     }
 }
