@@ -117,6 +117,22 @@ async fn a_key_that_the_stack_does_not_know_is_found() {
     }
 }
 
+/// RDS uses its own key without the roles of the stack, which does not know it.
+#[tokio::test(start_paused = true)]
+async fn the_key_of_aws_is_nothing_that_the_stack_has_to_know() {
+    let stage = Stage::new(Reading::ALL[0], BRISK).await;
+    stage.change_plan(with_keys).await;
+    for region in REGIONS {
+        stage.world.set_encrypted(&cluster(region), true);
+    }
+    for region in REGIONS {
+        let execution = stage.run_in(region, "causeway-readiness", &[]).await;
+        let reason = &execution.outputs["readiness.reason"][0];
+        // What the plan names is another key.
+        assert!(!reason.contains("key/aws-rds"), "{reason}");
+    }
+}
+
 /// A row of the page: what it says of the restored and of the rebuilt.
 type Table = BTreeMap<String, [String; 2]>;
 

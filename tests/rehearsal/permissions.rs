@@ -62,8 +62,11 @@ async fn every_permission_is_made_use_of() {
     bridge.tick();
     // The story, by events, each of which comes twice.
     stage.world.isolate(EAST).await;
+    let orders = &runbook::plan::sample().databases["orders"].members;
+    stage.world.set_encrypted(&orders[WEST].cluster_arn, true);
     let broken = stage.run_in(WEST, "causeway-readiness", &[]).await;
     assert_eq!(broken.status, Status::Failed, "{}", told(&broken));
+    stage.world.set_encrypted(&orders[WEST].cluster_arn, false);
     stage.alarm();
     let started = stage.started(&bridge, 3).await;
     let moved = stage.ended(&started[2]).await;
@@ -86,8 +89,7 @@ async fn every_permission_is_made_use_of() {
     assert_eq!(back.status, Status::Success, "{}", told(&back));
     // Where no managed failover is possible.
     let other = crate::detach::impaired(Reading::ALL[0], FAST).await;
-    let orders = &runbook::plan::sample().databases["orders"].members[EAST].cluster_arn;
-    other.world.configure(orders, &json!({}), &json!({}), &[("app", "shop")]);
+    other.world.configure(&orders[EAST].cluster_arn, &json!({}), &json!({}), &[("app", "shop")]);
     let detached = crate::detach::detach(&other).await;
     assert_eq!(detached.status, Status::Success, "{}", told(&detached));
     other.world.rejoin(sandbox::EAST).await;

@@ -27,6 +27,7 @@ SOURCES = pathlib.Path(__file__).parents[2] / "crates/sandbox/src"
 SERVICES = [
     "cloudwatch",
     "iam",
+    "kms",
     "lambda",
     "rds",
     "route53-recovery-cluster",
@@ -237,6 +238,7 @@ def refused():
     denied = {
         "cloudwatch": ("describe_alarms", {}, "AccessDenied"),
         "iam": ("simulate_principal_policy", {"PolicySourceArn": f"arn:aws:iam::{ACCOUNT}:role/x", "ActionNames": ["a:b"]}, "AccessDenied"),
+        "kms": ("describe_key", {"KeyId": "alias/aws/rds"}, "AccessDeniedException"),
         "lambda": ("invoke", {"FunctionName": "causeway-report"}, "AccessDeniedException"),
         "rds": ("describe_db_clusters", {}, "AccessDenied"),
         "s3": ("get_object", {"Bucket": f"causeway-reports-{ACCOUNT}-{WEST}", "Key": "a/b"}, "AccessDenied"),
@@ -373,6 +375,9 @@ def snapshots():
     fails("InvalidParameterCombination", rds.copy_db_cluster_snapshot, **copy)
     fails("KMSKeyNotAccessibleFault", rds.copy_db_cluster_snapshot, **copy, KmsKeyId=keys[EAST])
     rds.copy_db_cluster_snapshot(**copy, KmsKeyId=keys[WEST], CopyTags=True)
+    for key, manager in ("alias/aws/rds", "AWS"), (keys[WEST], "CUSTOMER"):
+        assert west["kms"].describe_key(KeyId=key)["KeyMetadata"]["KeyManager"] == manager
+    fails("NotFoundException", west["kms"].describe_key, KeyId=keys[EAST])
     fails("DBClusterSnapshotAlreadyExistsFault", rds.copy_db_cluster_snapshot, **copy, KmsKeyId=keys[WEST])
     again = {"SourceDBClusterSnapshotIdentifier": "copied", "TargetDBClusterSnapshotIdentifier": "copied-2"}
     fails("InvalidDBClusterSnapshotStateFault", rds.copy_db_cluster_snapshot, **again)
@@ -508,6 +513,7 @@ def main():
     )
     # Every code that is written in the sources of one service, also one that no call above brings about.
     for file, service in (("rds", "rds"), ("monitoring", "monitoring"), ("sns", "sns"), ("secrets", "secretsmanager"),
+                          ("kms", "kms"),
                           ("parameters", "ssm"), ("sts", "sts"), ("../automation/service", "ssm"), ("../functions/binaries", "lambda")):
         model = next(model for model in models if model.signing_name == service)
         declared = {code for shape in model.error_shapes for code in (shape.error_code, shape.name)}

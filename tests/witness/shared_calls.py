@@ -45,7 +45,7 @@ def client(service, region):
 
 
 CLIENTS = {(service, region): client(service, region) for region in (EAST, WEST) for service in
-           ("rds", "ssm", "secretsmanager", "sns", "s3", "cloudwatch", "sts")}
+           ("rds", "ssm", "secretsmanager", "sns", "s3", "cloudwatch", "sts", "kms")}
 
 
 def members(value, shape, result):
@@ -367,6 +367,8 @@ def others():
     backwards = {"StartTime": times["EndTime"], "EndTime": times["StartTime"]}
     alarm("from the end to the start", "get_metric_data", MetricDataQueries=[query], **backwards)
 
+    call("of AWS", WEST, "kms", "describe_key", KeyId="alias/aws/rds")
+    call("of none", WEST, "kms", "describe_key", KeyId=f"arn:aws:kms:{WEST}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555")
     call("of anybody", WEST, "sts", "get_caller_identity")
 
 

@@ -58,10 +58,8 @@ pub struct Need {
     pub context: Vec<(&'static str, String)>,
 }
 
-/// What the roles need for the runbooks to run in `here`, where these keys (ARNs) encrypt the clusters of the plan.
-///
-/// RDS uses a key of the account in the role's name. Its own key `aws/rds` lets it in by itself; an ARN does not tell which of the
-/// two a key is, so both have to be named in the stack's `kmsKeys`.
+/// What the roles need for the runbooks to run in `here`, where these keys of the account (ARNs) encrypt the clusters of the
+/// plan: RDS uses them in the role's name. AWS's own key `aws/rds` is not among them, it lets RDS in by itself.
 pub fn needs(plan: &RecoveryPlan, stack: &Stack, here: &str, keys: &BTreeSet<String>) -> Vec<Need> {
     let other = plan.other_region(here);
     let mut arn = stack.roles.values().next().map(String::as_str).unwrap_or_default().split(':');

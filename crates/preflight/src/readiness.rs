@@ -58,8 +58,8 @@ use crate::overdue;
 use crate::permissions::{self, Need, SimulatePolicy, Stack};
 use crate::probe::{SignsIn, Write, WriteTarget};
 use crate::world::{
-    Alarm, CheckSecret, DescribeDetails, DescribeInstances, Details, Instance, MeasureLag, Quota, ReadAlarms,
-    ReadQuotas, Secrets, no_lag,
+    Alarm, CheckSecret, DescribeDetails, DescribeInstances, DescribeKey, Details, Instance, MeasureLag,
+    Quota, ReadAlarms, ReadQuotas, Secrets, no_lag,
 };
 
 /// How long it may take to be let in by a database: a secret, a connection, a statement.
@@ -449,9 +449,11 @@ fn find_in_lag(
 }
 
 /// Whom it asks in one Region.
-pub struct RegionApis<R, M, S> {
+pub struct RegionApis<R, M, S, K> {
     /// RDS.
     pub rds: R,
+    /// KMS.
+    pub kms: K,
     /// CloudWatch.
     pub metrics: M,
     /// S3.
@@ -459,9 +461,9 @@ pub struct RegionApis<R, M, S> {
 }
 
 /// Whom it asks.
-pub struct Apis<'a, R, M, S, P, I, A, D> {
+pub struct Apis<'a, R, M, S, K, P, I, A, D> {
     /// By Region.
-    pub regions: BTreeMap<String, RegionApis<R, M, S>>,
+    pub regions: BTreeMap<String, RegionApis<R, M, S, K>>,
     /// This Region's secrets.
     pub secrets: P,
     /// IAM.
@@ -473,8 +475,8 @@ pub struct Apis<'a, R, M, S, P, I, A, D> {
 }
 
 /// Looks at everything, at once. `other_plan` is that of the other Region, `stack` what this Region's says of itself.
-pub async fn observe<R, M, S, P, I, A, D>(
-    apis: &Apis<'_, R, M, S, P, I, A, D>,
+pub async fn observe<R, M, S, K, P, I, A, D>(
+    apis: &Apis<'_, R, M, S, K, P, I, A, D>,
     plan: &RecoveryPlan,
     here: &str,
     other_plan: Answer<RecoveryPlan>,
@@ -485,6 +487,7 @@ where
     R: DescribeGlobalCluster + DescribeCluster + DescribeInstances + DescribeDetails + ReadQuotas,
     M: MeasureLag + ReadAlarms,
     S: ReadLastFailover,
+    K: DescribeKey,
     P: CheckSecret,
     I: SimulatePolicy,
     A: ReadStates,
@@ -558,6 +561,7 @@ where
         members.filter_map(|member| member.details.as_ref().ok()?.key.clone()).collect();
     let permissions = async {
         let stack = stack?;
+        let keys = of_account(&apis.regions, keys).await?;
         let asked = permissions::needs(plan, &stack, here, &keys).into_iter().map(async |need| {
             let denied = match stack.roles.get(need.role) {
                 Some(role) => answer(here, apis.iam.denied(role, &need)).await,
@@ -577,6 +581,22 @@ where
         quotas: quotas.into_iter().collect(),
         permissions,
     }
+}
+
+/// Those of some KMS keys that AWS does not manage.
+async fn of_account<R, M, S, K: DescribeKey>(
+    regions: &BTreeMap<String, RegionApis<R, M, S, K>>,
+    keys: BTreeSet<String>,
+) -> Answer<BTreeSet<String>> {
+    let asked = keys.into_iter().map(async |key| {
+        let region = region_of(&key);
+        let of_aws = match regions.get(region) {
+            Some(apis) => answer(region, apis.kms.is_of_aws(&key)).await?,
+            None => false,
+        };
+        Ok((!of_aws).then_some(key))
+    });
+    join_all(asked).await.into_iter().filter_map(Result::transpose).collect()
 }
 
 /// Where a database is read in this Region, when there is an instance to read it from.
@@ -696,6 +716,7 @@ async fn look(
         let config = aws::in_region(&context.config, region);
         let apis = RegionApis {
             rds: aws_sdk_rds::Client::new(&config),
+            kms: aws_sdk_kms::Client::new(&config),
             metrics: aws_sdk_cloudwatch::Client::new(&config),
             records: bucket::client(&config),
         };

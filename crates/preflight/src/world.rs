@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_cloudwatch::types::{AlarmType, Dimension, Metric, MetricDataQuery, MetricStat, ScanBy};
+use aws_sdk_kms::error::ProvideErrorMetadata;
+use aws_sdk_kms::types::KeyManagerType;
 use aws_sdk_rds::operation::describe_db_clusters::DescribeDBClustersError;
 use aws_sdk_rds::types::Filter;
 use aws_smithy_types::DateTime;
@@ -213,6 +215,26 @@ impl DescribeDetails for aws_sdk_rds::Client {
                 Ok(Details::default())
             }
             Err(error) => Err(StepError::aws(format!("describing cluster {cluster}"), error)),
+        }
+    }
+}
+
+/// Tells whose a KMS key is.
+pub trait DescribeKey {
+    /// Whether `key` (an ARN of the Region of this client) is one that AWS manages, as `aws/rds` is. One that this role may not
+    /// describe is not: AWS's own keys let everyone of the account do so (KMS developer guide, "AWS managed keys").
+    fn is_of_aws(&self, key: &str) -> impl Future<Output = Result<bool, StepError>> + Send;
+}
+
+impl DescribeKey for aws_sdk_kms::Client {
+    async fn is_of_aws(&self, key: &str) -> Result<bool, StepError> {
+        match self.describe_key().key_id(key).send().await {
+            Ok(answer) => {
+                let manager = answer.key_metadata().and_then(|metadata| metadata.key_manager());
+                Ok(manager == Some(&KeyManagerType::Aws))
+            }
+            Err(error) if error.code() == Some("AccessDeniedException") => Ok(false),
+            Err(error) => Err(StepError::aws(format!("asking KMS whose key {key} is"), error)),
         }
     }
 }

@@ -340,7 +340,7 @@ impl Permissions {
             let (status, code) = match service {
                 "iam" | "rds" | "s3" | "sts" | "monitoring" => (403, "AccessDenied"),
                 "sns" => (403, "AuthorizationError"),
-                "ssm" | "secretsmanager" => (400, "AccessDeniedException"),
+                "ssm" | "secretsmanager" | "kms" => (400, "AccessDeniedException"),
                 _ => (403, "AccessDeniedException"),
             };
             return Err(ApiError { status, code: code.into(), message });

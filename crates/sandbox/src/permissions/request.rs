@@ -52,6 +52,10 @@ pub(super) fn needs(call: &Call, world: &World) -> Vec<Need> {
             let secret = if id.starts_with("arn:") { id.to_owned() } else { secret_arn(&call.region, id) };
             vec![Need::new(action("secretsmanager", call), secret)]
         }
+        ("kms", "DescribeKey") => {
+            let key = key_arn(&call.region, text("KeyId").unwrap_or_default());
+            vec![Need::new(action("kms", call), key)]
+        }
         ("sns", "Publish") => vec![Need::new("sns:Publish", text("TopicArn").unwrap_or_default())],
         ("lambda", "Invoke") => vec![invoke(&call.region, text("FunctionName").unwrap_or_default())],
         ("iam", _) => vec![Need::new(action("iam", call), text("PolicySourceArn").unwrap_or_default())],

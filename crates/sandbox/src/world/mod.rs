@@ -10,6 +10,7 @@
 pub mod arc;
 pub mod aurora;
 pub mod durations;
+mod kms;
 mod monitoring;
 mod parameters;
 mod properties;
@@ -47,7 +48,7 @@ pub struct Call {
     pub principal: String,
     /// Region the call is for, as the signature says.
     pub region: String,
-    /// Signing name of the service: `rds`, `ssm`, `secretsmanager`, `sns`, `monitoring` (CloudWatch), `lambda`, `sts`,
+    /// Signing name of the service: `rds`, `ssm`, `kms`, `secretsmanager`, `sns`, `monitoring` (CloudWatch), `lambda`, `sts`,
     /// `route53-recovery-cluster`, `route53-recovery-control-config`.
     pub service: String,
     /// Operation, such as `DescribeGlobalClusters`.
@@ -690,6 +691,7 @@ impl World {
             "rds" => Ok(rds::call(self, call)?),
             "route53-recovery-cluster" => arc::call(self, call),
             "route53-recovery-control-config" => Ok(arc::configuration(self, call)?),
+            "kms" => Ok(kms::call(self, call)?),
             "ssm" => Ok(parameters::call(self, call)?),
             "secretsmanager" => Ok(secrets::call(self, call)?),
             "sns" => Ok(sns::call(self, call)?),

@@ -927,7 +927,7 @@ async fn arc_needs_neither_region_and_tells_its_endpoints() {
         .await
         .unwrap();
     assert_eq!(state["RoutingControlState"], "On");
-    for name in ["rds", "ssm", "sns", "sts", "secretsmanager", "monitoring", "s3"] {
+    for name in ["rds", "ssm", "kms", "sns", "sts", "secretsmanager", "monitoring", "s3"] {
         assert_eq!(
             service(&world, WEST, name, "Anything", json!({})).await.unwrap_err(),
             "NoAnswer",
@@ -983,6 +983,17 @@ async fn parameters_secrets_topics_and_identity_are_there_in_both_regions() {
             ask("secretsmanager", "GetSecretValue", json!({"SecretId": other})).await.unwrap_err(),
             "ResourceNotFoundException"
         );
+
+        let manager = async |key: &str| {
+            let described = ask("kms", "DescribeKey", json!({"KeyId": key})).await?;
+            Ok(described["KeyMetadata"]["KeyManager"].as_str().unwrap().to_owned())
+        };
+        let own = format!("arn:aws:kms:{region}:{ACCOUNT}:key/own");
+        assert_eq!(manager("alias/aws/rds").await, Ok("AWS".to_owned()));
+        assert_eq!(manager(&own).await, Err("NotFoundException".to_owned()));
+        let side = if region == EAST { "shop-orders-east" } else { "shop-orders-west" };
+        world.set_customer_key(&cluster(side, region), &own);
+        assert_eq!(manager("own").await, Ok("CUSTOMER".to_owned()));
 
         let topic = format!("arn:aws:sns:{region}:{ACCOUNT}:causeway-notifications");
         let publish = |topic: &str| json!({"TopicArn": topic, "Subject": "s", "Message": region});
