@@ -38,7 +38,8 @@ build: ## build the command and the step functions for this machine
 
 test: ## run every test; needs no other command first
 	@tests/setup.sh mariadb mysql postgres python browser sam emulators schema
-	@cargo build --workspace --bins
+	@# With the tests: without them, tokio has fewer features, and everything would be built twice.
+	@cargo build --workspace --bins --tests
 	@$(MAKE) --no-print-directory functions BUILD='--compiler cargo'
 	@rm -f target/skipped
 	@REQUIRE="$$(tests/setup.sh installed)" SKIPPED="$(CURDIR)/target/skipped" cargo test --workspace
