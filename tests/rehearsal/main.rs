@@ -34,6 +34,7 @@ mod rebuild;
 mod reconcile;
 mod replay;
 mod routing;
+mod servers;
 mod stage;
 mod states;
 mod what_if;

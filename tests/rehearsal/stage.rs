@@ -10,7 +10,6 @@ use runbook::names::{EXECUTION_TAG, PLAN_TAG, keys};
 use runbook::record::{FailoverRecord, SwitchoverRecord};
 use sandbox::automation::{Automation, Document, Execution, Reading, Status};
 use sandbox::clock::Clock;
-use sandbox::databases::NoServers;
 use sandbox::events::{EventBridge, Rules};
 use sandbox::functions::{Functions, Invocation, OPERATOR};
 use sandbox::permissions::{Permissions, runbook_role};
@@ -23,6 +22,7 @@ use serde_json::Value;
 
 use crate::faults::{Called, Fault, Faults, Faulty};
 use crate::handlers::Handlers;
+use crate::servers::FailingServers;
 
 /// What AWS's own durations are divided by, so that steps have to wait in more than one invocation. Time is paused: a
 /// factor only saves looks at the world.
@@ -41,6 +41,7 @@ pub struct Stage {
     pub automation: Arc<Automation>,
     pub faults: Arc<Faults>,
     pub permissions: Arc<Permissions>,
+    pub servers: Arc<FailingServers>,
     clock: Clock,
     handlers: Arc<Handlers>,
     /// Id of the last reconciliation.
@@ -74,8 +75,9 @@ impl Stage {
     /// The same, with other roles than the template's.
     pub async fn with_roles(reading: Reading, factor: f64, permissions: Arc<Permissions>) -> Self {
         let clock = Clock::new(factor);
+        let servers = Arc::new(FailingServers::default());
         let arc_urls = [1, 2, 3, 4, 5].map(|number| format!("http://arc-{number}.sandbox"));
-        let world = World::shop(clock, Arc::new(NoServers), &arc_urls).await.unwrap();
+        let world = World::shop(clock, Arc::clone(&servers) as _, &arc_urls).await.unwrap();
         let faults = Faults::none();
         let handlers = Arc::new(Handlers {
             world: Arc::clone(&world),
@@ -103,6 +105,7 @@ impl Stage {
             automation,
             faults,
             permissions,
+            servers,
             clock,
             handlers,
             reconciled,

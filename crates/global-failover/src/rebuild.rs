@@ -180,6 +180,18 @@ pub enum Action {
     CreateInstance(Box<Instance>),
 }
 
+/// Whether the old primary's data is kept by this snapshot; else what that means.
+fn taken(snapshot: &Snapshot) -> Result<(), Decision> {
+    let Snapshot { id, status, .. } = snapshot;
+    match status.as_str() {
+        "available" => Ok(()),
+        status if status.ends_with("failed") => Err(Decision::Refuse(format!(
+            "snapshot {id} of the old primary is {status}: delete it, and start this again"
+        ))),
+        status => Err(Decision::Wait(format!("snapshot {id} is {status}"))),
+    }
+}
+
 /// Decides from what was seen. `id`, `there` and `class` are the plan's: the global cluster, the cluster in the other Region,
 /// and the class of an instance where the old primary has none to show.
 pub fn decide(seen: &Seen, id: &str, there: &str, class: &str) -> Decision {
@@ -194,10 +206,7 @@ pub fn decide(seen: &Seen, id: &str, there: &str, class: &str) -> Decision {
     });
     let outside = || match (old, snapshot) {
         (None, _) => Ok(()),
-        (Some(_), Some(snapshot)) if snapshot.status == "available" => Ok(()),
-        (Some(_), Some(snapshot)) => {
-            Err(Decision::Wait(format!("snapshot {} is {}", snapshot.id, snapshot.status)))
-        }
+        (Some(_), Some(snapshot)) => taken(snapshot),
         (Some(old), None) => Err(Decision::Refuse(format!(
             "cluster {} stands for itself, and nothing shows that it is the one that was left: start this in the Region that took \
              over; if this is it, have the old primary be the one member of global cluster {id}, or rename it",
@@ -248,14 +257,9 @@ pub fn decide(seen: &Seen, id: &str, there: &str, class: &str) -> Decision {
         {
             match snapshot {
                 None => Decision::Act(Action::Snapshot),
-                Some(snapshot) if snapshot.status == "available" => {
-                    Decision::Act(Action::Remove(other.cluster_arn.clone()))
-                }
-                Some(snapshot) if snapshot.status == "failed" => Decision::Refuse(format!(
-                    "snapshot {} of the old primary failed: delete it, and start this again",
-                    snapshot.id
-                )),
-                Some(snapshot) => Decision::Wait(format!("snapshot {} is {}", snapshot.id, snapshot.status)),
+                Some(snapshot) => taken(snapshot)
+                    .err()
+                    .unwrap_or_else(|| Decision::Act(Action::Remove(other.cluster_arn.clone()))),
             }
         }
         (None, Some(_)) => {

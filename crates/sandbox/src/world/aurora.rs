@@ -34,14 +34,14 @@ pub struct GlobalMember {
     pub arn: String,
     /// Whether it is the primary.
     pub is_writer: bool,
-    /// `connected` or `pending-resync`.
+    /// `connected` or `pending-resync`, whichever it shows.
     pub synchronization: &'static str,
 }
 
 /// A running failover or switchover.
 #[derive(Debug, Clone)]
 pub struct Operation {
-    /// `pending`, then `failing-over` or `switching-over`.
+    /// `pending`, then `failing-over` or `switching-over`; `cancelling` after that where it failed, in one reading.
     pub status: &'static str,
     /// ARN of the old primary.
     pub from: String,
@@ -214,13 +214,20 @@ impl State {
             .map(|(secondary, _)| secondary)
     }
 
-    /// Shows the two clusters of an operation in this status.
-    fn set_members(&mut self, operation: &Operation, status: &'static str) {
+    /// Shows the two clusters of an operation in this status, and those of their instances that are in `from` in `to`.
+    fn set_members(&mut self, operation: &Operation, status: &'static str, [from, to]: [&'static str; 2]) {
         for arn in [&operation.from, &operation.to] {
             if let Some(cluster) = self.clusters.get_mut(arn) {
                 cluster.status = status;
             }
+            let instances = self.instances.values_mut().filter(|one| one.cluster == *arn);
+            instances.filter(|one| one.status == from).for_each(|one| one.status = to);
         }
+    }
+
+    /// The two clusters of an operation are as they were before it.
+    fn release_members(&mut self, operation: &Operation) {
+        self.set_members(operation, "available", ["rebooting", "available"]);
     }
 
     /// Secondaries with a link to their primary, cut or not, and their primary. One that has to be rebuilt has none.
@@ -264,7 +271,7 @@ impl World {
             };
             match result {
                 Ok(()) => world.end_operation(&global, &from, &to, loss),
-                Err(error) => world.abandon_operation(&global, &to, loss, &error),
+                Err(error) => world.abandon_operation(&global, &to, loss, &error).await,
             }
             world.settle().await;
         });
@@ -277,7 +284,7 @@ impl World {
             operation.status = if operation.loss { "failing-over" } else { "switching-over" };
             let operation = operation.clone();
             if state.reading.members_fail_over {
-                state.set_members(&operation, "failing-over");
+                state.set_members(&operation, "failing-over", ["available", "rebooting"]);
             }
             Some(operation)
         })?;
@@ -309,7 +316,7 @@ impl World {
             // A primary has no link.
             state.cut.remove(to);
             if let Some(operation) = operation {
-                state.set_members(&operation, "available");
+                state.release_members(&operation);
             }
         });
         let name = name_of(to);
@@ -330,10 +337,18 @@ impl World {
     }
 
     /// The operation can't be done: everything stays as it was.
-    fn abandon_operation(&self, id: &str, to: &str, loss: bool, error: &str) {
+    async fn abandon_operation(&self, id: &str, to: &str, loss: bool, error: &str) {
+        let cancelled = self.state(|state| {
+            let operation = state.globals.get_mut(id).and_then(|global| global.operation.as_mut());
+            let cancelled = operation.filter(|_| state.reading.failed_operations_cancel);
+            cancelled.map(|operation| operation.status = "cancelling").is_some()
+        });
+        if cancelled {
+            self.clock.sleep(durations::CANCELLING).await;
+        }
         self.state(|state| {
             if let Some(operation) = state.globals.get_mut(id).and_then(|global| global.operation.take()) {
-                state.set_members(&operation, "available");
+                state.release_members(&operation);
             }
         });
         let (event, word) =
@@ -380,8 +395,8 @@ impl World {
         }
     }
 
-    /// What Aurora does once the Region of an old primary is back: a snapshot of it, then its rebuilding. When the snapshot
-    /// fails nothing is rebuilt: the only copy of lost writes must stay.
+    /// What Aurora does once the Region of an old primary is back: a snapshot of it, then its rebuilding. Where the snapshot
+    /// fails, nothing is rebuilt, so that the only copy of lost writes stays; or all the same, in the other reading.
     async fn recover(&self, id: &str, old: &str, new: &str) {
         self.recovery_released().await;
         let now = self.clock.now();
@@ -402,27 +417,31 @@ impl World {
             "RDS-EVENT-0168",
             format!("Creating snapshot {name} of the old primary"),
         );
-        if let Err(error) = self.servers.snapshot(old, &arn).await {
-            self.set_snapshot(&arn, "failed");
-            // Tried again when a Region comes back.
-            self.state(|state| {
-                if let Some(global) = state.globals.get_mut(id) {
+        let taken = self.servers.snapshot(old, &arn).await;
+        if let Err(error) = &taken {
+            self.fail_snapshot(&arn);
+            self.event(&arn, "cluster-snapshot", "", format!("Snapshot {name} failed: {error}"));
+            let rebuilt = self.state(|state| {
+                let rebuilt = state.reading.rebuilt_without_snapshot;
+                // Tried again when a Region comes back.
+                if let Some(global) = state.globals.get_mut(id).filter(|_| !rebuilt) {
                     global.abandoned = Some(old.to_owned());
                 }
+                rebuilt
             });
-            return self.event(&arn, "cluster-snapshot", "", format!("Snapshot {name} failed: {error}"));
+            if !rebuilt {
+                return;
+            }
         }
         // At once and not when the state says so: a write that the old primary takes after its snapshot would be lost
         // without a trace.
         let rebuilt = self.servers.create_secondary(old, new).await;
-        self.progress(&arn, durations::SNAPSHOT).await;
-        self.set_snapshot(&arn, "available");
-        self.event(
-            &arn,
-            "cluster-snapshot",
-            "RDS-EVENT-0169",
-            format!("Snapshot {name} of the old primary is available"),
-        );
+        if taken.is_ok() {
+            self.progress(&arn, durations::SNAPSHOT).await;
+            self.set_snapshot(&arn, "available");
+            let text = format!("Snapshot {name} of the old primary is available");
+            self.event(&arn, "cluster-snapshot", "RDS-EVENT-0169", text);
+        }
         let address = match rebuilt {
             Ok(address) => address,
             Err(error) => {
@@ -555,6 +574,14 @@ impl World {
         });
     }
 
+    /// A snapshot can't be taken or copied.
+    fn fail_snapshot(&self, arn: &str) {
+        if self.state(|state| state.reading.nothing_is_failed && state.snapshots.remove(arn).is_some()) {
+            return;
+        }
+        self.set_snapshot(arn, "failed");
+    }
+
     /// Lets a snapshot's percentage grow for a modelled duration.
     async fn progress(&self, arn: &str, takes: Duration) {
         for percent in (10..=100).step_by(10) {
@@ -585,7 +612,7 @@ impl World {
                     world.event(&target, "cluster-snapshot", "RDS-EVENT-0075", text);
                 }
                 Err(error) => {
-                    world.set_snapshot(&target, "failed");
+                    world.fail_snapshot(&target);
                     let text = format!("The copy of {} failed: {error}", name_of(&source));
                     world.event(&target, "cluster-snapshot", "", text);
                 }
@@ -599,7 +626,10 @@ impl World {
         self.spawn(async move {
             let result = world.servers.snapshot(&cluster, &arn).await;
             world.progress(&arn, durations::SNAPSHOT).await;
-            world.set_snapshot(&arn, if result.is_ok() { "available" } else { "failed" });
+            match &result {
+                Ok(()) => world.set_snapshot(&arn, "available"),
+                Err(_) => world.fail_snapshot(&arn),
+            }
             let text = match result {
                 Ok(()) => format!("{what} of {} is available", name_of(&cluster)),
                 Err(error) => format!("{what} of {} failed: {error}", name_of(&cluster)),
@@ -630,8 +660,9 @@ impl World {
                 Err(error) => ("", format!("{} could not be restored: {error}", name_of(&cluster))),
             };
             world.state(|state| {
+                let failed = state.reading.not_restored();
                 if let Some(entry) = state.clusters.get_mut(&cluster) {
-                    entry.status = if result.is_ok() { "available" } else { "failed" };
+                    entry.status = if result.is_ok() { "available" } else { failed };
                     entry.address = result.ok();
                 }
             });

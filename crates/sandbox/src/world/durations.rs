@@ -12,6 +12,8 @@ pub const PENDING: Duration = seconds(15);
 pub const FAILING_OVER: Duration = seconds(75);
 /// A switchover synchronises and changes the roles.
 pub const SWITCHING_OVER: Duration = seconds(45);
+/// A failover or switchover that failed is taken back.
+pub const CANCELLING: Duration = seconds(30);
 /// A secondary is detached from its global cluster and promoted: about a minute, as a failover without its checks.
 pub const DETACH: Duration = seconds(60);
 /// Aurora notices that a Region is back and takes the snapshot of the old primary.

@@ -197,7 +197,7 @@ fn global_json(global: &Global, state: &State) -> Value {
                 "Readers": readers,
                 "IsWriter": member.is_writer,
                 "GlobalWriteForwardingStatus": "disabled",
-                "SynchronizationStatus": member.synchronization,
+                "SynchronizationStatus": state.reading.synchronization(member),
             })
         })
         .collect();
@@ -1002,7 +1002,7 @@ fn delete_cluster(world: &Arc<World>, region: &str, input: &Value) -> Result<Val
     let now = world.clock.now();
     let answer = world.state(|state| {
         let entry = state.clusters.get(&cluster).ok_or_else(|| no_cluster(name))?;
-        if !["available", "failed"].contains(&entry.status) {
+        if entry.status != "available" && !entry.status.ends_with("failed") {
             return Err(fault("InvalidDBClusterStateFault", format!("{name} is {}", entry.status)));
         }
         if entry.properties.get("DeletionProtection") == Some(&json!(true)) {

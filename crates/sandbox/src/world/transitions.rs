@@ -91,7 +91,7 @@ fn hash(state: &State) -> u64 {
         global.id.hash(&mut hasher);
         global.operation.as_ref().map(|one| (one.status, one.loss)).hash(&mut hasher);
         for member in &global.members {
-            (&member.arn, member.is_writer, member.synchronization).hash(&mut hasher);
+            (&member.arn, member.is_writer, state.reading.synchronization(member)).hash(&mut hasher);
         }
     }
     let clusters = state.clusters.values().map(|one| (&one.arn, one.status));
@@ -117,7 +117,7 @@ fn states(state: &State) -> States {
         all.insert((Kind::Global, global.id.clone()), of_global(global));
         for member in &global.members {
             let role = if member.is_writer { "primary" } else { "secondary" };
-            let status = format!("{role}, {}", member.synchronization);
+            let status = format!("{role}, {}", state.reading.synchronization(member));
             all.insert((Kind::Member, format!("{} {}", global.id, member.arn)), status);
         }
     }
