@@ -6,9 +6,18 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 use rehearsals::root;
-use serde_json::Value;
+use sandbox::automation::{Automation, Document, Reading};
+use sandbox::clock::Clock;
+use sandbox::databases::NoServers;
+use sandbox::functions::NoFunctions;
+use sandbox::router::Router;
+use sandbox::wire::server::Server;
+use sandbox::world::World;
+use sandbox::{EAST, WEST};
+use serde_json::{Value, json};
 
 use crate::command;
 
@@ -44,9 +53,16 @@ impl Place {
 
     /// `causeway stack ARGUMENTS`, the last of which is in this place.
     fn run(&self, arguments: &[&str], last: &str) -> Output {
+        self.run_at("http://127.0.0.1:9", arguments, last)
+    }
+
+    /// The same in an account that answers at this address.
+    fn run_at(&self, endpoint: &str, arguments: &[&str], last: &str) -> Output {
         let path = format!("{}:{}", self.at("bin").display(), std::env::var("PATH").unwrap());
         let mut command = Command::new(command());
         command.arg("stack").args(arguments).arg(self.at(last)).current_dir(root()).env("PATH", path);
+        command.env("AWS_ENDPOINT_URL", endpoint);
+        command.env("AWS_ACCESS_KEY_ID", "SANDBOX").env("AWS_SECRET_ACCESS_KEY", "sandbox");
         command.stdin(std::process::Stdio::null()).output().unwrap()
     }
 
@@ -167,4 +183,75 @@ fn names_and_a_plan_that_are_too_long_are_refused_before_anything_is_changed() {
             && said.contains("the stack's name \"a shop\" has to be"),
         "{said}"
     );
+}
+
+/// A failover that lasts, in the sandbox's west.
+struct Moving {
+    automation: Arc<Automation>,
+    world: Arc<World>,
+    server: Server,
+    id: String,
+    _objects: tempfile::TempDir,
+}
+
+impl Moving {
+    async fn start() -> Self {
+        let text = "schemaVersion: '0.3'\nmainSteps: [{name: wait, action: 'aws:sleep', inputs: {Duration: PT1H}}]\n";
+        let document = Document::parse("causeway-failover", text).unwrap();
+        let (clock, functions) = (Clock::new(1.0), Arc::new(NoFunctions));
+        let automation = Arc::new(Automation::new(
+            clock,
+            functions.clone(),
+            Reading::ALL[0],
+            vec![("causeway-failover".into(), document)],
+        ));
+        let world = World::new(clock, Arc::new(NoServers));
+        let router = Router::new(Arc::clone(&world), Arc::clone(&automation), functions);
+        let objects = tempfile::tempdir().unwrap();
+        let server = Server::start(Arc::new(router), objects.path()).await.unwrap();
+        let id = automation.start(WEST, "causeway-failover", BTreeMap::new()).unwrap();
+        Self { automation, world, server, id, _objects: objects }
+    }
+
+    fn stop(&self) {
+        self.automation.close();
+        self.world.stop();
+    }
+}
+
+/// `--yes` says nothing of a failover that runs: whoever wants to change its functions under it has to say so.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_changed_while_a_runbook_runs_unless_somebody_says_so() {
+    let moving = Moving::start().await;
+    let place = Place::new();
+    fs::write(place.at("plan.json"), serde_json::to_vec(&runbook::plan::sample()).unwrap()).unwrap();
+    fs::write(place.at("deploy.json"), json!({"plan": "plan.json", "stack": "shop"}).to_string()).unwrap();
+    let package = place.at("package");
+    let destroy = |more: &[&str]| {
+        let arguments =
+            [&["destroy", "--yes", "--package", package.to_str().unwrap()], more, &["--settings"]];
+        place.run_at(&moving.server.url, &arguments.concat(), "deploy.json")
+    };
+    let refused = destroy(&[]);
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let (said, error) = (text(&refused.stdout), text(&refused.stderr));
+    assert_eq!((refused.status.code(), place.calls()), (Some(2), vec![]), "{said} {error}");
+    let line = format!("{WEST}: causeway-failover runs since ");
+    assert!(
+        said.contains(&line) && said.contains(&moving.id) && !said.contains(&format!("{EAST}: causeway")),
+        "{said}"
+    );
+    assert!(
+        error.contains("nothing was changed: wait until it has ended, or say --during-a-move"),
+        "{error}"
+    );
+    // The stacks are asked for next, which the sandbox has not.
+    let agreed = destroy(&["--during-a-move"]);
+    let error = text(&agreed.stderr);
+    assert!(error.contains("DescribeStacks"), "{error}");
+    moving.automation.cancel(WEST, &moving.id).unwrap();
+    moving.automation.wait(WEST, &moving.id).await.unwrap();
+    let free = destroy(&[]);
+    assert!(text(&free.stderr).contains("DescribeStacks"), "{free:?}");
+    moving.stop();
 }

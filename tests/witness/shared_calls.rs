@@ -12,17 +12,15 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use futures::FutureExt;
-use futures::future::BoxFuture;
 use rehearsals::{root, witnesses};
 use sandbox::automation::{Automation, Reading};
 use sandbox::clock::Clock;
 use sandbox::databases::NoServers;
-use sandbox::functions::{Functions, Invocation};
+use sandbox::functions::{Functions, NoFunctions};
 use sandbox::router::Router;
 use sandbox::wire::Wire;
 use sandbox::wire::server::Listeners;
-use sandbox::world::{ApiError, World};
+use sandbox::world::World;
 use sandbox::{EAST, REGIONS, WEST};
 use serde::Deserialize;
 use serde_json::Value;
@@ -221,21 +219,6 @@ async fn calls_to_the_sandbox() -> Vec<Outcome> {
     let outcomes = tokio::task::spawn_blocking(move || script(&[&url, EAST, WEST])).await.unwrap();
     world.stop();
     outcomes.unwrap_or_else(|error| panic!("the sandbox: {error}"))
-}
-
-/// There are none.
-struct NoFunctions;
-
-impl Functions for NoFunctions {
-    fn invoke<'a>(
-        &'a self,
-        _: &'a str,
-        _: &'a str,
-        _: &'a str,
-        _: Value,
-    ) -> BoxFuture<'a, Result<Invocation, ApiError>> {
-        async { Err(ApiError::new("ResourceNotFoundException", "there is no function")) }.boxed()
-    }
 }
 
 /// Runs the script against an emulator of the environment `target/emulators`, started for it on a port that the system

@@ -4,6 +4,7 @@
 
 pub mod binaries;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::Value;
 
@@ -45,4 +46,24 @@ pub trait Functions: Send + Sync + 'static {
         function: &'a str,
         event: Value,
     ) -> BoxFuture<'a, Result<Invocation, crate::world::ApiError>>;
+}
+
+/// No functions at all: for what nobody invokes one in.
+#[derive(Debug, Default)]
+pub struct NoFunctions;
+
+impl Functions for NoFunctions {
+    fn invoke<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        function: &'a str,
+        _: Value,
+    ) -> BoxFuture<'a, Result<Invocation, crate::world::ApiError>> {
+        let none = crate::world::ApiError::new(
+            "ResourceNotFoundException",
+            format!("there is no function {function}"),
+        );
+        async { Err(none) }.boxed()
+    }
 }

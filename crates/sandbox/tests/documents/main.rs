@@ -8,15 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use futures::FutureExt;
-use futures::future::BoxFuture;
 use sandbox::automation::actions::Action;
 use sandbox::automation::document::Step;
 use sandbox::automation::{Automation, Document, DocumentError, Reading};
 use sandbox::clock::Clock;
-use sandbox::functions::{Functions, Invocation};
-use sandbox::world::ApiError;
-use serde_json::Value;
+use sandbox::functions::{Functions, NoFunctions};
 
 /// The actions of "Systems Manager Automation actions reference" (user guide).
 const ACTIONS: [&str; 23] = [
@@ -139,21 +135,6 @@ fn documents_with_each_action_and_form_load() {
         "files:",
     ] {
         assert!(all.contains(form), "no document has {form}");
-    }
-}
-
-/// Nobody asks them.
-struct NoFunctions;
-
-impl Functions for NoFunctions {
-    fn invoke<'a>(
-        &'a self,
-        _: &'a str,
-        _: &'a str,
-        _: &'a str,
-        _: Value,
-    ) -> BoxFuture<'a, Result<Invocation, ApiError>> {
-        async { Err(ApiError::new("ResourceNotFoundException", "there is no function")) }.boxed()
     }
 }
 
