@@ -87,6 +87,14 @@ impl Postgres {
         assert!(ran.status.success(), "{sql}: {}", String::from_utf8_lossy(&ran.stderr));
     }
 
+    /// From now on this user is asked for a password.
+    pub fn ask_for_password(&self, user: &str) {
+        let path = self.folder.path().join("data/pg_hba.conf");
+        let rules = fs::read_to_string(&path).unwrap();
+        fs::write(&path, format!("host all {user} 127.0.0.1/32 scram-sha-256\n{rules}")).unwrap();
+        self.sql("postgres", "SELECT pg_reload_conf()");
+    }
+
     pub fn target(&self, database: &str) -> Target {
         Target {
             engine: Engine::Postgres,
