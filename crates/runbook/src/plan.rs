@@ -4,7 +4,7 @@
 //! one. A parameter holds at most 4 KB (standard) or 8 KB (advanced). Its JSON Schema is
 //! `docs/recovery-plan.schema.json`, made from these types.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Kind, StepError};
 use crate::secret::SignIn;
 use crate::step::Context;
+
+mod problems;
 
 /// The recovery plan of one application.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -297,48 +299,6 @@ pub struct Signal {
     pub region: String,
 }
 
-impl Automatic {
-    /// Everything that keeps a failover from ever starting by itself. A Region that is left may not answer: the alarms in
-    /// the other one have to be enough.
-    fn problems(&self, regions: &[String; 2]) -> Vec<String> {
-        let mut problems = Vec::new();
-        if self.quorum == 0 {
-            problems
-                .push("`automatic.quorum` is 0: at least one signal has to say that a Region is ill".into());
-        }
-        let in_region = |of: &String, region: &String| {
-            let all = self.signals.get(of).into_iter().flatten();
-            all.filter(|signal| signal.region == *region).map(|signal| &signal.alarm).collect::<BTreeSet<_>>()
-        };
-        for (left, target) in [(&regions[0], &regions[1]), (&regions[1], &regions[0])] {
-            let seen = in_region(left, target).len();
-            if seen < self.quorum {
-                problems.push(format!(
-                    "`automatic.signals.{left}` names {seen} alarms in {target}, and `automatic.quorum` is {}: {target} could \
-                     never take over while {left} is silent",
-                    self.quorum
-                ));
-            }
-            if in_region(target, target).is_empty() {
-                problems.push(format!(
-                    "`automatic.signals.{target}` names no alarm in {target}: nothing there says that it is well"
-                ));
-            }
-        }
-        let mut all: Vec<&Signal> = self.signals.values().flatten().collect();
-        let named = all.len();
-        all.sort();
-        all.dedup();
-        if all.len() < named {
-            problems.push("`automatic.signals` names an alarm twice: it would count twice".into());
-        }
-        if all.iter().any(|signal| !regions.contains(&signal.region)) {
-            problems.push("`automatic.signals` names an alarm in another Region than the plan's two".into());
-        }
-        problems
-    }
-}
-
 /// How the application moves while both Regions are well: by switchover, nothing lost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -375,20 +335,14 @@ impl RecoveryPlan {
     /// # Errors
     /// [`Kind::BadPlan`] with every problem found, in one line.
     pub fn parse(text: &str, origin: &str) -> Result<Self, StepError> {
-        let bad = |what: String| {
-            StepError::new(
-                Kind::BadPlan,
-                what,
-                "correct the plan; `causeway plan check FILE` tells whether it is valid",
-            )
-        };
+        let bad = |what: String| StepError::new(Kind::BadPlan, what, "correct the plan");
         let mut json = serde_json::Deserializer::from_str(text);
         let plan: Self = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let path = error.path().to_string();
             let place = if path == "." { String::new() } else { format!(" at `{path}`") };
-            bad(format!("the plan in {origin} is not valid{place}: {}", error.inner()))
+            bad(format!("the plan in {origin} is not valid{place}: {}", plainly(error.inner())))
         })?;
-        json.end().map_err(|error| bad(format!("the plan in {origin} is not valid: {error}")))?;
+        json.end().map_err(|error| bad(format!("the plan in {origin} is not valid: {}", plainly(&error))))?;
         let problems = plan.problems();
         if problems.is_empty() {
             Ok(plan)
@@ -462,85 +416,29 @@ impl RecoveryPlan {
         self.report_buckets.get(region).map(String::as_str).unwrap_or_default()
     }
 
-    /// Everything that is wrong with the plan beyond its shape.
-    fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        let mut need = |good: bool, problem: String| {
-            if !good {
-                problems.push(problem);
-            }
-        };
-        let plain = |name: &str| {
-            !name.is_empty()
-                && name.len() <= 64
-                && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
-        };
-        need(
-            plain(&self.name),
-            format!("`name` is {:?}: use letters, digits, hyphens, at most 64", self.name),
-        );
-        need(self.regions[0] != self.regions[1], "`regions` names the same Region twice".into());
-        need(
-            self.routing.endpoints.len() == 5,
-            format!("`routing.endpoints` has {} entries: an ARC cluster has 5", self.routing.endpoints.len()),
-        );
-        need(!self.databases.is_empty(), "`databases` is empty".into());
-        let keys = |field: &str, keys: Vec<&String>| {
-            let mut expected = self.regions.iter().collect::<Vec<_>>();
-            expected.sort();
-            (keys != expected)
-                .then(|| format!("`{field}` must have an entry for each of the two Regions and no other"))
-        };
-        problems.extend(keys("routing.controls", self.routing.controls.keys().collect()));
-        problems.extend(keys("reportBuckets", self.report_buckets.keys().collect()));
-        if let Some(automatic) = &self.automatic {
-            problems.extend(keys("automatic.signals", automatic.signals.keys().collect()));
-            problems.extend(automatic.problems(&self.regions));
-        }
-        for (name, database) in &self.databases {
-            if !plain(name) {
-                problems.push(format!("`databases` has the name {name:?}: use letters, digits, hyphens"));
-            }
-            problems.extend(keys(&format!("databases.{name}.members"), database.members.keys().collect()));
-            for (region, member) in &database.members {
-                let place = format!("databases.{name}.members.{region}");
-                if member.secret.is_some() == member.iam_user.is_some() {
-                    problems.push(format!("`{place}` must have either `secret` or `iamUser`"));
-                }
-                if member.replay_secret.is_some() && member.replay_iam_user.is_some() {
-                    problems
-                        .push(format!("`{place}` has both `replaySecret` and `replayIamUser`: remove one"));
-                }
-                for user in [&member.iam_user, &member.replay_iam_user].into_iter().flatten() {
-                    // It becomes part of a request and of an ARN.
-                    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-                    if user.is_empty() || !user.chars().all(plain) {
-                        problems.push(format!(
-                            "`{place}` has the IAM user {user:?}: use letters, digits, hyphens, dots, underscores"
-                        ));
-                    }
-                }
-                let parts: Vec<&str> = member.cluster_arn.split(':').collect();
-                let fits = parts.len() == 7
-                    && parts[0] == "arn"
-                    && parts[2] == "rds"
-                    && parts[3] == region
-                    && parts[5] == "cluster";
-                if !fits {
-                    problems.push(format!(
-                        "`databases.{name}.members.{region}.clusterArn` is {:?}: need the ARN of an RDS cluster in {region}",
-                        member.cluster_arn
-                    ));
-                }
-            }
-        }
-        problems
-    }
-
     /// The JSON Schema of a plan.
     pub fn json_schema() -> serde_json::Value {
         schemars::schema_for!(Self).to_value()
     }
+}
+
+/// What the JSON reader says, without the names of Rust's types.
+fn plainly(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    let Some((before, after)) = said.split_once("expected ") else { return said };
+    // What was expected is followed by the place: ` at line 3 column 7`.
+    let end = after.rfind(" at line ").unwrap_or(after.len());
+    let (expected, place) = after.split_at(end);
+    let expected = match expected {
+        "u32" | "usize" => "a whole number, 0 or more",
+        "a sequence" => "a list",
+        "a map" => "an object",
+        "an array of length 2" => "a list of two",
+        "a string" => "a text",
+        other if other.starts_with("struct ") => "an object",
+        other => other,
+    };
+    format!("{before}expected {expected}{place}")
 }
 
 /// A valid plan for tests: the shop in `sandbox-east` and `sandbox-west`.
@@ -710,6 +608,31 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn what_can_not_be_read_is_told_in_the_words_of_json() {
+        for (place, value, expected) in [
+            ("/limits/rpoSeconds", json!("1"), "expected a whole number, 0 or more"),
+            ("/limits/rpoSeconds", json!(-1), "expected a whole number, 0 or more"),
+            ("/limits/rpoSeconds", json!(1.5), "expected a whole number, 0 or more"),
+            ("/automatic/quorum", json!([]), "expected a whole number, 0 or more"),
+            ("/limits", json!(7), "expected an object"),
+            ("/databases", json!(7), "expected an object"),
+            ("/databases/orders", json!("x"), "expected an object"),
+            ("/regions", json!("x"), "expected a list of two"),
+            ("/regions", json!(["x"]), "expected a list of two"),
+            ("/routing/endpoints", json!({}), "expected a list"),
+            ("/name", json!(7), "expected a text"),
+        ] {
+            let mut plan = serde_json::to_value(sample()).unwrap();
+            *plan.pointer_mut(place).unwrap() = value.clone();
+            let error = parse(&plan).unwrap_err();
+            assert!(error.contains(expected) && error.contains(" at line "), "{place} {value}: {error}");
+            assert!(!error.contains("struct") && !error.contains("u32"), "{place} {value}: {error}");
+        }
+        let error = RecoveryPlan::parse("7", "test").unwrap_err().to_string();
+        assert!(error.contains("expected an object"), "{error}");
     }
 
     #[test]
