@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use sandbox::automation::{Execution, Reading, Status};
 use sandbox::{EAST, WEST};
 
+use crate::failback;
 use crate::faults::Fault;
 use crate::stage::{APPROVER, FAST, SLOW, Stage, State, early_ends, faults, told};
 
@@ -37,6 +38,31 @@ pub async fn finish(stage: &Stage, case: &str) {
     if stage.state().await != moved() {
         let execution = again(stage).await;
         assert_eq!(execution.status, Status::Success, "{case}, again: {}", told(&execution));
+    }
+}
+
+/// Somebody turns the traffic back while the databases are verified: that is no success, whatever the databases say.
+#[tokio::test(start_paused = true)]
+async fn it_has_taken_over_only_when_the_traffic_is_seen_here_alone() {
+    let controls = runbook::plan::sample().routing.controls;
+    for (east, west) in [(true, false), (true, true), (false, false)] {
+        let stage = impaired(Reading::ALL[0], FAST).await;
+        let mut happened = stage.automation.subscribe();
+        let id = stage.start("causeway-failover", &[("ImpairedRegion", EAST)]);
+        while happened.recv().await.unwrap().step.as_deref() != Some("verify") {}
+        stage.world.set_routing_control(&controls[EAST], east);
+        stage.world.set_routing_control(&controls[WEST], west);
+        let execution = stage.ended(&id).await;
+        assert_eq!(execution.status, Status::Failed, "{}", told(&execution));
+        let message = stage.world.messages().pop().unwrap();
+        assert_eq!(message.subject, "Causeway: failover to sandbox-west FAILED");
+        let word = |on| if on { "On" } else { "Off" };
+        let said = format!("{} in sandbox-east, {} in sandbox-west", word(east), word(west));
+        assert!(message.body.contains(&said), "{said} is missing in: {}", message.body);
+        let parameters = [("ImpairedRegion", EAST), ("SafetyRulesToOverride", failback::ONE_REGION_ON)];
+        let again = stage.run_in(WEST, "causeway-failover", &parameters).await;
+        assert_eq!(again.status, Status::Success, "{said} {}", told(&again));
+        assert_eq!(stage.state().await, moved(), "{said}");
     }
 }
 

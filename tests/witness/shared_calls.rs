@@ -23,7 +23,6 @@ use sandbox::wire::server::Listeners;
 use sandbox::world::World;
 use sandbox::{EAST, REGIONS, WEST};
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::python;
 

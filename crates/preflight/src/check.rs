@@ -51,9 +51,9 @@
 //!
 //! | traffic of the other Region, of the target | the last move | answer |
 //! |---|---|---|
-//! | on, any | any | Refused: no failover left it so, it takes that traffic off first |
+//! | any, any | a failover to the target, failed | Ready; where the traffic is on, somebody has turned it back |
+//! | on, any | any other | Refused: no failover left it so, it takes that traffic off first |
 //! | off, any | to the target, succeeded | Refused: nothing is left to do |
-//! | off, any | a failover to the target, failed | Ready |
 //! | off, any | a switchover to the target, failed | Refused: nothing was lost, so a failover must not record that |
 //! | off, off | none, or another | Ready: no Region has the traffic |
 //! | off, on | none, or another | NeedsApproval: a plan whose passive Region is off looks just so |
@@ -371,10 +371,12 @@ fn rest(seen: &Seen, asked: &Asked) -> Rest {
         }
         (Mode::Switchover, Some(last)) => Rest::Some(format!("execution {} failed", last.execution)),
         (Mode::Switchover, None) => Rest::Some("no move to it is on record".into()),
+        (_, Some(last)) if !last.succeeded && !last.lossless => {
+            Rest::Some(format!("execution {} failed", last.execution))
+        }
         (_, _) if other != Some(State::Off) => Rest::Nothing,
         (_, Some(last)) if last.succeeded => Rest::Nothing,
-        (_, Some(last)) if last.lossless => Rest::Switchover(last.execution.to_owned()),
-        (_, Some(last)) => Rest::Some(format!("execution {} failed", last.execution)),
+        (_, Some(last)) => Rest::Switchover(last.execution.to_owned()),
         (_, None) if target == Some(State::Off) => Rest::Some("no Region has the traffic".into()),
         (_, None) => Rest::Unclear,
     }

@@ -14,7 +14,7 @@
 //! | `versions` | engine versions that differ |
 //! | `lag` | a secondary whose lag is not known, or beyond `limits.rpoSeconds` |
 //! | `endpoints` | an ARC endpoint that does not answer for the plan's routing controls |
-//! | `routing` | no Region has traffic |
+//! | `routing` | no Region has traffic, or one without any writer has it alone where the application writes in its own Region |
 //! | `secrets` | a secret of this Region that can't be read, or has no user and password; with IAM there is none |
 //! | `connections` | a database of this Region whose reader endpoint does not let the functions in, or has not proved to be it |
 //! | `buckets` | a report bucket that can't be read |
@@ -44,7 +44,7 @@ use jiff::Timestamp;
 use runbook::arc::{self, Endpoint, ReadStates, State};
 use runbook::aurora::{Cluster, DescribeCluster, DescribeGlobalCluster, GlobalCluster, region_of};
 use runbook::lag::Lag;
-use runbook::plan::Engine;
+use runbook::plan::{Engine, Strategy};
 use runbook::record::{FailoverRecord, ReadLastFailover};
 use runbook::secret::SignIn;
 use runbook::telemetry::{self, Measured, Metric};
@@ -196,6 +196,15 @@ pub fn find(seen: &Seen, plan: &RecoveryPlan, here: &str) -> Vec<Finding> {
     if states.is_some_and(|states| !states.values().any(|state| *state == State::On)) {
         findings.add(Check::Routing, "no Region has traffic: every routing control is Off".into());
     }
+    if let Some((traffic, writers)) = states.and_then(|states| apart(states, &seen.databases))
+        && plan.failback.strategy == Strategy::DatabasesFirst
+    {
+        let text = format!(
+            "the traffic is in {traffic} alone, and every writer in {writers}: the plan's `routing.controls` are swapped, or the \
+             traffic has to follow (runbook routing)"
+        );
+        findings.add(Check::Routing, text);
+    }
     for answer in seen.buckets.values() {
         if let Err(error) = answer {
             findings.add(Check::Buckets, error.clone());
@@ -254,6 +263,22 @@ pub fn find(seen: &Seen, plan: &RecoveryPlan, here: &str) -> Vec<Finding> {
         }
     }
     findings.0
+}
+
+/// The one Region with traffic and the one with every writer, where these are not the same.
+fn apart<'a>(
+    states: &'a BTreeMap<String, State>,
+    databases: &'a BTreeMap<String, DatabaseSeen>,
+) -> Option<(&'a str, &'a str)> {
+    let mut on = states.iter().filter(|(_, state)| **state == State::On).map(|(region, _)| region.as_str());
+    let (traffic, None) = (on.next()?, on.next()) else { return None };
+    let globals = databases.values().map(|database| database.global.as_ref().ok()?.as_ref());
+    let globals = globals.collect::<Option<Vec<_>>>()?;
+    let writers =
+        globals.iter().flat_map(|global| global.writers()).map(|writer| region_of(&writer.cluster_arn));
+    let writers: BTreeSet<&str> = writers.collect();
+    let writers = writers.first().filter(|_| writers.len() == 1)?;
+    (*writers != traffic).then_some((traffic, writers))
 }
 
 /// The plan with what has no order in one order, and without what is for editors only.

@@ -2,10 +2,13 @@
 //!
 //! Complete means, of every database: exactly one writer, in the target Region, the cluster of the plan; no operation of
 //! its global cluster running; the cluster available; and a write accepted, committed and read back ([`crate::probe`]).
-//! When it was asked to detach, a cluster that has left its global cluster is its one writer, whatever runs there.
+//! When it was asked to detach, a cluster that has left its global cluster is its one writer, whatever runs there. And of the
+//! traffic: ARC has the target Region On and the other one Off, as most of its endpoints that answer say. It is read once the
+//! databases are complete.
 //!
 //! States: complete (`Done`); not yet, looked at again about once a second for up to [`SLICE`] (`InProgress`); not yet,
-//! and the plan's `promotionMinutes` since `since` have passed (`Refused`). What waiting does not mend (credentials,
+//! and the plan's `promotionMinutes` since `since` have passed (`Refused`). Traffic that is elsewhere is no matter of waiting:
+//! after [`TRAFFIC`] looks it is `Refused`, too. What waiting does not mend (credentials,
 //! permissions, a plan that names what does not exist) is an error at once. Throttling and silence are waited out.
 //! Nothing is changed but the row of the write, and calling again is safe.
 
@@ -15,6 +18,7 @@ use std::time::Duration;
 use aws_sdk_rds::Client as Rds;
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
+use runbook::arc::{self, Endpoint, ReadStates, State};
 use runbook::aurora::{Cluster, DescribeCluster, DescribeGlobalCluster, GlobalCluster, region_of};
 use runbook::error::Kind;
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, aurora, aws};
@@ -30,6 +34,8 @@ pub const SLICE: Duration = Duration::from_secs(45);
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long a question to the target Region may take, the SDK's retries included.
 const QUESTION: Duration = Duration::from_secs(8);
+/// How many looks in a row may see the traffic elsewhere: ARC's endpoints agree after a moment, not at once.
+pub const TRAFFIC: u32 = 5;
 /// What one look may take at most: the questions, a connection, some statements.
 const LOOK: Duration = Duration::from_secs(45);
 
@@ -43,6 +49,8 @@ pub struct Observed {
     pub target_region: String,
     /// By database.
     pub databases: BTreeMap<String, DatabaseObserved>,
+    /// State of each Region's routing control; empty when it was not read.
+    pub traffic: BTreeMap<String, State>,
 }
 
 /// What was seen of a database.
@@ -188,6 +196,38 @@ async fn try_look(
     }
 }
 
+/// The state of each Region's routing control, as most of the endpoints that answer say; why it is not known, else.
+async fn read_traffic(
+    endpoints: &[Endpoint<impl ReadStates>],
+    recovery: &RecoveryPlan,
+) -> Result<BTreeMap<String, State>, String> {
+    let controls: Vec<String> = recovery.routing.controls.values().cloned().collect();
+    let (mut answers, mut silent) = (Vec::new(), Vec::new());
+    let asked = endpoints.iter().map(|endpoint| endpoint.api.read_states(&controls));
+    for (endpoint, answer) in endpoints.iter().zip(join_all(asked).await) {
+        match answer {
+            Ok(states) => answers.push(states),
+            Err(error) => silent.push(format!("{}: {}", endpoint.region, error.cause())),
+        }
+    }
+    // Two answers differ for a moment at most: the one that comes oftest.
+    let often = |one: &&BTreeMap<String, State>| answers.iter().filter(|other| other == one).count();
+    let Some(states) = answers.iter().max_by_key(often) else {
+        return Err(format!("no ARC endpoint says where the traffic is: {}", silent.join("; ")));
+    };
+    let state = |(region, control): (&String, &String)| Some((region.clone(), *states.get(control)?));
+    Ok(recovery.routing.controls.iter().filter_map(state).collect())
+}
+
+/// What is wrong with the traffic, unless it is in the target alone.
+fn misplaced(states: &BTreeMap<String, State>, target: &str, other: &str) -> Option<String> {
+    if states.get(target) == Some(&State::On) && states.get(other) == Some(&State::Off) {
+        return None;
+    }
+    let states: Vec<String> = states.iter().map(|(region, state)| format!("{state} in {region}")).collect();
+    Some(format!("ARC has the traffic {}", states.join(", ")))
+}
+
 /// Serves `verify`.
 ///
 /// # Errors
@@ -200,7 +240,8 @@ pub async fn run(
 ) -> Result<Outcome<crate::Observed>, StepError> {
     let recovery = crate::plan_for(context, &event.plan, &event.target_region).await?;
     let rds = Rds::new(&aws::in_region(&context.config, &event.target_region));
-    Box::pin(verify(context, &rds, probe, &recovery, event)).await
+    let endpoints = arc::endpoints(&context.config, &recovery.routing);
+    Box::pin(verify(context, &rds, probe, &endpoints, &recovery, event)).await
 }
 
 /// Looks until it is complete, or this call's time is over.
@@ -208,11 +249,13 @@ async fn verify(
     context: &Context,
     rds: &(impl DescribeGlobalCluster + DescribeCluster),
     probe: &impl AcceptsWrite,
+    endpoints: &[Endpoint<impl ReadStates>],
     recovery: &RecoveryPlan,
     event: &VerifyEvent,
 ) -> Result<Outcome<crate::Observed>, StepError> {
     let since = event.since.unwrap_or_else(|| context.clock.now());
     let end = tokio::time::Instant::now() + SLICE;
+    let mut elsewhere = 0;
     loop {
         let names: Vec<&String> = recovery.databases.keys().collect();
         let looks = join_all(names.iter().map(|name| look(rds, probe, recovery, name, event))).await;
@@ -220,19 +263,39 @@ async fn verify(
         for (name, look) in names.into_iter().zip(looks) {
             databases.insert(name.clone(), look?);
         }
-        let missing: Vec<String> = databases
+        let mut missing: Vec<String> = databases
             .iter()
             .filter_map(|(name, database)| Some(format!("{name}: {}", database.missing.as_ref()?)))
             .collect();
         let target = &event.target_region;
-        let (status, reason) = match plan(
-            &missing,
-            context.clock.now().duration_since(since),
-            recovery.limits.promotion_minutes,
-        ) {
-            Next::Done => {
-                (Status::Done, format!("every database has its one writer in {target} and accepts writes"))
+        let mut traffic = BTreeMap::new();
+        if missing.is_empty() {
+            match read_traffic(endpoints, recovery).await {
+                Ok(states) => {
+                    let wrong = misplaced(&states, target, recovery.other_region(target));
+                    elsewhere = if wrong.is_some() { elsewhere + 1 } else { 0 };
+                    missing.extend(wrong);
+                    traffic = states;
+                }
+                Err(unknown) => missing.push(unknown),
             }
+        }
+        let waited = context.clock.now().duration_since(since);
+        let (status, reason) = match plan(&missing, waited, recovery.limits.promotion_minutes) {
+            Next::Wait if elsewhere >= TRAFFIC => (
+                Status::Refused,
+                format!(
+                    "every database has its one writer in {target}, but {}: somebody else sets the routing controls, or the \
+                     plan's `routing.controls` are wrong. Mend that, and start this runbook again",
+                    missing.join("; ")
+                ),
+            ),
+            Next::Done => (
+                Status::Done,
+                format!(
+                    "every database has its one writer in {target} and accepts writes, and {target} alone has the traffic"
+                ),
+            ),
             Next::Refuse => (
                 Status::Refused,
                 format!(
@@ -247,7 +310,7 @@ async fn verify(
             }
             Next::Wait => (Status::InProgress, missing.join("; ")),
         };
-        let observed = Observed { since, target_region: target.clone(), databases };
+        let observed = Observed { since, target_region: target.clone(), databases, traffic };
         return Ok(Outcome::new(status, reason, crate::Observed::Verify(observed)));
     }
 }

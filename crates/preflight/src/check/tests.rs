@@ -393,7 +393,9 @@ fn a_failover_that_stopped_behind_the_promotion_goes_on_where_that_is_clear() {
     let to_other = || Some(record("Succeeded", 6_000));
     let cases = [
         (On, Off, None, Refused),
-        (On, On, to_target("Failed", 9), Refused),
+        (On, On, to_target("Succeeded", 6_000), Refused),
+        (On, On, to_target("Failed", 9), Ready),
+        (On, Off, to_target("Failed", 9), Ready),
         (Off, Off, to_target("Succeeded", 6_000), Refused),
         (Off, On, to_target("Succeeded", 6_000), Refused),
         (Off, Off, to_target("Failed", 9), Ready),

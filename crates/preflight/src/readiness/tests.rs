@@ -211,6 +211,11 @@ fn each_thing_that_is_not_well_is_one_finding() {
                 states.as_mut().unwrap().insert(EAST.into(), State::Off);
             }
         }),
+        (Check::Routing, "the traffic is in sandbox-west alone, and every writer in sandbox-east", |seen| {
+            for states in seen.arc.values_mut() {
+                states.as_mut().unwrap().extend([(EAST.into(), State::Off), (WEST.into(), State::On)]);
+            }
+        }),
         (Check::Secrets, "orders: no such secret", |seen| orders(seen).secret = Err("no such secret".into())),
         (Check::Connections, "orders: no way in", |seen| {
             orders(seen).signed_in = Err("orders: no way in".into());

@@ -1,5 +1,6 @@
 use super::*;
 use aws_config::SdkConfig;
+use runbook::arc::TryError;
 use runbook::aurora::{GlobalMember, Operation};
 use runbook::step::Clock;
 use std::sync::Mutex;
@@ -116,11 +117,17 @@ struct World {
     errors: Mutex<Vec<StepError>>,
     denied: bool,
     written: Mutex<Vec<WriteTarget>>,
+    /// Reads until the traffic is in the west alone.
+    traffic: Mutex<u32>,
+    /// Whether the endpoints of ARC answer.
+    arc: bool,
 }
 
 impl World {
     fn new(promotion: u32, read_only: u32) -> Self {
         Self {
+            traffic: Mutex::default(),
+            arc: true,
             promotion: Mutex::new(promotion),
             read_only: Mutex::new(read_only),
             errors: Mutex::default(),
@@ -167,6 +174,20 @@ impl AcceptsWrite for World {
     }
 }
 
+impl ReadStates for &World {
+    async fn read_states(&self, controls: &[String]) -> Result<BTreeMap<String, State>, TryError> {
+        if !self.arc {
+            return Err(TryError::NextEndpoint("silent".into()));
+        }
+        let moved = count_down(&self.traffic);
+        let state = |control: &String| {
+            let on = control.ends_with(WEST) == moved;
+            (control.clone(), if on { State::On } else { State::Off })
+        };
+        Ok(controls.iter().map(state).collect())
+    }
+}
+
 /// A context whose clock is tokio's.
 fn context() -> Context {
     let (start, origin) = ("2026-01-31T12:00:00Z".parse::<Timestamp>().unwrap(), tokio::time::Instant::now());
@@ -194,7 +215,8 @@ async fn verified(
     since: Option<&str>,
 ) -> (Result<Outcome<crate::Observed>, StepError>, Duration) {
     let start = tokio::time::Instant::now();
-    let outcome = verify(&context(), world, world, &runbook::plan::sample(), &event(since)).await;
+    let arc = [Endpoint { region: "us-east-1".into(), api: world }];
+    let outcome = verify(&context(), world, world, &arc, &runbook::plan::sample(), &event(since)).await;
     (outcome, start.elapsed())
 }
 
@@ -266,13 +288,60 @@ async fn silence_is_waited_out_and_a_denial_is_an_error_at_once() {
     assert_eq!(took, Duration::ZERO);
 }
 
+/// Databases that are complete, with the traffic in the Region that was left, are no takeover.
+#[tokio::test(start_paused = true)]
+async fn the_traffic_has_to_be_in_the_target_alone() {
+    let world = World { traffic: Mutex::new(TRAFFIC - 1), ..World::new(0, 0) };
+    let (outcome, took) = verified(&world, None).await;
+    let outcome = outcome.unwrap();
+    assert_eq!((outcome.status, took), (Status::Done, Duration::from_secs(4)), "{}", outcome.reason);
+    let json = serde_json::to_value(&outcome.observed).unwrap();
+    assert_eq!(json["traffic"], serde_json::json!({EAST: "Off", WEST: "On"}));
+
+    let world = World { traffic: Mutex::new(u32::MAX), ..World::new(0, 0) };
+    let (outcome, took) = verified(&world, None).await;
+    let outcome = outcome.unwrap();
+    assert_eq!((outcome.status, took), (Status::Refused, Duration::from_secs(4)));
+    assert!(outcome.reason.contains("On in sandbox-east, Off in sandbox-west"), "{}", outcome.reason);
+
+    let silent = World { arc: false, ..World::new(0, 0) };
+    let (outcome, _) = verified(&silent, None).await;
+    let outcome = outcome.unwrap();
+    assert_eq!(outcome.status, Status::InProgress);
+    assert!(
+        outcome.reason.contains("no ARC endpoint says where the traffic is: us-east-1: silent"),
+        "{}",
+        outcome.reason
+    );
+    let (outcome, _) = verified(&silent, Some("2026-01-31T11:00:00Z")).await;
+    assert_eq!(outcome.unwrap().status, Status::Refused);
+}
+
+#[test]
+fn both_regions_on_or_off_or_one_that_is_not_known_are_told() {
+    let states = |east, west| BTreeMap::from([(EAST.to_owned(), east), (WEST.to_owned(), west)]);
+    for (states, expected) in [
+        (states(State::Off, State::On), None),
+        (states(State::On, State::On), Some("ARC has the traffic On in sandbox-east, On in sandbox-west")),
+        (
+            states(State::Off, State::Off),
+            Some("ARC has the traffic Off in sandbox-east, Off in sandbox-west"),
+        ),
+        (BTreeMap::from([(WEST.to_owned(), State::On)]), Some("ARC has the traffic On in sandbox-west")),
+    ] {
+        assert_eq!(misplaced(&states, WEST, EAST).as_deref(), expected);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_call_ends_before_it_is_cut_off() {
     let mut context = context();
     context.deadline = context.clock.now() + SignedDuration::from_secs(50);
     let start = tokio::time::Instant::now();
     let world = World::new(u32::MAX, 0);
-    let outcome = verify(&context, &world, &world, &runbook::plan::sample(), &event(None)).await.unwrap();
+    let arc = [Endpoint { region: "us-east-1".into(), api: &world }];
+    let outcome =
+        verify(&context, &world, &world, &arc, &runbook::plan::sample(), &event(None)).await.unwrap();
     assert_eq!(outcome.status, Status::InProgress);
     assert!(start.elapsed() <= Duration::from_secs(5), "{:?}", start.elapsed());
 }
