@@ -167,7 +167,7 @@ async fn without_a_snapshot_the_wait_ends_with_nothing_left_and_the_next_executi
         let stage = impaired(reading, BRISK).await;
         assert_eq!(stage.fail_over().await.status, Status::Success);
         let given = json!(runbook::plan::sample().limits.restore_minutes);
-        stage.change_plan_in(WEST, |plan| plan["limits"]["restoreMinutes"] = json!(0)).await;
+        stage.change_plan_in(WEST, |plan| plan["limits"]["restoreMinutes"] = json!(1)).await;
         if back {
             stage.world.rejoin(EAST).await;
         }
