@@ -349,8 +349,7 @@ impl Stage {
             let region = writer.db_cluster_arn().unwrap().split(':').nth(3).unwrap().to_owned();
             (global.global_cluster_identifier().unwrap().to_owned(), region)
         };
-        let last = self.object(&keys::last_failover("shop")).await;
-        let last = last.map(|bytes| serde_json::from_slice::<FailoverRecord>(&bytes).unwrap());
+        let last = self.last_failover().await;
         let resolves = |region: &&str| self.world.resolve(&[region]).is_some();
         State {
             writers: globals.global_clusters().iter().map(writer).collect(),
@@ -359,6 +358,12 @@ impl Stage {
             leaked: self.world.tagged(EXECUTION_TAG),
             last_failover: last.map(|last| (last.outcome, last.from_region, last.to_region)),
         }
+    }
+
+    /// The last failover, as the west's bucket knows it.
+    pub async fn last_failover(&self) -> Option<FailoverRecord> {
+        let bytes = self.object(&keys::last_failover("shop")).await?;
+        Some(serde_json::from_slice(&bytes).unwrap())
     }
 
     /// The last switchover, as each Region's bucket knows it.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::operation::get_automation_execution::GetAutomationExecutionError;
-use aws_sdk_ssm::types::StepExecution;
+use aws_sdk_ssm::types::{AutomationExecutionFilter, AutomationExecutionFilterKey, StepExecution};
 use jiff::Timestamp;
 use runbook::StepError;
 use runbook::error::Kind;
@@ -12,8 +12,12 @@ use runbook::error::Kind;
 /// An Automation execution.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Execution {
+    /// Its id.
+    pub id: String,
     /// Name of the document it runs.
     pub document: String,
+    /// What it was started with.
+    pub parameters: BTreeMap<String, Vec<String>>,
     /// When it started.
     pub started: Timestamp,
     /// Its steps in the order they ran; a step that ran again is there again.
@@ -39,6 +43,24 @@ pub struct StepRun {
     pub outputs: BTreeMap<String, Vec<String>>,
 }
 
+/// An Automation execution in a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    /// Its id.
+    pub id: String,
+    /// When it started.
+    pub started: Timestamp,
+    /// `Success`, `Failed`, `Cancelled`, `InProgress`, …
+    pub status: String,
+}
+
+impl Execution {
+    /// The first value of a parameter, unless it is absent or empty.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.get(name)?.first().map(String::as_str).filter(|value| !value.is_empty())
+    }
+}
+
 impl StepRun {
     /// An output by its name in the document, whether the service puts the step's name before it or not.
     pub fn output(&self, name: &str) -> Option<&str> {
@@ -52,6 +74,9 @@ impl StepRun {
 pub trait ReadExecution {
     /// The execution in the Region of this client, with all its steps so far.
     fn read_execution(&self, id: &str) -> impl Future<Output = Result<Execution, StepError>> + Send;
+
+    /// The executions there of a document, newest first, so far as Systems Manager still has them.
+    fn list_executions(&self, document: &str) -> impl Future<Output = Result<Vec<Listed>, StepError>> + Send;
 }
 
 impl ReadExecution for Client {
@@ -90,7 +115,42 @@ impl ReadExecution for Client {
                 "run the step again",
             )
         })?;
-        Ok(Execution { document: execution.document_name().unwrap_or_default().to_owned(), started, steps })
+        let parameters = execution.parameters().into_iter().flatten();
+        Ok(Execution {
+            id: id.to_owned(),
+            document: execution.document_name().unwrap_or_default().to_owned(),
+            parameters: parameters.map(|(name, values)| (name.clone(), values.clone())).collect(),
+            started,
+            steps,
+        })
+    }
+
+    async fn list_executions(&self, document: &str) -> Result<Vec<Listed>, StepError> {
+        let what = || format!("listing the executions of {document}");
+        let filter = AutomationExecutionFilter::builder()
+            .key(AutomationExecutionFilterKey::DocumentNamePrefix)
+            .values(document)
+            .build()
+            .map_err(|error| StepError::new(Kind::Failed, what(), "report this line").with_source(error))?;
+        let mut pages = self.describe_automation_executions().filters(filter).into_paginator().send();
+        let mut listed = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| StepError::aws(what(), error))?;
+            // The filter takes names that begin so.
+            let of_document = page
+                .automation_execution_metadata_list()
+                .iter()
+                .filter(|one| one.document_name() == Some(document));
+            listed.extend(of_document.filter_map(|one| {
+                Some(Listed {
+                    id: one.automation_execution_id()?.to_owned(),
+                    started: one.execution_start_time().and_then(time)?,
+                    status: one.automation_execution_status()?.as_str().to_owned(),
+                })
+            }));
+        }
+        listed.sort_by_key(|one| std::cmp::Reverse(one.started));
+        Ok(listed)
     }
 }
 

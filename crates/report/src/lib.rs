@@ -104,7 +104,7 @@ pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>,
             plan.require_region(&target_region, "targetRegion")?;
             let other = plan.other_region(&context.region);
             let other = runbook::bucket::client(&runbook::aws::in_region(&context.config, other));
-            let asked = record::Asked { execution, target_region, outcome, lag, mode };
+            let asked = record::Asked { execution, target_region, outcome, lag, mode, earlier: Vec::new() };
             write_record(&context, &Ssm::new(&context.config), [&s3, &other], &plan, &asked).await
         }
         Event::MissingTransactions { plan, execution, outage_from, outage_to } => {
@@ -137,6 +137,17 @@ where
     let last: Option<FailoverRecord> = last_record(store, bucket, &failover_key).await?;
     let switchover: Option<SwitchoverRecord> = last_record(store, bucket, &switchover_key).await?;
 
+    let since = [
+        last.as_ref().filter(|last| last.succeeded()).map(|last| last.ended_at),
+        switchover.as_ref().filter(|last| last.succeeded()).map(|last| last.ended_at),
+    ];
+    let (earlier, unknown) = match beginnings(executions, &execution, since.into_iter().flatten().max()).await
+    {
+        Ok(earlier) => (earlier, None),
+        // A record that may begin too late is worth more than none.
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    let asked = &record::Asked { earlier, ..asked.clone() };
     let record = record::build(plan, asked, &execution, switchover.as_ref(), context.clock.now())?;
     let page = record::page(&record)?;
 
@@ -146,6 +157,9 @@ where
     folder.write_manifest(&[]).await?;
     let mut changed = folder.written();
     let mut reason = format!("the record is written: {location}");
+    if let Some(error) = unknown {
+        reason += &format!("; whether an earlier execution began this move is not known: {error}");
+    }
     // The last of all, so that later runbooks never read of a move whose record is missing.
     match asked.mode {
         Mode::Failover | Mode::Detach
@@ -174,6 +188,32 @@ where
     let summary = record::summary(&record);
     Ok(Outcome::new(Status::Done, reason, Observed { location, summary, subject: String::new() })
         .with_changed(changed))
+}
+
+/// How many executions before this one are looked at: each is a call, and Systems Manager takes three a second.
+const EARLIER: usize = 20;
+
+/// The executions of the same runbook before this one that promoted, to the same Region, with none between that ended
+/// well and none from before `since`. What was not recorded, because it was cancelled or killed, is seen here.
+async fn beginnings(
+    executions: &impl ReadExecution,
+    execution: &execution::Execution,
+    since: Option<jiff::Timestamp>,
+) -> Result<Vec<execution::Execution>, StepError> {
+    let listed = executions.list_executions(&execution.document).await?;
+    let before = listed
+        .iter()
+        .filter(|one| one.id != execution.id && one.started <= execution.started)
+        .take_while(|one| one.status != "Success" && since.is_none_or(|since| one.started > since));
+    let mut beginnings = Vec::new();
+    for one in before.take(EARLIER) {
+        let one = executions.read_execution(&one.id).await?;
+        if record::promoted(&one) && one.parameter("ImpairedRegion") == execution.parameter("ImpairedRegion")
+        {
+            beginnings.push(one);
+        }
+    }
+    Ok(beginnings)
 }
 
 /// A record that an earlier runbook left, if it can be read: a broken one must not keep this one from being written.

@@ -5,6 +5,12 @@
 //! It is made from the Automation execution itself, so that it can also be written for one that failed at any step.
 //! The names of the steps are those of `ssm-documents/failover.yaml` and `failback.yaml`; a test holds them together.
 //!
+//! # When the move began
+//! A move is often the work of several executions: one was cancelled, killed, or failed, and was started again. Where the
+//! check of this execution found databases in the Region that takes over already, the move began with the earliest
+//! execution before it that promoted and was followed by none that ended well ([`Asked::earlier`]): the writes were lost
+//! then, and the application was down from then on.
+//!
 //! # The write outage of a switchover
 //! From the moment when the databases are asked to change their roles ("your database is unavailable for a short time
 //! while the primary and selected secondary clusters are assuming their new roles", RDS API reference,
@@ -60,6 +66,8 @@ pub struct Asked {
     pub lag: HandedLag,
     /// Failover or switchover.
     pub mode: Mode,
+    /// The executions of the same runbook before this one that promoted and did not end well, since the last move that did.
+    pub earlier: Vec<Execution>,
 }
 
 /// What preflight answered as `lag`. It is JSON text; Automation is known to parse a text that looks like JSON when it puts
@@ -116,9 +124,12 @@ pub struct Record {
     pub to_region: String,
     /// When the execution started.
     pub started_at: Timestamp,
+    /// When the first execution of this move started, where that was an earlier one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began_at: Option<Timestamp>,
     /// When this record was written.
     pub ended_at: Timestamp,
-    /// From the start of the execution until every database had accepted a write; absent when that was not seen.
+    /// From the start of the move until every database had accepted a write; absent when that was not seen.
     /// What clients felt began earlier, with the fault.
     pub rto_seconds: Option<f64>,
     /// The plan's budget for it.
@@ -180,16 +191,24 @@ pub fn build(
     last_switchover: Option<&SwitchoverRecord>,
     now: Timestamp,
 ) -> Result<Record, StepError> {
-    let mut runs: Vec<&StepRun> =
-        execution.steps.iter().filter(|run| run.started.is_some() && is_work(run)).collect();
-    runs.sort_by_key(|run| run.started);
-
+    let runs = started(execution);
+    let rest = is_rest(&runs);
+    let earlier: Vec<&Execution> = asked.earlier.iter().filter(|_| rest != Some(false)).collect();
+    let measured_earlier: Lags = earlier.iter().filter_map(|one| measured_lag(&started(one))).flatten().fold(
+        Lags::new(),
+        |mut lags, (name, lag)| {
+            // The earliest is the one before the databases moved.
+            if lag.is_some() {
+                lags.insert(name, lag);
+            }
+            lags
+        },
+    );
     let handed: Lags = match &asked.lag {
         HandedLag::Parsed(lags) => lags.clone(),
         HandedLag::Text(text) if text.trim().is_empty() => {
             // Not there, or not readable, in an execution that stopped before it was measured.
-            let measured = last_run(&runs, &[PREFLIGHT]).and_then(|run| run.output("lag"));
-            measured.and_then(|lag| serde_json::from_str(lag).ok()).unwrap_or_default()
+            measured_lag(&runs).unwrap_or_default()
         }
         HandedLag::Text(text) => serde_json::from_str(text).map_err(|error| {
             StepError::new(
@@ -200,7 +219,11 @@ pub fn build(
             .with_source(error)
         })?,
     };
-    let lag = plan.databases.keys().map(|name| (name.clone(), handed.get(name).copied().flatten())).collect();
+    let lag_of = |name: &String| {
+        let measured = |lags: &Lags| lags.get(name).copied().flatten();
+        measured(&handed).or_else(|| measured(&measured_earlier))
+    };
+    let lag = plan.databases.keys().map(|name| (name.clone(), lag_of(name))).collect();
 
     let ran = |names: &[&str]| last_run(&runs, names).is_some();
     let progress = if ran(&[TRAFFIC_ON]) || ran(&VERIFY) || asked.outcome == End::Succeeded {
@@ -215,12 +238,18 @@ pub fn build(
     let done = |names: &[&str]| {
         last_run(&runs, names).and_then(|run| run.ended).filter(|_| progress == Progress::Promoted)
     };
-    let promotion_started = runs.iter().find(|run| run.name == PROMOTE[0]).and_then(|run| run.started);
+    let promotions = earlier.iter().flat_map(|one| &one.steps).chain(runs.iter().copied());
+    let promotion_started =
+        promotions.filter(|run| run.name == PROMOTE[0]).filter_map(|run| run.started).min();
+    let began_at = earlier.iter().map(|one| one.started).min();
     let promotion_seconds = promotion_started.zip(done(&PROMOTE)).map(|(from, to)| text::seconds(from, to));
     let verified = done(&VERIFY).filter(|_| asked.outcome == End::Succeeded);
     let writes_stopped_at = match asked.mode {
         Mode::Failover | Mode::Detach => None,
-        Mode::Switchover => writes_stopped(&runs, promotion_started, &asked.target_region, last_switchover),
+        Mode::Switchover => {
+            let known = !earlier.is_empty();
+            writes_stopped(&runs, promotion_started, known, &asked.target_region, last_switchover)
+        }
     };
 
     Ok(Record {
@@ -233,8 +262,9 @@ pub fn build(
         from_region: plan.other_region(&asked.target_region).to_owned(),
         to_region: asked.target_region.clone(),
         started_at: execution.started,
+        began_at,
         ended_at: now,
-        rto_seconds: verified.map(|at| text::seconds(execution.started, at)),
+        rto_seconds: verified.map(|at| text::seconds(began_at.unwrap_or(execution.started), at)),
         rto_budget_seconds: plan.limits.rto_seconds,
         promotion_seconds,
         write_outage_seconds: verified.zip(writes_stopped_at).map(|(at, from)| text::seconds(from, at)),
@@ -244,6 +274,31 @@ pub fn build(
         stopped_by: (asked.outcome == End::Failed).then(|| stop(&runs)).flatten(),
         steps: steps(&runs),
     })
+}
+
+/// The runs of an execution that began and are no branches, in the order in which they did.
+fn started(execution: &Execution) -> Vec<&StepRun> {
+    let mut runs: Vec<&StepRun> =
+        execution.steps.iter().filter(|run| run.started.is_some() && is_work(run)).collect();
+    runs.sort_by_key(|run| run.started);
+    runs
+}
+
+/// Whether an execution has asked for a promotion.
+pub fn promoted(execution: &Execution) -> bool {
+    last_run(&started(execution), &PROMOTE).is_some()
+}
+
+/// Whether databases were in the Region that takes over when the execution began; `None` where it is not known.
+fn is_rest(runs: &[&StepRun]) -> Option<bool> {
+    let there = last_run(runs, &[PREFLIGHT])?.output("alreadyThere")?;
+    Some(!there.is_empty())
+}
+
+/// The lag as the execution's own check measured it.
+fn measured_lag(runs: &[&StepRun]) -> Option<Lags> {
+    let measured = last_run(runs, &[PREFLIGHT])?.output("lag")?;
+    serde_json::from_str(measured).ok()
 }
 
 /// What a record has to tell as metrics. A step that waits is one from its first call to the end of its last; what is not
@@ -270,18 +325,18 @@ pub fn measured(record: &Record) -> Vec<Measured> {
 fn writes_stopped(
     runs: &[&StepRun],
     promotion_started: Option<Timestamp>,
+    known_earlier: bool,
     to: &str,
     last: Option<&SwitchoverRecord>,
 ) -> Option<Timestamp> {
     // A database that was here before this execution asked for it: an earlier one did.
-    let began_earlier = last_run(runs, &[PREFLIGHT])
-        .and_then(|run| run.output("alreadyThere"))
-        .is_some_and(|names| !names.is_empty());
+    let began_earlier = is_rest(runs) == Some(true);
     let unfinished = last.filter(|last| !last.succeeded());
     match unfinished {
         // The way back from where the databases had been taken, or the rest of the way there.
         Some(last) if began_earlier || last.to_region != to => last.writes_stopped_at,
-        _ if began_earlier => None,
+        // This execution's own is too late: it found databases here.
+        _ if began_earlier && !known_earlier => None,
         _ => promotion_started,
     }
 }
@@ -357,6 +412,7 @@ impl Record {
         last: Option<&FailoverRecord>,
         switchover: Option<&SwitchoverRecord>,
     ) -> FailoverRecord {
+        let began = self.began_at.unwrap_or(self.started_at);
         let begun = last
             .filter(|last| !last.succeeded() && last.to_region == self.to_region)
             .filter(|last| switchover.is_none_or(|switchover| switchover.ended_at < last.ended_at));
@@ -367,7 +423,7 @@ impl Record {
             outcome: format!("{:?}", self.outcome),
             from_region: self.from_region.clone(),
             to_region: self.to_region.clone(),
-            started_at: begun.map_or(self.started_at, |begun| begun.started_at.min(self.started_at)),
+            started_at: begun.map_or(began, |begun| begun.started_at.min(began)),
             ended_at: self.ended_at,
             lag: begun.into_iter().flat_map(|begun| begun.lag.clone()).chain(measured).collect(),
         }
@@ -699,8 +755,12 @@ pub(crate) mod tests {
 
     pub(crate) fn good() -> Execution {
         let done = |reason| [("status", "Done"), ("reason", reason)];
+        let given =
+            [("Plan", "/causeway/plans/shop"), ("ImpairedRegion", "sandbox-east"), ("Mode", "failover")];
         Execution {
+            id: "4105a4fc".into(),
             document: "causeway-failover".into(),
+            parameters: given.map(|(name, value)| (name.to_owned(), vec![value.to_owned()])).into(),
             started: at(0),
             steps: vec![
                 branch("checkRegion", 0),
@@ -742,6 +802,7 @@ pub(crate) mod tests {
             outcome,
             lag: HandedLag::Text(lag.into()),
             mode: Mode::Failover,
+            earlier: Vec::new(),
         }
     }
 
