@@ -28,7 +28,7 @@ use sandbox::world::{ApiError, World};
 use serde_json::{Value, json};
 use table_diff::{
     Catalogue, ColumnShape, Counts, Cursor, Difference, DifferenceKind, Differences, Listed, Presence,
-    Progress, Sink, Table, TableShape, ValueKind,
+    Progress, Readable, Sink, Table, TableShape, ValueKind,
 };
 
 use crate::faults::{BROKEN, Fault, Faults};
@@ -179,6 +179,11 @@ impl SignsIn for Probe<'_> {
     async fn signs_in(&self, target: &WriteTarget) -> Result<Write, StepError> {
         self.sign_in(target).await?;
         Ok(Write::Accepted)
+    }
+
+    async fn readable(&self, target: &WriteTarget) -> Result<Readable, StepError> {
+        self.sign_in(target).await?;
+        Ok(Readable { tables: ["CUSTOMER_ORDER".to_owned()].into(), ..Readable::default() })
     }
 }
 

@@ -4,7 +4,7 @@
 //! application's tables: a database `causeway` beside the application's (MySQL), a schema `causeway` inside it
 //! (PostgreSQL). It is committed and read back. The table is made when it is missing.
 //!
-//! Whether one lets a reader in ([`SignsIn`]) is asked on a quiet day, and writes nothing.
+//! Whether one lets a reader in ([`SignsIn`]), and what it may read there, is asked on a quiet day, and writes nothing.
 //!
 //! The user needs, on MySQL: `SELECT, INSERT, DELETE ON causeway.*`, and `CREATE ON causeway.*`
 //! for the first time; on PostgreSQL: `USAGE` on the schema and `SELECT, INSERT, UPDATE` on the table, and `CREATE` on
@@ -22,7 +22,7 @@ use runbook::{authorities, aws};
 use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError};
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError};
 use sqlx::{ConnectOptions, Connection};
-use table_diff::{Target, Tls, is_untrusted};
+use table_diff::{Readable, Server, Side, Target, Tls, is_untrusted};
 
 /// How long a connection may take, the handshake included.
 pub const CONNECT: Duration = Duration::from_secs(5);
@@ -77,6 +77,12 @@ pub trait SignsIn {
     /// # Errors
     /// As [`AcceptsWrite`].
     fn signs_in(&self, target: &WriteTarget) -> impl Future<Output = Result<Write, StepError>> + Send;
+
+    /// What the user may read of `target`, once it was let in. Bounded to some seconds.
+    ///
+    /// # Errors
+    /// When the database does not exist, or can't be asked.
+    fn readable(&self, target: &WriteTarget) -> impl Future<Output = Result<Readable, StepError>> + Send;
 }
 
 /// Writes over SQL, signed in as the plan says, to a server that proves to be the one that was meant.
@@ -94,24 +100,30 @@ impl SqlProbe {
 
     /// How to connect to `target`, without the database.
     async fn options(&self, target: &WriteTarget) -> Result<Options, StepError> {
+        let at = self.target(target).await?;
+        Ok(match target.engine {
+            Engine::AuroraMysql => Options::MySql(Box::new(at.mysql_options())),
+            Engine::AuroraPostgresql => {
+                Options::Postgres(Box::new(at.postgres_options().database(&target.database)))
+            }
+        })
+    }
+
+    async fn target(&self, target: &WriteTarget) -> Result<Target, StepError> {
         let config = aws::in_region(&self.config, &target.region);
         let place = Place { region: &target.region, host: &target.host, port: target.port };
         let credentials = Box::pin(target.sign_in.credentials(&config, place)).await?;
-        let at = |engine| Target {
-            engine,
+        Ok(Target {
+            engine: match target.engine {
+                Engine::AuroraMysql => table_diff::Engine::MySql,
+                Engine::AuroraPostgresql => table_diff::Engine::Postgres,
+            },
             host: target.host.clone(),
             port: target.port,
-            user: credentials.username.clone(),
+            user: credentials.username,
             password: credentials.password.expose().to_owned(),
             database: target.database.clone(),
             tls: Tls::Verified(Arc::clone(&self.authorities)),
-        };
-        Ok(match target.engine {
-            Engine::AuroraMysql => Options::MySql(Box::new(at(table_diff::Engine::MySql).mysql_options())),
-            Engine::AuroraPostgresql => {
-                let options = at(table_diff::Engine::Postgres).postgres_options();
-                Options::Postgres(Box::new(options.database(&target.database)))
-            }
         })
     }
 }
@@ -145,6 +157,17 @@ impl SignsIn for SqlProbe {
             Ok(()) => Ok(Write::Accepted),
             Err(failure) => judge(target, failure),
         }
+    }
+
+    async fn readable(&self, target: &WriteTarget) -> Result<Readable, StepError> {
+        let failed = |error: table_diff::Error| {
+            let what = format!("{}: what {} may read can't be seen", target.name, target.sign_in);
+            let remedy = "correct `database` in the plan, or give the user the right to read it";
+            StepError::new(Kind::Failed, what, remedy).with_source(error)
+        };
+        let at = self.target(target).await?;
+        let mut server = Server::connect(Side::Target, at, STATEMENT).await.map_err(failed)?;
+        table_diff::readable(&mut server).await.map_err(failed)
     }
 }
 

@@ -17,6 +17,7 @@
 //! | `routing` | no Region has traffic, or one without any writer has it alone where the application writes in its own Region |
 //! | `secrets` | a secret of this Region that can't be read, or has no user and password; with IAM there is none |
 //! | `connections` | a database of this Region whose reader endpoint does not let the functions in, or has not proved to be it |
+//! | `tables` | a database of this Region without a table, or with tables that its user may not read or can't see; a table that the plan names and that is not there |
 //! | `buckets` | a report bucket that can't be read |
 //! | `snapshots` | an encrypted cluster whose snapshots could not be copied into the other Region for want of a key there |
 //! | `permissions` | something that a role of the stack may not do ([`crate::permissions`]) |
@@ -50,6 +51,7 @@ use runbook::secret::SignIn;
 use runbook::telemetry::{self, Measured, Metric};
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, aws, bucket};
 use serde::Serialize;
+use table_diff::Readable;
 
 use crate::ReadinessEvent;
 use crate::check::{TARGET, available, cause, within};
@@ -94,6 +96,8 @@ pub enum Check {
     Secrets,
     /// Connections to the databases.
     Connections,
+    /// Their tables, and what the user may read of them.
+    Tables,
     /// The report buckets.
     Buckets,
     /// What copies and restores of snapshots need.
@@ -158,6 +162,8 @@ pub struct DatabaseSeen {
     /// Whether this Region's reader endpoint lets its user in; true when there is nothing to connect to, which is
     /// found elsewhere.
     pub signed_in: Answer<()>,
+    /// What that user may read there; `None` where it was not asked.
+    pub readable: Answer<Option<Readable>>,
 }
 
 /// What was seen of a member.
@@ -186,6 +192,7 @@ pub fn find(seen: &Seen, plan: &RecoveryPlan, here: &str) -> Vec<Finding> {
     }
     for (name, database) in &seen.databases {
         find_in_database(name, database, plan, &mut findings);
+        find_in_tables(name, &database.readable, plan, &mut findings);
     }
     for (region, answer) in &seen.arc {
         if let Err(error) = answer {
@@ -263,6 +270,57 @@ pub fn find(seen: &Seen, plan: &RecoveryPlan, here: &str) -> Vec<Finding> {
         }
     }
     findings.0
+}
+
+/// What keeps the tables of a database from being compared.
+fn find_in_tables(
+    name: &str,
+    readable: &Answer<Option<Readable>>,
+    plan: &RecoveryPlan,
+    findings: &mut Findings,
+) {
+    let Some(planned) = plan.databases.get(name) else { return };
+    let readable = match readable {
+        Ok(Some(readable)) => readable,
+        // It could not be signed in to, which is a finding of its own.
+        Ok(None) => return,
+        Err(error) => return findings.add(Check::Tables, error.clone()),
+    };
+    let database = &planned.database;
+    if readable.tables.is_empty() {
+        let text = format!("{name}: its user sees no table in {database}: there would be nothing to compare");
+        return findings.add(Check::Tables, text);
+    }
+    let wanted = &planned.reconcile;
+    if readable.hides_others && wanted.tables.is_empty() {
+        let text = format!(
+            "{name}: its user may read single tables of {database} only, and can't see whether there are others: give it the right \
+             to read the whole database, or name every table in databases.{name}.reconcile.tables"
+        );
+        findings.add(Check::Tables, text);
+    }
+    let compared = |table: &&String| {
+        (wanted.tables.is_empty() || wanted.tables.contains(table)) && !wanted.exclude.contains(table)
+    };
+    let refused: Vec<&str> = readable.refused.iter().filter(compared).map(String::as_str).collect();
+    if !refused.is_empty() {
+        findings.add(Check::Tables, format!("{name}: its user may not read {}", refused.join(", ")));
+    }
+    for (field, tables) in [
+        ("reconcile.tables", wanted.tables.iter().collect::<Vec<_>>()),
+        ("reconcile.exclude", wanted.exclude.iter().collect()),
+        ("report", planned.report.keys().collect()),
+    ] {
+        let absent = tables.into_iter().filter(|table| !readable.tables.contains(*table));
+        let absent: Vec<&str> = absent.map(String::as_str).collect();
+        if !absent.is_empty() {
+            let text = format!(
+                "databases.{name}.{field} names {}, which {database} does not have, or does not let its user see",
+                absent.join(", ")
+            );
+            findings.add(Check::Tables, text);
+        }
+    }
 }
 
 /// The one Region with traffic and the one with every writer, where these are not the same.
@@ -546,11 +604,17 @@ where
         };
         let (global, members, secret) = futures::join!(global, join_all(members), secret);
         let members: BTreeMap<String, MemberSeen> = members.into_iter().collect();
-        let signed_in = match reader(plan, name, here, &members) {
-            Some(target) => sign_in(apis.databases, &target).await,
-            None => Ok(()),
+        let (signed_in, readable) = match reader(plan, name, here, &members) {
+            Some(target) => match sign_in(apis.databases, &target).await {
+                Ok(()) => {
+                    let readable = within(SIGN_IN, here, apis.databases.readable(&target)).await;
+                    (Ok(()), readable.map(Some).map_err(|error| cause(&error)))
+                }
+                denied => (denied, Ok(None)),
+            },
+            None => (Ok(()), Ok(None)),
         };
-        (name.clone(), DatabaseSeen { global, members, secret, signed_in })
+        (name.clone(), DatabaseSeen { global, members, secret, signed_in, readable })
     });
     let controls: Vec<String> = plan.routing.controls.values().cloned().collect();
     let endpoints = apis.arc.iter().map(async |endpoint| {

@@ -228,12 +228,20 @@ impl<S: GetObject + PutObject + Sync> Work<'_, S> {
                         "mend the cause and run the step again",
                     ),
                 })?;
+                let none = format!(
+                    "there is no table to compare in {}, or none that the user may see: correct `database` and `reconcile` in the \
+                     plan, or give the user the right to read the tables",
+                    sides.target.database
+                );
+                // Said where tables are said: nothing that was compared is not nothing that was lost.
+                let tables =
+                    if remaining.is_empty() { vec![not_compared("(no table)", none)] } else { Vec::new() };
                 let summary = DatabaseSummary {
                     source_cluster: sides.source_cluster.clone(),
                     target_cluster: sides.target_cluster.clone(),
                     snapshot: sides.snapshot.clone(),
                     snapshot_time: sides.snapshot_time.clone(),
-                    tables: Vec::new(),
+                    tables,
                 };
                 // Written anew by whoever is killed before the list of tables is kept.
                 let catalogue = servers.catalogue(sides).await?;
@@ -264,15 +272,7 @@ impl<S: GetObject + PutObject + Sync> Work<'_, S> {
         listed: Listed,
     ) -> Result<bool, StepError> {
         let table = listed.table.to_string();
-        let mut summary = TableSummary {
-            table: table.clone(),
-            status: TableStatus::Error,
-            error: None,
-            counts: Counts::default(),
-            seconds: 0.0,
-            key_columns: Vec::new(),
-            notes: Vec::new(),
-        };
+        let mut summary = TableSummary { error: None, ..not_compared(&table, String::new()) };
         match listed.presence {
             Presence::Both => {}
             Presence::SourceOnly => {
@@ -287,6 +287,13 @@ impl<S: GetObject + PutObject + Sync> Work<'_, S> {
             Presence::Neither => {
                 summary.error =
                     Some("neither side has this table, which the plan names: correct the plan".into());
+            }
+            Presence::Hidden => {
+                summary.error = Some(
+                    "the user may read single tables only: others may be there, with rows that are lost, and it can't see them; \
+                     give it the right to read the whole database, or name every table in `reconcile.tables`"
+                        .into(),
+                );
             }
         }
         if listed.presence != Presence::Both {
@@ -463,6 +470,19 @@ impl<S: GetObject + PutObject + Sync> Sink for Parts<'_, '_, S> {
     }
 }
 
+/// A table of which nothing is known, and why.
+fn not_compared(table: &str, error: String) -> TableSummary {
+    TableSummary {
+        table: table.to_owned(),
+        status: TableStatus::Error,
+        error: Some(error),
+        counts: Counts::default(),
+        seconds: 0.0,
+        key_columns: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
 fn add(counts: &mut Counts, more: Counts) {
     counts.rows_source += more.rows_source;
     counts.rows_target += more.rows_target;
@@ -488,7 +508,8 @@ fn words(counts: Counts) -> String {
 /// The outcome of a comparison that is complete.
 pub(crate) fn done(summary: &Summary) -> Outcome<Observed> {
     let observed = observed(summary);
-    let mut reason = format!("{} tables compared: {}", observed.tables_done, words(observed.counts));
+    let compared = observed.tables_done - observed.tables_in_error;
+    let mut reason = format!("{compared} tables compared: {}", words(observed.counts));
     for (name, database) in &summary.databases {
         for table in &database.tables {
             if let Some(error) = &table.error {

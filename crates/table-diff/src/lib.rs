@@ -85,7 +85,7 @@ pub use compare::{Counts, Cursor, Options, Progress, Sink, TableSummary, compare
 pub use difference::{Difference, DifferenceKind};
 pub use differences::{BoxError, Differences, Files};
 pub use row::RowReader;
-pub use schema::{Listed, Presence, Table, estimated_rows, list_tables};
+pub use schema::{Listed, OTHERS, Presence, Readable, Table, estimated_rows, list_tables, readable};
 pub use server::{Address, AddressError, Engine, Server, Side, Target, Tls, is_untrusted};
 pub use throttle::Limits;
 
@@ -179,6 +179,12 @@ impl Error {
         let Self::Connect { cause: sqlx::Error::Database(cause), .. } = self else { return false };
         let mysql = cause.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>();
         mysql.is_some_and(|error| error.number() == 1045) || cause.code().as_deref() == Some("28P01")
+    }
+
+    /// MySQL's number of the error that a statement ended in.
+    pub(crate) fn mysql_number(&self) -> Option<u16> {
+        let Self::Query { cause: sqlx::Error::Database(cause), .. } = self else { return None };
+        Some(cause.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()?.number())
     }
 
     /// Whether the server has not proved to be the host that was meant, see [`Tls::Verified`].

@@ -49,6 +49,23 @@ pub enum Presence {
     TargetOnly,
     /// Neither, though it was asked for by name.
     Neither,
+    /// Nobody knows: the user of a side may read single tables only, and others may be there that it can't see. Stands for all
+    /// of them, under the name [`OTHERS`].
+    Hidden,
+}
+
+/// What stands for the tables that a user can't see, see [`Presence::Hidden`].
+pub const OTHERS: &str = "(other tables)";
+
+/// What a user may read of a database.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Readable {
+    /// The tables that it sees, as [`Table`] displays them.
+    pub tables: BTreeSet<String>,
+    /// Those of them that it may not read.
+    pub refused: BTreeSet<String>,
+    /// Whether there may be others that it can't see: MySQL shows a user only those that it has a right on.
+    pub hides_others: bool,
 }
 
 /// A table and where it is.
@@ -61,7 +78,8 @@ pub struct Listed {
 }
 
 /// The base tables of both sides, by name; those of `include` when it is not empty, without those of `exclude`. Names
-/// are as [`Table`] displays them, exactly.
+/// are as [`Table`] displays them, exactly. Where a side may have tables that its user can't see, and none are named, one more
+/// stands for those ([`Presence::Hidden`]).
 ///
 /// # Errors
 /// When a server can't be asked.
@@ -91,7 +109,52 @@ pub async fn list_tables(
             listed.push(Listed { table, presence: Presence::Neither });
         }
     }
+    if include.is_empty() {
+        let hidden = futures::future::try_join(hides_others(source), hides_others(target)).await?;
+        if hidden.0 || hidden.1 {
+            let table = Table { schema: None, name: OTHERS.into() };
+            listed.push(Listed { table, presence: Presence::Hidden });
+        }
+    }
     Ok(listed)
+}
+
+/// What the server's user may read.
+///
+/// # Errors
+/// When the server can't be asked.
+pub async fn readable(server: &mut Server) -> Result<Readable, Error> {
+    let tables = base_tables(server).await?;
+    let refused = match server.engine() {
+        // A table that it may not read is one that it can't see.
+        Engine::MySql => BTreeSet::new(),
+        Engine::Postgres => {
+            let refused =
+                "NOT (has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'))";
+            tables_where(server, &format!("{POSTGRES_TABLES} AND {refused}")).await?
+        }
+    };
+    let names = |tables: BTreeSet<Table>| tables.iter().map(ToString::to_string).collect();
+    let hides_others = hides_others(server).await?;
+    Ok(Readable { tables: names(tables), refused: names(refused), hides_others })
+}
+
+/// Whether there may be tables that the user can't see: with a right to read the whole database a table that does not exist
+/// is not found (1146), else it is forbidden (1142), whatever roles the right comes from.
+async fn hides_others(server: &mut Server) -> Result<bool, Error> {
+    if server.engine() == Engine::Postgres {
+        // Its catalogue shows them to everyone.
+        return Ok(false);
+    }
+    let probe = "SELECT 1 FROM `causeway asks whether it may read every table` LIMIT 0";
+    match server.all(probe.to_owned(), "asking for the right to read every table").await {
+        Ok(_) => Ok(false),
+        Err(error) => match error.mysql_number() {
+            Some(1146) => Ok(false),
+            Some(1142 | 1044) => Ok(true),
+            _ => Err(error),
+        },
+    }
 }
 
 async fn base_tables(server: &mut Server) -> Result<BTreeSet<Table>, Error> {
@@ -100,12 +163,17 @@ async fn base_tables(server: &mut Server) -> Result<BTreeSet<Table>, Error> {
             "SELECT NULL, CAST(TABLE_NAME AS BINARY) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() \
              AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')"
         }
-        Engine::Postgres => {
-            "SELECT n.nspname::text, c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-             WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't' \
-             AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
-        }
+        Engine::Postgres => POSTGRES_TABLES,
     };
+    tables_where(server, statement).await
+}
+
+/// The base tables of PostgreSQL, a partitioned one whole.
+const POSTGRES_TABLES: &str = "SELECT n.nspname::text, c.relname::text FROM pg_class c JOIN pg_namespace n \
+    ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't' \
+    AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'";
+
+async fn tables_where(server: &mut Server, statement: &str) -> Result<BTreeSet<Table>, Error> {
     let rows = server.all(statement.to_owned(), "listing tables").await?;
     Ok(rows
         .into_iter()

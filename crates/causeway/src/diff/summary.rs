@@ -128,6 +128,11 @@ impl TableResult {
                 let why = "neither side has it, or lets this user see it";
                 Some(Self::failed(table, why.into(), None, 0.0))
             }
+            Presence::Hidden => {
+                let why = "a user may read single tables only: others may be there that it can't see. Give it the right to read \
+                           the whole database, or name every table";
+                Some(Self::failed(table, why.into(), None, 0.0))
+            }
         }
     }
 }

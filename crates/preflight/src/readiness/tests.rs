@@ -55,6 +55,10 @@ fn need() -> Need {
     Need { role: "report", action: "s3:PutObject", resources: vec!["arn:x".into()], context: Vec::new() }
 }
 
+fn tables(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
 /// A world in which everything is well.
 fn well() -> Seen {
     let database = |name: &str| DatabaseSeen {
@@ -62,6 +66,10 @@ fn well() -> Seen {
         members: [EAST, WEST].map(|region| (region.to_owned(), member(name, region))).into(),
         secret: Ok(()),
         signed_in: Ok(()),
+        readable: Ok(Some(Readable {
+            tables: tables(&["CUSTOMER_ORDER", "session"]),
+            ..Readable::default()
+        })),
     };
     let quotas = QUOTAS.map(|name| (name.to_owned(), Quota { used: 4, max: 40 }));
     let by_region = |region: &str| region.to_owned();
@@ -219,6 +227,19 @@ fn each_thing_that_is_not_well_is_one_finding() {
         (Check::Secrets, "orders: no such secret", |seen| orders(seen).secret = Err("no such secret".into())),
         (Check::Connections, "orders: no way in", |seen| {
             orders(seen).signed_in = Err("orders: no way in".into());
+            orders(seen).readable = Ok(None);
+        }),
+        (Check::Tables, "orders: there is no such database", |seen| {
+            orders(seen).readable = Err("orders: there is no such database".into());
+        }),
+        (Check::Tables, "orders: its user sees no table in orders", |seen| {
+            orders(seen).readable = Ok(Some(Readable::default()));
+        }),
+        (Check::Tables, "orders: its user may read single tables of orders only", |seen| {
+            orders(seen).readable.as_mut().unwrap().as_mut().unwrap().hides_others = true;
+        }),
+        (Check::Tables, "orders: its user may not read session", |seen| {
+            orders(seen).readable.as_mut().unwrap().as_mut().unwrap().refused = tables(&["session"]);
         }),
         (Check::Buckets, "no such bucket", |seen| {
             seen.buckets.insert(EAST.into(), Err("no such bucket".into()));
@@ -271,6 +292,43 @@ fn a_region_that_is_silent_is_one_finding_and_not_one_for_each_question() {
     assert_eq!(found(&seen), [Finding { check: Check::Plan, text: silent() }]);
 }
 
+/// What the plan says of tables, beside what is there.
+#[test]
+fn a_table_that_the_plan_names_and_that_is_not_there_is_found() {
+    let with = |change: &dyn Fn(&mut runbook::plan::Database), readable: Readable| {
+        let mut plan = runbook::plan::sample();
+        change(plan.databases.get_mut("orders").unwrap());
+        let mut seen = well();
+        seen.other_plan = Ok(plan.clone());
+        seen.databases.get_mut("orders").unwrap().readable = Ok(Some(readable));
+        find(&seen, &plan, WEST).into_iter().map(|finding| finding.text).collect::<Vec<_>>()
+    };
+    let some = || Readable { tables: tables(&["a", "b"]), ..Readable::default() };
+    let named = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+    let one = |found: Vec<String>, expected: &str| {
+        assert!(found.len() == 1 && found[0].contains(expected), "{expected}: {found:?}");
+    };
+    one(
+        with(&|one| one.reconcile.tables = named(&["a", "A"]), some()),
+        "databases.orders.reconcile.tables names A, which",
+    );
+    one(
+        with(&|one| one.reconcile.exclude = named(&["a", "c"]), some()),
+        "databases.orders.reconcile.exclude names c, which",
+    );
+    one(
+        with(&|one| drop(one.report.insert("d".into(), runbook::plan::ReportTable::default())), some()),
+        "databases.orders.report names d, which",
+    );
+    assert_eq!(with(&|one| one.reconcile.exclude = named(&["a"]), some()), Vec::<String>::new());
+    // Whoever names every table knows what is compared.
+    let hidden = Readable { hides_others: true, ..some() };
+    assert_eq!(with(&|one| one.reconcile.tables = named(&["a", "b"]), hidden), Vec::<String>::new());
+    // What is left out need not be read.
+    let refused = Readable { refused: tables(&["b"]), ..some() };
+    assert_eq!(with(&|one| one.reconcile.exclude = named(&["b"]), refused), Vec::<String>::new());
+}
+
 #[test]
 fn the_metric_has_the_name_of_the_plan() {
     assert_eq!(measured("/causeway/plans/shop", 2), ("shop", Measured::new(Metric::ReadinessFindings, 2.0)));
@@ -287,6 +345,10 @@ async fn a_database_that_does_not_let_its_user_in_says_why() {
                 Some(Err(what)) => Err(StepError::new(runbook::error::Kind::Denied, what, "do")),
                 None => std::future::pending().await,
             }
+        }
+
+        async fn readable(&self, _: &WriteTarget) -> Result<Readable, StepError> {
+            Ok(Readable::default())
         }
     }
     let plan = runbook::plan::sample();

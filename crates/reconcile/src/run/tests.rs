@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use runbook::bucket::fake::Bucket;
 use serde_json::json;
-use table_diff::{DifferenceKind, Engine, Table, TableSummary as Found, Target};
+use table_diff::{DifferenceKind, Engine, OTHERS, Table, TableSummary as Found, Target};
 
 use super::*;
 
@@ -30,8 +30,11 @@ impl Compare for Rows {
     async fn list_tables(&self, _: &Sides, _: &[String], _: &[String]) -> Result<Vec<Listed>, Failure> {
         let table =
             |name: &str, presence| Listed { table: Table { schema: None, name: name.into() }, presence };
-        let mut tables = self.tables.keys().map(|name| table(name, Presence::Both)).collect::<Vec<_>>();
-        tables.push(table("old", Presence::SourceOnly));
+        let presence = |name: &str| if name == OTHERS { Presence::Hidden } else { Presence::Both };
+        let mut tables = self.tables.keys().map(|name| table(name, presence(name))).collect::<Vec<_>>();
+        if !tables.is_empty() {
+            tables.push(table("old", Presence::SourceOnly));
+        }
         Ok(tables)
     }
 
@@ -160,6 +163,26 @@ fn result(bucket: &Bucket) -> (BTreeMap<String, String>, serde_json::Value) {
         }
     }
     (lines, summary)
+}
+
+/// What was not compared is never passed over, and is no comparison.
+#[tokio::test]
+async fn tables_that_can_not_be_seen_and_none_at_all_are_told() {
+    for (tables, compared, name, expected) in [
+        (&[("a", 4), (OTHERS, 0)][..], "2 tables compared", OTHERS, "the user may read single tables only"),
+        (&[], "0 tables compared", "(no table)", "there is no table to compare in "),
+    ] {
+        let (bucket, outcome, _) = drive(tables, 100_000, |_| u64::MAX).await;
+        assert!(outcome.reason.starts_with(compared), "{}", outcome.reason);
+        let (_, summary) = result(&bucket);
+        for database in ["catalog", "orders"] {
+            let said = format!("{database}/{name} could not be compared: {expected}");
+            assert!(outcome.reason.contains(&said), "{said}: {}", outcome.reason);
+            let tables = summary["databases"][database]["tables"].as_array().unwrap();
+            let of = tables.iter().find(|table| table["table"] == name).unwrap();
+            assert_eq!(of["status"], "error", "{summary}");
+        }
+    }
 }
 
 const TABLES: [(&str, u64); 4] = [("a", 4), ("b", 40), ("broken", 5), ("z", 1)];

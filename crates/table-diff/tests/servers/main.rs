@@ -8,4 +8,5 @@ mod kindness;
 mod postgres;
 mod postgres_server;
 mod random;
+mod rights;
 mod support;

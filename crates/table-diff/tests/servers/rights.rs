@@ -1,0 +1,77 @@
+//! What a user may not see is never passed over in silence: rows of a table that is hidden may be lost.
+
+use std::time::Duration;
+
+use table_diff::{OTHERS, Presence, Readable, Server, Side, Target, list_tables, readable};
+
+use super::postgres_server::Postgres;
+use super::support::TestServer;
+
+async fn connect(at: &Target) -> Server {
+    Server::connect(Side::Source, at.clone(), Duration::from_secs(5)).await.unwrap()
+}
+
+async fn listed(at: &Target, include: &[&str]) -> Vec<(String, Presence)> {
+    let (mut source, mut target) = (connect(at).await, connect(at).await);
+    let include: Vec<String> = include.iter().map(|&name| name.to_owned()).collect();
+    let listed = list_tables(&mut source, &mut target, &include, &[]).await.unwrap();
+    listed.into_iter().map(|one| (one.table.to_string(), one.presence)).collect()
+}
+
+fn names(names: &[&str]) -> std::collections::BTreeSet<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+async fn of_mysqls_family(server: &TestServer, roles: &str) {
+    server.sql(
+        "",
+        "CREATE DATABASE shop; CREATE TABLE shop.a (id INT PRIMARY KEY); CREATE TABLE shop.b (id INT)",
+    );
+    server.sql("", "CREATE USER reader IDENTIFIED BY 'p'; GRANT SELECT ON shop.a TO reader");
+    let reader = Target { user: "reader".into(), password: "p".into(), ..server.target("shop") };
+    let seen = |hides_others| Readable { hides_others, tables: names(&["a"]), refused: names(&[]) };
+    assert_eq!(readable(&mut connect(&reader).await).await.unwrap(), seen(true));
+    let (a, others) = (("a".to_owned(), Presence::Both), (OTHERS.to_owned(), Presence::Hidden));
+    assert_eq!(listed(&reader, &[]).await, [a.clone(), others]);
+    // Whoever names the tables knows what is compared.
+    let b = ("b".to_owned(), Presence::Neither);
+    assert_eq!(listed(&reader, &["a", "b"]).await, [a.clone(), b]);
+    // By a role, or by the right itself.
+    for grant in [roles, "GRANT SELECT ON shop.* TO reader"] {
+        server.sql("", grant);
+        let all = Readable { tables: names(&["a", "b"]), ..Readable::default() };
+        assert_eq!(readable(&mut connect(&reader).await).await.unwrap(), all, "{grant}");
+        assert_eq!(listed(&reader, &[]).await, [a.clone(), ("b".into(), Presence::Both)], "{grant}");
+    }
+}
+
+#[tokio::test]
+async fn a_user_of_single_tables_is_told_that_others_may_be_there() {
+    let roles = "CREATE ROLE all_of_it; GRANT SELECT ON shop.* TO all_of_it; GRANT all_of_it TO reader; \
+                 SET DEFAULT ROLE all_of_it";
+    of_mysqls_family(&TestServer::mariadb(), &format!("{roles} FOR reader")).await;
+    if let Some(server) = TestServer::mysql() {
+        of_mysqls_family(&server, &format!("{roles} TO reader")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_table_of_postgresql_that_may_not_be_read_is_named() {
+    let Some(server) = Postgres::start() else { return };
+    server.sql("postgres", "CREATE USER reader PASSWORD 'p'; CREATE SCHEMA closed");
+    server.ask_for_password("reader");
+    server.sql(
+        "postgres",
+        "CREATE TABLE a (id int); CREATE TABLE b (id int); CREATE TABLE closed.c (id int); GRANT SELECT ON a, closed.c TO reader",
+    );
+    let reader = Target { user: "reader".into(), password: "p".into(), ..server.target("postgres") };
+    let seen = readable(&mut connect(&reader).await).await.unwrap();
+    let expected = Readable {
+        tables: names(&["a", "b", "closed.c"]),
+        refused: names(&["b", "closed.c"]),
+        hides_others: false,
+    };
+    assert_eq!(seen, expected);
+    // They are listed, and comparing them is an error.
+    assert_eq!(listed(&reader, &[]).await.len(), 3);
+}
