@@ -160,6 +160,39 @@ async fn without_the_report_bucket_it_moves_and_the_record_is_written_by_hand() 
     }
 }
 
+/// A record by hand is of a failover, and of what it did: else the reconciliation would take it for what moved the databases.
+#[tokio::test(start_paused = true)]
+async fn a_record_by_hand_that_is_not_true_is_refused_and_the_true_one_stays() {
+    let stage = impaired(Reading::ALL[0], FAST).await;
+    let moved = stage.fail_over().await;
+    stage.world.rejoin(EAST).await;
+    let reconciled = stage.reconcile().await;
+    let refused = stage.fail_over().await;
+    assert_eq!(refused.status, Status::Failed);
+    let before = stage.last_failover().await.unwrap();
+    for (execution, target, outcome, expected) in [
+        (&reconciled.id, WEST, "Succeeded", "which is no failover"),
+        (&refused.id, WEST, "Succeeded", "it has not Succeeded"),
+        (
+            &moved.id,
+            EAST,
+            "Succeeded",
+            "it ran in sandbox-west, and a failover to sandbox-east runs in sandbox-east",
+        ),
+        (&moved.id, WEST, "Failed", "it has not Failed"),
+    ] {
+        let event = json!({"operation": "record", "plan": "/causeway/plans/shop", "execution": execution,
+            "targetRegion": target, "outcome": outcome, "replace": true});
+        match stage.invoke(WEST, "causeway-report", event).await {
+            Invocation::FunctionError { message, .. } => {
+                assert!(message.contains(expected), "{expected}: {message}")
+            }
+            other => panic!("{expected}: {other:?}"),
+        }
+        assert_eq!(stage.last_failover().await.unwrap(), before, "{expected}");
+    }
+}
+
 /// The old Region is not back, or Aurora is not done with its snapshot in the time that the plan allows.
 #[tokio::test(start_paused = true)]
 async fn without_a_snapshot_the_wait_ends_with_nothing_left_and_the_next_execution_finds_it() {

@@ -15,9 +15,9 @@
 //! an error, to be called again. One that failed is recorded here alone; it is started again anyway.
 //!
 //! **Run again**, the step writes the same keys again, and there is no manifest until it is through; the bucket keeps
-//! versions. The plan's last failover is not
-//! replaced by an execution that promoted nothing, nor by one that began earlier: a reconciliation needs the one
-//! that moved the databases.
+//! versions. The plan's last failover is not replaced by an execution that promoted nothing, nor by one that began earlier
+//! (unless the event says that the later one was wrong): a reconciliation needs the one that moved the databases. The one
+//! before it is kept beside it. What is recorded has to be what the execution did ([`record::fits`]).
 //!
 //! **A failure** leaves some files written and no manifest. Nothing but the bucket is touched.
 //!
@@ -61,6 +61,9 @@ pub enum Event {
         /// What it is.
         #[serde(default)]
         mode: Mode,
+        /// By hand: whether it replaces the record of a later execution, which was wrong.
+        #[serde(default)]
+        replace: bool,
     },
     /// Write the missing-transaction report of this execution's comparison.
     MissingTransactions {
@@ -99,12 +102,22 @@ pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>,
     // Path style, so that a bucket needs no DNS name of its own at the sandbox.
     let s3 = runbook::bucket::client(&context.config);
     match event {
-        Event::Record { plan, execution, target_region, outcome, lag, mode } => {
-            let plan = RecoveryPlan::load(&context, &plan).await?;
+        Event::Record { plan: plan_parameter, execution, target_region, outcome, lag, mode, replace } => {
+            let plan = RecoveryPlan::load(&context, &plan_parameter).await?;
             plan.require_region(&target_region, "targetRegion")?;
             let other = plan.other_region(&context.region);
             let other = runbook::bucket::client(&runbook::aws::in_region(&context.config, other));
-            let asked = record::Asked { execution, target_region, outcome, lag, mode, earlier: Vec::new() };
+            let earlier = Vec::new();
+            let asked = record::Asked {
+                execution,
+                target_region,
+                outcome,
+                lag,
+                mode,
+                plan_parameter,
+                replace,
+                earlier,
+            };
             write_record(&context, &Ssm::new(&context.config), [&s3, &other], &plan, &asked).await
         }
         Event::MissingTransactions { plan, execution, outage_from, outage_to } => {
@@ -134,6 +147,7 @@ where
     let bucket = plan.report_bucket(&context.region);
     let (failover_key, switchover_key) = (keys::last_failover(&plan.name), keys::last_switchover(&plan.name));
     let execution = executions.read_execution(&asked.execution).await?;
+    record::fits(plan, asked, &execution, &context.region)?;
     let last: Option<FailoverRecord> = last_record(store, bucket, &failover_key).await?;
     let switchover: Option<SwitchoverRecord> = last_record(store, bucket, &switchover_key).await?;
 
@@ -163,13 +177,19 @@ where
     // The last of all, so that later runbooks never read of a move whose record is missing.
     match asked.mode {
         Mode::Failover | Mode::Detach
-            if record::replaces(&record, last.as_ref().map(|last| last.started_at)) =>
+            if record::replaces(&record, last.as_ref().map(|last| last.started_at), asked.replace) =>
         {
+            if let Some(last) = last.as_ref().filter(|last| last.execution != record.execution) {
+                let (key, text) = (keys::earlier_failover(&plan.name, &last.execution), store::json(last)?);
+                store::put_and_check(store, bucket, &key, "application/json", text).await?;
+            }
             let text = store::json(&record.failover(last.as_ref(), switchover.as_ref()))?;
             store::put_and_check(store, bucket, &failover_key, "application/json", text).await?;
             changed.push(format!("wrote s3://{bucket}/{failover_key}"));
         }
-        Mode::Switchover if record::replaces(&record, switchover.as_ref().map(|last| last.started_at)) => {
+        Mode::Switchover
+            if record::replaces(&record, switchover.as_ref().map(|last| last.started_at), asked.replace) =>
+        {
             let text = store::json(&record.switchover())?;
             store::put_and_check(store, bucket, &switchover_key, "application/json", text.clone()).await?;
             changed.push(format!("wrote s3://{bucket}/{switchover_key}"));

@@ -66,6 +66,10 @@ pub struct Asked {
     pub lag: HandedLag,
     /// Failover or switchover.
     pub mode: Mode,
+    /// The plan's parameter, as the caller names it.
+    pub plan_parameter: String,
+    /// Whether it replaces a record of a later execution, which was wrong.
+    pub replace: bool,
     /// The executions of the same runbook before this one that promoted and did not end well, since the last move that did.
     pub earlier: Vec<Execution>,
 }
@@ -178,6 +182,54 @@ pub struct Step {
     pub answer: Option<String>,
     /// Its reason.
     pub reason: Option<String>,
+}
+
+/// Checks that the execution is what the record is to be of: a record that is not true is worth less than none, since a
+/// reconciliation takes it for what moved the databases. `here` is the Region of the function, and of the execution.
+///
+/// # Errors
+/// [`Kind::BadEvent`] with everything that does not fit.
+pub fn fits(plan: &RecoveryPlan, asked: &Asked, execution: &Execution, here: &str) -> Result<(), StepError> {
+    let mut problems = Vec::new();
+    let runbook = if asked.mode.is_planned() { "failback" } else { "failover" };
+    if execution.document != runbook && !execution.document.ends_with(&format!("-{runbook}")) {
+        problems.push(format!("it ran {}, which is no {runbook}", execution.document));
+    }
+    if asked.target_region != here {
+        let target = &asked.target_region;
+        problems.push(format!("it ran in {here}, and a {runbook} to {target} runs in {target}"));
+    }
+    let other = plan.other_region(&asked.target_region);
+    if let Some(left) = execution.parameter("ImpairedRegion").filter(|left| *left != other) {
+        problems.push(format!("it left {left}, not {other}"));
+    }
+    let mode = if asked.mode == Mode::Detach { "detach" } else { "failover" };
+    if let Some(was) = execution.parameter("Mode").filter(|was| !asked.mode.is_planned() && *was != mode) {
+        problems.push(format!("its Mode was {was}, not {mode}"));
+    }
+    let plain = |parameter: &str| parameter.trim_start_matches('/').to_owned();
+    if let Some(of) = execution.parameter("Plan").filter(|of| plain(of) != plain(&asked.plan_parameter)) {
+        problems.push(format!("its plan was {of}, not {}", asked.plan_parameter));
+    }
+    let verified =
+        last_run(&started(execution), &VERIFY).and_then(|run| run.output("status")) == Some("Done");
+    match asked.outcome {
+        End::Succeeded if !verified => {
+            problems.push("it did not verify that the move is complete: it has not Succeeded".into())
+        }
+        End::Failed if verified => {
+            problems.push("it verified that the move is complete: it has not Failed".into())
+        }
+        End::Succeeded | End::Failed => {}
+    }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(StepError::new(
+        Kind::BadEvent,
+        format!("execution {} can't be recorded so: {}", asked.execution, problems.join("; ")),
+        "name the execution of the runbook itself, as its notification does, in its Region, and how it ended; nothing was changed",
+    ))
 }
 
 /// Makes the record from what was observed. `last_switchover` is what is on record of an earlier one.
@@ -445,9 +497,11 @@ impl Record {
 }
 
 /// Whether this record becomes the plan's last of its kind, when the one that stands there began at `last`. One that
-/// promoted nothing does not, lest it hide the one that moved the databases; nor one that began earlier.
-pub fn replaces(record: &Record, last: Option<Timestamp>) -> bool {
-    record.progress >= Progress::Promoting && last.is_none_or(|last| last <= record.started_at)
+/// promoted nothing does not, lest it hide the one that moved the databases; nor one that began earlier, unless it is to
+/// replace a wrong one.
+pub fn replaces(record: &Record, last: Option<Timestamp>, replace: bool) -> bool {
+    let later = last.is_none_or(|last| last <= record.started_at);
+    record.progress >= Progress::Promoting && (later || replace)
 }
 
 /// The record in one line of a few sentences, for notifications and outputs.
@@ -802,6 +856,8 @@ pub(crate) mod tests {
             outcome,
             lag: HandedLag::Text(lag.into()),
             mode: Mode::Failover,
+            plan_parameter: "/causeway/plans/shop".into(),
+            replace: false,
             earlier: Vec::new(),
         }
     }
@@ -943,13 +999,55 @@ pub(crate) mod tests {
     fn the_last_failover_is_the_latest_one_that_promoted() {
         let record = build(&sample(), &asked(End::Succeeded, ""), &good(), None, at(126)).unwrap();
         assert!(
-            replaces(&record, None)
-                && replaces(&record, Some(at(-1)))
-                && replaces(&record, Some(record.started_at))
+            replaces(&record, None, false)
+                && replaces(&record, Some(at(-1)), false)
+                && replaces(&record, Some(record.started_at), false)
         );
-        assert!(!replaces(&record, Some(at(1))));
+        assert!(!replaces(&record, Some(at(1)), false));
+        assert!(replaces(&record, Some(at(1)), true), "the later one was wrong");
         let stopped = Record { progress: Progress::TrafficMoving, ..record };
-        assert!(!replaces(&stopped, None));
+        assert!(!replaces(&stopped, None, true));
+    }
+
+    #[test]
+    fn only_what_the_execution_did_is_recorded() {
+        let refused = |asked: &Asked, change: &dyn Fn(&mut Execution), here: &str| {
+            let mut execution = good();
+            change(&mut execution);
+            fits(&sample(), asked, &execution, here).map_err(|error| error.to_string())
+        };
+        let (good, failed) = (asked(End::Succeeded, ""), asked(End::Failed, ""));
+        let unverified =
+            |execution: &mut Execution| execution.steps.retain(|run| !VERIFY.contains(&run.name.as_str()));
+        assert_eq!(refused(&good, &|_| {}, "sandbox-west"), Ok(()));
+        assert_eq!(refused(&failed, &unverified, "sandbox-west"), Ok(()));
+        let given = |name: &'static str, value: &'static str| {
+            move |execution: &mut Execution| {
+                execution.parameters.insert(name.to_owned(), vec![value.to_owned()]);
+            }
+        };
+        let back = Asked { mode: Mode::Switchover, ..good.clone() };
+        let detach = Asked { mode: Mode::Detach, ..good.clone() };
+        let east = Asked { target_region: "sandbox-east".into(), ..good.clone() };
+        let cases: [(&Asked, &dyn Fn(&mut Execution), &str); 9] = [
+            (
+                &good,
+                &|one| one.document = "causeway-reconcile".into(),
+                "it ran causeway-reconcile, which is no failover",
+            ),
+            (&back, &|_| {}, "it ran causeway-failover, which is no failback"),
+            (&east, &|_| {}, "it ran in sandbox-west, and a failover to sandbox-east runs in sandbox-east"),
+            (&good, &given("ImpairedRegion", "sandbox-west"), "it left sandbox-west, not sandbox-east"),
+            (&good, &given("Mode", "detach"), "its Mode was detach, not failover"),
+            (&detach, &|_| {}, "its Mode was failover, not detach"),
+            (&good, &given("Plan", "/causeway/plans/other"), "its plan was /causeway/plans/other"),
+            (&good, &unverified, "it has not Succeeded"),
+            (&failed, &|_| {}, "it has not Failed"),
+        ];
+        for (asked, change, expected) in cases {
+            let error = refused(asked, change, "sandbox-west").unwrap_err();
+            assert!(error.contains(expected) && error.contains("nothing was changed"), "{expected}: {error}");
+        }
     }
 
     #[test]

@@ -254,7 +254,7 @@ fn refused<A>(
     let observed = Controls { states: asked.by_region(seen), endpoint: endpoints[at].region.clone() };
     let reason = format!(
         "ARC refuses to change traffic from {} to {}: {message}. Set the controls so that the safety rule holds, or name \
-         the rule's ARN in `safetyRulesToOverride`, and run the step again",
+         the rule's ARN in the runbook's parameter SafetyRulesToOverride, and start it again",
         line(&observed.states),
         line(&asked.states.iter().map(|(region, (_, state))| (region, state)).collect()),
     );
@@ -569,7 +569,7 @@ mod tests {
         let mut asked = asked(&[], &[EAST]);
         let outcome = set(&endpoints, 0, &asked).await.unwrap();
         assert_eq!((outcome.status, outcome.changed.len()), (Status::Refused, 0));
-        for part in ["rule one forbids it", "safetyRulesToOverride", "Off in sandbox-east"] {
+        for part in ["rule one forbids it", "SafetyRulesToOverride", "Off in sandbox-east"] {
             assert!(outcome.reason.contains(part), "{part} is missing in: {}", outcome.reason);
         }
         assert_eq!(states(&world), "On Off");

@@ -96,6 +96,11 @@ pub mod keys {
         format!("records/{plan}/last-failover.json")
     }
 
+    /// A failover of a plan that was recorded before the last one, by its execution.
+    pub fn earlier_failover(plan: &str, execution: &str) -> String {
+        format!("records/{plan}/failovers/{execution}.json")
+    }
+
     /// The last switchover of a plan, a [`crate::record::SwitchoverRecord`]; the same in both Regions.
     pub fn last_switchover(plan: &str) -> String {
         format!("records/{plan}/last-switchover.json")
