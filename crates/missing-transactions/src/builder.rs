@@ -21,7 +21,8 @@ use crate::csv::{self, CsvWriter};
 use crate::facts::{Facts, Hints, Limits};
 use crate::fate::{Conflict, Doubt, Fate, decide};
 use crate::forest::{Birth, Candidate, Forest, Place, Put};
-use crate::loss::Losses;
+use crate::loss::{Losses, Window};
+use crate::recovery::RecoveryPoint;
 use crate::relations::{self, Table, Tables};
 use crate::report::{
     Compared, Counts, Kind, Listed, ParentState, Reference, Report, Row, Standing, TableReport, Totals,
@@ -179,24 +180,24 @@ impl Builder {
         };
         self.states[place].counts.add(fate);
         match fate {
-            Fate::Missing { .. } => self.lost(place, old.last(), false),
-            Fate::LostUpdate => self.lost(place, old.last(), true),
-            Fate::Conflict(Conflict::DeletedInOld) => self.lost(place, None, true),
-            Fate::Conflict(_) => self.lost(place, old.last(), true),
-            Fate::LostDelete => self.lost(place, None, true),
+            Fate::Missing { .. } => self.lost(place, old.created, old.last(), false),
+            Fate::LostUpdate => self.lost(place, None, old.last(), true),
+            Fate::Conflict(Conflict::DeletedInOld) => self.lost(place, None, None, true),
+            Fate::Conflict(_) => self.lost(place, None, old.last(), true),
+            Fate::LostDelete => self.lost(place, None, None, true),
             Fate::ChangedThere | Fate::WrittenThere | Fate::Undecided(_) => {}
         }
         self.list(place, difference, old, new, fate);
         fate
     }
 
-    fn lost(&mut self, place: usize, time: Option<Timestamp>, update: bool) {
-        self.losses.add(time, update);
+    fn lost(&mut self, place: usize, first: Option<Timestamp>, time: Option<Timestamp>, update: bool) {
+        self.losses.add(first, time, update);
         match self.losses_of.get_mut(&self.tables.all[place].database) {
-            Some(losses) => losses.add(time, update),
+            Some(losses) => losses.add(first, time, update),
             None => {
                 let mut losses = Losses::default();
-                losses.add(time, update);
+                losses.add(first, time, update);
                 self.losses_of.insert(self.tables.all[place].database.clone(), losses);
             }
         }
@@ -460,6 +461,7 @@ impl Builder {
             }
         }
         let (mut kinds, rows_of) = self.count();
+        let placed = self.placed_by_parents();
         self.transactions(&mut kinds, &rows_of);
         let mut kinds: Vec<Kind> = kinds.into_values().collect();
         for kind in &mut kinds {
@@ -482,24 +484,38 @@ impl Builder {
             totals.transactions.undecided += kind.transactions.undecided;
         }
         let mut tables = Vec::new();
+        let mut counts: BTreeMap<String, (Counts, u64)> =
+            self.bounds.keys().map(|name| (name.clone(), Default::default())).collect();
         for (table, state) in self.tables.all.into_iter().zip(self.states) {
             totals.rows.plus(&state.counts);
             let whole = is_whole(state.compared.as_ref());
             totals.tables_compared += u64::from(whole);
             totals.tables_not_compared += u64::from(!whole);
+            let (sum, not_compared) = counts.entry(table.database.clone()).or_default();
+            sum.plus(&state.counts);
+            *not_compared += u64::from(!whole);
             tables.push(table_report(table, state));
         }
         let started = self.facts.failover.as_ref().map(|failover| failover.started_at);
+        let windows: BTreeMap<String, Window> = self
+            .losses_of
+            .iter()
+            .filter_map(|(name, losses)| Some((name.clone(), losses.window(started)?)))
+            .collect();
+        let point = |(name, (counts, not_compared)): (String, (Counts, u64))| {
+            let untimed = self.losses_of.get(&name).map_or(0, Losses::untimed);
+            let unplaced = untimed.saturating_sub(placed.get(&name).copied().unwrap_or_default());
+            let point = RecoveryPoint::of(windows.get(&name), unplaced, &counts, not_compared);
+            (name, point)
+        };
+        let recovery_points = counts.into_iter().map(point).collect();
         let mut report = Report {
             version: Report::VERSION,
             summary: String::new(),
             totals,
             window: self.losses.window(started),
-            windows: self
-                .losses_of
-                .iter()
-                .filter_map(|(name, losses)| Some((name.clone(), losses.window(started)?)))
-                .collect(),
+            windows,
+            recovery_points,
             over_time: self.losses.over_time(),
             kinds,
             tables,
@@ -557,6 +573,21 @@ impl Builder {
             }
         }
         (kinds, rows_of)
+    }
+
+    /// Missing rows without a time, by database, that begin with one that has one: they were written with it or later, so that
+    /// no lost write is earlier for them.
+    fn placed_by_parents(&self) -> BTreeMap<String, u64> {
+        let roots = self.forest.roots();
+        let mut placed: BTreeMap<String, u64> = BTreeMap::new();
+        for (place, table, state, time) in self.forest.nodes() {
+            let root = roots[place as usize];
+            let timed = self.forest.state(root) == ParentState::Missing && self.forest.has_time(root);
+            if state == ParentState::Missing && time.is_none() && timed {
+                *placed.entry(self.tables.all[table].database.clone()).or_default() += 1;
+            }
+        }
+        placed
     }
 
     /// Puts the rows that are held into transactions, and those into their kinds.

@@ -166,6 +166,11 @@ impl Forest {
         node.birth = birth;
     }
 
+    /// Whether a row has a time.
+    pub(crate) fn has_time(&self, place: Place) -> bool {
+        self.nodes[place as usize].time != i64::MIN
+    }
+
     /// A row's table.
     pub(crate) fn table(&self, place: Place) -> usize {
         self.nodes[place as usize].table.into()

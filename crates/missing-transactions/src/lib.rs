@@ -28,6 +28,7 @@ pub mod csv;
 pub mod facts;
 pub mod fate;
 pub mod loss;
+pub mod recovery;
 pub mod report;
 pub mod text;
 pub mod times;

@@ -23,7 +23,7 @@ const WIDTHS: [i64; 22] = [
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Window {
-    /// The first lost write.
+    /// The first lost write. A row that is missing was lost with its creation, where that has a time.
     #[schemars(with = "String")]
     pub first: Timestamp,
     /// The last.
@@ -88,14 +88,16 @@ impl Default for Losses {
 }
 
 impl Losses {
-    /// Takes a lost write: a row that is missing, or an update.
-    pub(crate) fn add(&mut self, time: Option<Timestamp>, update: bool) {
+    /// Takes a lost write: a row that is missing, or an update; and when the row's first lost write was made, where that is
+    /// earlier.
+    pub(crate) fn add(&mut self, first: Option<Timestamp>, time: Option<Timestamp>, update: bool) {
         let Some(time) = time else {
             self.untimed += 1;
             return;
         };
         self.timed += 1;
-        self.first = Some(self.first.map_or(time, |first| first.min(time)));
+        let first = first.map_or(time, |first| first.min(time));
+        self.first = Some(self.first.map_or(first, |least| least.min(first)));
         self.last = self.last.max(Some(time));
         let slot = time.as_second().div_euclid(self.width);
         self.slots.entry(slot).or_default()[usize::from(update)] += 1;
@@ -109,6 +111,11 @@ impl Losses {
             }
             self.slots = wider;
         }
+    }
+
+    /// Lost writes without a time.
+    pub(crate) fn untimed(&self) -> u64 {
+        self.untimed
     }
 
     /// The window; `None` when no lost write has a time.
@@ -195,9 +202,9 @@ mod tests {
     fn no_write_is_left_out() {
         let mut losses = Losses::default();
         for second in 0..200 {
-            losses.add(Some(at(second)), second % 4 == 0);
+            losses.add(None, Some(at(second)), second % 4 == 0);
         }
-        losses.add(None, false);
+        losses.add(None, None, false);
         let over = losses.over_time();
         assert_eq!((over.bar_seconds, over.bars.len(), sum(&over)), (5, 40, 200));
         assert_eq!((over.bars[0].from, over.bars[0].missing, over.bars[0].updates), (at(0), 3, 2));
@@ -213,10 +220,10 @@ mod tests {
     fn a_stray_time_does_not_flatten_the_rest() {
         let mut losses = Losses::default();
         for second in 0..300 {
-            losses.add(Some(at(second)), false);
+            losses.add(None, Some(at(second)), false);
         }
-        losses.add(Some(at(-90_000_000)), false);
-        losses.add(Some(at(9_000_000)), false);
+        losses.add(None, Some(at(-90_000_000)), false);
+        losses.add(None, Some(at(9_000_000)), false);
         let over = losses.over_time();
         assert_eq!((over.bar_seconds, over.before >= 1, over.after >= 1, sum(&over)), (5, true, true, 302));
         assert!(over.before <= 4 && over.after <= 4);
@@ -226,7 +233,7 @@ mod tests {
     fn many_different_times_stay_small() {
         let mut losses = Losses::default();
         for i in 0..200_000 {
-            losses.add(Some(at(i * 977)), false);
+            losses.add(None, Some(at(i * 977)), false);
         }
         assert!(losses.slots.len() <= SLOTS);
         let over = losses.over_time();

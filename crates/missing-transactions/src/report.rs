@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use crate::facts::Facts;
 use crate::fate::{Conflict, Doubt, Fate};
 use crate::loss::{OverTime, Window};
+use crate::recovery::RecoveryPoint;
 use crate::times::TimeColumns;
 
 /// The report.
@@ -32,6 +33,9 @@ pub struct Report {
     pub window: Option<Window>,
     /// The same, by database.
     pub windows: BTreeMap<String, Window>,
+    /// How far back the lost writes go, by database: what a plan's RPO is held against.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub recovery_points: BTreeMap<String, RecoveryPoint>,
     /// Lost writes over time.
     pub over_time: OverTime,
     /// Transactions, a kind for each table that begins some.

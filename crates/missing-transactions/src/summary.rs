@@ -1,6 +1,7 @@
 //! The report in a sentence or two, numbers first.
 
 use crate::fate::Doubt;
+use crate::recovery::{Kept, RecoveryPoint};
 use crate::report::{Report, Standing};
 use crate::text::{count, counted, duration, joined, second};
 
@@ -68,6 +69,7 @@ pub(crate) fn sentences(report: &Report) -> Vec<String> {
         sentences.push(format!("Of {} it can't be told what happened.", joined(&doubts)));
     }
     sentences.extend(when(report));
+    sentences.extend(recovery_point(report));
     if report.totals.tables_not_compared > 0 {
         let tables = counted(report.totals.tables_not_compared, "table");
         let be = if report.totals.tables_not_compared == 1 { "was" } else { "were" };
@@ -91,20 +93,49 @@ fn when(report: &Report) -> Option<String> {
         (Some(first), Some(last)) if stray > 0 => (first.from, last.from),
         _ => (window.first, window.last),
     };
-    if window.timed == 1 {
-        return Some(format!("The lost write was made at {} UTC.", second(first)));
-    }
     let (from, to) = (second(first), second(last));
+    if from == to {
+        let which = if window.timed == 1 { "write was" } else { "writes were" };
+        return Some(format!("The lost {which} made at {from} UTC."));
+    }
     // The date once, where it is the same.
     let to = if from.get(..10) == to.get(..10) { to.get(11..).unwrap_or(&to).to_owned() } else { to };
-    let span = duration(last.duration_since(first).as_secs_f64());
     Some(if stray > 0 {
-        format!(
-            "The lost writes were made between {from} and {to} UTC ({span}), {} aside.",
-            counted(stray, "stray")
-        )
+        format!("The lost writes were made between {from} and {to} UTC, {} aside.", counted(stray, "stray"))
     } else {
-        format!("The lost writes were made between {from} and {to} UTC ({span}).")
+        format!("The lost writes were made between {from} and {to} UTC.")
+    })
+}
+
+/// How far back the lost writes go, of the database where it is worst, and whether that is what the plan allows.
+fn recovery_point(report: &Report) -> Option<String> {
+    let rows = &report.totals.rows;
+    if rows.missing + rows.lost_updates + rows.lost_deletes + rows.conflicts == 0 {
+        return None;
+    }
+    let budget = report.facts.budgets?.rpo_seconds;
+    let worst = |(_, point): &(&String, &RecoveryPoint)| (point.against(budget), point.seconds);
+    let points = report.recovery_points.iter();
+    let (name, point) =
+        points.max_by(|a, b| worst(a).partial_cmp(&worst(b)).unwrap_or(std::cmp::Ordering::Equal))?;
+    let of = if report.recovery_points.len() > 1 { format!(" of {name}") } else { String::new() };
+    let rpo = format!("the RPO of {}", duration(budget));
+    let far = duration(point.seconds.unwrap_or_default());
+    // Where writes were lost after the failover began, too, there is more than what lies before it.
+    let before = report.windows.get(name).and_then(|window| window.first_before_start_seconds);
+    let far = if before >= point.seconds {
+        format!("The first lost write{of} lies {far} before the failover")
+    } else {
+        format!("Between the first lost write{of} and the last, after the failover began, lie {far}")
+    };
+    Some(match point.against(budget) {
+        Kept::Over => format!("{far}: {rpo} was not kept."),
+        Kept::Within => format!("{far}, within {rpo}."),
+        Kept::Unknown => {
+            let of = if of.is_empty() { of } else { format!(" for {name}") };
+            let why = point.open.first().map(|why| format!(": {why}")).unwrap_or_default();
+            format!("Whether {rpo} was kept{of} can't be told{why}.")
+        }
     })
 }
 

@@ -257,9 +257,10 @@ fn measured(report: &Report) -> Vec<Measured> {
         (Metric::LostUpdates, rows.lost_updates + rows.lost_deletes),
         (Metric::Conflicts, rows.conflicts),
     ];
-    // Of a database that lost nothing with a time, nothing is known.
-    let windows = report.windows.iter();
-    let lost = windows.map(|(name, window)| Measured::of(Metric::RecoveryPoint, name, window.seconds));
+    // A database of which nothing is known has no point in the chart, rather than one at 0.
+    let points = report.recovery_points.iter();
+    let lost =
+        points.filter_map(|(name, point)| Some(Measured::of(Metric::RecoveryPoint, name, point.seconds?)));
     compared.chain(lost).chain(sums.map(|(metric, count)| Measured::new(metric, number(count)))).collect()
 }
 

@@ -4,6 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::facts::{Facts, Failover};
+use crate::recovery::Kept;
 use crate::report::Report;
 use crate::text::{clock, count, counted, duration, row_time, time};
 
@@ -39,9 +40,13 @@ pub(super) struct Budget {
     pub(super) budget: String,
     pub(super) width: String,
     pub(super) limit: String,
-    pub(super) over: bool,
-    /// Over the budget, or within.
+    /// Of the number, and of its bar.
+    pub(super) class: &'static str,
+    pub(super) bar: &'static str,
+    /// How it stands to the budget.
     pub(super) word: &'static str,
+    /// Why that can't be told.
+    pub(super) why: String,
 }
 
 /// Lost writes over time, as a picture and a table.
@@ -213,42 +218,58 @@ pub(super) fn budgets(report: &Report) -> Vec<Budget> {
     let Some(budgets) = report.facts.budgets else { return Vec::new() };
     let failover = report.facts.failover.as_ref();
     let outage = failover.and_then(|failover| failover.outage);
-    let mut found: Vec<(String, f64, f64, &str)> = Vec::new();
-    if let Some(rto) = failover.and_then(|failover| failover.rto_seconds) {
-        found.push(("Recovery, by the runbook".into(), rto, budgets.rto_seconds, "RTO"));
+    let mut found = Vec::new();
+    let rto = |name: &str, seconds: f64| {
+        let kept = if seconds > budgets.rto_seconds { Kept::Over } else { Kept::Within };
+        budget(name.to_owned(), seconds, ("RTO", budgets.rto_seconds), Some(kept))
+    };
+    if let Some(seconds) = failover.and_then(|failover| failover.rto_seconds) {
+        found.push(rto("Recovery, by the runbook", seconds));
     }
     if let Some((from, to)) = outage.and_then(|outage| Some((outage.from, outage.to?))) {
-        found.push(("Outage, as clients saw it".into(), seconds(from, to), budgets.rto_seconds, "RTO"));
+        found.push(rto("Outage, as clients saw it", seconds(from, to)));
     }
-    for (database, window) in &report.windows {
-        found.push((
-            format!("Lost writes of {database}, first to last"),
-            window.seconds,
-            budgets.rpo_seconds,
-            "RPO",
-        ));
+    let rpo = ("RPO", budgets.rpo_seconds);
+    for (database, point) in &report.recovery_points {
+        let kept = point.against(budgets.rpo_seconds);
+        let name = format!("Lost writes of {database}, before the failover");
+        let mut line = budget(name, point.seconds.unwrap_or_default(), rpo, Some(kept));
+        line.value = match point.seconds {
+            None => "not known".to_owned(),
+            Some(_) if !point.open.is_empty() => format!("at least {}", line.value),
+            Some(_) => line.value,
+        };
+        line.why = point.open.join("; ");
+        found.push(line);
     }
+    // No more than was expected to be lost: no green for it beside what was.
     for (database, known) in &report.facts.databases {
-        if let Some(lag) = known.lag_seconds {
-            found.push((format!("Lag of {database}, measured before"), lag, budgets.rpo_seconds, "RPO"));
-        }
+        let lag = known.lag_seconds.map(|lag| budget(format!("Lag of {database}, before"), lag, rpo, None));
+        found.extend(lag);
     }
     found
-        .into_iter()
-        .map(|(name, value, budget, which)| {
-            let scale = value.max(budget).max(0.001) * 1.02;
-            let over = value > budget;
-            Budget {
-                name,
-                value: duration(value),
-                budget: format!("{which} {}", duration(budget)),
-                width: percent((value / scale).max(0.004)),
-                limit: percent(budget / scale),
-                over,
-                word: if over { "over" } else { "within" },
-            }
-        })
-        .collect()
+}
+
+/// A time beside its budget; without a verdict where it is none.
+fn budget(name: String, value: f64, (which, limit): (&str, f64), kept: Option<Kept>) -> Budget {
+    let scale = value.max(limit).max(0.001) * 1.02;
+    let (class, bar, word) = match kept {
+        Some(Kept::Within) => ("good", "within", "within"),
+        Some(Kept::Over) => ("bad", "out", "over"),
+        Some(Kept::Unknown) => ("warn", "loss", "it can’t be told whether within"),
+        None => ("", "all", "beside"),
+    };
+    Budget {
+        name,
+        value: duration(value),
+        budget: format!("{which} {}", duration(limit)),
+        width: percent((value / scale).max(0.004)),
+        limit: percent(limit / scale),
+        class,
+        bar,
+        word,
+        why: String::new(),
+    }
 }
 
 /// Bars that the chart has room for at least.

@@ -232,3 +232,19 @@ fn a_key_is_told_once_of_a_table_that_was_cut_off() {
     let heads = |column: &str| page.matches(&format!("<th scope=\"col\">{column}</th>")).count();
     assert_eq!((heads("Key"), heads("id"), heads("customer_id")), (1, 0, 1));
 }
+
+/// The page and the summary of a case.
+fn told(case: &str) -> (String, String) {
+    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(case);
+    let report: Report = read(&case.join("report.json"));
+    (missing_transactions::page(&report).unwrap(), report.summary)
+}
+
+#[test]
+fn a_write_that_was_lost_longer_before_the_failover_than_the_budget_is_a_breach() {
+    let (page, summary) = told("rpo-breached");
+    assert!(page.contains("<b class=\"bad\">1 min 16 s</b> <small>over RPO 1 min</small>"), "{page}");
+    assert!(!page.contains("within RPO"), "{page}");
+    let breach = "The first lost write lies 1 min 16 s before the failover: the RPO of 1 min was not kept.";
+    assert!(summary.contains(breach), "{summary}");
+}
