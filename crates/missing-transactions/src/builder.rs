@@ -484,16 +484,17 @@ impl Builder {
             totals.transactions.undecided += kind.transactions.undecided;
         }
         let mut tables = Vec::new();
-        let mut counts: BTreeMap<String, (Counts, u64)> =
-            self.bounds.keys().map(|name| (name.clone(), Default::default())).collect();
+        let databases = self.bounds.keys().chain(self.facts.databases.keys());
+        let mut counts: BTreeMap<String, (Counts, [u64; 2])> =
+            databases.map(|name| (name.clone(), Default::default())).collect();
         for (table, state) in self.tables.all.into_iter().zip(self.states) {
             totals.rows.plus(&state.counts);
             let whole = is_whole(state.compared.as_ref());
             totals.tables_compared += u64::from(whole);
             totals.tables_not_compared += u64::from(!whole);
-            let (sum, not_compared) = counts.entry(table.database.clone()).or_default();
+            let (sum, tables_of) = counts.entry(table.database.clone()).or_default();
             sum.plus(&state.counts);
-            *not_compared += u64::from(!whole);
+            tables_of[usize::from(!whole)] += 1;
             tables.push(table_report(table, state));
         }
         let started = self.facts.failover.as_ref().map(|failover| failover.started_at);
@@ -502,10 +503,10 @@ impl Builder {
             .iter()
             .filter_map(|(name, losses)| Some((name.clone(), losses.window(started)?)))
             .collect();
-        let point = |(name, (counts, not_compared)): (String, (Counts, u64))| {
+        let point = |(name, (counts, tables)): (String, (Counts, [u64; 2]))| {
             let untimed = self.losses_of.get(&name).map_or(0, Losses::untimed);
             let unplaced = untimed.saturating_sub(placed.get(&name).copied().unwrap_or_default());
-            let point = RecoveryPoint::of(windows.get(&name), unplaced, &counts, not_compared);
+            let point = RecoveryPoint::of(windows.get(&name), unplaced, &counts, tables);
             (name, point)
         };
         let recovery_points = counts.into_iter().map(point).collect();

@@ -50,18 +50,21 @@ impl RecoveryPoint {
     }
 
     /// Of a database's lost writes: when they were made, how many have no time and no row that says when, what became of its
-    /// rows, and how many of its tables were not compared whole.
-    pub(crate) fn of(window: Option<&Window>, unplaced: u64, counts: &Counts, not_compared: u64) -> Self {
+    /// rows, and how many of its tables were compared whole and how many not.
+    pub(crate) fn of(window: Option<&Window>, unplaced: u64, counts: &Counts, tables: [u64; 2]) -> Self {
         let lost = counts.missing + counts.lost_updates + counts.lost_deletes + counts.conflicts;
         let mut open = Vec::new();
-        let mut unknown = |n: u64, why: &dyn Fn(String) -> String, one: &str| {
-            if n > 0 {
-                open.push(why(counted(n, one)));
-            }
-        };
-        unknown(unplaced, &|n| format!("{n} without a time"), "lost write");
-        unknown(counts.in_doubt(), &|n| format!("{n} in doubt"), "row");
-        unknown(not_compared, &|n| format!("{n} not compared whole"), "table");
+        if unplaced > 0 {
+            open.push(format!("{} without a time", counted(unplaced, "lost write")));
+        }
+        if counts.in_doubt() > 0 {
+            open.push(format!("{} in doubt", counted(counts.in_doubt(), "row")));
+        }
+        match tables {
+            [0, _] => open.push("no table was compared whole".to_owned()),
+            [_, 0] => {}
+            [_, not] => open.push(format!("{} not compared whole", counted(not, "table"))),
+        }
         let seconds = match window {
             Some(window) => {
                 let to_start = window.first_before_start_seconds;
@@ -99,11 +102,11 @@ mod tests {
     fn it_goes_from_the_first_lost_write_to_the_failover_or_to_the_last_one() {
         let lost = Counts { missing: 1, ..Counts::default() };
         let seconds =
-            |before, span| RecoveryPoint::of(Some(&window(Some(before), span)), 0, &lost, 0).seconds;
+            |before, span| RecoveryPoint::of(Some(&window(Some(before), span)), 0, &lost, [1, 0]).seconds;
         assert_eq!(seconds(76.0, 0.0), Some(76.0), "one lost write long before");
         assert_eq!(seconds(76.0, 90.0), Some(90.0), "the old Region went on for 14 seconds");
         assert_eq!(seconds(-5.0, 600.0), Some(600.0), "the old Region was not stopped");
-        let none = RecoveryPoint::of(None, 0, &Counts::default(), 0);
+        let none = RecoveryPoint::of(None, 0, &Counts::default(), [1, 0]);
         assert_eq!((none.seconds, none.against(0.0)), (Some(0.0), Kept::Within), "nothing was lost");
     }
 
@@ -113,15 +116,15 @@ mod tests {
         let doubt = Counts { undecided: [(Doubt::NoTime, 1)].into(), ..lost.clone() };
         let known = window(Some(30.0), 0.0);
         let kept = |point: RecoveryPoint| [point.against(60.0), point.against(20.0)];
-        assert_eq!(kept(RecoveryPoint::of(Some(&known), 0, &lost, 0)), [Kept::Within, Kept::Over]);
-        for (unplaced, counts, not_compared) in [(1, &lost, 0), (0, &doubt, 0), (0, &lost, 1)] {
-            let point = RecoveryPoint::of(Some(&known), unplaced, counts, not_compared);
-            assert_eq!(kept(point), [Kept::Unknown, Kept::Over], "{unplaced} {counts:?} {not_compared}");
+        assert_eq!(kept(RecoveryPoint::of(Some(&known), 0, &lost, [1, 0])), [Kept::Within, Kept::Over]);
+        for (unplaced, counts, tables) in [(1, &lost, [1, 0]), (0, &doubt, [1, 0]), (0, &lost, [1, 1])] {
+            let point = RecoveryPoint::of(Some(&known), unplaced, counts, tables);
+            assert_eq!(kept(point), [Kept::Unknown, Kept::Over], "{unplaced} {counts:?} {tables:?}");
         }
-        let no_record = RecoveryPoint::of(Some(&window(None, 0.0)), 0, &lost, 0);
+        let no_record = RecoveryPoint::of(Some(&window(None, 0.0)), 0, &lost, [1, 0]);
         assert_eq!(kept(no_record), [Kept::Unknown; 2], "there is no failover to measure to");
-        assert_eq!(kept(RecoveryPoint::of(None, 1, &lost, 0)), [Kept::Unknown; 2], "no time at all");
-        let unseen = RecoveryPoint::of(None, 0, &Counts::default(), 1);
+        assert_eq!(kept(RecoveryPoint::of(None, 1, &lost, [1, 0])), [Kept::Unknown; 2], "no time at all");
+        let unseen = RecoveryPoint::of(None, 0, &Counts::default(), [0, 1]);
         assert_eq!(kept(unseen), [Kept::Unknown; 2], "nothing found in what was compared");
     }
 }

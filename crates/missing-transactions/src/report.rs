@@ -68,9 +68,25 @@ impl Report {
         schemars::schema_for!(Self).to_value()
     }
 
-    /// Whether everything was compared.
+    /// Whether everything was compared that was to be, and whether there was anything.
     pub fn is_complete(&self) -> bool {
-        self.totals.tables_not_compared == 0
+        self.totals.tables_compared > 0 && self.not_compared().is_empty()
+    }
+
+    /// What was to be compared and was not, or not to its end: tables, and databases without any; and why.
+    pub fn not_compared(&self) -> Vec<(String, String)> {
+        let table = |table: &TableReport| {
+            let why = match &table.compared {
+                None => "it was not read: nothing is known of it".to_owned(),
+                Some(compared) => compared.error.clone()?,
+            };
+            Some((format!("{}.{}", table.database, table.table), why))
+        };
+        let mut found: Vec<(String, String)> = self.tables.iter().filter_map(table).collect();
+        let bare = |name: &&String| !self.tables.iter().any(|table| table.database == **name);
+        let databases = self.facts.databases.keys().filter(bare);
+        found.extend(databases.map(|name| (name.clone(), "no table of it was compared".to_owned())));
+        found
     }
 }
 

@@ -32,6 +32,11 @@ pub(crate) fn sentences(report: &Report) -> Vec<String> {
         sentences
             .push(format!("{n} {} there in part, with rows missing ({which}).", be(transactions.in_part)));
     }
+    let nothing_seen = report.totals.tables_compared == 0 && rows.all() == 0;
+    if sentences.is_empty() && nothing_seen {
+        let whole = if report.tables.is_empty() { "" } else { " whole" };
+        sentences.push(format!("No table was compared{whole}: what {from} lost is not known."));
+    }
     if sentences.is_empty() {
         sentences.push(match (rows.missing, transactions.undecided, report.is_complete()) {
             (0, 0, true) => format!("No transaction that {from} had taken is missing in {to}."),
@@ -44,6 +49,8 @@ pub(crate) fn sentences(report: &Report) -> Vec<String> {
             }
         });
     }
+    // Beside what was found: it may be all that is to be said.
+    sentences.extend(not_compared(report));
 
     let mut others = Vec::new();
     if rows.lost_updates > 0 {
@@ -70,12 +77,33 @@ pub(crate) fn sentences(report: &Report) -> Vec<String> {
     }
     sentences.extend(when(report));
     sentences.extend(recovery_point(report));
-    if report.totals.tables_not_compared > 0 {
-        let tables = counted(report.totals.tables_not_compared, "table");
-        let be = if report.totals.tables_not_compared == 1 { "was" } else { "were" };
-        sentences.push(format!("{tables} {be} not compared whole: more may be missing."));
-    }
     sentences
+}
+
+/// What was to be compared and was not, by name: at most five tables, and databases.
+fn not_compared(report: &Report) -> Option<String> {
+    let found: Vec<String> = report.not_compared().into_iter().map(|(name, _)| name).collect();
+    let (tables, databases) = found.split_at_checked(report.totals.tables_not_compared as usize)?;
+    let mut names = tables.to_vec();
+    if names.len() > 5 {
+        names = names[..5].to_vec();
+        names.push(format!("{} more", count(tables.len() as u64 - 5)));
+    }
+    let what = match (tables.len(), databases) {
+        (0, []) => return None,
+        (0, _) => format!("No table of {} was compared", joined(databases)),
+        (n, _) => {
+            let were = if n == 1 { "was" } else { "were" };
+            let tables = counted(n as u64, "table");
+            let rest = if databases.is_empty() {
+                String::new()
+            } else {
+                format!(", and no table of {}", joined(databases))
+            };
+            format!("{tables} {were} not compared whole ({}){rest}", joined(&names))
+        }
+    };
+    Some(format!("{what}: more may be missing."))
 }
 
 /// Rows of which it can't be told and that are in no transaction.

@@ -154,6 +154,10 @@ pub async fn write<S: Bucket>(
         catalogues.insert(name.clone(), (engine(described.engine), catalogue));
     }
 
+    // A database of the plan that was not compared is told as such, with those that were.
+    for name in plan.databases.keys() {
+        facts.databases.entry(name.clone()).or_default();
+    }
     let mut builder = Builder::new(facts, &databases, Limits::default()).map_err(unfit)?;
     let mut evidence = Vec::new();
     let mut files = Vec::new();
@@ -228,15 +232,18 @@ fn subject(report: &Report) -> String {
     part(transactions.whole + transactions.in_part, "transaction", " missing");
     part(rows.lost_updates + rows.lost_deletes, "update", " lost");
     part(rows.conflicts, "conflict", "");
+    let undecided = transactions.undecided + rows.in_doubt();
+    if parts.is_empty() && undecided == 0 && report.totals.tables_compared == 0 {
+        return "Causeway: NOT KNOWN what is lost: no table was compared".to_owned();
+    }
     if parts.is_empty() {
-        let undecided = transactions.undecided + rows.in_doubt();
-        parts.push(if undecided > 0 {
-            format!("{} undecided", text::counted(undecided, "row"))
-        } else {
-            "nothing is lost".to_owned()
+        parts.push(match undecided {
+            0 if report.is_complete() => "nothing is lost".to_owned(),
+            0 => "no loss found".to_owned(),
+            undecided => format!("{} undecided", text::counted(undecided, "row")),
         });
     }
-    let whole = if report.is_complete() { "" } else { "; not all was compared" };
+    let whole = if report.is_complete() { "" } else { "; NOT all was compared" };
     format!("Causeway: {}{whole}", parts.join(", "))
 }
 
@@ -310,10 +317,11 @@ fn of(table: &TableSummary) -> Compared {
         rows_source: counted.then_some(rows.0),
         rows_target: counted.then_some(rows.1),
         key_columns: table.key_columns.clone(),
-        error: table
-            .error
-            .clone()
-            .or_else(|| (table.status == TableStatus::Error).then(|| "it is not known why".into())),
+        // Whatever else a status may say one day, it was not compared.
+        error: table.error.clone().or_else(|| {
+            let compared = matches!(table.status, TableStatus::Alike | TableStatus::Different);
+            (!compared).then(|| "it is not known why".into())
+        }),
         notes: table.notes.clone(),
     }
 }

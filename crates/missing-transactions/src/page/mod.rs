@@ -23,11 +23,14 @@ use pictures::{Budget, Chart, Timeline, budgets, chart, timeline};
 #[template(path = "page.html")]
 struct Page<'a> {
     facts: &'a Facts,
+    title: String,
     /// `lost`, `doubt` or `fine`.
     verdict: &'static str,
     headline: String,
     lead: String,
     not_compared: Vec<(String, String)>,
+    /// What is said where no transaction is missing.
+    none: &'static str,
     cards: Vec<Card>,
     timeline: Option<Timeline>,
     budgets: Vec<Budget>,
@@ -186,7 +189,9 @@ pub fn page(report: &Report) -> Result<String, Error> {
         verdict,
         headline,
         lead: sentences.collect::<Vec<_>>().join(" "),
-        not_compared: not_compared(report),
+        title: title(report),
+        not_compared: report.not_compared(),
+        none: none(report),
         cards: cards(report),
         timeline: report.facts.failover.as_ref().map(|failover| timeline(report, failover)),
         budgets: budgets(report),
@@ -197,7 +202,7 @@ pub fn page(report: &Report) -> Result<String, Error> {
         deletes: lists(report, "d", |counts| counts.lost_deletes, |table| &table.listed.lost_deletes),
         conflicts: conflicts(report),
         doubts: doubts(report),
-        databases: databases(&report.facts),
+        databases: databases(report),
         tables: report.tables.iter().map(table_view).collect(),
         bounds: bounds(report),
         time_columns: report.tables.iter().map(time_columns).collect(),
@@ -230,17 +235,25 @@ fn time_column(table: &TableReport) -> Option<&str> {
     table.times.changed.as_ref().map(|column| column.name.as_str())
 }
 
-fn not_compared(report: &Report) -> Vec<(String, String)> {
-    let tables = report.tables.iter();
-    tables
-        .filter_map(|table| {
-            let why = match &table.compared {
-                None => "it was not read: nothing is known of it".to_owned(),
-                Some(compared) => compared.error.clone()?,
-            };
-            Some((name(table), why))
-        })
-        .collect()
+/// What a tab and a list of bookmarks show: the number first.
+fn title(report: &Report) -> String {
+    let missing = report.totals.rows.missing;
+    let what = match (missing, report.is_complete()) {
+        (0, true) => "No missing rows".to_owned(),
+        (0, false) if report.totals.tables_compared == 0 => "No table compared".to_owned(),
+        (0, false) => "Not all compared".to_owned(),
+        (missing, _) => counted(missing, "missing row"),
+    };
+    let of = if report.facts.plan.is_empty() { "" } else { " of " };
+    format!("{what} · Missing transactions{of}{}", report.facts.plan)
+}
+
+fn none(report: &Report) -> &'static str {
+    match (report.totals.tables_compared, report.is_complete()) {
+        (_, true) => "None.",
+        (0, _) => "Not known: no table was compared whole.",
+        _ => "None in what was compared.",
+    }
 }
 
 fn cards(report: &Report) -> Vec<Card> {
@@ -583,12 +596,14 @@ fn doubts(report: &Report) -> Vec<DoubtView> {
         .collect()
 }
 
-fn databases(facts: &Facts) -> Vec<(String, String)> {
+fn databases(report: &Report) -> Vec<(String, String)> {
     let or = |text: &str, none: &str| if text.is_empty() { none.to_owned() } else { text.to_owned() };
-    facts
-        .databases
-        .iter()
+    let databases = report.facts.databases.iter();
+    databases
         .map(|(name, known)| {
+            if !report.tables.iter().any(|table| table.database == *name) {
+                return (name.clone(), "no table of it was compared".to_owned());
+            }
             let snapshot = known.snapshot.as_deref().unwrap_or("an unknown snapshot");
             let taken =
                 known.snapshot_at.map_or("at an unknown time".to_owned(), |at| format!("at {}", time(at)));
@@ -605,10 +620,14 @@ fn databases(facts: &Facts) -> Vec<(String, String)> {
 
 fn table_view(table: &TableReport) -> TableView {
     let counts = &table.counts;
-    let cell = |n: u64, class: &'static str| {
-        if n == 0 { ("–".to_owned(), "none") } else { (count(n), class) }
-    };
     let compared = table.compared.as_ref();
+    let whole = compared.is_some_and(|compared| compared.error.is_none());
+    // Of a table that was not compared whole, none is no number.
+    let cell = |n: u64, class: &'static str| match n {
+        0 if whole => ("–".to_owned(), "none"),
+        0 => ("?".to_owned(), "warn"),
+        n => (count(n), class),
+    };
     let rows = |n: Option<u64>| n.map_or_else(|| "?".to_owned(), count);
     let mut notes = table.notes.clone();
     notes.extend(compared.map(|compared| compared.notes.clone()).unwrap_or_default());
@@ -617,7 +636,7 @@ fn table_view(table: &TableReport) -> TableView {
     }
     TableView {
         name: name(table),
-        whole: compared.is_some_and(|compared| compared.error.is_none()),
+        whole,
         cells: vec![
             cell(counts.missing, "bad"),
             cell(counts.lost_updates, "bad"),

@@ -256,7 +256,7 @@ fn budget(name: String, value: f64, (which, limit): (&str, f64), kept: Option<Ke
     let (class, bar, word) = match kept {
         Some(Kept::Within) => ("good", "within", "within"),
         Some(Kept::Over) => ("bad", "out", "over"),
-        Some(Kept::Unknown) => ("warn", "loss", "it can’t be told whether within"),
+        Some(Kept::Unknown) => ("warn", "loss", "against"),
         None => ("", "all", "beside"),
     };
     Budget {

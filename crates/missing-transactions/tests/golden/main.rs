@@ -248,3 +248,17 @@ fn a_write_that_was_lost_longer_before_the_failover_than_the_budget_is_a_breach(
     let breach = "The first lost write lies 1 min 16 s before the failover: the RPO of 1 min was not kept.";
     assert!(summary.contains(breach), "{summary}");
 }
+
+#[test]
+fn where_no_table_was_compared_nothing_is_said_to_be_there_or_kept() {
+    let (page, summary) = told("no-table-compared");
+    let headline = "No table was compared whole: what us-east-1 lost is not known.";
+    assert!(summary.starts_with(headline), "{summary}");
+    assert!(page.contains("<header class=\"doubt\">") && page.contains(&format!("<h1>{headline}</h1>")));
+    assert!(
+        summary.contains("5 tables were not compared whole (shop.customers, shop.order_items, "),
+        "{summary}"
+    );
+    assert!(page.contains("<title>No table compared · Missing transactions of shop</title>"), "{page}");
+    assert!(!page.contains("<p>None.</p>") && !page.contains("within RPO"), "{page}");
+}

@@ -23,8 +23,15 @@ fn asked() -> Asked {
     Asked { execution: "e1".into(), outage: None }
 }
 
+/// A plan of the database `orders` alone.
+fn plan() -> RecoveryPlan {
+    let mut plan = sample();
+    plan.databases.retain(|name, _| name == "orders");
+    plan
+}
+
 async fn report(bucket: &Bucket) -> Result<Outcome<crate::Observed>, StepError> {
-    write_missing(&context(), bucket, &sample(), &asked()).await
+    write_missing(&context(), bucket, &plan(), &asked()).await
 }
 
 fn table(name: &str, status: &str, counts: [u64; 3]) -> Value {
@@ -103,11 +110,11 @@ async fn every_file_is_written_and_the_manifest_comes_last() {
     );
     assert_eq!(
         outcome.observed.summary,
-        "4 transactions that sandbox-east had taken are missing in sandbox-west (CUSTOMER_ORDER: 3, half: 1). Of 2 rows \
-         it can't be told what happened. Whether the RPO of 1 min was kept can't be told: 4 lost writes without a time. 3 \
-         tables were not compared whole: more may be missing."
+        "4 transactions that sandbox-east had taken are missing in sandbox-west (CUSTOMER_ORDER: 3, half: 1). 3 tables \
+         were not compared whole (orders.audit, orders.gone and orders.half): more may be missing. Of 2 rows it can't be \
+         told what happened. Whether the RPO of 1 min was kept can't be told: 4 lost writes without a time."
     );
-    assert_eq!(outcome.observed.subject, "Causeway: 4 transactions missing; not all was compared");
+    assert_eq!(outcome.observed.subject, "Causeway: 4 transactions missing; NOT all was compared");
     let written = json_of(&bucket, "report.json");
     assert!(serde_json::from_value::<missing_transactions::Report>(written.clone()).is_ok());
     assert_eq!(written["totals"]["rows"]["missing"], 4);
@@ -146,6 +153,35 @@ async fn every_file_is_written_and_the_manifest_comes_last() {
 
     report(&bucket).await.unwrap();
     assert_eq!(json_of(&bucket, "manifest.json"), manifest, "a second call writes the same");
+}
+
+#[tokio::test]
+async fn what_was_not_compared_is_never_told_as_nothing_lost() {
+    let told = async |bucket: &Bucket, plan: &RecoveryPlan| {
+        let observed = write_missing(&context(), bucket, plan, &asked()).await.unwrap().observed;
+        (observed.subject, observed.summary, bucket.text(&format!("{REPORT}report.html")))
+    };
+    let (subject, summary, page) = told(&compared(&[]), &plan()).await;
+    assert_eq!(subject, "Causeway: NOT KNOWN what is lost: no table was compared");
+    assert_eq!(
+        summary,
+        "No table was compared: what sandbox-east lost is not known. No table of orders was compared: more may be \
+         missing."
+    );
+    assert!(page.contains("<header class=\"doubt\">"), "{page}");
+
+    let unseen = json!({"table": "audit", "status": "error", "error": "it was not seen on either side", "seconds": 0.0,
+        "keyColumns": [], "notes": [], "rowsSource": 0, "rowsTarget": 0, "missing": 0, "changed": 0, "extra": 0});
+    let bucket = compared(&[table("t", "alike", [0, 0, 0]), unseen]);
+    let (subject, summary, page) = told(&bucket, &sample()).await;
+    assert_eq!(subject, "Causeway: no loss found; NOT all was compared");
+    let named =
+        "1 table was not compared whole (orders.audit), and no table of catalog: more may be missing.";
+    assert!(summary.contains(named), "{summary}");
+    assert!(
+        page.contains("<header class=\"doubt\">") && page.contains("it was not seen on either side"),
+        "{page}"
+    );
 }
 
 #[tokio::test]
@@ -232,7 +268,7 @@ async fn a_broken_line_is_named_and_a_file_that_reads_differently_is_an_error() 
 
 #[tokio::test]
 async fn what_the_plan_says_of_tables_is_used_and_has_to_fit() {
-    let mut plan = sample();
+    let mut plan = plan();
     let orders = plan.databases.get_mut("orders").unwrap();
     orders.report =
         serde_json::from_value(json!({"t": {"label": "orders", "personal": ["CUSTOMER"]}, "left_out": {}}))
@@ -265,7 +301,7 @@ fn an_outage_has_a_beginning() {
 
 #[tokio::test]
 async fn the_records_of_the_failover_are_used_when_it_moved_the_databases_here() {
-    let bucket = compared(&[]);
+    let bucket = compared(&[table("t", "alike", [0, 0, 0])]);
     assert_eq!(report(&bucket).await.unwrap().observed.subject, "Causeway: nothing is lost");
     let record = |to: &str| {
         json!({"plan": "shop", "execution": "f1", "outcome": "Succeeded", "fromRegion": "sandbox-east", "toRegion": to,

@@ -1,0 +1,1 @@
+-- Nothing was written after the failover.
