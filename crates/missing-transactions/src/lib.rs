@@ -45,6 +45,7 @@ pub use facts::{Facts, Hints, Limits, TableHints};
 pub use fate::{Conflict, Doubt, Fate};
 pub use page::page;
 pub use report::{Compared, Report};
+pub use summary::next_steps;
 
 /// Why no report can be made.
 #[derive(Debug, thiserror::Error)]

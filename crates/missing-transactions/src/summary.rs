@@ -80,6 +80,67 @@ pub(crate) fn sentences(report: &Report) -> Vec<String> {
     sentences
 }
 
+/// What *missing* means here, in words for somebody who was woken up. `None` where no row is.
+pub(crate) fn surety(report: &Report) -> Option<String> {
+    let rows = &report.totals.rows;
+    let to = if report.facts.to_region.is_empty() { "the new primary" } else { &report.facts.to_region };
+    let open = rows.missing - rows.missing_proved.min(rows.missing);
+    let alike = format!(
+        "a row that was lost, and one that came across and was deleted in {to} since, look the same afterwards. Count \
+         them as lost, unless you know that the application deletes such rows."
+    );
+    Some(match (rows.missing, open) {
+        (0, _) => return None,
+        (_, 0) => {
+            format!("That the missing rows were lost is certain: they were written too late to reach {to}.")
+        }
+        (missing, open) if open == missing => {
+            format!("Missing means: not in {to} now, which is certain. Why they are not is open: {alike}")
+        }
+        (missing, open) => format!(
+            "Of the {}, {} are lost for certain, written too late to reach {to}. Of the other {} it is certain only that \
+             they are not in {to} now: {alike}",
+            counted(missing, "missing row"),
+            count(missing - open),
+            count(open)
+        ),
+    })
+}
+
+/// What to do now, as far as the report can say it: only what there is something to do about.
+pub fn next_steps(report: &Report) -> String {
+    let rows = &report.totals.rows;
+    let mut steps = Vec::new();
+    if rows.missing > 0 || report.files.iter().any(|file| file.name.ends_with("replay.sql")) {
+        let (to, execution) = (&report.facts.to_region, &report.facts.execution);
+        steps.push(format!(
+            "To put missing rows back, start the runbook replay in {to} with ReconcileExecution {execution}: it shows what \
+             it would do, and asks before it does it."
+        ));
+    }
+    let by_hand = [
+        (rows.lost_updates, "lost updates"),
+        (rows.lost_deletes, "lost deletes"),
+        (rows.conflicts, "conflicts"),
+        (rows_in_doubt(report), "rows in doubt"),
+    ];
+    let by_hand: Vec<String> =
+        by_hand.into_iter().filter(|(n, _)| *n > 0).map(|(_, what)| what.to_owned()).collect();
+    if !by_hand.is_empty() {
+        steps.push(format!(
+            "Nothing does away with {} but somebody who decides: each is listed.",
+            joined(&by_hand)
+        ));
+    }
+    if !report.is_complete() {
+        steps.push("Mend why not all was compared, and start the runbook reconcile again.".to_owned());
+    }
+    if steps.is_empty() {
+        steps.push("There is nothing to put back.".to_owned());
+    }
+    steps.join(" ")
+}
+
 /// What was to be compared and was not, by name: at most five tables, and databases.
 fn not_compared(report: &Report) -> Option<String> {
     let found: Vec<String> = report.not_compared().into_iter().map(|(name, _)| name).collect();

@@ -91,6 +91,8 @@ pub struct Observed {
     /// The numbers that matter, as the subject of a message: ASCII, under 100 characters, as SNS wants it. Of a record
     /// empty, and there all the same: AWS doesn't say what a selector does that finds nothing.
     pub subject: String,
+    /// What to do about it, as far as the report can say: nothing to put back where nothing is missing. Empty as `subject`.
+    pub next: String,
 }
 
 /// Runs the step.
@@ -206,8 +208,12 @@ where
     }
     telemetry::emit(&plan.name, &record::measured(&record), context.clock.now());
     let summary = record::summary(&record);
-    Ok(Outcome::new(Status::Done, reason, Observed { location, summary, subject: String::new() })
-        .with_changed(changed))
+    Ok(Outcome::new(
+        Status::Done,
+        reason,
+        Observed { location, summary, subject: String::new(), next: String::new() },
+    )
+    .with_changed(changed))
 }
 
 /// How many executions before this one are looked at: each is a call, and Systems Manager takes three a second.
@@ -269,7 +275,12 @@ where
         return Ok(Outcome::new(
             Status::Refused,
             reason,
-            Observed { location: String::new(), summary: String::new(), subject: String::new() },
+            Observed {
+                location: String::new(),
+                summary: String::new(),
+                subject: String::new(),
+                next: String::new(),
+            },
         ));
     };
     let known = missing::known(context, store, plan, asked).await?;
@@ -280,8 +291,12 @@ where
     let (written, evidence) = missing::write(&mut folder, &found, plan, facts).await?;
     folder.write_manifest(&evidence).await?;
     telemetry::emit(&plan.name, &written.measured, context.clock.now());
-    let observed =
-        Observed { summary: written.summary, location: written.location, subject: written.subject };
+    let observed = Observed {
+        summary: written.summary,
+        location: written.location,
+        subject: written.subject,
+        next: written.next,
+    };
     let reason = format!("the missing-transaction report is written: {}", observed.location);
     Ok(Outcome::new(Status::Done, reason, observed).with_changed(folder.written()))
 }

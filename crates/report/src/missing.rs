@@ -121,6 +121,8 @@ pub struct Written {
     pub summary: String,
     /// The numbers that matter, see [`crate::Observed::subject`].
     pub subject: String,
+    /// What to do about it, see [`crate::Observed::next`].
+    pub next: String,
     /// The same as metrics.
     pub measured: Vec<Measured>,
 }
@@ -217,7 +219,8 @@ pub async fn write<S: Bucket>(
     })?;
     let location = folder.write("report.html", "text/html; charset=utf-8", page.into_bytes()).await?;
     let (subject, measured) = (subject(&report), measured(&report));
-    Ok((Written { location, subject, measured, summary: report.summary }, evidence))
+    let next = missing_transactions::next_steps(&report);
+    Ok((Written { location, subject, next, measured, summary: report.summary }, evidence))
 }
 
 /// The subject of a message. No label of the plan is in it: it may not be ASCII.

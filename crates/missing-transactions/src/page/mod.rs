@@ -28,6 +28,10 @@ struct Page<'a> {
     verdict: &'static str,
     headline: String,
     lead: String,
+    /// What *missing* means here.
+    surety: String,
+    next: String,
+    puts_back: bool,
     not_compared: Vec<(String, String)>,
     /// What is said where no transaction is missing.
     none: &'static str,
@@ -189,6 +193,9 @@ pub fn page(report: &Report) -> Result<String, Error> {
         verdict,
         headline,
         lead: sentences.collect::<Vec<_>>().join(" "),
+        surety: summary::surety(report).unwrap_or_default(),
+        next: summary::next_steps(report),
+        puts_back: report.files.iter().any(|file| file.name.ends_with("replay.sql")),
         title: title(report),
         not_compared: report.not_compared(),
         none: none(report),
@@ -262,7 +269,10 @@ fn cards(report: &Report) -> Vec<Card> {
     // What there is none of has no part of the page.
     let card = |name, value: u64, note: String, class, anchor| {
         let anchor = if value == 0 { "#compared" } else { anchor };
-        Card { name, value: count(value), note, class, anchor }
+        // None seen is not none where nothing was looked at.
+        let seen = value > 0 || report.totals.tables_compared > 0;
+        let (value, class) = if seen { (count(value), class) } else { ("?".to_owned(), "warn") };
+        Card { name, value, note, class, anchor }
     };
     vec![
         card(
@@ -270,9 +280,11 @@ fn cards(report: &Report) -> Vec<Card> {
             transactions.whole,
             match (transactions.whole, transactions.whole_proved) {
                 (0, _) => "transactions".to_owned(),
-                (all, proved) if proved == all => "transactions, all of them proved lost".to_owned(),
-                (_, 0) => "transactions; none is proved lost, see below".to_owned(),
-                (_, proved) => format!("transactions, {} of them proved lost", count(proved)),
+                (all, proved) if proved == all => "transactions, lost for certain".to_owned(),
+                (_, 0) => "transactions: lost, unless they were deleted since".to_owned(),
+                (_, proved) => {
+                    format!("transactions: {} for certain, others unless deleted since", count(proved))
+                }
             },
             class(transactions.whole, "bad"),
             "#transactions",

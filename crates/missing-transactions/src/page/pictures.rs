@@ -232,7 +232,7 @@ pub(super) fn budgets(report: &Report) -> Vec<Budget> {
     let rpo = ("RPO", budgets.rpo_seconds);
     for (database, point) in &report.recovery_points {
         let kept = point.against(budgets.rpo_seconds);
-        let name = format!("Lost writes of {database}, before the failover");
+        let name = format!("Lost writes of {database}, to the failover");
         let mut line = budget(name, point.seconds.unwrap_or_default(), rpo, Some(kept));
         line.value = match point.seconds {
             None => "not known".to_owned(),
@@ -244,7 +244,9 @@ pub(super) fn budgets(report: &Report) -> Vec<Budget> {
     }
     // No more than was expected to be lost: no green for it beside what was.
     for (database, known) in &report.facts.databases {
-        let lag = known.lag_seconds.map(|lag| budget(format!("Lag of {database}, before"), lag, rpo, None));
+        let lag = known
+            .lag_seconds
+            .map(|lag| budget(format!("Lag of {database} before the failover"), lag, rpo, None));
         found.extend(lag);
     }
     found

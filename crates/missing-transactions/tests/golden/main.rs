@@ -260,5 +260,17 @@ fn where_no_table_was_compared_nothing_is_said_to_be_there_or_kept() {
         "{summary}"
     );
     assert!(page.contains("<title>No table compared · Missing transactions of shop</title>"), "{page}");
+    assert!(!page.contains("<b class=\"\">0</b>"), "no card says that there is none");
     assert!(!page.contains("<p>None.</p>") && !page.contains("within RPO"), "{page}");
+}
+
+#[test]
+fn the_page_says_what_missing_means_and_puts_back_only_what_is_missing() {
+    let (page, _) = told("rpo-breached");
+    assert!(page.contains("Missing means: not in us-west-2 now, which is certain."), "{page}");
+    assert!(page.contains("To put missing rows back, start the runbook replay in us-west-2"), "{page}");
+    assert!(page.contains("<title>2 missing rows · Missing transactions of shop</title>"), "{page}");
+    let (page, _) = told("nothing-lost");
+    assert!(page.contains("There is nothing to put back.") && !page.contains("Missing means"), "{page}");
+    assert!(page.contains("<title>No missing rows · Missing transactions of shop</title>"), "{page}");
 }

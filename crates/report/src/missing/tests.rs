@@ -115,6 +115,12 @@ async fn every_file_is_written_and_the_manifest_comes_last() {
          told what happened. Whether the RPO of 1 min was kept can't be told: 4 lost writes without a time."
     );
     assert_eq!(outcome.observed.subject, "Causeway: 4 transactions missing; NOT all was compared");
+    assert_eq!(
+        outcome.observed.next,
+        "To put missing rows back, start the runbook replay in sandbox-west with ReconcileExecution e1: it shows what it \
+         would do, and asks before it does it. Nothing does away with rows in doubt but somebody who decides: each is \
+         listed. Mend why not all was compared, and start the runbook reconcile again."
+    );
     let written = json_of(&bucket, "report.json");
     assert!(serde_json::from_value::<missing_transactions::Report>(written.clone()).is_ok());
     assert_eq!(written["totals"]["rows"]["missing"], 4);
@@ -159,6 +165,7 @@ async fn every_file_is_written_and_the_manifest_comes_last() {
 async fn what_was_not_compared_is_never_told_as_nothing_lost() {
     let told = async |bucket: &Bucket, plan: &RecoveryPlan| {
         let observed = write_missing(&context(), bucket, plan, &asked()).await.unwrap().observed;
+        assert!(observed.next.starts_with("Mend why not all was compared"), "{}", observed.next);
         (observed.subject, observed.summary, bucket.text(&format!("{REPORT}report.html")))
     };
     let (subject, summary, page) = told(&compared(&[]), &plan()).await;
@@ -302,7 +309,11 @@ fn an_outage_has_a_beginning() {
 #[tokio::test]
 async fn the_records_of_the_failover_are_used_when_it_moved_the_databases_here() {
     let bucket = compared(&[table("t", "alike", [0, 0, 0])]);
-    assert_eq!(report(&bucket).await.unwrap().observed.subject, "Causeway: nothing is lost");
+    let observed = report(&bucket).await.unwrap().observed;
+    assert_eq!(
+        (&*observed.subject, &*observed.next),
+        ("Causeway: nothing is lost", "There is nothing to put back.")
+    );
     let record = |to: &str| {
         json!({"plan": "shop", "execution": "f1", "outcome": "Succeeded", "fromRegion": "sandbox-east", "toRegion": to,
             "startedAt": at(0), "endedAt": at(90), "lag": {"orders": {"seconds": 0.8, "at": at(-60)}}})
