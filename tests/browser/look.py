@@ -4,6 +4,7 @@ Any failed assertion is the test's. What a page must do is in `look`; what all p
 """
 
 import pathlib
+import re
 import sys
 
 from playwright.sync_api import sync_playwright
@@ -19,6 +20,8 @@ LOOKS = {
 }
 # The page of which pictures are kept.
 SHOWN = "a-whole-failover"
+# The page that is counted in print, and how many sheets it may be.
+PRINTED, SHEETS = "a-hundred-orders", 10
 
 
 def open_page(browser, path, **look):
@@ -84,12 +87,18 @@ def prints(page, where):
     # Laid out anew in the next frame only.
     page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     hidden = page.evaluate(
-        "[...document.querySelectorAll('details:not(.again) > :not(summary)')]"
+        "[...document.querySelectorAll('details:not(.again, .rows) > :not(summary)')]"
         ".filter(inside => !inside.checkVisibility({contentVisibilityAuto: true})).length"
     )
     assert hidden == 0, f"{where}: {hidden} parts are not printed"
+    page.set_viewport_size({"width": 700, "height": 1000})
+    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    assert wide <= 0, f"{where}: {wide} pixels too wide for paper"
     paper = page.pdf(format="A4")
     assert paper.startswith(b"%PDF"), where
+    if where == PRINTED:
+        sheets = len(re.findall(rb"/Type\s*/Page\b", paper))
+        assert 0 < sheets <= SHEETS, f"{where}: {sheets} sheets of paper"
 
 
 with sync_playwright() as playwright:
@@ -110,6 +119,7 @@ with sync_playwright() as playwright:
         page, _ = open_page(browser, path)
         prints(page, path.stem)
         page.emulate_media(media="screen")
+        page.set_viewport_size(LOOKS["desktop-light"]["viewport"])
         if page.get_by_role("searchbox").count():
             sorts_and_searches(page)
             searched += 1

@@ -434,7 +434,9 @@ fn transaction_view(
     labels: &Labels<'_>,
 ) -> TransactionView {
     let (class, badge, detail) = match of.standing {
-        Standing::Whole if of.proved => ("bad", "missing", "written too late to come across".to_owned()),
+        Standing::Whole if of.proved => {
+            ("bad", "lost", "for certain: written too late to come across".to_owned())
+        }
         Standing::Whole => ("bad", "missing", "or deleted in the new primary since".to_owned()),
         Standing::InPart => ("part", "in part", format!("it {}", of.state.words())),
         Standing::Undecided if of.state == ParentState::NotCompared => {
