@@ -1,7 +1,10 @@
 //! The report's page in a real browser, Chromium: `look.py` opens the pages of every golden case of
-//! `missing-transactions`, and one with a hundred orders for its printed pages, at desktop and phone width, light and dark, with and without JavaScript, and prints them.
+//! `missing-transactions`, and one with a hundred orders for what it prints, at desktop and phone width, light and dark, with
+//! and without JavaScript, and prints them.
 //!
 //! `PICTURES=1` keeps the pictures of the whole failover in `docs/pictures`, for the README.
+
+#![expect(clippy::unwrap_used, reason = "tests say what failed by panicking")]
 
 use missing_transactions::report::Transaction;
 use missing_transactions::{Report, page};

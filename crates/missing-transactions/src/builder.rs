@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 use table_diff::{Catalogue, Difference, DifferenceKind};
 
 use crate::Error;
+use crate::amount::Adding;
 use crate::csv::{self, CsvWriter};
 use crate::facts::{Facts, Hints, Limits};
 use crate::fate::{Conflict, Doubt, Fate, decide};
@@ -180,7 +181,12 @@ impl Builder {
         };
         self.states[place].counts.add(fate);
         match fate {
-            Fate::Missing { .. } => self.lost(place, old.created, old.last(), false),
+            Fate::Missing { .. } => {
+                if let (Some(adding), Some(row)) = (&mut self.tables.all[place].adding, &difference.source) {
+                    adding.add(row);
+                }
+                self.lost(place, old.created, old.last(), false);
+            }
             Fate::LostUpdate => self.lost(place, None, old.last(), true),
             Fate::Conflict(Conflict::DeletedInOld) => self.lost(place, None, None, true),
             Fate::Conflict(_) => self.lost(place, None, old.last(), true),
@@ -700,6 +706,7 @@ fn table_report(table: Table, state: TableState) -> TableReport {
         times: table.times,
         implausible_times: state.implausible,
         personal: table.personal.into_iter().collect(),
+        amounts: table.adding.and_then(Adding::finish),
         notes: table.notes,
         not_listed: to_list.saturating_sub(is_listed as u64),
         counts: state.counts,

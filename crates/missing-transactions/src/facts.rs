@@ -163,6 +163,10 @@ pub struct TableHints {
     pub created_at: Option<String>,
     /// Columns with personal data.
     pub personal: Vec<String>,
+    /// The column with what a row is worth, an exact number.
+    pub amount: Option<String>,
+    /// The column with the currency of it.
+    pub currency: Option<String>,
     /// Relations that the schema has no foreign key for.
     pub relations: Vec<ForeignKey>,
     /// The parent table that its rows are a part of, as an item is of an order. Empty: none, they stand for

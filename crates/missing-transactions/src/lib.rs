@@ -24,6 +24,7 @@
 //!
 //! **A failure** leaves nothing behind: nothing is written but by the caller.
 
+pub mod amount;
 pub mod csv;
 pub mod facts;
 pub mod fate;

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use table_diff::{Catalogue, ForeignKey, TableShape};
 
 use crate::Error;
+use crate::amount::Adding;
 use crate::facts::{Hints, TableHints};
 use crate::times::TimeColumns;
 
@@ -44,6 +45,8 @@ pub(crate) struct Table {
     pub(crate) times: TimeColumns,
     /// Columns whose values are not shown.
     pub(crate) personal: BTreeSet<String>,
+    /// What its missing rows are worth, where the plan says it.
+    pub(crate) adding: Option<Adding>,
     /// In the order of choice.
     pub(crate) relations: Vec<Relation>,
     /// The sets of columns by which others refer to it.
@@ -80,6 +83,7 @@ impl Tables {
                 shape: shape.clone(),
                 times,
                 personal: hints.personal.iter().cloned().collect(),
+                adding: None,
                 relations: Vec::new(),
                 referred: BTreeSet::new(),
                 notes: Vec::new(),
@@ -124,6 +128,12 @@ impl Tables {
             .map(|(_, parent, _)| *parent)
             .collect();
         for (i, table) in self.all.iter_mut().enumerate().skip(first) {
+            // Which columns are masked is known only now.
+            let hinted = hints.get(&table.name).unwrap_or(&none);
+            match Adding::of(&table.shape, hinted, &|column| table.personal.contains(column)) {
+                Ok(adding) => table.adding = adding,
+                Err(why) => table.notes.push(why),
+            }
             let part_of = hints.get(&table.name).and_then(|hints| hints.part_of.as_deref());
             let place = part_of.and_then(|parent| self.places.get(&(database.to_owned(), parent.to_owned())));
             let shape = &table.shape;

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::amount::Amounts;
 use crate::facts::Facts;
 use crate::fate::{Conflict, Doubt, Fate};
 use crate::loss::{OverTime, Window};
@@ -358,6 +359,9 @@ pub struct TableReport {
     pub implausible_times: u64,
     /// Columns with personal data: their values are masked.
     pub personal: Vec<String>,
+    /// What its missing rows are worth, where the plan says which column tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amounts: Option<Amounts>,
     /// What a reader has to know of it.
     pub notes: Vec<String>,
     /// The first rows of each kind, missing rows aside: those are in the transactions.

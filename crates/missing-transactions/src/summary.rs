@@ -49,6 +49,14 @@ pub(crate) fn sentences(report: &Report) -> Vec<String> {
             }
         });
     }
+    let amounts = report.tables.iter().filter_map(|table| {
+        let amounts = table.amounts.as_ref()?;
+        Some(format!(" Missing in {}.{}: {}.", table.table, amounts.column, amounts.words()))
+    });
+    let amounts: String = amounts.collect();
+    if let Some(headline) = sentences.first_mut() {
+        headline.push_str(&amounts);
+    }
     // Beside what was found: it may be all that is to be said.
     sentences.extend(not_compared(report));
 

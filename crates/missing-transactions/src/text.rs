@@ -52,15 +52,31 @@ pub fn duration(seconds: f64) -> String {
 
 /// `1,234,567`.
 pub fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
+    grouped(&n.to_string())
+}
+
+/// A decimal number with its thousands told apart: `-1,204.50`.
+pub(crate) fn grouped(number: &str) -> String {
+    let (whole, part) = number.split_once('.').map_or((number, None), |(whole, part)| (whole, Some(part)));
+    let (sign, digits) = whole.strip_prefix('-').map_or(("", whole), |digits| ("-", digits));
+    let mut text = sign.to_owned();
     for (i, digit) in digits.chars().enumerate() {
         if i > 0 && (digits.len() - i).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
     }
+    if let Some(part) = part {
+        text.push('.');
+        text.push_str(part);
+    }
     text
+}
+
+/// For what is not written when there is none.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+pub(crate) fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// `1 row`, `37 rows`.

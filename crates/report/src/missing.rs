@@ -297,6 +297,8 @@ fn hints(database: &plan::Database) -> Hints {
         changed_at: known.changed_at.clone(),
         created_at: known.created_at.clone(),
         personal: known.personal.clone(),
+        amount: known.amount.clone(),
+        currency: known.currency.clone(),
         relations: known
             .relations
             .iter()

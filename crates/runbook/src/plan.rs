@@ -205,6 +205,12 @@ pub struct ReportTable {
     /// Columns with personal data: masked in the page, the JSON and the CSV, never in `replay.sql`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub personal: Vec<String>,
+    /// Column with what a row is worth, an exact number: the report adds up that of the missing rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amount: Option<String>,
+    /// Column with the currency of `amount`: sums are told apart by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
     /// What its rows belong to, where the schema has no foreign key.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub relations: Vec<Relation>,

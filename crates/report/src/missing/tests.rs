@@ -277,13 +277,15 @@ async fn a_broken_line_is_named_and_a_file_that_reads_differently_is_an_error() 
 async fn what_the_plan_says_of_tables_is_used_and_has_to_fit() {
     let mut plan = plan();
     let orders = plan.databases.get_mut("orders").unwrap();
-    orders.report =
-        serde_json::from_value(json!({"t": {"label": "orders", "personal": ["CUSTOMER"]}, "left_out": {}}))
-            .unwrap();
+    orders.report = serde_json::from_value(
+        json!({"t": {"label": "orders", "personal": ["CUSTOMER"], "amount": "ID"}, "left_out": {}}),
+    )
+    .unwrap();
     let bucket = compared(&[table("t", "different", [1, 0, 0])]);
     bucket.set(&format!("{FOLDER}orders/t/part-00001.jsonl"), missing(1));
     let outcome = write_missing(&context(), &bucket, &plan, &asked()).await.unwrap();
-    assert!(outcome.observed.summary.contains("(orders: 1)"), "{}", outcome.observed.summary);
+    let headline = "(orders: 1). Missing in t.ID: 1.";
+    assert!(outcome.observed.summary.contains(headline), "{}", outcome.observed.summary);
     for name in ["report.html", "report.json", "orders/t.csv"] {
         assert!(!bucket.text(&format!("{REPORT}{name}")).contains("=c"), "{name} has personal data");
     }
