@@ -22,6 +22,7 @@ pub mod overdue;
 pub mod permissions;
 pub mod probe;
 pub mod readiness;
+pub mod rules;
 pub mod verify;
 pub mod world;
 

@@ -14,7 +14,7 @@
 //! | `versions` | engine versions that differ |
 //! | `lag` | a secondary whose lag is not known, or beyond `limits.rpoSeconds` |
 //! | `endpoints` | an ARC endpoint that does not answer for the plan's routing controls |
-//! | `routing` | no Region has traffic, or one without any writer has it alone where the application writes in its own Region |
+//! | `routing` | a safety rule that would refuse a failover ([`crate::rules`]), or that it is not known; no Region has traffic, or one without any writer has it alone where the application writes in its own Region |
 //! | `secrets` | a secret of this Region that can't be read, or has no user and password; with IAM there is none |
 //! | `connections` | a database of this Region whose reader endpoint does not let the functions in, or has not proved to be it |
 //! | `tables` | a database of this Region without a table, or with tables that its user may not read or can't see; a table that the plan names and that is not there |
@@ -42,7 +42,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use runbook::arc::{self, Endpoint, ReadStates, State};
+use runbook::arc::{self, CONTROL_PLANE, Endpoint, ReadStates, State};
 use runbook::aurora::{Cluster, DescribeCluster, DescribeGlobalCluster, GlobalCluster, region_of};
 use runbook::lag::Lag;
 use runbook::plan::{Engine, Strategy};
@@ -59,6 +59,7 @@ use crate::evidence;
 use crate::overdue;
 use crate::permissions::{self, Need, SimulatePolicy, Stack};
 use crate::probe::{SignsIn, Write, WriteTarget};
+use crate::rules::{self, ReadRules, Rule};
 use crate::world::{
     Alarm, CheckSecret, DescribeDetails, DescribeInstances, DescribeKey, Details, Instance, MeasureLag,
     Quota, ReadAlarms, ReadQuotas, Secrets, no_lag,
@@ -140,6 +141,8 @@ pub struct Seen {
     pub databases: BTreeMap<String, DatabaseSeen>,
     /// By the Region of the endpoint: states by Region of the plan.
     pub arc: BTreeMap<String, Answer<BTreeMap<String, State>>>,
+    /// ARC's safety rules on the panels of the plan's routing controls.
+    pub rules: Answer<Vec<Rule>>,
     /// Whether each Region's report bucket can be read.
     pub buckets: BTreeMap<String, Answer<Option<FailoverRecord>>>,
     /// The alarms of `automatic` by Region and name.
@@ -202,6 +205,25 @@ pub fn find(seen: &Seen, plan: &RecoveryPlan, here: &str) -> Vec<Finding> {
     let states = seen.arc.values().find_map(|answer| answer.as_ref().ok());
     if states.is_some_and(|states| !states.values().any(|state| *state == State::On)) {
         findings.add(Check::Routing, "no Region has traffic: every routing control is Off".into());
+    }
+    match &seen.rules {
+        Err(error) => findings.add(
+            Check::Routing,
+            format!("whether a safety rule would refuse a failover is not known: {error}"),
+        ),
+        Ok(rules) => {
+            let overridden = &plan.routing.safety_rules_to_override;
+            let refusals =
+                states.map(|states| rules::refusals(rules, &plan.routing.controls, states, overridden));
+            for (region, rule) in refusals.unwrap_or_default() {
+                let text = format!(
+                    "a failover that leaves {region} would be refused by safety rule {rule}, since the traffic is off for a while: \
+                     name the rule in `routing.safetyRulesToOverride` of the plan, or turn the traffic of {} on",
+                    plan.other_region(region)
+                );
+                findings.add(Check::Routing, text);
+            }
+        }
     }
     if let Some((traffic, writers)) = states.and_then(|states| apart(states, &seen.databases))
         && plan.failback.strategy == Strategy::DatabasesFirst
@@ -544,7 +566,7 @@ pub struct RegionApis<R, M, S, K> {
 }
 
 /// Whom it asks.
-pub struct Apis<'a, R, M, S, K, P, I, A, D> {
+pub struct Apis<'a, R, M, S, K, P, I, A, C, D> {
     /// By Region.
     pub regions: BTreeMap<String, RegionApis<R, M, S, K>>,
     /// This Region's secrets.
@@ -555,11 +577,13 @@ pub struct Apis<'a, R, M, S, K, P, I, A, D> {
     pub databases: &'a D,
     /// The ARC endpoints.
     pub arc: Vec<Endpoint<A>>,
+    /// ARC's control plane.
+    pub rules: C,
 }
 
 /// Looks at everything, at once. `other_plan` is that of the other Region, `stack` what this Region's says of itself.
-pub async fn observe<R, M, S, K, P, I, A, D>(
-    apis: &Apis<'_, R, M, S, K, P, I, A, D>,
+pub async fn observe<R, M, S, K, P, I, A, C, D>(
+    apis: &Apis<'_, R, M, S, K, P, I, A, C, D>,
     plan: &RecoveryPlan,
     here: &str,
     other_plan: Answer<RecoveryPlan>,
@@ -574,6 +598,7 @@ where
     P: CheckSecret,
     I: SimulatePolicy,
     A: ReadStates,
+    C: ReadRules,
     D: SignsIn,
 {
     let databases = plan.databases.iter().map(async |(name, database)| {
@@ -637,12 +662,16 @@ where
         let read = evidence::read(&apis.metrics, plan.automatic.as_ref(), region);
         (region.clone(), answer(region, read).await)
     });
-    let (databases, arc, buckets, alarms, quotas) = futures::join!(
+    let panels: BTreeSet<&str> = controls.iter().map(|control| rules::panel(control)).collect();
+    let asked = panels.into_iter().map(|panel| answer(CONTROL_PLANE, apis.rules.read_rules(panel)));
+    let rules = async { join_all(asked).await.into_iter().collect::<Result<Vec<_>, _>>() };
+    let (databases, arc, buckets, alarms, quotas, rules) = futures::join!(
         join_all(databases),
         join_all(endpoints),
         join_all(buckets),
         join_all(alarms),
-        join_all(quotas)
+        join_all(quotas),
+        rules
     );
     let databases: BTreeMap<String, DatabaseSeen> = databases.into_iter().collect();
     let members = databases.values().flat_map(|database| database.members.values());
@@ -665,6 +694,7 @@ where
         other_plan,
         databases,
         arc: arc.into_iter().collect(),
+        rules: rules.map(|rules| rules.concat()),
         buckets: buckets.into_iter().collect(),
         alarms: alarms.into_iter().collect(),
         quotas: quotas.into_iter().collect(),
@@ -817,6 +847,10 @@ async fn look(
         iam: aws_sdk_iam::Client::new(&context.config),
         databases,
         arc: arc::endpoints(&context.config, &plan.routing),
+        rules: aws_sdk_route53recoverycontrolconfig::Client::new(&aws::in_region(
+            &context.config,
+            CONTROL_PLANE,
+        )),
     };
     let prefix = stack.as_ref().map(|stack| stack.prefix.clone()).map_err(Clone::clone);
     let overdue = async {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use aws_sdk_route53recoverycontrolconfig::Client;
 use aws_sdk_route53recoverycontrolconfig::types::Cluster;
 use aws_sdk_ssm::types::ParameterTier;
+use runbook::arc::CONTROL_PLANE;
 use runbook::error::Kind;
 use runbook::plan::ArcEndpoint;
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError};
@@ -19,8 +20,6 @@ use serde_json::Value;
 
 use crate::{Endpoints, Observed};
 
-/// Where ARC's control plane lives (AWS: Route 53 ARC developer guide).
-const CONTROL_PLANE: &str = "us-west-2";
 /// What a standard parameter holds, in bytes; an advanced one holds [`ADVANCED`].
 const STANDARD: usize = 4096;
 const ADVANCED: usize = 8192;

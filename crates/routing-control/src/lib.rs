@@ -9,6 +9,7 @@
 
 use runbook::arc::{self, State};
 use runbook::plan::ArcEndpoint;
+use runbook::step::Mode;
 use runbook::{Context, Outcome, RecoveryPlan, StepError};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
@@ -45,6 +46,9 @@ pub struct SetEvent {
     /// ARNs of the safety rules that may be broken.
     #[serde(default, deserialize_with = "list")]
     pub safety_rules_to_override: Vec<String>,
+    /// What this is a step of, if of a move: a failover may break the plan's `routing.safetyRulesToOverride`, too.
+    #[serde(default)]
+    pub mode: Option<Mode>,
 }
 
 /// Event of `fill-endpoints`.

@@ -23,7 +23,7 @@
 //! A failure leaves behind: nothing when the change was refused or no endpoint took it; otherwise possibly the change
 //! itself, unconfirmed: the error says so, and a further call finds out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -77,7 +77,15 @@ impl Asked {
                 "name at least one Region of the plan",
             ));
         }
-        Ok(Self { states, safety_rules_to_override: event.safety_rules_to_override.clone() })
+        let planned = plan
+            .routing
+            .safety_rules_to_override
+            .iter()
+            .filter(|_| event.mode.is_some_and(|mode| !mode.is_planned()));
+        let rules = event.safety_rules_to_override.iter().chain(planned).cloned();
+        // ARC takes each once.
+        let rules: BTreeSet<String> = rules.collect();
+        Ok(Self { states, safety_rules_to_override: rules.into_iter().collect() })
     }
 
     fn controls(&self) -> Vec<String> {
@@ -321,6 +329,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use runbook::step::Mode;
     use std::sync::{Arc, Mutex};
 
     const EAST: &str = "sandbox-east";
@@ -335,7 +344,25 @@ mod tests {
             on: list(on),
             off: list(off),
             safety_rules_to_override: Vec::new(),
+            mode: None,
         }
+    }
+
+    #[test]
+    fn a_failover_may_break_what_the_plan_says_and_nothing_else_may() {
+        let mut plan = runbook::plan::sample();
+        plan.routing.safety_rules_to_override = vec![RULE.into()];
+        let rules = |mode, given: &[&str]| {
+            let given = given.iter().map(|&rule| rule.to_owned()).collect();
+            let event = SetEvent { mode, safety_rules_to_override: given, ..event(&[], &[EAST]) };
+            Asked::of(&event, &plan).unwrap().safety_rules_to_override
+        };
+        for mode in [Mode::Failover, Mode::Detach] {
+            assert_eq!(rules(Some(mode), &[]), [RULE]);
+            assert_eq!(rules(Some(mode), &[RULE, "arn:other"]), [RULE, "arn:other"], "each once");
+        }
+        assert_eq!(rules(Some(Mode::Switchover), &[]), [""; 0]);
+        assert_eq!(rules(None, &["arn:other"]), ["arn:other"]);
     }
 
     fn asked(on: &[&str], off: &[&str]) -> Asked {

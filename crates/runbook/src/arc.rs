@@ -18,6 +18,8 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use crate::error::{Kind, StepError};
 use crate::plan::Routing;
 
+/// Where ARC's control plane lives (Route 53 ARC developer guide). A failover must not ask it.
+pub const CONTROL_PLANE: &str = "us-west-2";
 /// How long a connection to an endpoint may take.
 pub const CONNECT: Duration = Duration::from_secs(2);
 /// How long one try at an endpoint may take, the connection included.

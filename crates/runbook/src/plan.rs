@@ -55,6 +55,10 @@ pub struct Routing {
     pub endpoints: Vec<ArcEndpoint>,
     /// ARN of the routing control that lets traffic into each Region, by Region.
     pub controls: BTreeMap<String, String>,
+    /// ARNs of the safety rules that a failover may break while the traffic is off: such as one that wants a Region to be on
+    /// at all times. Those that its parameter names come to these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub safety_rules_to_override: Vec<String>,
 }
 
 /// One Regional endpoint of an ARC cluster.
@@ -492,6 +496,7 @@ pub fn sample() -> RecoveryPlan {
                     "arn:aws:route53-recovery-control::000000000000:controlpanel/sandbox/routingcontrol/{region}"
                 )
             }),
+            safety_rules_to_override: Vec::new(),
         },
         databases: BTreeMap::from([
             ("catalog".into(), database("catalog")),

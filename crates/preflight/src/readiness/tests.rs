@@ -82,6 +82,7 @@ fn well() -> Seen {
                 (format!("arc-{i}"), Ok(states))
             })
             .collect(),
+        rules: Ok(Vec::new()),
         buckets: [EAST, WEST].map(|region| (by_region(region), Ok(None))).into(),
         alarms: [EAST, WEST].map(|region| (by_region(region), Ok(alarms(region)))).into(),
         quotas: [EAST, WEST].map(|region| (by_region(region), Ok(quotas.clone().into()))).into(),
@@ -219,6 +220,25 @@ fn each_thing_that_is_not_well_is_one_finding() {
                 states.as_mut().unwrap().insert(EAST.into(), State::Off);
             }
         }),
+        (Check::Routing, "whether a safety rule would refuse a failover is not known: silent", |seen| {
+            seen.rules = Err("silent".into());
+        }),
+        (
+            Check::Routing,
+            "a failover that leaves sandbox-east would be refused by safety rule arn:rule",
+            |seen| {
+                let controls: BTreeSet<String> =
+                    runbook::plan::sample().routing.controls.into_values().collect();
+                seen.rules = Ok(vec![Rule {
+                    arn: "arn:rule".into(),
+                    looks_at: controls.clone(),
+                    guards: controls,
+                    gates: false,
+                    holds: rules::Holds::AtLeast(1),
+                    inverted: false,
+                }]);
+            },
+        ),
         (Check::Routing, "the traffic is in sandbox-west alone, and every writer in sandbox-east", |seen| {
             for states in seen.arc.values_mut() {
                 states.as_mut().unwrap().extend([(EAST.into(), State::Off), (WEST.into(), State::On)]);

@@ -167,6 +167,12 @@ impl Routing {
                 },
             );
         }
+        for rule in &self.safety_rules_to_override {
+            let arn = Arn::parse(rule).filter(|arn| arn.is("route53-recovery-control", ""));
+            found.need(arn.is_some_and(|arn| is_path(arn.resource, &["controlpanel", "safetyrule"])), || {
+                format!("`routing.safetyRulesToOverride` has {rule:?}: need the ARN of an ARC safety rule")
+            });
+        }
         found.need_distinct(
             self.controls
                 .iter()
@@ -580,6 +586,20 @@ mod tests {
             let error = with(&[(&place, value.clone())]).expect_err(&format!("{place} {value} is taken"));
             assert!(error.contains(expected), "{place} {value}: {expected} is missing in: {error}");
         }
+    }
+
+    #[test]
+    fn a_safety_rule_is_named_by_its_arn() {
+        let routing = |rule: &str| {
+            let mut routing = serde_json::to_value(sample().routing).unwrap();
+            routing["safetyRulesToOverride"] = json!([rule]);
+            with(&[("/routing", routing)])
+        };
+        let panel = "arn:aws:route53-recovery-control::000000000000:controlpanel/sandbox";
+        let rule = format!("{panel}/safetyrule/one");
+        assert_eq!(routing(&rule).unwrap().routing.safety_rules_to_override, [rule]);
+        let error = routing(&format!("{panel}/routingcontrol/one")).unwrap_err();
+        assert!(error.contains("need the ARN of an ARC safety rule"), "{error}");
     }
 
     #[test]
