@@ -5,6 +5,7 @@ use sandbox::world::arc::Endpoint;
 use sandbox::{EAST, REGIONS, WEST};
 use serde_json::{Value, json};
 
+use crate::failback::ONE_REGION_ON;
 use crate::faults::Fault;
 use crate::stage::{FAST, SLOW, Stage, early_ends, told};
 
@@ -204,6 +205,27 @@ async fn a_role_that_may_not_do_what_a_runbook_will_ask_of_it_is_found() {
                   shop-orders, arn:aws:rds:sandbox-east:000000000000:cluster:shop-orders-east, \
                   arn:aws:rds:sandbox-west:000000000000:cluster:shop-orders-west";
     assert!(reason.contains(denied), "{reason}");
+}
+
+/// After a failover one Region has all the traffic, and a rule that wants one to be on would refuse the next failover.
+#[tokio::test(start_paused = true)]
+async fn a_safety_rule_that_would_refuse_is_found_and_once_the_plan_names_it_the_failover_goes() {
+    let stage = crate::reconcile::recovered(Reading::ALL[0], FAST).await;
+    stage.settle().await;
+    let execution = look(&stage, WEST).await;
+    assert_eq!(execution.status, Status::Failed, "{}", told(&execution));
+    let reason = &execution.outputs["readiness.reason"][0];
+    let expected = format!(
+        "1 finding: a failover that leaves {WEST} would be refused by safety rule {ONE_REGION_ON}, since the traffic is off for a \
+         while: name the rule in `routing.safetyRulesToOverride`"
+    );
+    assert!(reason.starts_with(&expected), "{reason}");
+    stage.change_plan(|plan| plan["routing"]["safetyRulesToOverride"] = json!([ONE_REGION_ON])).await;
+    let execution = look(&stage, WEST).await;
+    assert_eq!(execution.status, Status::Success, "{:?}", execution.outputs);
+    stage.world.isolate(WEST).await;
+    let back = stage.run_in(EAST, "causeway-failover", &[("ImpairedRegion", WEST)]).await;
+    assert_eq!(back.status, Status::Success, "{}", told(&back));
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,7 +24,7 @@
 //! | fewer than 3 ARC endpoints answer | note | note |
 //! | another execution has the lock | Refused | – |
 //! | started by an event, and the evidence is not enough, see [`crate::evidence`] | Refused | – |
-//! | the cooldown after a successful failover is not over | Refused | note |
+//! | the cooldown after a successful failover is not over | Refused; note where a person overrides it | note |
 //! | the record of the last failover in the target Region can't be read | NeedsApproval | note |
 //! | that in the other Region, or that of the last switchover, can't be read | note | note |
 //!
@@ -83,7 +83,7 @@ use serde::Serialize;
 
 use crate::evidence::{self, Evidence};
 use crate::world::{DescribeInstances, Instance, MeasureLag, ReadAlarms, no_lag};
-use crate::{CheckEvent, Mode, Trigger};
+use crate::{CheckEvent, Cooldown, Mode, Trigger};
 
 /// How long a question to the target Region may take, the SDK's retries included.
 pub const TARGET: Duration = Duration::from_secs(8);
@@ -199,6 +199,8 @@ pub struct Asked<'a> {
     pub mode: Mode,
     /// Who started it.
     pub trigger: Trigger,
+    /// Whether the cooldown holds.
+    pub cooldown: Cooldown,
 }
 
 /// What was judged.
@@ -303,10 +305,14 @@ pub fn judge(seen: &Seen, asked: &Asked, plan: &RecoveryPlan, now: Timestamp) ->
                 "the failover from {} to {} ended at {:.0}, the cooldown lasts until {end:.0}",
                 last.from_region, last.to_region, last.ended_at
             );
-            if !asked.mode.is_planned() {
-                refusals.push(format!("{text}; `limits.cooldownMinutes` of the plan sets it"));
-            } else {
+            let overridden = asked.cooldown == Cooldown::Override && asked.trigger == Trigger::Manual;
+            if asked.mode.is_planned() || overridden {
                 notes.push(text);
+            } else {
+                refusals.push(format!(
+                    "{text}; `limits.cooldownMinutes` of the plan sets it, and a person may start the runbook with \
+                     Cooldown=override"
+                ));
             }
         }
     }
@@ -703,7 +709,13 @@ pub async fn run(context: &Context, event: &CheckEvent) -> Result<Outcome<crate:
     let plan = crate::plan_for(context, &event.plan, &event.target_region).await?;
     regions(&plan, event, &context.region)?;
     let target = event.target_region.as_str();
-    let asked = Asked { target, other: plan.other_region(target), mode: event.mode, trigger: event.trigger };
+    let asked = Asked {
+        target,
+        other: plan.other_region(target),
+        mode: event.mode,
+        trigger: event.trigger,
+        cooldown: event.cooldown,
+    };
     let there = aws::in_region(&context.config, asked.target);
     let elsewhere = aws::in_region(&context.config, asked.other);
     let apis = Apis {

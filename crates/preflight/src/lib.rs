@@ -63,6 +63,20 @@ pub struct CheckEvent {
     /// Who started it.
     #[serde(default)]
     pub trigger: Trigger,
+    /// Whether the cooldown after the last failover holds.
+    #[serde(default)]
+    pub cooldown: Cooldown,
+}
+
+/// Whether the cooldown after the last failover holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cooldown {
+    /// It does.
+    #[default]
+    Keep,
+    /// A person judges that it need not.
+    Override,
 }
 
 /// Event of `verify`.

@@ -99,7 +99,7 @@ fn seen() -> Seen {
 }
 
 fn asked(mode: Mode) -> Asked<'static> {
-    Asked { target: WEST, other: EAST, mode, trigger: Trigger::Manual }
+    Asked { target: WEST, other: EAST, mode, trigger: Trigger::Manual, cooldown: Cooldown::Keep }
 }
 
 fn judged(seen: &Seen, mode: Mode) -> Judgement {
@@ -380,6 +380,21 @@ fn a_detach_goes_on_where_a_managed_failover_is_not_possible_and_asks_where_it_m
         assert!(texts.iter().any(|text| text.contains(expected)), "{expected} is missing in: {texts:?}");
         assert_eq!(judged(&seen, Mode::Failover).status, Refused, "catalog");
     }
+}
+
+#[test]
+fn a_person_may_override_the_cooldown_and_an_event_may_not() {
+    let mut seen = seen();
+    seen.record = Ok(Some(record("Succeeded", 1)));
+    let judged = |trigger| {
+        let asked = Asked { cooldown: Cooldown::Override, trigger, ..asked(Mode::Failover) };
+        judge(&seen, &asked, &runbook::plan::sample(), now())
+    };
+    let person = judged(Trigger::Manual);
+    assert_eq!(person.status, Status::Ready, "{person:?}");
+    assert!(person.notes.iter().any(|note| note.contains("the cooldown lasts until")), "{person:?}");
+    let event = judged(Trigger::Automatic);
+    assert!(event.reasons.iter().any(|reason| reason.contains("Cooldown=override")), "{event:?}");
 }
 
 /// The rest of a failover: traffic of the other Region and of the target, the last failover on record, the answer.
@@ -696,6 +711,7 @@ fn the_region_to_leave_is_the_other_one() {
         impaired_region: impaired.map(str::to_owned),
         mode,
         trigger: Trigger::Manual,
+        cooldown: Cooldown::Keep,
     };
     let cases = [
         (WEST, Some(EAST), Mode::Failover, None),
