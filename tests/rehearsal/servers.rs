@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use sandbox::databases::{Address, NoServers, ServerError, Servers};
+use sandbox::databases::{Address, Afterwards, NoServers, ServerError, Servers};
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, ServerError>>;
 
@@ -61,8 +61,8 @@ impl Servers for FailingServers {
     fn rename<'a>(&'a self, from: &'a str, to: &'a str) -> Answer<'a, ()> {
         self.or("rename", NoServers.rename(from, to))
     }
-    fn snapshot<'a>(&'a self, cluster: &'a str, snapshot: &'a str) -> Answer<'a, ()> {
-        self.or("snapshot", NoServers.snapshot(cluster, snapshot))
+    fn snapshot<'a>(&'a self, cluster: &'a str, snapshot: &'a str, afterwards: Afterwards) -> Answer<'a, ()> {
+        self.or("snapshot", NoServers.snapshot(cluster, snapshot, afterwards))
     }
     fn copy_snapshot<'a>(&'a self, source: &'a str, target: &'a str) -> Answer<'a, ()> {
         self.or("copy_snapshot", NoServers.copy_snapshot(source, target))

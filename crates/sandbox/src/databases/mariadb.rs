@@ -2,8 +2,9 @@
 //!
 //! - A secondary follows its primary by the server's own replication (GTID, row format) and is read-only.
 //! - A cluster's port stays the same for its life, also over a rebuild.
-//! - A snapshot stops the server and copies its data directory; the server stays stopped, until it is rebuilt as a
-//!   secondary or deleted. That is what happens to an old primary after a failover.
+//! - A snapshot stops the server for a second, copies its data directory and starts it again, on the same port and as it
+//!   was: taking writes, or following. The old primary after a failover alone stays stopped, until it is rebuilt as a
+//!   secondary at once.
 //! - A rebuilt secondary starts from the empty template and replays its new primary's whole binary log, which every
 //!   server keeps from its beginning.
 //! - Commits are not flushed to the disk one by one: an acknowledged write survives a stop and a copy, not a power cut.
@@ -30,7 +31,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::authority::Authority;
-use super::{Address, ServerError, Servers};
+use super::{Address, Afterwards, ServerError, Servers};
 
 /// How long a server may take to start, and to stop.
 const START: Duration = Duration::from_secs(60);
@@ -39,6 +40,8 @@ const STOP: Duration = Duration::from_secs(15);
 const STATEMENT: Duration = Duration::from_secs(30);
 /// How long a secondary may take to apply what it has received.
 const APPLY: Duration = Duration::from_secs(20);
+/// How often a server is started: between the choice of a port and its own bind another process may take the port.
+const TRIES: usize = 5;
 /// Files of the servers' TLS, below the folder of all.
 const AUTHORITY: &str = "authority.pem";
 const CERTIFICATE: &str = "certificate.pem";
@@ -67,6 +70,8 @@ struct Server {
     socket: PathBuf,
     child: tokio::sync::Mutex<Option<Child>>,
     cut: std::sync::atomic::AtomicBool,
+    /// Held by whoever stops, starts or changes it, so that nobody asks a server that is stopped for its snapshot.
+    changing: tokio::sync::Mutex<()>,
 }
 
 fn failed(what: impl std::fmt::Display, error: impl std::fmt::Display) -> ServerError {
@@ -161,6 +166,7 @@ impl MariaDb {
     async fn start(&self, cluster: &str, data: &Path) -> Result<Arc<Server>, ServerError> {
         let former = self.server(cluster).ok();
         if let Some(former) = &former {
+            let _alone = former.changing.lock().await;
             former.stop().await;
             remove(&former.folder).await?;
         }
@@ -168,8 +174,7 @@ impl MariaDb {
         let folder = self.root.join(format!("server-{number}"));
         copy(data, &folder).await?;
         let mut last = ServerError("not tried".into());
-        // Between the choice of a port and the server's own bind another process may take it.
-        for _ in 0..5 {
+        for _ in 0..TRIES {
             let port = match &former {
                 Some(former) => former.port,
                 None => free_port()?,
@@ -181,8 +186,9 @@ impl MariaDb {
                 socket: self.sockets.path().join(format!("{number}.sock")),
                 child: tokio::sync::Mutex::new(None),
                 cut: false.into(),
+                changing: tokio::sync::Mutex::default(),
             });
-            match server.run().await {
+            match server.run(false).await {
                 Ok(()) => {
                     let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
                     servers.insert(cluster.to_owned(), Arc::clone(&server));
@@ -210,8 +216,8 @@ impl MariaDb {
 }
 
 impl Server {
-    /// Starts the process and waits until it answers.
-    async fn run(&self) -> Result<(), ServerError> {
+    /// Starts the process and waits until it answers. Whether it is read-only holds from its first moment on.
+    async fn run(&self, read_only: bool) -> Result<(), ServerError> {
         let log = self.folder.join("error.log");
         // Each server has a folder below that of all.
         let root = self.folder.parent().unwrap_or(&self.folder);
@@ -224,6 +230,7 @@ impl Server {
             .arg(format!("--socket={}", self.socket.display()))
             .arg(format!("--port={}", self.port))
             .arg(format!("--server-id={}", self.number))
+            .arg(format!("--read-only={}", u8::from(read_only)))
             .arg(format!("--log-error={}", log.display()))
             .arg(format!("--pid-file={}", self.folder.join("pid").display()))
             .arg(format!("--ssl-cert={}", root.join(CERTIFICATE).display()))
@@ -345,6 +352,21 @@ impl Server {
         }
     }
 
+    /// Starts the process again on the data that it had, as a secondary or not.
+    async fn run_again(&self, secondary: bool) -> Result<(), ServerError> {
+        let mut last = ServerError("not tried".into());
+        for _ in 0..TRIES {
+            match self.run(secondary).await {
+                Ok(()) if secondary && !self.cut.load(Ordering::SeqCst) => {
+                    return self.execute(&["START SLAVE"]).await;
+                }
+                Ok(()) => return Ok(()),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
     /// Stops the process: in order if it can, else by force.
     async fn stop(&self) {
         let mut child = self.child.lock().await;
@@ -402,6 +424,7 @@ impl Servers for MariaDb {
     fn promote<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
         async move {
             let server = self.server(cluster)?;
+            let _alone = server.changing.lock().await;
             server.execute(&["STOP SLAVE IO_THREAD"]).await?;
             server.applied().await?;
             server.execute(&["STOP SLAVE", "RESET SLAVE ALL", "SET GLOBAL read_only = 0"]).await
@@ -416,6 +439,7 @@ impl Servers for MariaDb {
     ) -> BoxFuture<'a, Result<(), ServerError>> {
         async move {
             let (old, new) = (self.server(old_primary)?, self.server(new_primary)?);
+            let _alone = tokio::join!(old.changing.lock(), new.changing.lock());
             // Called again: the new primary follows nobody any more. Making the old one writable would split the data.
             if new.row("SHOW SLAVE STATUS").await?.is_none() {
                 return Ok(());
@@ -442,6 +466,7 @@ impl Servers for MariaDb {
     fn cut_link<'a>(&'a self, cluster: &'a str, cut: bool) -> BoxFuture<'a, Result<(), ServerError>> {
         async move {
             let server = self.server(cluster)?;
+            let _alone = server.changing.lock().await;
             server.cut.store(cut, Ordering::SeqCst);
             // What has arrived already is applied all the same.
             server.execute(&[if cut { "STOP SLAVE IO_THREAD" } else { "START SLAVE" }]).await
@@ -463,11 +488,29 @@ impl Servers for MariaDb {
         .boxed()
     }
 
-    fn snapshot<'a>(&'a self, cluster: &'a str, snapshot: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
+    fn snapshot<'a>(
+        &'a self,
+        cluster: &'a str,
+        snapshot: &'a str,
+        afterwards: Afterwards,
+    ) -> BoxFuture<'a, Result<(), ServerError>> {
         async move {
             let server = self.server(cluster)?;
+            let _alone = server.changing.lock().await;
+            let secondary = match afterwards {
+                Afterwards::GoesOn => server.row("SHOW SLAVE STATUS").await?.is_some(),
+                // A primary. It may be dead: its data are there all the same.
+                Afterwards::StaysStopped => false,
+            };
             server.stop().await;
-            copy(&server.folder, &self.snapshot_folder(snapshot)).await
+            let copied = copy(&server.folder, &self.snapshot_folder(snapshot)).await;
+            if afterwards == Afterwards::GoesOn || copied.is_err() {
+                let again = server.run_again(secondary).await;
+                again.map_err(|error| {
+                    failed(format!("the server of {cluster} does not start again"), error)
+                })?;
+            }
+            copied
         }
         .boxed()
     }
@@ -509,6 +552,7 @@ impl Servers for MariaDb {
         async move {
             let server = self.servers.lock().unwrap_or_else(PoisonError::into_inner).remove(cluster);
             let Some(server) = server else { return Ok(()) };
+            let _alone = server.changing.lock().await;
             server.stop().await;
             remove(&server.folder).await
         }

@@ -20,6 +20,15 @@ pub struct Address {
     pub port: u16,
 }
 
+/// What becomes of a server once its snapshot is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Afterwards {
+    /// It goes on as it was: it takes writes or follows.
+    GoesOn,
+    /// It stays stopped until it is built anew, so that it takes no write that its snapshot lacks.
+    StaysStopped,
+}
+
 /// A failure of a server, in one line that names it.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
@@ -65,8 +74,14 @@ pub trait Servers: Send + Sync + 'static {
     /// Gives the server of the cluster `from` to the cluster `to`; its data and its port stay.
     fn rename<'a>(&'a self, from: &'a str, to: &'a str) -> BoxFuture<'a, Result<(), ServerError>>;
 
-    /// Keeps the data of `cluster` as it is now under the name `snapshot`. The server stops for it.
-    fn snapshot<'a>(&'a self, cluster: &'a str, snapshot: &'a str) -> BoxFuture<'a, Result<(), ServerError>>;
+    /// Keeps the data of `cluster` as it is now under the name `snapshot`. The server may stop for it; where the snapshot
+    /// fails, the server goes on in any case.
+    fn snapshot<'a>(
+        &'a self,
+        cluster: &'a str,
+        snapshot: &'a str,
+        afterwards: Afterwards,
+    ) -> BoxFuture<'a, Result<(), ServerError>>;
 
     /// Keeps a copy of a snapshot under another name.
     fn copy_snapshot<'a>(
@@ -128,7 +143,12 @@ impl Servers for NoServers {
     fn rename<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
         async { Ok(()) }.boxed()
     }
-    fn snapshot<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
+    fn snapshot<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: Afterwards,
+    ) -> BoxFuture<'a, Result<(), ServerError>> {
         async { Ok(()) }.boxed()
     }
     fn copy_snapshot<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::properties::Properties;
 use super::{State, World, durations};
+use crate::databases::Afterwards;
 
 /// A global cluster.
 #[derive(Debug, Clone)]
@@ -417,7 +418,7 @@ impl World {
             "RDS-EVENT-0168",
             format!("Creating snapshot {name} of the old primary"),
         );
-        let taken = self.servers.snapshot(old, &arn).await;
+        let taken = self.servers.snapshot(old, &arn, Afterwards::StaysStopped).await;
         if let Err(error) = &taken {
             self.fail_snapshot(&arn);
             self.event(&arn, "cluster-snapshot", "", format!("Snapshot {name} failed: {error}"));
@@ -624,7 +625,7 @@ impl World {
     pub(super) fn begin_snapshot(self: &Arc<Self>, cluster: String, arn: String, what: &'static str) {
         let world = Arc::clone(self);
         self.spawn(async move {
-            let result = world.servers.snapshot(&cluster, &arn).await;
+            let result = world.servers.snapshot(&cluster, &arn, Afterwards::GoesOn).await;
             world.progress(&arn, durations::SNAPSHOT).await;
             match &result {
                 Ok(()) => world.set_snapshot(&arn, "available"),

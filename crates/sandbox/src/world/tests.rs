@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::databases::{Address, NoServers};
+use crate::databases::{Address, Afterwards, NoServers};
 
 async fn shop() -> Arc<World> {
     shop_on(Arc::new(NoServers)).await
@@ -72,7 +72,7 @@ impl Servers for Noted {
     fn lag_millis<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Option<f64>> {
         async { Some(200.0) }.boxed()
     }
-    fn snapshot<'a>(&'a self, c: &'a str, s: &'a str) -> Answer<'a, ()> {
+    fn snapshot<'a>(&'a self, c: &'a str, s: &'a str, _: Afterwards) -> Answer<'a, ()> {
         let result = self.note("snapshot", &[c, s]);
         async { result }.boxed()
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sandbox::databases::mariadb::MariaDb;
-use sandbox::databases::{Address, Servers};
+use sandbox::databases::{Address, Afterwards, Servers};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 
@@ -93,7 +93,8 @@ async fn a_failover_loses_what_was_not_replicated_and_the_snapshot_has_it() {
     assert_eq!(ids(&west).await, (0..20).chain(100..103).collect::<Vec<_>>());
     assert_eq!(ids(&east).await, (0..30).collect::<Vec<_>>(), "the old primary still takes writes");
 
-    servers.snapshot(EAST, "first").await.unwrap();
+    servers.snapshot(EAST, "first", Afterwards::StaysStopped).await.unwrap();
+    assert!(connect(&east).await.is_err(), "it takes no write that its snapshot lacks");
     servers.copy_snapshot("first", "kept").await.unwrap();
     servers.delete_snapshot("first").await.unwrap();
     let restored = servers.restore("kept", "arn:restored").await.unwrap();
@@ -115,6 +116,36 @@ async fn a_failover_loses_what_was_not_replicated_and_the_snapshot_has_it() {
     servers.shutdown().await;
     assert_eq!(processes_below(folder.path()), 0, "no process stays");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "no file stays");
+}
+
+/// As before a rebuild: the old primary of a detached database is kept as a snapshot, and is followed afterwards.
+#[tokio::test]
+async fn a_server_goes_on_as_it_was_after_a_snapshot() {
+    let Pair { servers, east, west, folder: _folder } = pair().await;
+    insert(&east, 0..5).await;
+    until(&west, 5).await;
+    for cluster in [EAST, WEST] {
+        servers.snapshot(cluster, "kept", Afterwards::GoesOn).await.unwrap();
+    }
+    insert(&east, 5..6).await;
+    until(&west, 6).await;
+    let written = connect(&west).await.unwrap().execute("INSERT INTO t VALUES (99)").await;
+    assert!(written.is_err(), "a secondary stays read-only");
+
+    // A link that is cut stays so; and what fails leaves no server stopped.
+    servers.cut_link(WEST, true).await.unwrap();
+    servers.snapshot(WEST, "kept", Afterwards::GoesOn).await.unwrap();
+    insert(&east, 6..7).await;
+    assert_eq!(servers.lag_millis(WEST).await, None);
+    assert_eq!(ids(&west).await.len(), 6);
+    let too_long = "n".repeat(300);
+    servers.snapshot(EAST, &too_long, Afterwards::StaysStopped).await.unwrap_err();
+    insert(&east, 7..8).await;
+
+    let restored = servers.restore("kept", "arn:restored").await.unwrap();
+    assert_eq!(ids(&restored).await.len(), 6);
+    insert(&restored, 50..51).await;
+    servers.shutdown().await;
 }
 
 #[tokio::test]
