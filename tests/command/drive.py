@@ -1,9 +1,11 @@
 """Independent clients drive the sandbox: boto3, and the `aws` command with the commands of docs/operations.md. Neither shares
 code with the SDK that the steps use.
 
-Called by the test beside it as: drive.py ENDPOINT ARC_ENDPOINT_1 … ARC_ENDPOINT_5. Any failed assertion is the test's.
+Called by the test beside it as: drive.py ENDPOINT ARC_ENDPOINT_1 … ARC_ENDPOINT_5, with the sandbox's secret access key in SECRET.
+Any failed assertion is the test's.
 """
 
+import http.client
 import json
 import os
 import pathlib
@@ -17,16 +19,17 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 ENDPOINT, ARC = sys.argv[1], sys.argv[2:7]
+SECRET = os.environ["SECRET"]
 EAST, WEST = "sandbox-east", "sandbox-west"
 
 
-def client(service, region, endpoint=ENDPOINT):
+def client(service, region, endpoint=ENDPOINT, secret=SECRET):
     return boto3.client(
         service,
         region_name=region,
         endpoint_url=endpoint,
         aws_access_key_id="SANDBOX",
-        aws_secret_access_key="sandbox",
+        aws_secret_access_key=secret,
         config=Config(connect_timeout=5, read_timeout=20, retries={"max_attempts": 1}),
     )
 
@@ -63,7 +66,7 @@ ENVIRONMENT = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_ENDPOINT_URL": ENDPOINT,
     "AWS_ACCESS_KEY_ID": "SANDBOX",
-    "AWS_SECRET_ACCESS_KEY": "sandbox",
+    "AWS_SECRET_ACCESS_KEY": SECRET,
     "AWS_MAX_ATTEMPTS": "1",
     "PLAN": "/causeway/plans/shop",
     "APPROVER": "arn:aws:iam::000000000000:user/night-shift",
@@ -144,6 +147,19 @@ assert plan["name"] == "shop"
 secret = json.loads(client("secretsmanager", WEST).get_secret_value(SecretId="shop/orders")["SecretString"])
 assert secret["username"] == "shop"
 assert client("sts", WEST).get_caller_identity()["Account"] == "000000000000"
+
+# Nobody else on this machine is answered: not without the secret, and not by another name that leads here.
+for service, call, code in (
+    ("secretsmanager", lambda other: other.get_secret_value(SecretId="shop/orders"), "InvalidSignatureException"),
+    ("rds", lambda other: other.describe_db_clusters(), "SignatureDoesNotMatch"),
+    ("s3", lambda other: other.list_objects_v2(Bucket=plan["reportBuckets"][WEST]), "SignatureDoesNotMatch"),
+):
+    assert code_of(lambda: call(client(service, WEST, secret="sandbox"))) == code, service
+port = ENDPOINT.rsplit(":", 1)[1]
+for host, status in ((f"localhost:{port}", 403), ("evil.example.com", 421), (f"evil.example.com:{port}", 421)):
+    connection = http.client.HTTPConnection("127.0.0.1", int(port))
+    connection.request("GET", "/", headers={"Host": host})
+    assert connection.getresponse().status == status, host
 
 # ARC: any endpoint answers, and a safety rule holds.
 east, west = plan["routing"]["controls"][EAST], plan["routing"]["controls"][WEST]

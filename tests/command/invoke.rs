@@ -102,7 +102,7 @@ fn every_sample_event_is_answered_by_its_function() {
     }
 
     let mut run = Run::start(&["sandbox", "--factor", "240"]);
-    let (endpoint, _) = run.endpoints();
+    let (endpoint, _, secret) = run.endpoints();
     let authority =
         run.said.lines().find_map(|line| line.split_once("CAUSEWAY_DATABASE_CA=")).unwrap().1.to_owned();
     let port = free_port().to_string();
@@ -123,7 +123,7 @@ fn every_sample_event_is_answered_by_its_function() {
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
             .env("AWS_ENDPOINT_URL", &endpoint)
             .env("AWS_ACCESS_KEY_ID", "SANDBOX")
-            .env("AWS_SECRET_ACCESS_KEY", "sandbox")
+            .env("AWS_SECRET_ACCESS_KEY", &secret)
             .env("AWS_REGION", "sandbox-west")
             .env("CAUSEWAY_DATABASE_CA", &authority)
             .stdout(Stdio::null())

@@ -71,15 +71,16 @@ impl Run {
         panic!("it ended without a word of {text}:\n{}", self.said);
     }
 
-    /// Where a sandbox listens: for all services, and for ARC's data plane in five Regions.
-    fn endpoints(&mut self) -> (String, [String; 5]) {
+    /// Where a sandbox listens, for all services and for ARC's data plane in five Regions, and its secret access key.
+    fn endpoints(&mut self) -> (String, [String; 5], String) {
         let endpoint = self.read_until("AWS_ENDPOINT_URL=").split_once('=').unwrap().1.to_owned();
         let arc = [(); 5].map(|()| {
             let line = self.read_until("--endpoint-url");
             let mut words = line.split_whitespace().skip_while(|word| *word != "--endpoint-url");
             words.nth(1).unwrap().to_owned()
         });
-        (endpoint, arc)
+        (endpoint, arc, secret)
+        let secret = self.read_until("AWS_SECRET_ACCESS_KEY=").rsplit_once('=').unwrap().1.to_owned();
     }
 
     /// As Ctrl-C does.
@@ -161,9 +162,10 @@ fn independent_clients_drive_the_sandbox_by_the_night_guide() {
         assert!(needed.is_file(), "there is no {}: run `make setup` first", needed.display());
     }
     let mut run = Run::start(&["sandbox", "--factor", "240"]);
-    let (endpoint, arc) = run.endpoints();
+    let (endpoint, arc, secret) = run.endpoints();
     let script = root().join("tests/command/drive.py");
-    let driven = Command::new(python).arg(script).arg(endpoint).args(arc).output().unwrap();
+    let driven =
+        Command::new(python).arg(script).arg(endpoint).args(arc).env("SECRET", secret).output().unwrap();
     // The sandbox takes its logs with it.
     let kept = tempfile::tempdir().unwrap();
     let copied = Command::new("sh")

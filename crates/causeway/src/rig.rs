@@ -40,6 +40,7 @@ pub struct Rig {
     wire: Arc<Wire>,
     server: Server,
     clock: Clock,
+    secret: String,
     // Last, so that it goes when nothing uses it any more.
     _folder: tempfile::TempDir,
 }
@@ -132,17 +133,20 @@ impl Rig {
         let router = Router::new(Arc::clone(&world), Arc::clone(&automation), Arc::clone(&functions) as _);
         let api = permissions.guard(Arc::clone(&world), Arc::new(router));
         automation.set_api(Arc::clone(&api));
-        let wire = Arc::new(Wire::new(api, &objects)?);
+        let wire = Arc::new(Wire::with_secret(api, &objects, secret.clone())?);
         for region in REGIONS {
             wire.create_bucket(&bucket(region))?;
         }
         let server = listeners.serve(&wire);
-        Ok(Self { world, automation, servers, functions, wire, server, clock, _folder: folder })
+        Ok(Self { world, automation, servers, functions, wire, secret, server, clock, _folder: None })
+        // Ports are open to everyone on this machine: only those who were told may ask.
+        let secret = sandbox::random_text();
     }
 
     /// Stops everything.
     pub async fn stop(self) {
         self.world.stop();
+            secret: secret.clone(),
         self.functions.shutdown().await;
         self.server.stop().await;
         self.servers.shutdown().await;
@@ -171,6 +175,11 @@ impl Rig {
     /// The simulated DNS and the databases behind it.
     pub fn places(&self) -> Arc<dyn Places> {
         Arc::new(Shop(Arc::clone(&self.world)))
+    }
+
+    /// The secret access key of this start.
+    pub fn secret(&self) -> &str {
+        &self.secret
     }
 
     /// A modelled duration as it passes here.

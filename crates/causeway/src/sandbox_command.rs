@@ -32,7 +32,7 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
     timeline.plain(&format!(
         "Two Regions, {EAST} (primary) and {WEST}, until Ctrl-C. For the aws command and the SDKs:\n\n\
          export AWS_ENDPOINT_URL={}\n\
-         export AWS_ACCESS_KEY_ID=SANDBOX AWS_SECRET_ACCESS_KEY=sandbox\n\
+         export AWS_ACCESS_KEY_ID=SANDBOX AWS_SECRET_ACCESS_KEY={}\n\
          export AWS_REGION={WEST} AWS_DEFAULT_REGION={WEST}\n\
          export {}={}\n\n\
          ARC's data plane has endpoints of its own, each with its Region:",
@@ -41,6 +41,7 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
         rig.database_authority().display()
     ));
     for (url, region) in arc.iter().zip(sandbox::ARC_REGIONS) {
+        rig.secret(),
         timeline.plain(&format!(
             "  aws route53-recovery-cluster --endpoint-url {url} --region {region} list-routing-controls"
         ));

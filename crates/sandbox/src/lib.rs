@@ -33,3 +33,8 @@ pub const ACCOUNT: &str = "000000000000";
 /// The Regions of the five ARC endpoints, in the order of their numbers 1 to 5.
 pub const ARC_REGIONS: [&str; 5] =
     ["us-east-1", "us-west-2", "eu-west-1", "ap-northeast-1", "ap-southeast-2"];
+
+/// A text that nobody guesses, for a password or a secret: 24 letters.
+pub fn random_text() -> String {
+    (0..24).map(|_| char::from(rand::random_range(b'a'..=b'z'))).collect()
+}

@@ -31,7 +31,7 @@ use crate::world::ApiError;
 const INIT: Duration = Duration::from_secs(10);
 
 /// Where the functions are, and what they are given.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Settings {
     /// Folder of the binaries; `causeway-preflight` is its file `preflight`.
     pub binaries: PathBuf,
@@ -42,6 +42,8 @@ pub struct Settings {
     /// `AWS_ENDPOINT_URL`.
     pub endpoint: String,
     /// File of the authority that signs for the databases.
+    /// `AWS_SECRET_ACCESS_KEY`.
+    pub secret: String,
     pub database_authority: PathBuf,
     /// How long an invocation may take.
     pub timeout: Duration,
@@ -266,7 +268,7 @@ impl Inner {
                 ("AWS_DEFAULT_REGION", region),
                 ("AWS_ENDPOINT_URL", &self.settings.endpoint),
                 ("AWS_ACCESS_KEY_ID", &super::access_key_id(region, function)),
-                ("AWS_SECRET_ACCESS_KEY", crate::wire::SECRET),
+                ("AWS_SECRET_ACCESS_KEY", &self.settings.secret),
             ])
             .env(runbook::authorities::VARIABLE, &self.settings.database_authority)
             .process_group(0)

@@ -22,7 +22,7 @@ use http::header::HOST;
 use http::{HeaderValue, Request, Uri};
 use http_body_util::BodyExt;
 
-use super::{SECRET, Wire};
+use super::Wire;
 use crate::ARC_REGIONS;
 
 /// The endpoint that the SDK is given. An address, so that S3 puts the bucket into the path, and one reserved for
@@ -33,7 +33,7 @@ const NOWHERE: &str = "http://192.0.2.1";
 ///
 /// Timeouts and retries are those of a deployed step ([`runbook::aws`]).
 pub fn sdk_config(wire: Arc<Wire>, region: &str, access_key_id: &str) -> SdkConfig {
-    let credentials = Credentials::from_keys(access_key_id, SECRET, None);
+    let credentials = Credentials::from_keys(access_key_id, wire.secret.clone(), None);
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region.to_owned()))

@@ -5,8 +5,9 @@
 //! ([`connector`]), with which a test may pause tokio's time.
 //!
 //! # What it does
-//! - Region, service and principal (access key id) are those of the SigV4 scope in the `Authorization` header. The
-//!   signature is not verified, but for S3, where the library does it: the secret is [`SECRET`] for everyone.
+//! - Region, service and principal (access key id) are those of the SigV4 scope in the `Authorization` header. Signatures are
+//!   verified, by [`signature`] and for S3 by its library. One secret goes with every access key id: [`SECRET`], which is
+//!   enough where nobody else can ask, or that of [`Wire::with_secret`].
 //! - The protocol is seen from the request: [`query`] (XML), [`json`] 1.0 and 1.1, [`rest`] JSON, [`cbor`] (Smithy
 //!   RPC v2), and [`s3`]. Which service speaks which is not checked: CloudWatch may be called in three of them.
 //! - There is no service model. What a protocol can't tell (is `"1"` a number? how are a list's items named? is this
@@ -27,6 +28,7 @@ mod rest;
 pub mod s3;
 mod scope;
 pub mod server;
+mod signature;
 pub mod tables;
 
 use std::path::Path;
@@ -42,7 +44,7 @@ use crate::ARC_REGIONS;
 use crate::world::{Api, ApiError, CallError};
 use scope::Scope;
 
-/// The secret access key that goes with every access key id.
+/// The secret access key that goes with every access key id where none is given.
 pub const SECRET: &str = "sandbox";
 
 /// Service of the ARC data plane, which has endpoints of its own.
@@ -62,6 +64,7 @@ pub enum WireError {
 /// The wire protocols over one [`Api`], and S3 over one folder.
 pub struct Wire {
     api: Arc<dyn Api>,
+    secret: String,
     s3: s3::Store,
     requests: AtomicU64,
 }
@@ -72,7 +75,16 @@ impl Wire {
     /// # Errors
     /// [`WireError::S3Root`] when the folder can't be read.
     pub fn new(api: Arc<dyn Api>, s3_root: &Path) -> Result<Self, WireError> {
-        Ok(Self { s3: s3::Store::new(api.clone(), s3_root)?, api, requests: AtomicU64::new(0) })
+        Self::with_secret(api, s3_root, SECRET.to_owned())
+    }
+
+    /// The same with a secret of its own, for a wire that others on this machine can reach.
+    ///
+    /// # Errors
+    /// [`WireError::S3Root`] when the folder can't be read.
+    pub fn with_secret(api: Arc<dyn Api>, s3_root: &Path, secret: String) -> Result<Self, WireError> {
+        let s3 = s3::Store::new(api.clone(), s3_root, &secret)?;
+        Ok(Self { s3, api, secret, requests: AtomicU64::new(0) })
     }
 
     /// Answers one request to any service but the ARC data plane; `None` is silence.
@@ -95,7 +107,8 @@ impl Wire {
 
     async fn answer(&self, request: Request<Bytes>, arc: Option<usize>) -> Option<Response<Bytes>> {
         let id = format!("00000000-0000-0000-0000-{:012}", self.requests.fetch_add(1, Ordering::Relaxed) + 1);
-        let mut response = match Scope::of(request.headers()).and_then(|scope| allowed(scope, arc)) {
+        let scope = Scope::of(request.headers()).and_then(|scope| self.signed(scope, &request));
+        let mut response = match scope.and_then(|scope| allowed(scope, arc)) {
             Ok(scope) if scope.service == "s3" => self.s3.handle(scope, request).await?,
             Ok(scope) => self.call(scope, request, &id).await?,
             Err(error) => Protocol::of(request.headers()).failure(&error, &id),
@@ -104,6 +117,21 @@ impl Wire {
             response.headers_mut().entry("x-amzn-requestid").or_insert(id);
         }
         Some(response)
+    }
+
+    /// Verifies the signature of a request of this scope. S3's is left to its library, which knows how bodies are signed there.
+    fn signed(&self, scope: Scope, request: &Request<Bytes>) -> Result<Scope, ApiError> {
+        if scope.service == "s3" {
+            return Ok(scope);
+        }
+        match signature::verify(request, &scope, &self.secret) {
+            Ok(()) => Ok(scope),
+            Err(message) => {
+                let query = Protocol::of(request.headers()) == Protocol::Query;
+                let code = if query { "SignatureDoesNotMatch" } else { "InvalidSignatureException" };
+                Err(ApiError { status: 403, code: code.into(), message })
+            }
+        }
     }
 
     async fn call(&self, scope: Scope, request: Request<Bytes>, id: &str) -> Option<Response<Bytes>> {

@@ -1,6 +1,6 @@
 //! S3 over a folder, by the s3s library: a bucket is a folder, an object a file.
 //!
-//! Signatures are verified (the library insists), with [`super::SECRET`] for every access key id. Before an operation
+//! Signatures are verified (the library insists), with the wire's secret for every access key id. Before an operation
 //! touches the folder the world is asked, as `Call { service: "s3", operation: "PutObject", input: {"Bucket", "Key"} }`,
 //! with the `Prefix` of a list, and `"Missing": true` when an object is asked for that does not exist: that is where
 //! permissions, injected faults and the silence of an isolated Region apply. It answers `Ok` with anything to let the
@@ -39,11 +39,11 @@ pub(super) struct Store {
 }
 
 impl Store {
-    pub fn new(api: Arc<dyn Api>, root: &Path) -> Result<Self, WireError> {
+    pub fn new(api: Arc<dyn Api>, root: &Path, secret: &str) -> Result<Self, WireError> {
         let files = s3s_fs::FileSystem::new(root)
             .map_err(|error| WireError::S3Root(root.to_owned(), format!("{error:?}")))?;
         let mut service = S3ServiceBuilder::new(files);
-        service.set_auth(OneSecret);
+        service.set_auth(OneSecret(secret.into()));
         service.set_access(Gate { api, root: root.to_owned() });
         Ok(Self { root: root.to_owned(), service: Arc::new(service.build()), writing: Arc::default() })
     }
@@ -102,12 +102,12 @@ struct Asked {
 }
 
 /// The same secret for everyone.
-struct OneSecret;
+struct OneSecret(SecretKey);
 
 #[async_trait::async_trait]
 impl S3Auth for OneSecret {
     async fn get_secret_key(&self, _: &str) -> S3Result<SecretKey> {
-        Ok(super::SECRET.into())
+        Ok(self.0.clone())
     }
 }
 

@@ -5,6 +5,9 @@
 //! until [`Listeners::serve`] makes a [`Server`] of them. When the server stops or is dropped, it takes no
 //! further connection and answers what is open with 503; its tasks end by themselves.
 //!
+//! A request that names another host than this machine's own is refused, whatever its signature: a page in a browser can
+//! make a name of its own lead here.
+//!
 //! A silence is held open until the client goes away, at most [`SILENCE`], and then answered with 504.
 
 use std::path::Path;
@@ -16,6 +19,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use http::header::HOST;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -132,7 +136,22 @@ async fn answer(State(door): State<Door>, request: Request) -> Response {
     }
 }
 
+/// Whether a `Host` header names this machine, with any port.
+fn is_loopback(host: &str) -> bool {
+    let named = |name: &&str| {
+        let port =
+            host.strip_prefix(name).and_then(|rest| rest.strip_prefix(':').or(rest.is_empty().then_some("")));
+        port.is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    ["localhost", "127.0.0.1", "[::1]"].iter().any(named)
+}
+
 async fn answer_or_hold(door: &Door, request: Request) -> Response {
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    if !is_loopback(host) {
+        let message = format!("only localhost, 127.0.0.1 and [::1] are answered for here, not {host:?}");
+        return (StatusCode::MISDIRECTED_REQUEST, message).into_response();
+    }
     let (parts, body) = request.into_parts();
     let body = match to_bytes(body, MAX_BODY).await {
         Ok(body) => body,
@@ -151,6 +170,29 @@ async fn answer_or_hold(door: &Door, request: Request) -> Response {
         None => {
             tokio::time::sleep(SILENCE).await;
             (StatusCode::GATEWAY_TIMEOUT, "nothing answers").into_response()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machines_own_names_are_its_names() {
+        for host in ["localhost", "localhost:8080", "127.0.0.1", "127.0.0.1:65535", "[::1]", "[::1]:1"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example.com",
+            "localhost.evil.example.com",
+            "127.0.0.1.nip.io",
+            "localhost:80x",
+            "[::1]x",
+            "127.0.0.2",
+        ] {
+            assert!(!is_loopback(host), "{host}");
         }
     }
 }

@@ -277,7 +277,7 @@ impl World {
             endpoint.url.clone_from(url);
         }
         let setups = plan.databases.iter().map(|(name, database)| {
-            let password: String = (0..24).map(|_| char::from(rand::random_range(b'a'..=b'z'))).collect();
+            let password = crate::random_text();
             let secret = json!({"username": "shop", "password": password}).to_string();
             world.state(|state| {
                 for region in REGIONS {

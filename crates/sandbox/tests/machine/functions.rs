@@ -50,6 +50,7 @@ fn binaries(folder: &Path, timeout: Duration) -> Binaries {
         logs: folder.to_owned(),
         prefix: "causeway".into(),
         endpoint: "http://127.0.0.1:9".into(),
+        secret: "secret".into(),
         database_authority: "/nowhere".into(),
         timeout,
     })
