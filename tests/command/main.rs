@@ -22,8 +22,10 @@ mod postgres_server;
 mod telemetry;
 
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use rehearsals::{look_at_pages, root};
 
@@ -46,7 +48,11 @@ struct Run {
 
 impl Run {
     fn start(arguments: &[&str]) -> Self {
-        let temporary = tempfile::tempdir().unwrap();
+        Self::start_with(arguments, tempfile::tempdir().unwrap())
+    }
+
+    /// With this folder for temporary files.
+    fn start_with(arguments: &[&str], temporary: tempfile::TempDir) -> Self {
         let mut child = Command::new(command())
             .args(arguments)
             .current_dir(root())
@@ -74,19 +80,41 @@ impl Run {
     /// Where a sandbox listens, for all services and for ARC's data plane in five Regions, and its secret access key.
     fn endpoints(&mut self) -> (String, [String; 5], String) {
         let endpoint = self.read_until("AWS_ENDPOINT_URL=").split_once('=').unwrap().1.to_owned();
+        let secret = self.read_until("AWS_SECRET_ACCESS_KEY=").rsplit_once('=').unwrap().1.to_owned();
         let arc = [(); 5].map(|()| {
             let line = self.read_until("--endpoint-url");
             let mut words = line.split_whitespace().skip_while(|word| *word != "--endpoint-url");
             words.nth(1).unwrap().to_owned()
         });
         (endpoint, arc, secret)
-        let secret = self.read_until("AWS_SECRET_ACCESS_KEY=").rsplit_once('=').unwrap().1.to_owned();
     }
 
     /// As Ctrl-C does.
     fn interrupt(&self) {
+        self.signal("-INT");
+    }
+
+    fn signal(&self, signal: &str) {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    }
+
+    /// The command lines of what it has started and what still runs.
+    fn processes(&self) -> Vec<String> {
+        let mine = self.temporary.path().to_str().unwrap();
+        let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+            let line = std::fs::read(entry.unwrap().path().join("cmdline")).ok()?;
+            Some(String::from_utf8_lossy(&line).into_owned()).filter(|line| line.contains(mine))
+        });
+        processes.collect()
+    }
+
+    /// Whether a file that matches this pattern of the shell is there below the folder for temporary files.
+    fn has(&self, pattern: &str) -> bool {
+        let script = format!("ls -d {pattern}");
+        let mut listed = Command::new("sh");
+        listed.args(["-c", &script]).current_dir(self.temporary.path());
+        listed.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
     }
 
     /// Waits for the end: what it said, and its exit status. Nothing may be left behind.
@@ -100,12 +128,7 @@ impl Run {
         let said = &self.said;
         let files: Vec<_> = std::fs::read_dir(self.temporary.path()).unwrap().collect();
         assert!(files.is_empty(), "files are left: {files:?}\n{said}");
-        let mine = self.temporary.path().to_str().unwrap();
-        let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
-            let line = std::fs::read(entry.unwrap().path().join("cmdline")).ok()?;
-            Some(String::from_utf8_lossy(&line).into_owned()).filter(|line| line.contains(mine))
-        });
-        let processes: Vec<_> = processes.collect();
+        let processes = self.processes();
         assert!(processes.is_empty(), "processes are left: {processes:?}\n{said}");
         (self.said, code)
     }
@@ -144,15 +167,66 @@ fn two_drills_side_by_side_account_for_every_lost_write() {
     look_at_pages(pages.path(), &pages.path().join("pictures")).unwrap();
 }
 
+/// Comes back when `holds` does, within a minute.
+fn wait_until(holds: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < end, "it took too long");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// However it is ended: Ctrl-C, a closed terminal, a reader that has seen enough. Also while a database is initialised.
 #[test]
 fn an_interrupted_drill_leaves_nothing_behind() {
     let output = tempfile::tempdir().unwrap();
-    let mut run = Run::start(&["drill", "--factor", "240", "--output", output.path().to_str().unwrap()]);
+    let drill = ["drill", "--factor", "240", "--output", output.path().to_str().unwrap()];
+    let ended = |run: Run| {
+        let (said, code) = run.end();
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.ends_with("causeway: interrupted: everything was stopped\n"), "{said}");
+        assert!(!said.contains("panicked"), "{said}");
+    };
+    for signal in ["-INT", "-HUP"] {
+        let mut run = Run::start(&drill);
+        run.read_until("placing orders");
+        run.signal(signal);
+        ended(run);
+    }
+    let mut run = Run::start(&drill);
     run.read_until("placing orders");
+    run.lines = BufReader::new(nobody()).lines();
+    ended(run);
+    let run = Run::start(&drill);
+    wait_until(|| run.has("causeway-*/databases/template/ibdata1"));
     run.interrupt();
-    let (said, code) = run.end();
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.ends_with("causeway: interrupted: everything was stopped\n"), "{said}");
+    ended(run);
+}
+
+/// The output of a process that has ended.
+fn nobody() -> ChildStdout {
+    let mut ended = Command::new("true").stdout(Stdio::piped()).spawn().unwrap();
+    ended.wait().unwrap();
+    ended.stdout.take().unwrap()
+}
+
+#[test]
+fn the_servers_of_a_killed_drill_end_with_it_and_the_next_one_removes_its_files() {
+    let output = tempfile::tempdir().unwrap();
+    let drill = ["drill", "--factor", "240", "--output", output.path().to_str().unwrap()];
+    let mut run = Run::start(&drill);
+    run.read_until("placing orders");
+    run.signal("-KILL");
+    run.child.wait().unwrap();
+    wait_until(|| run.processes().is_empty());
+    assert!(run.has("causeway-*/databases"));
+    let mut next = Run::start_with(&drill, run.temporary);
+    let mode = std::fs::metadata(output.path().join("logs")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700, "the logs are for one user alone");
+    next.read_until("which a run that was killed had left");
+    next.read_until("placing orders");
+    next.interrupt();
+    next.end();
 }
 
 #[test]

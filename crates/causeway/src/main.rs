@@ -8,6 +8,7 @@ mod sandbox_command;
 mod stack;
 mod timeline;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -77,10 +78,8 @@ async fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            #[expect(clippy::print_stderr, reason = "this is the command's output")]
-            {
-                eprintln!("causeway: {error}");
-            }
+            // Where nobody reads it, the exit status says it.
+            let _ = writeln!(std::io::stderr(), "causeway: {error}");
             ExitCode::from(2)
         }
     }

@@ -12,6 +12,7 @@ use runbook::RecoveryPlan;
 use sandbox::automation::{Automation, Document, Event, EventKind, Reading, Status};
 use sandbox::clock::Clock;
 use sandbox::databases::mariadb::MariaDb;
+use sandbox::folder::Folder;
 use sandbox::functions::OPERATOR;
 use sandbox::functions::binaries::Binaries;
 use sandbox::functions::binaries::Settings;
@@ -23,6 +24,7 @@ use sandbox::wire::server::{Listeners, Server};
 use sandbox::world::{World, durations};
 use sandbox::{EAST, REGIONS, WEST};
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::drill::shop::{Login, Places};
 use crate::timeline::{Timeline, spoken};
@@ -38,11 +40,11 @@ pub struct Rig {
     servers: Arc<MariaDb>,
     functions: Arc<Binaries>,
     wire: Arc<Wire>,
+    secret: String,
     server: Server,
     clock: Clock,
-    secret: String,
     // Last, so that it goes when nothing uses it any more.
-    _folder: tempfile::TempDir,
+    _folder: Option<Folder>,
 }
 
 /// How an execution ended.
@@ -57,26 +59,40 @@ pub struct Ended {
     pub duration: Duration,
 }
 
-/// Comes back when the user wants an end: Ctrl-C or a termination signal.
+/// Comes back when the user wants an end: Ctrl-C, a termination signal, a closed terminal, or nobody who reads the output.
 pub async fn interrupted() {
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            // Without the handler a termination ends the process at once; nothing to wait for.
-            Err(_) => std::future::pending().await,
-        }
-    };
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
+        () = received(SignalKind::terminate()) => {}
+        () = received(SignalKind::hangup()), if !hangups_are_ignored() => {}
+        () = crate::timeline::unread() => {}
     }
+}
+
+/// Comes back when this signal has come.
+async fn received(kind: SignalKind) {
+    match signal(kind) {
+        Ok(mut signal) => {
+            signal.recv().await;
+        }
+        // Without the handler the signal ends the process at once; nothing to wait for.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// Whether the process was started to outlive its terminal, as `nohup` does it.
+fn hangups_are_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // Signal 1 is the lowest bit.
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 impl Rig {
     /// Starts everything; logs go below `output`. `None` when the user wanted an end meanwhile.
     pub async fn start_unless_interrupted(machine: &Machine, output: &Path) -> Result<Option<Self>, Error> {
+        // Keys, objects, logs and reports are for the user who runs this, and so is what its processes write.
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
         let documents = documents(&machine.documents)?;
         let permissions = permissions(&machine.template)?;
         let binaries = match &machine.functions {
@@ -92,17 +108,21 @@ impl Rig {
         let logs = output.join("logs");
         std::fs::create_dir_all(&logs)
             .map_err(|error| format!("can't create {}: {error}", logs.display()))?;
-        let folder = tempfile::Builder::new().prefix("causeway-").tempdir()?;
+        let folder = Folder::create("")?;
         let servers = Arc::new(MariaDb::new(folder.path().join("databases"))?);
         let assembled = tokio::select! {
-            assembled = Self::assemble(machine, documents, permissions, binaries, logs, folder, Arc::clone(&servers)) => assembled.map(Some),
+            assembled = Self::assemble(machine, documents, permissions, binaries, logs, folder.path(), Arc::clone(&servers)) => assembled.map(Some),
             () = interrupted() => Ok(None),
         };
-        if !matches!(assembled, Ok(Some(_))) {
-            // Some servers may run already.
-            servers.shutdown().await;
+        match assembled {
+            Ok(Some(rig)) => Ok(Some(Self { _folder: Some(folder), ..rig })),
+            ended => {
+                // Some servers may run already. Their folder goes when they are gone.
+                servers.shutdown().await;
+                drop(folder);
+                ended
+            }
         }
-        assembled
     }
 
     async fn assemble(
@@ -111,19 +131,22 @@ impl Rig {
         permissions: Arc<Permissions>,
         binaries: PathBuf,
         logs: PathBuf,
-        folder: tempfile::TempDir,
+        folder: &Path,
         servers: Arc<MariaDb>,
     ) -> Result<Self, Error> {
-        let objects = folder.path().join("s3");
+        let objects = folder.join("s3");
         std::fs::create_dir_all(&objects)?;
         let clock = Clock::new(machine.factor);
         let listeners = Listeners::bind().await?;
         let world = World::shop(clock, Arc::clone(&servers) as _, &listeners.arc_urls).await?;
+        // Ports are open to everyone on this machine: only those who were told may ask.
+        let secret = sandbox::random_text();
         let functions = Arc::new(Binaries::new(Settings {
             binaries,
             logs,
             prefix: "causeway".into(),
             endpoint: listeners.url.clone(),
+            secret: secret.clone(),
             database_authority: servers.authority(),
             timeout: Duration::from_secs(300),
         }));
@@ -139,14 +162,11 @@ impl Rig {
         }
         let server = listeners.serve(&wire);
         Ok(Self { world, automation, servers, functions, wire, secret, server, clock, _folder: None })
-        // Ports are open to everyone on this machine: only those who were told may ask.
-        let secret = sandbox::random_text();
     }
 
     /// Stops everything.
     pub async fn stop(self) {
         self.world.stop();
-            secret: secret.clone(),
         self.functions.shutdown().await;
         self.server.stop().await;
         self.servers.shutdown().await;
@@ -155,6 +175,11 @@ impl Rig {
     /// The endpoint of every service but ARC's.
     pub fn url(&self) -> &str {
         &self.server.url
+    }
+
+    /// The secret access key of this start.
+    pub fn secret(&self) -> &str {
+        &self.secret
     }
 
     /// File of the authority that signs for the databases.
@@ -175,11 +200,6 @@ impl Rig {
     /// The simulated DNS and the databases behind it.
     pub fn places(&self) -> Arc<dyn Places> {
         Arc::new(Shop(Arc::clone(&self.world)))
-    }
-
-    /// The secret access key of this start.
-    pub fn secret(&self) -> &str {
-        &self.secret
     }
 
     /// A modelled duration as it passes here.

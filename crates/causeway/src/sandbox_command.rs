@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use sandbox::folder::{Folder, remove_abandoned};
 use sandbox::permissions::runbook_role;
 use sandbox::{EAST, WEST};
 
@@ -24,7 +25,10 @@ pub struct Options {
 pub async fn run(options: Options) -> Result<ExitCode, Error> {
     let timeline = Timeline::start();
     timeline.status("starting the two Regions");
-    let output = tempfile::Builder::new().prefix("causeway-logs-").tempdir()?;
+    for line in remove_abandoned() {
+        timeline.line("sandbox", &line);
+    }
+    let output = Folder::create("logs-")?;
     let Some(rig) = Rig::start_unless_interrupted(&options.machine, output.path()).await? else {
         return Ok(ExitCode::SUCCESS);
     };
@@ -37,11 +41,11 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
          export {}={}\n\n\
          ARC's data plane has endpoints of its own, each with its Region:",
         rig.url(),
+        rig.secret(),
         runbook::authorities::VARIABLE,
         rig.database_authority().display()
     ));
     for (url, region) in arc.iter().zip(sandbox::ARC_REGIONS) {
-        rig.secret(),
         timeline.plain(&format!(
             "  aws route53-recovery-cluster --endpoint-url {url} --region {region} list-routing-controls"
         ));

@@ -2,11 +2,21 @@
 //!
 //! Lines go to standard output, so that a pipe or a file keeps the story; the living line goes to the terminal only.
 
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
+
+/// Closed when the reader of the lines has gone, as `head` does.
+static UNREAD: Semaphore = Semaphore::const_new(0);
+
+/// Comes back when nobody reads the lines any more.
+pub async fn unread() {
+    // There are no permits: it comes back when it is closed.
+    let _ = UNREAD.acquire().await;
+}
 
 /// The timeline of one rehearsal. Cheap to clone.
 #[derive(Clone)]
@@ -53,9 +63,12 @@ impl Timeline {
     }
 
     /// A line without a time, as it is.
-    #[expect(clippy::print_stdout, reason = "this is the command's output")]
     pub fn plain(&self, text: &str) {
-        self.live.suspend(|| println!("{text}"));
+        let written = self.live.suspend(|| writeln!(std::io::stdout(), "{text}"));
+        // What a full disk does not take is lost; the story goes on, and its end has an exit status.
+        if written.is_err_and(|error| error.kind() == ErrorKind::BrokenPipe) {
+            UNREAD.close();
+        }
     }
 
     /// What the living line says.

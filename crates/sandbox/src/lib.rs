@@ -7,6 +7,7 @@
 //! - [`events`]: EventBridge, with the rules of `template.yaml`
 //! - [`functions`]: runs step functions, as the deployed binaries behind a Lambda runtime API, or in process
 //! - [`permissions`]: checks every call of a function or a runbook against its role in `template.yaml`
+//! - [`folder`]: folders for what lives as long as this process
 //! - [`clock`]: the world's time; AWS's durations divided by one factor
 //!
 //! Region names are such that AWS can't have them, and credentials such that they can't be real: a rehearsal can't
@@ -16,8 +17,10 @@ pub mod automation;
 pub mod clock;
 pub mod databases;
 pub mod events;
+pub mod folder;
 pub mod functions;
 pub mod permissions;
+mod process;
 pub mod router;
 pub mod wire;
 pub mod world;

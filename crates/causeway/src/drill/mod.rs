@@ -70,6 +70,9 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
         options.machine.factor,
         spoken(Duration::from_secs_f64(options.machine.factor)),
     ));
+    for line in sandbox::folder::remove_abandoned() {
+        timeline.line("sandbox", &line);
+    }
     timeline.status("starting the two Regions");
     let interrupted = crate::rig::interrupted();
     let Some(rig) = Rig::start_unless_interrupted(&options.machine, &options.output).await? else {

@@ -11,12 +11,17 @@
 //! - They speak TLS, with a certificate for 127.0.0.1 alone that an [`Authority`] of theirs has signed
 //!   ([`MariaDb::authority`]). Whoever wants to may do without, as the shop's clients do.
 //!
+//! - Nobody but this process gets in as an administrator: root has a password, which is nowhere but in memory, and is the only
+//!   account beside those that [`Servers::create_primary`] makes. The folders and sockets are for the user who runs this
+//!   alone, and a server reads and writes no file for its clients.
+//!
 //! [`MariaDb::shutdown`] stops every server and removes all data; a drop kills what is left. A killed process leaves
-//! nothing but its folder below the root given, which is the caller's.
+//! nothing but its folder below the root given, which is the caller's, and that of the sockets; its servers end with it where
+//! the machine has `setpriv`.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -27,11 +32,14 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow};
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
+use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::authority::Authority;
 use super::{Address, Afterwards, ServerError, Servers};
+use crate::folder::Folder;
+use crate::process::{bound, on_path};
 
 /// How long a server may take to start, and to stop.
 const START: Duration = Duration::from_secs(60);
@@ -46,6 +54,8 @@ const TRIES: usize = 5;
 const AUTHORITY: &str = "authority.pem";
 const CERTIFICATE: &str = "certificate.pem";
 const KEY: &str = "key.pem";
+const MARIADBD: &str = "mariadbd";
+const INSTALL: &str = "mariadb-install-db";
 const REPLICATOR: &str = "sandbox_replicator";
 /// What an RDS master user may do, as far as the shop needs: everything but what breaks `read_only`.
 const GRANTS: &str = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROCESS, REFERENCES, INDEX, ALTER, SHOW DATABASES, \
@@ -55,16 +65,20 @@ const GRANTS: &str = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROC
 pub struct MariaDb {
     root: PathBuf,
     /// Sockets have a folder of their own, because a socket's path has at most 107 bytes.
-    sockets: tempfile::TempDir,
+    sockets: Folder,
     template: tokio::sync::OnceCell<PathBuf>,
+    /// Held while the template is made, which nothing interrupts.
+    installing: Arc<tokio::sync::Mutex<()>>,
     servers: Mutex<BTreeMap<String, Arc<Server>>>,
-    /// The password of the replication user, the same on all.
+    /// The passwords of the replication user and of root, the same on all.
     password: String,
+    root_password: String,
     next: AtomicU32,
 }
 
 struct Server {
     number: u32,
+    root_password: String,
     port: u16,
     folder: PathBuf,
     socket: PathBuf,
@@ -84,14 +98,17 @@ impl MariaDb {
     /// # Errors
     /// When MariaDB is not installed, or the folder can't be written.
     pub fn new(root: PathBuf) -> Result<Self, ServerError> {
-        for program in ["mariadbd", "mariadb-install-db"] {
-            if !on_path(program) {
+        for program in [MARIADBD, INSTALL] {
+            if on_path(program).is_none() {
                 return Err(ServerError(format!(
                     "{program} is not on PATH: run `make setup`, or install MariaDB's server (package mariadb-server)"
                 )));
             }
         }
-        std::fs::create_dir_all(&root)
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&root)
             .map_err(|error| failed(format!("can't create {}", root.display()), error))?;
         let authority = Authority::new().map_err(|error| failed("no certificate authority", error))?;
         let (certificate, key) =
@@ -101,16 +118,16 @@ impl MariaDb {
             std::fs::write(&path, text)
                 .map_err(|error| failed(format!("can't write {}", path.display()), error))?;
         }
-        let sockets = tempfile::Builder::new()
-            .prefix("causeway-")
-            .tempdir()
-            .map_err(|error| failed("can't create a folder for sockets", error))?;
+        let sockets =
+            Folder::create("").map_err(|error| failed("can't create a folder for sockets", error))?;
         Ok(Self {
             root,
             sockets,
             template: tokio::sync::OnceCell::new(),
+            installing: Arc::default(),
             servers: Mutex::default(),
-            password: (0..24).map(|_| char::from(rand::random_range(b'a'..=b'z'))).collect(),
+            password: crate::random_text(),
+            root_password: crate::random_text(),
             next: AtomicU32::new(1),
         })
     }
@@ -122,11 +139,18 @@ impl MariaDb {
 
     /// Stops every server and removes its data.
     pub async fn shutdown(&self) {
+        let _installed = self.installing.lock().await;
         let servers = std::mem::take(&mut *self.servers.lock().unwrap_or_else(PoisonError::into_inner));
         futures::future::join_all(servers.values().map(|server| server.stop())).await;
-        // The folder is the caller's and may be gone already. Whoever still holds this keeps no file alive.
-        let _ = tokio::fs::remove_dir_all(&self.root).await;
-        let _ = tokio::fs::remove_dir_all(self.sockets.path()).await;
+        // Whoever still holds this keeps no file alive. A process that was killed at its start may write for a moment more.
+        for folder in [&self.root, self.sockets.path()] {
+            for _ in 0..TRIES {
+                if remove(folder).await.is_ok() {
+                    break;
+                }
+                sleep(Duration::from_millis(50)).await;
+            }
+        }
     }
 
     fn server(&self, cluster: &str) -> Result<Arc<Server>, ServerError> {
@@ -137,27 +161,15 @@ impl MariaDb {
     /// An initialised, empty data directory, made once.
     async fn template(&self) -> Result<&Path, ServerError> {
         let made = self.template.get_or_try_init(|| async {
-            let folder = self.root.join("template");
-            // A folder of its own for temporary tables: servers that share one remove each other's.
-            let temporary = temporary_folder(&self.root).await?;
-            let mut command = Command::new("mariadb-install-db");
-            command.arg("--no-defaults").arg(format!("--datadir={}", folder.display())).args([
-                "--auth-root-authentication-method=normal",
-                "--skip-test-db",
-                "--innodb-log-file-size=16M",
-            ]);
-            command.arg(format!("--tmpdir={}", temporary.display()));
-            as_current_user(&mut command);
-            let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await;
-            let output = output.map_err(|error| failed("mariadb-install-db does not start", error))?;
-            if output.status.success() {
-                Ok(folder)
-            } else {
-                Err(ServerError(format!(
-                    "mariadb-install-db failed: {}",
-                    last_lines(&String::from_utf8_lossy(&output.stderr))
-                )))
-            }
+            let busy = Arc::clone(&self.installing).lock_owned().await;
+            let (root, password) = (self.root.clone(), self.root_password.clone());
+            // A task of its own: it is a script with processes of its own, which nobody else could end. `shutdown` waits.
+            let installing = tokio::spawn(async move {
+                let installed = install(&root, &password).await;
+                drop(busy);
+                installed
+            });
+            installing.await.unwrap_or_else(|error| Err(failed(INSTALL, error)))
         });
         made.await.map(PathBuf::as_path)
     }
@@ -181,6 +193,7 @@ impl MariaDb {
             };
             let server = Arc::new(Server {
                 number,
+                root_password: self.root_password.clone(),
                 port,
                 folder: folder.clone(),
                 socket: self.sockets.path().join(format!("{number}.sock")),
@@ -222,7 +235,7 @@ impl Server {
         // Each server has a folder below that of all.
         let root = self.folder.parent().unwrap_or(&self.folder);
         let temporary = temporary_folder(root).await?;
-        let mut command = Command::new("mariadbd");
+        let mut command = bound(&on_path(MARIADBD).unwrap_or_else(|| MARIADBD.into()));
         command
             .arg("--no-defaults")
             .arg(format!("--datadir={}", self.folder.display()))
@@ -237,6 +250,9 @@ impl Server {
             .arg(format!("--ssl-key={}", root.join(KEY).display()))
             .args([
                 "--bind-address=127.0.0.1",
+                // No statement reads or writes a file.
+                "--secure-file-priv=/dev/null",
+                "--local-infile=OFF",
                 "--skip-name-resolve",
                 "--skip-slave-start",
                 "--performance-schema=OFF",
@@ -283,9 +299,10 @@ impl Server {
         }
     }
 
-    /// A connection as root over the socket. Root has no password, and no account for TCP.
+    /// A connection as root over the socket. Root has no account for TCP.
     async fn admin(&self) -> Result<MySqlConnection, ServerError> {
-        let options = MySqlConnectOptions::new().socket(&self.socket).username("root");
+        let options =
+            MySqlConnectOptions::new().socket(&self.socket).username("root").password(&self.root_password);
         match timeout(STATEMENT, MySqlConnection::connect_with(&options)).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(failed(format!("connecting to {}", self.socket.display()), error)),
@@ -602,16 +619,54 @@ impl Server {
     }
 }
 
+/// Makes an initialised, empty data directory below `root`, whose one account is root's with this password.
+async fn install(root: &Path, password: &str) -> Result<PathBuf, ServerError> {
+    let folder = root.join("template");
+    // A folder of its own for temporary tables: servers that share one remove each other's.
+    let temporary = temporary_folder(root).await?;
+    let data = [format!("--datadir={}", folder.display()), format!("--tmpdir={}", temporary.display())];
+    let mut command = Command::new(INSTALL);
+    command.arg("--no-defaults").args(&data).args([
+        "--auth-root-authentication-method=normal",
+        "--skip-test-db",
+        "--innodb-log-file-size=16M",
+    ]);
+    as_current_user(&mut command);
+    to_its_end(INSTALL, command, "").await?;
+
+    // What the script makes has no passwords. On standard input, where no list of processes shows it.
+    let accounts = format!(
+        "DELETE FROM mysql.global_priv WHERE Host <> 'localhost' OR User NOT IN ('root', 'mariadb.sys');\n\
+         DELETE FROM mysql.proxies_priv;\n\
+         UPDATE mysql.global_priv SET Priv = JSON_SET(Priv, '$.plugin', 'mysql_native_password', \
+         '$.authentication_string', PASSWORD({})) WHERE User = 'root';\n",
+        quoted(password)
+    );
+    let mut command = Command::new(MARIADBD);
+    command.arg("--no-defaults").args(&data).args(["--bootstrap", "--innodb-log-file-size=16M"]);
+    as_current_user(&mut command);
+    to_its_end("mariadbd --bootstrap", command, &accounts).await?;
+    Ok(folder)
+}
+
+/// Runs a command to its end, on this input. In a group of its own, so that a Ctrl-C of the terminal does not reach it.
+async fn to_its_end(what: &str, mut command: Command, input: &str) -> Result<(), ServerError> {
+    command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| failed(format!("{what} does not start"), error))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // One that ends without reading says why below.
+        let _ = stdin.write_all(input.as_bytes()).await;
+    }
+    let output = child.wait_with_output().await.map_err(|error| failed(what, error))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(ServerError(format!("{what} failed: {}", last_lines(&String::from_utf8_lossy(&output.stderr)))))
+}
+
 /// A text as an SQL literal.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
-}
-
-fn on_path(program: &str) -> bool {
-    std::env::var_os("PATH").is_some_and(|path| {
-        std::env::split_paths(&path)
-            .any(|folder| std::fs::metadata(folder.join(program)).is_ok_and(|file| file.mode() & 0o111 != 0))
-    })
 }
 
 /// The server refuses to run as root unless told so.

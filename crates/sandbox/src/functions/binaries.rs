@@ -2,7 +2,8 @@
 //!
 //! A process takes one event after the other and is kept warm; events at the same time get a process each. A process has
 //! only the environment that it is given. A caller that leaves does not stop the function. What a function writes goes to
-//! a file of its own in the log folder. Dropping [`Binaries`] ends every process.
+//! a file of its own in the log folder. Dropping [`Binaries`] ends every process, and so does the end of this one, however it
+//! comes, where the machine has what that needs (`setpriv`).
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,7 +20,7 @@ use axum::routing::{get, post};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::Value;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
@@ -41,9 +42,9 @@ pub struct Settings {
     pub prefix: String,
     /// `AWS_ENDPOINT_URL`.
     pub endpoint: String,
-    /// File of the authority that signs for the databases.
     /// `AWS_SECRET_ACCESS_KEY`.
     pub secret: String,
+    /// File of the authority that signs for the databases.
     pub database_authority: PathBuf,
     /// How long an invocation may take.
     pub timeout: Duration,
@@ -255,7 +256,7 @@ impl Inner {
         })?;
         let second = log.try_clone().map_err(|error| service(error.to_string()))?;
         let started = Instant::now();
-        let mut child = Command::new(&binary)
+        let mut child = crate::process::bound(&binary)
             .env_clear()
             .envs([
                 ("AWS_LAMBDA_RUNTIME_API", address.to_string().as_str()),

@@ -1,5 +1,6 @@
 //! MariaDB servers as Aurora clusters.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -176,6 +177,29 @@ async fn a_switchover_under_writes_loses_nothing() {
     let all = acknowledged.len() + 1;
     insert(&west, -1..0).await;
     until(&east, all).await;
+    servers.shutdown().await;
+}
+
+/// Whoever else works on this machine can reach the ports, and sees what processes and files everybody sees.
+#[tokio::test]
+async fn nobody_else_gets_into_the_servers() {
+    let Pair { servers, east, west, folder } = pair().await;
+    for (address, user) in [(&east, "root"), (&west, "root"), (&east, ""), (&east, "mariadb.sys")] {
+        let options = MySqlConnectOptions::new().host(&address.host).port(address.port).username(user);
+        let options = options.ssl_mode(MySqlSslMode::Disabled);
+        assert!(MySqlConnection::connect_with(&options).await.is_err(), "{user:?} gets in");
+    }
+    let mut connection = connect(&east).await.unwrap();
+    let socket: String = sqlx::query_scalar("SELECT @@socket").fetch_one(&mut connection).await.unwrap();
+    let options = MySqlConnectOptions::new().socket(&socket).username("root");
+    assert!(MySqlConnection::connect_with(&options).await.is_err(), "root gets in without a password");
+    let files: String =
+        sqlx::query_scalar("SELECT @@secure_file_priv").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(files, "/dev/null/", "no file is below it");
+    for folder in [&folder.path().join("servers"), Path::new(&socket).parent().unwrap()] {
+        let mode = std::fs::metadata(folder).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "{}", folder.display());
+    }
     servers.shutdown().await;
 }
 
