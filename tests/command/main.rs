@@ -203,6 +203,42 @@ fn an_interrupted_drill_leaves_nothing_behind() {
     ended(run);
 }
 
+#[test]
+fn a_verdict_is_told_also_when_its_files_can_not_be_kept() {
+    let output = tempfile::tempdir().unwrap();
+    // In the way of a folder.
+    let taken = output.path().join("reconcile");
+    std::fs::write(&taken, "").unwrap();
+    let run = Run::start(&["drill", "--factor", "240", "--output", output.path().to_str().unwrap()]);
+    let (said, code) = run.end();
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("VERDICT  the report is exact"), "{said}");
+    let error = said.lines().last().unwrap();
+    assert!(error.contains(&format!("can't write {}/", taken.display())), "{error}");
+    assert!(error.contains("the verdict above stands"), "{error}");
+    assert!(output.path().join("failover/record.html").is_file());
+}
+
+#[test]
+fn a_failover_whose_new_primary_is_dead_ends_in_time_and_its_record_is_kept() {
+    let output = tempfile::tempdir().unwrap();
+    let mut run = Run::start(&["drill", "--factor", "240", "--output", output.path().to_str().unwrap()]);
+    run.read_until("placing orders");
+    // The servers of the primaries are the first two.
+    let killed = Command::new("sh")
+        .args(["-c", "kill -KILL $(cat causeway-*/databases/server-3/pid)"])
+        .current_dir(run.temporary.path())
+        .status();
+    assert!(killed.unwrap().success());
+    let waits = run.read_until("waits for every database to have its writer in sandbox-west, until");
+    assert!(waits.ends_with("at most (limits.promotionMinutes: 1)"), "an hour, divided: {waits}");
+    let (said, code) = run.end();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("VERDICT      the failover runbook ended as Failed"), "{said}");
+    let record = std::fs::read_to_string(output.path().join("failover/record.json")).unwrap();
+    assert!(record.contains("promotionMinutes"), "{record}");
+}
+
 /// The output of a process that has ended.
 fn nobody() -> ChildStdout {
     let mut ended = Command::new("true").stdout(Stdio::piped()).spawn().unwrap();

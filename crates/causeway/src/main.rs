@@ -2,6 +2,7 @@
 
 mod diff;
 mod drill;
+mod files;
 mod plan;
 mod rig;
 mod sandbox_command;

@@ -339,10 +339,7 @@ impl Rig {
         let mut page = folder.to_owned();
         for key in self.list_reports(&prefix).await? {
             let path = folder.join(key.strip_prefix(&prefix).unwrap_or(&key));
-            if let Some(parent) = path.parent() {
-                std::fs::create_dir_all(parent)?;
-            }
-            std::fs::write(&path, self.read_report(&key).await?)?;
+            crate::files::write(&path, &self.read_report(&key).await?)?;
             if path.extension().is_some_and(|extension| extension == "html") {
                 page = path;
             }

@@ -32,6 +32,7 @@ use tokio::time::Instant;
 
 use super::summary::{Status, Summary, TableResult};
 use crate::Error;
+use crate::files::write;
 
 /// How long found rows may wait for the state that counts them: as much is done again after a kill.
 const SAVE: Duration = Duration::from_millis(250);
@@ -200,7 +201,7 @@ impl Folder {
 
     /// Writes the summary. When no table has to be gone on with, the tables' states are removed.
     pub fn finish(&self, summary: &Summary, listed: &[Listed]) -> Result<(), Error> {
-        write(&self.path.join("summary.json"), &summary.json()?)?;
+        write(&self.path.join("summary.json"), summary.json()?.as_bytes())?;
         self.clean(summary, listed)
     }
 
@@ -271,20 +272,6 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed("read", path)(error)),
     }
-}
-
-/// Writes a file at once: whoever reads it finds all of it, or what was there before.
-fn write(path: &Path, text: &str) -> Result<(), Error> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".tmp");
-    let temporary = PathBuf::from(temporary);
-    let written = || {
-        let mut file = File::create(&temporary)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    };
-    written().map_err(failed("write", path))
 }
 
 /// A table's files.
@@ -377,7 +364,7 @@ impl Kept {
         let Some(cursor) = self.cursor.clone() else { return Ok(()) };
         self.sync()?;
         let state = State::UnderWay { cursor, bytes: self.bytes, seconds: self.seconds() };
-        write(&self.state, &serde_json::to_string(&state)?)?;
+        write(&self.state, &serde_json::to_vec(&state)?)?;
         self.saved = Instant::now();
         Ok(())
     }
@@ -386,7 +373,7 @@ impl Kept {
     pub fn end(self, result: &TableResult) -> Result<(), Error> {
         self.sync()?;
         let state = State::Done { bytes: self.bytes, result: result.clone() };
-        write(&self.state, &serde_json::to_string(&state)?)?;
+        write(&self.state, &serde_json::to_vec(&state)?)?;
         if self.bytes > 0 {
             fs::rename(&self.part, &self.file).map_err(failed("rename", &self.part))?;
         } else if self.lines.is_some() {

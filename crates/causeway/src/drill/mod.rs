@@ -40,8 +40,8 @@ const DETECTION: Duration = Duration::from_secs(180);
 const DNS_TTL: Duration = Duration::from_secs(30);
 /// How long orders are placed in the new Region before the old one returns.
 const AFTER: Duration = Duration::from_secs(3);
-/// Who approves the replay: any name will do here.
-const APPROVER: &str = "arn:aws:iam::000000000000:user/drill";
+/// Who approves the replay: the caller that the drill is.
+const APPROVER: &str = "arn:aws:iam::000000000000:user/SANDBOX";
 /// When an order was not accepted again within this time after the failover, the drill has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -83,18 +83,31 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
         () = interrupted => Err("interrupted: everything was stopped".into()),
     };
     timeline.status("stopping");
-    if result.is_ok() {
-        keep_measures(&rig, &options.output)?;
-    }
+    let measured = rig.measured().join("\n") + "\n";
     rig.stop().await;
     timeline.end();
-    result
+    let code = result?;
+    crate::files::write(&options.output.join("functions.txt"), measured.as_bytes())
+        .map_err(|error| not_kept(&error))?;
+    Ok(code)
 }
 
-/// Keeps what was measured of the functions.
-fn keep_measures(rig: &Rig, output: &std::path::Path) -> Result<(), Error> {
-    std::fs::write(output.join("functions.txt"), rig.measured().join("\n") + "\n")?;
-    Ok(())
+/// The verdict is told, and what shows it could not be kept.
+fn not_kept(error: &Error) -> Error {
+    format!("{error}; the verdict above stands, but not all of its files are there: mend that, or name another folder with --output").into()
+}
+
+/// A runbook that failed is the verdict. What it has written is kept all the same.
+fn failed(
+    timeline: &Timeline,
+    runbook: &str,
+    ended: &crate::rig::Ended,
+    kept: Result<PathBuf, Error>,
+) -> Result<ExitCode, Error> {
+    let line = format!("the {runbook} runbook ended as {}: {}", ended.status, ended.failure);
+    timeline.line("VERDICT", &line);
+    kept.map_err(|error| not_kept(&error))?;
+    Ok(ExitCode::from(1))
 }
 
 async fn story(rig: &Rig, timeline: &Timeline, seed: u64, options: &Options) -> Result<ExitCode, Error> {
@@ -130,17 +143,15 @@ async fn story(rig: &Rig, timeline: &Timeline, seed: u64, options: &Options) -> 
             status(timeline, &ledger, "failover");
         })
         .await?;
+    let record = rig.fetch_reports(&failover.id, &options.output.join("failover")).await;
     if failover.status != "Success" {
-        timeline.line(
-            "VERDICT",
-            &format!("the failover runbook ended as {}: {}", failover.status, failover.failure),
-        );
-        return Ok(ExitCode::from(1));
+        return failed(timeline, "failover", &failover, record);
     }
     let deadline = tokio::time::Instant::now() + PATIENCE;
     while ledger.entries().outage(EAST, WEST).is_none() {
         if tokio::time::Instant::now() > deadline {
             timeline.line("VERDICT", &format!("no order was accepted in {WEST} within {}", spoken(PATIENCE)));
+            record.map_err(|error| not_kept(&error))?;
             return Ok(ExitCode::from(1));
         }
         watch(timeline, &ledger, Duration::from_millis(200)).await;
@@ -165,12 +176,9 @@ async fn story(rig: &Rig, timeline: &Timeline, seed: u64, options: &Options) -> 
     timeline.status("stopping the clients");
     clients.stop().await;
     let entries = ledger.entries();
+    let page = rig.fetch_reports(&reconcile.id, &options.output.join("reconcile")).await;
     if reconcile.status != "Success" {
-        timeline.line(
-            "VERDICT",
-            &format!("the reconcile runbook ended as {}: {}", reconcile.status, reconcile.failure),
-        );
-        return Ok(ExitCode::from(1));
+        return failed(timeline, "reconcile", &reconcile, record.and(page));
     }
 
     // 5. The verdict.
@@ -179,8 +187,6 @@ async fn story(rig: &Rig, timeline: &Timeline, seed: u64, options: &Options) -> 
         new_primary(rig).await.map_err(|error| format!("can't read the new primary: {error}"))?;
     let (reported, says) = reported(rig, &reconcile.id).await?;
     let checks = verdict::judge(&entries, &new_primary, &reported);
-    rig.fetch_reports(&failover.id, &options.output.join("failover")).await?;
-    let page = rig.fetch_reports(&reconcile.id, &options.output.join("reconcile")).await?;
     timeline.end();
     summary(timeline, rig, &entries, cut_at, &failover, &checks);
     let holds = checks.iter().all(Check::holds) && checks.iter().any(|check| check.lost > 0);
@@ -190,7 +196,10 @@ async fn story(rig: &Rig, timeline: &Timeline, seed: u64, options: &Options) -> 
     }
     timeline.plain("");
     timeline.wrapped(11, &format!("  report   {says}"));
-    timeline.plain(&format!("           {}\n", page.display()));
+    if let Ok(page) = &page {
+        timeline.plain(&format!("           {}", page.display()));
+    }
+    timeline.plain("");
     let verdict = if holds && leaked.is_empty() {
         "VERDICT  the report is exact: it lists every acknowledged write that the new primary lacks, and no other"
     } else if checks.iter().all(|check| check.lost == 0) {
@@ -202,6 +211,7 @@ async fn story(rig: &Rig, timeline: &Timeline, seed: u64, options: &Options) -> 
     let exact = holds && leaked.is_empty();
     let there_again =
         !options.replay || replay(rig, timeline, &reconcile.id, &entries, &checks, options).await?;
+    record.and(page).map_err(|error| not_kept(&error))?;
     Ok(if exact && there_again { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
@@ -218,12 +228,11 @@ async fn replay(
     let parameters =
         BTreeMap::from([("Plan", PLAN), ("ReconcileExecution", reconcile), ("Approvers", APPROVER)]);
     let replay = rig.run(WEST, "causeway-replay", &parameters, || timeline.status("replay")).await?;
+    let page = rig.fetch_reports(&replay.id, &options.output.join("replay")).await;
     if replay.status != "Success" {
-        let line = format!("the replay runbook ended as {}: {}", replay.status, replay.failure);
-        timeline.line("VERDICT", &line);
+        failed(timeline, "replay", &replay, page)?;
         return Ok(false);
     }
-    let page = rig.fetch_reports(&replay.id, &options.output.join("replay")).await?;
     let new_primary =
         new_primary(rig).await.map_err(|error| format!("can't read the new primary: {error}"))?;
     timeline.end();
@@ -234,7 +243,10 @@ async fn replay(
         let back = before.lost.saturating_sub(after.lost);
         timeline.plain(&format!("  {:<16}{:>8}{back:>10}{:>8}  {why}", after.what, before.lost, after.lost));
     }
-    timeline.plain(&format!("\n  report   {}\n", page.display()));
+    if let Ok(page) = &page {
+        timeline.plain(&format!("\n  report   {}", page.display()));
+    }
+    timeline.plain("");
     let there_again = left.iter().filter(|check| check.why_left().is_empty()).all(|check| check.lost == 0);
     let verdict = if there_again {
         "VERDICT  every order that the clients saw acknowledged is there again, with every item"
@@ -242,6 +254,7 @@ async fn replay(
         "VERDICT  orders are still missing"
     };
     timeline.wrapped(9, verdict);
+    page.map_err(|error| not_kept(&error))?;
     Ok(there_again)
 }
 
