@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use runbook::RecoveryPlan;
 use sandbox::automation::{Automation, Document, Event, EventKind, Reading, Status};
 use sandbox::clock::Clock;
@@ -161,7 +162,16 @@ impl Rig {
             wire.create_bucket(&bucket(region))?;
         }
         let server = listeners.serve(&wire);
-        Ok(Self { world, automation, servers, functions, wire, secret, server, clock, _folder: None })
+        let rig = Self { world, automation, servers, functions, wire, secret, server, clock, _folder: None };
+        // What AWS is waited for at most is divided as what AWS takes; a limit has at least a minute.
+        let divided =
+            |minutes: &mut u32| *minutes = (f64::from(*minutes) / clock.factor()).ceil().max(1.0) as u32;
+        rig.change_plan(|plan| {
+            divided(&mut plan.limits.promotion_minutes);
+            divided(&mut plan.limits.restore_minutes);
+        })
+        .await?;
+        Ok(rig)
     }
 
     /// Stops everything.
@@ -244,11 +254,19 @@ impl Rig {
     pub fn tell(&self, timeline: &Timeline) -> Telling {
         let (mut steps, mut events) = (self.automation.subscribe(), self.world.subscribe());
         let (of_steps, of_world) = (timeline.clone(), timeline.clone());
+        let wire = Arc::clone(&self.wire);
         let telling_steps = tokio::spawn(async move {
             let mut started = BTreeMap::new();
-            // A listener that falls behind has lost some lines and goes on.
-            while let Some(event) = next(&mut steps).await {
-                tell_step(&of_steps, &event, &mut started);
+            let mut looks = tokio::time::interval(Duration::from_secs(1));
+            loop {
+                tokio::select! {
+                    // A listener that falls behind has lost some lines and goes on.
+                    event = next(&mut steps) => match event {
+                        Some(event) => tell_step(&of_steps, &event, &mut started),
+                        None => return,
+                    },
+                    _ = looks.tick() => tell_waits(&of_steps, &wire, &mut started).await,
+                }
             }
         });
         let telling_world = tokio::spawn(async move {
@@ -302,9 +320,7 @@ impl Rig {
     pub async fn change_plan(&self, change: impl Fn(&mut RecoveryPlan)) -> Result<(), Error> {
         for region in REGIONS {
             let ssm = aws_sdk_ssm::Client::new(&sdk_config(Arc::clone(&self.wire), region, OPERATOR));
-            let parameter = ssm.get_parameter().name(PLAN).send().await?;
-            let text = parameter.parameter().and_then(|parameter| parameter.value()).unwrap_or_default();
-            let mut plan = RecoveryPlan::parse(text, PLAN)?;
+            let mut plan = plan_of(&ssm).await?;
             change(&mut plan);
             ssm.put_parameter()
                 .name(PLAN)
@@ -443,20 +459,65 @@ async fn next<T: Clone>(events: &mut tokio::sync::broadcast::Receiver<T>) -> Opt
     }
 }
 
+/// The recovery plan as this client's Region has it.
+async fn plan_of(ssm: &aws_sdk_ssm::Client) -> Result<RecoveryPlan, Error> {
+    let parameter = ssm.get_parameter().name(PLAN).send().await?;
+    let text = parameter.parameter().and_then(|parameter| parameter.value()).unwrap_or_default();
+    Ok(RecoveryPlan::parse(text, PLAN)?)
+}
+
+/// The start of each step that runs, by execution and step, and whether its wait is told.
+type Started = BTreeMap<(String, String), (Event, bool)>;
+
+/// How long a step that waits for AWS runs before that is told.
+const WAITS: SignedDuration = SignedDuration::from_secs(10);
+
+/// Says what the steps that run for a while wait for, and until when. The steps look again and again, in further steps; the
+/// limits count from the first.
+async fn tell_waits(timeline: &Timeline, wire: &Arc<Wire>, started: &mut Started) {
+    let long = |event: &Event| jiff::Timestamp::now().duration_since(event.at) > WAITS;
+    for ((_, step), (event, told)) in started {
+        if *told || !["promote", "restore"].contains(&step.as_str()) || !long(event) {
+            continue;
+        }
+        *told = true;
+        // Not readable while the Region is cut off: then nothing runs there either.
+        let ssm = aws_sdk_ssm::Client::new(&sdk_config(Arc::clone(wire), &event.region, OPERATOR));
+        let Ok(RecoveryPlan { limits, .. }) = plan_of(&ssm).await else { continue };
+        let region = &event.region;
+        let (what, minutes, limit) = match step.as_str() {
+            "promote" => (
+                format!("every database to have its writer in {region}"),
+                limits.promotion_minutes,
+                "promotionMinutes",
+            ),
+            _ => (
+                "Aurora's snapshots of the old primaries, and for what is restored from them".to_owned(),
+                limits.restore_minutes,
+                "restoreMinutes",
+            ),
+        };
+        let until = (event.at + SignedDuration::from_mins(minutes.into())).strftime("%H:%M:%S UTC");
+        let line = format!("{step:<25} waits for {what}, until {until} at most (limits.{limit}: {minutes})");
+        timeline.line(event.document.trim_start_matches("causeway-"), &line);
+    }
+}
+
 /// A line for what matters to a person: functions, approvals and the end; branches and sleeps are left out.
-fn tell_step(timeline: &Timeline, event: &Event, started: &mut BTreeMap<(String, String), jiff::Timestamp>) {
+fn tell_step(timeline: &Timeline, event: &Event, started: &mut Started) {
     let document = event.document.trim_start_matches("causeway-");
     match (&event.step, &event.kind) {
         (Some(step), EventKind::StepStarted) => {
-            started.insert((event.execution.clone(), step.clone()), event.at);
+            started.insert((event.execution.clone(), step.clone()), (event.clone(), false));
         }
         (Some(step), EventKind::StepEnded(status, detail)) => {
             let begun = started.remove(&(event.execution.clone(), step.clone()));
             if ["aws:branch", "aws:sleep"].contains(&event.action) && *status == Status::Success {
                 return;
             }
-            let took =
-                begun.and_then(|at| Duration::try_from(at.duration_until(event.at)).ok()).unwrap_or_default();
+            let took = begun
+                .and_then(|(start, _)| Duration::try_from(start.at.duration_until(event.at)).ok())
+                .unwrap_or_default();
             let status =
                 if *status == Status::Success { String::new() } else { format!("{} ", status.name()) };
             timeline.line(document, &format!("{step:<16} {:>7}  {status}{detail}", spoken(took)));
