@@ -69,7 +69,7 @@ ENVIRONMENT = {
     "AWS_SECRET_ACCESS_KEY": SECRET,
     "AWS_MAX_ATTEMPTS": "1",
     "PLAN": "/causeway/plans/shop",
-    "APPROVER": "arn:aws:iam::000000000000:user/night-shift",
+    "APPROVER": "arn:aws:iam::000000000000:user/SANDBOX",
 }
 
 

@@ -33,7 +33,7 @@ pub const BRISK: f64 = 20.0;
 pub const FAST: f64 = 300.0;
 
 /// Who approves.
-pub const APPROVER: &str = "arn:aws:iam::000000000000:user/night-shift";
+pub const APPROVER: &str = "arn:aws:iam::000000000000:user/SANDBOX";
 
 /// A world with two Regions, and the runbooks to start in it.
 pub struct Stage {

@@ -34,7 +34,7 @@ const FACTOR: f64 = 1_200.0;
 const DOCUMENTS: [(&str, &str); 4] = [
     (
         "asks",
-        "parameters:\n  Who: {type: StringList, description: Approvers., default: [ann]}\n  Not: {type: String, default: ''}\n\
+        "parameters:\n  Who: {type: StringList, description: Approvers., default: [SANDBOX]}\n  Not: {type: String, default: ''}\n\
          mainSteps:\n- {name: ask, action: 'aws:approve', inputs: {Approvers: '{{ Who }}'}}\n",
     ),
     (

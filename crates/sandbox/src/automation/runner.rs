@@ -4,8 +4,9 @@
 //! A cancelled execution ends the step that runs, and goes on with the step's `onCancel`, for two minutes at most (AWS's
 //! limit). A run belongs to no other execution and leaves nothing behind but its record.
 //!
-//! Durations are modelled, divided by the clock's factor, but for those of functions, which run in real time: the limit
-//! of `aws:invokeLambdaFunction`, its `timeoutSeconds`, and the two minutes after a cancellation are real.
+//! Durations are modelled, divided by the clock's factor, but for those of functions and of people, who take the time that
+//! they take: the limit of `aws:invokeLambdaFunction`, the `timeoutSeconds` of that and of what waits for somebody, and the
+//! two minutes after a cancellation are real.
 //!
 //! Assumptions, where AWS documents nothing: a step that runs again loses the outputs of its earlier run first; tries
 //! follow each other at once; an output whose value does not fit its `Type` is not there; `isEnd` wins over
@@ -306,6 +307,7 @@ impl Run {
             (Some(own), Some(most)) if function => Some(own.min(most)),
             (own, default) => own.or(default),
         };
+        let real = function || matches!(step.action, Action::Approve | Action::Pause);
         let mut left = step.max_attempts.max(1);
         loop {
             let mut stopped = self.handle.stopped();
@@ -319,7 +321,7 @@ impl Run {
             let clock = self.clock();
             let timed_out = async {
                 match limit {
-                    Some(limit) if function => tokio::time::sleep(limit).await,
+                    Some(limit) if real => tokio::time::sleep(limit).await,
                     Some(limit) => clock.sleep(limit).await,
                     None => std::future::pending().await,
                 }

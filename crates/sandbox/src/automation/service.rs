@@ -531,11 +531,12 @@ impl Automation {
                 answer = Err(refused(format!("no step of {id} waits for {kind}")));
             } else if waiting == Waiting::Resume {
                 signals.resumed = true;
-            } else if principal == OPERATOR || signals.approvers.iter().any(named) {
+            } else if signals.approvers.iter().any(named) {
                 let decision = Decision { approved: kind == "Approve", comment: comment.unwrap_or_default() };
                 signals.decisions.insert(principal.to_owned(), decision);
             } else {
-                answer = Err(refused(format!("{principal} is no approver")));
+                let approvers = signals.approvers.join(", ");
+                answer = Err(refused(format!("{principal} is none of the approvers: {approvers}")));
             }
         });
         answer

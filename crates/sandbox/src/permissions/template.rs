@@ -119,7 +119,7 @@ fn parameters(plan: &RecoveryPlan, region: &str) -> BTreeMap<&'static str, Value
         ("Plan", json!("{}")),
         ("AutomaticFailover", json!(switch)),
         ("AutomaticReconcile", json!(switch)),
-        ("FailoverApprovers", json!(["arn:aws:iam::000000000000:user/night-shift"])),
+        ("FailoverApprovers", json!(["arn:aws:iam::000000000000:user/SANDBOX"])),
     ]);
     given
 }
