@@ -290,3 +290,9 @@ fn independent_clients_drive_the_sandbox_by_the_night_guide() {
     assert!(copied.unwrap().success());
     telemetry::holds(kept.path(), &telemetry::BY_AN_OPERATOR);
 }
+    // The subjects that the guide has the operator look for.
+    for subject in
+        ["Causeway: approve the failover to sandbox-west? | ", "Causeway: sandbox-west has taken over | "]
+    {
+        assert!(said.contains(&format!("Message to causeway-notifications: {subject}")), "{subject}: {said}");
+    }

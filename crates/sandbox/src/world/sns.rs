@@ -1,4 +1,4 @@
-//! SNS: takes messages and keeps them.
+//! SNS: takes messages, keeps them, and tells each as an event: its subject and the first line of its body.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ impl World {
     /// # Errors
     /// When there is no such topic.
     pub(crate) fn notify(&self, topic: &str, subject: &str, body: &str) -> Result<usize, ApiError> {
-        self.state(|state| {
+        let number = self.state(|state| {
             if !state.topics.contains(topic) {
                 return Err(ApiError {
                     status: 404,
@@ -54,6 +54,10 @@ impl World {
                 body: body.to_owned(),
             });
             Ok(state.messages.len())
-        })
+        })?;
+        let first = body.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        let name = topic.rsplit(':').next().unwrap_or(topic);
+        self.say(region_of(topic), format!("Message to {name}: {subject} | {first}"));
+        Ok(number)
     }
 }
