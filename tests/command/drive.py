@@ -236,6 +236,21 @@ home.start("routing")
 assert home.ended("Success")["set.status"] == ["Done"]
 assert arc.get_routing_control_state(RoutingControlArn=west)["RoutingControlState"] == "Off"
 
+# Detached, and made a global database again, with the servers of the old primaries going on meanwhile.
+s3.delete_object(**record)
+arc.update_routing_control_state(RoutingControlArn=west, RoutingControlState="On")
+detached = Operator(WEST, FROM=EAST)
+detached.environment["ID"] = detached.type("start failover, detaching")
+detached.wait_for("Waiting")
+detached.type("approve")
+detached.ended("Success")
+detached.start("rebuild")
+detached.ended("Success")
+for name in ("shop-orders", "shop-catalog"):
+    assert writer_region(name) == WEST and follows(name, EAST), members(name)
+kept = [c for c in client("rds", EAST).describe_db_clusters()["DBClusters"] if "detached" in c["DBClusterIdentifier"]]
+assert [c["Status"] for c in kept] == ["available"] * 2, kept
+
 deployed = {one["Name"] for one in client("ssm", WEST).list_documents()["DocumentIdentifiers"]}
 assert STARTED == deployed, f"start these here too, by the guide: {deployed - STARTED}"
 print("ok")
