@@ -21,7 +21,7 @@ mod database_server;
 mod postgres_server;
 mod telemetry;
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -57,6 +57,7 @@ impl Run {
             .args(arguments)
             .current_dir(root())
             .env("TMPDIR", temporary.path())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -266,6 +267,27 @@ fn the_servers_of_a_killed_drill_end_with_it_and_the_next_one_removes_its_files(
 }
 
 #[test]
+fn the_sandbox_is_broken_and_mended_while_it_runs() {
+    let mut run = Run::start(&["sandbox", "--factor", "240"]);
+    run.read_until("To break and mend");
+    let mut input = run.child.stdin.take().unwrap();
+    for (line, answer) in [
+        ("isolate sandbox-east", "sandbox-east The Region is cut off"),
+        ("lag orders 90", "the replication lag of orders is 90 s"),
+        ("rejoin sandbox-east", "sandbox-east The Region is back"),
+        ("isolate mars", "there is no Region \"mars\": sandbox-east and sandbox-west are"),
+    ] {
+        writeln!(input, "{line}").unwrap();
+        run.read_until(answer);
+    }
+    // The end of its input is not its own.
+    drop(input);
+    run.interrupt();
+    let (said, code) = run.end();
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
 fn independent_clients_drive_the_sandbox_by_the_night_guide() {
     let python = root().join("target/python/bin/python");
     for needed in [&python, &python.with_file_name("aws")] {
@@ -287,12 +309,12 @@ fn independent_clients_drive_the_sandbox_by_the_night_guide() {
     let errors = String::from_utf8_lossy(&driven.stderr);
     assert!(driven.status.success(), "{errors}\n{said}");
     assert_eq!(code, Some(0), "{said}");
-    assert!(copied.unwrap().success());
-    telemetry::holds(kept.path(), &telemetry::BY_AN_OPERATOR);
-}
     // The subjects that the guide has the operator look for.
     for subject in
         ["Causeway: approve the failover to sandbox-west? | ", "Causeway: sandbox-west has taken over | "]
     {
         assert!(said.contains(&format!("Message to causeway-notifications: {subject}")), "{subject}: {said}");
     }
+    assert!(copied.unwrap().success());
+    telemetry::holds(kept.path(), &telemetry::BY_AN_OPERATOR);
+}

@@ -232,6 +232,19 @@ impl Rig {
         self.world.rejoin(region).await;
     }
 
+    /// Has CloudWatch tell this many seconds as the lag of a database's secondary, whichever that is now; `None`: what is
+    /// measured.
+    pub fn set_lag(&self, database: &str, seconds: Option<f64>) {
+        let plan = runbook::plan::sample();
+        for member in plan.databases.get(database).iter().flat_map(|database| database.members.values()) {
+            match seconds {
+                Some(_) if self.world.accepts_writes(&member.cluster_arn) => {}
+                Some(seconds) => self.world.set_lag(&member.cluster_arn, seconds * 1_000.0),
+                None => self.world.measure_lag(&member.cluster_arn),
+            }
+        }
+    }
+
     /// What a reconcile has restored and not removed.
     pub fn leaked(&self) -> Vec<String> {
         self.world.tagged(runbook::names::EXECUTION_TAG)

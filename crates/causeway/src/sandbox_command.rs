@@ -1,15 +1,95 @@
 //! `causeway sandbox`: keeps the two Regions running until Ctrl-C, and says how to reach them.
+//!
+//! It takes commands on its standard input, a line each, from a person or a script: a Region is cut off and comes back, a
+//! secondary lags. The end of its input does not end it.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Args;
 use sandbox::folder::{Folder, remove_abandoned};
 use sandbox::permissions::runbook_role;
-use sandbox::{EAST, WEST};
+use sandbox::{EAST, REGIONS, WEST};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::rig::{Rig, interrupted};
 use crate::timeline::Timeline;
 use crate::{Error, Machine};
+
+/// Who approves in the examples: the caller whose key is printed.
+const APPROVER: &str = "arn:aws:iam::000000000000:user/SANDBOX";
+
+const COMMANDS: &str = "  isolate REGION          cut a Region off, as a drill does\n  \
+    rejoin REGION           let it come back\n  \
+    lag DATABASE SECONDS    have its secondary lag, for CloudWatch; `measured` for SECONDS ends that";
+
+/// What can be typed.
+#[derive(Debug, PartialEq)]
+enum Order {
+    Isolate(&'static str),
+    Rejoin(&'static str),
+    Lag(&'static str, Option<f64>),
+}
+
+impl Order {
+    /// `None` of an empty line.
+    fn parse(line: &str) -> Result<Option<Self>, String> {
+        let known = |name: &str, all: [&'static str; 2], what: &str| {
+            let found = all.into_iter().find(|one| *one == name);
+            found.ok_or_else(|| format!("there is no {what} {name:?}: {} and {} are", all[0], all[1]))
+        };
+        match line.split_whitespace().collect::<Vec<_>>()[..] {
+            [] => Ok(None),
+            ["isolate", region] => Ok(Some(Self::Isolate(known(region, REGIONS, "Region")?))),
+            ["rejoin", region] => Ok(Some(Self::Rejoin(known(region, REGIONS, "Region")?))),
+            ["lag", database, seconds] => {
+                let database = known(database, ["orders", "catalog"], "database")?;
+                let seconds = match seconds {
+                    "measured" => None,
+                    given => match given.parse::<f64>() {
+                        Ok(number) if number.is_finite() && number >= 0.0 => Some(number),
+                        _ => return Err(format!("{given:?} is no number of seconds")),
+                    },
+                };
+                Ok(Some(Self::Lag(database, seconds)))
+            }
+            _ => Err(format!("there is no command {line:?}")),
+        }
+    }
+
+    async fn carry_out(self, rig: &Rig, timeline: &Timeline) {
+        match self {
+            Self::Isolate(region) => rig.isolate(region).await,
+            Self::Rejoin(region) => rig.rejoin(region).await,
+            Self::Lag(database, seconds) => {
+                rig.set_lag(database, seconds);
+                let lag =
+                    seconds.map_or_else(|| "measured again".to_owned(), |seconds| format!("{seconds} s"));
+                timeline.line("sandbox", &format!("the replication lag of {database} is {lag}"));
+            }
+        }
+    }
+}
+
+/// The lines of standard input. A thread of its own reads them, which nobody waits for at the end. In the background of a
+/// terminal none are read, because the terminal would stop the process for it.
+fn input() -> UnboundedReceiver<String> {
+    let (sender, lines) = tokio::sync::mpsc::unbounded_channel();
+    let stdin = std::io::stdin();
+    let background =
+        stdin.is_terminal() && rustix::termios::tcgetpgrp(&stdin).ok() != Some(rustix::process::getpgrp());
+    if !background {
+        std::thread::spawn(move || {
+            // What can't be read is an end, too.
+            for line in stdin.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    lines
+}
 
 /// Options of the sandbox.
 #[derive(Args, Debug)]
@@ -52,7 +132,7 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
     }
     timeline.plain(&format!(
         "\nFor example:\n  aws rds describe-global-clusters\n  aws ssm start-automation-execution --document-name causeway-failover \\\n    \
-         --parameters Plan=/causeway/plans/shop,ImpairedRegion={EAST},AutomationAssumeRole={}\n",
+         --parameters Plan=/causeway/plans/shop,ImpairedRegion={EAST},Approvers={APPROVER},AutomationAssumeRole={}\n",
         runbook_role("causeway-failover", WEST)
     ));
     for database in ["orders", "catalog"] {
@@ -63,15 +143,52 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
             ));
         }
     }
-    timeline.plain("");
+    timeline.plain(&format!("\nTo break and mend, here on standard input:\n{COMMANDS}\n"));
     let _telling = rig.tell(&timeline);
     if let Some(region) = &options.isolate {
         rig.isolate(region).await;
     }
     timeline.status("running; Ctrl-C ends it");
-    interrupted().await;
+    let mut lines = input();
+    let ended = interrupted();
+    tokio::pin!(ended);
+    loop {
+        tokio::select! {
+            () = &mut ended => break,
+            Some(line) = lines.recv() => match Order::parse(&line) {
+                Ok(Some(order)) => order.carry_out(&rig, &timeline).await,
+                Ok(None) => {}
+                Err(why) => timeline.plain(&format!("{why}; there are:\n{COMMANDS}")),
+            },
+        }
+    }
     timeline.status("stopping");
     rig.stop().await;
     timeline.end();
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_an_order_or_says_what_is_wrong_with_it() {
+        assert_eq!(Order::parse(" isolate  sandbox-east "), Ok(Some(Order::Isolate(EAST))));
+        assert_eq!(Order::parse("rejoin sandbox-west"), Ok(Some(Order::Rejoin(WEST))));
+        assert_eq!(Order::parse("lag orders 90.5"), Ok(Some(Order::Lag("orders", Some(90.5)))));
+        assert_eq!(Order::parse("lag catalog measured"), Ok(Some(Order::Lag("catalog", None))));
+        assert_eq!(Order::parse(""), Ok(None));
+        for (line, part) in [
+            ("isolate eu-west-1", "no Region \"eu-west-1\""),
+            ("lag invoices 1", "no database \"invoices\""),
+            ("lag orders -1", "no number of seconds"),
+            ("lag orders NaN", "no number of seconds"),
+            ("isolate", "no command \"isolate\""),
+            ("stop", "no command \"stop\""),
+        ] {
+            let why = Order::parse(line).unwrap_err();
+            assert!(why.contains(part), "{line}: {why}");
+        }
+    }
 }

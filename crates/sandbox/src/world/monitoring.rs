@@ -55,6 +55,14 @@ impl World {
         self.add_lag(secondary, millis);
     }
 
+    /// Lets a secondary's lag be measured again, from its server.
+    pub fn measure_lag(&self, secondary: &str) {
+        self.state(|state| {
+            state.fixed_lags.remove(secondary);
+            state.lags.remove(secondary);
+        });
+    }
+
     /// Lets a secondary's lag be unknown: CloudWatch has no datapoint of it, and gets none.
     pub fn forget_lag(&self, secondary: &str) {
         self.state(|state| {
