@@ -19,7 +19,7 @@ pub const BY_A_DRILL: [Metric; 8] = [
 ];
 
 /// What each runbook, started by an operator with nothing to lose, emits.
-pub const BY_AN_OPERATOR: [Metric; 9] = [
+pub const BY_AN_OPERATOR: [Metric; 11] = [
     Metric::ReadinessFindings,
     Metric::OverdueExecutions,
     Metric::RecoveryTime,
@@ -29,6 +29,8 @@ pub const BY_AN_OPERATOR: [Metric; 9] = [
     Metric::MissingTransactions,
     Metric::LostUpdates,
     Metric::Conflicts,
+    Metric::RecoveryPoint,
+    Metric::RowsCompared,
 ];
 
 #[test]

@@ -12,6 +12,7 @@ use sandbox::permissions::runbook_role;
 use sandbox::{EAST, REGIONS, WEST};
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use crate::drill::shop;
 use crate::rig::{Rig, interrupted};
 use crate::timeline::Timeline;
 use crate::{Error, Machine};
@@ -112,6 +113,12 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
     let Some(rig) = Rig::start_unless_interrupted(&options.machine, output.path()).await? else {
         return Ok(ExitCode::SUCCESS);
     };
+    // The shop's tables: without any, the readiness check finds that there would be nothing to compare.
+    if let (Some(orders), Some(catalog)) = (rig.database(EAST, "orders"), rig.database(EAST, "catalog")) {
+        shop::open(&orders, &catalog)
+            .await
+            .map_err(|error| format!("the shop's tables can't be made: {error}"))?;
+    }
     let arc = rig.arc_urls();
     timeline.plain(&format!(
         "Two Regions, {EAST} (primary) and {WEST}, until Ctrl-C. For the aws command and the SDKs:\n\n\
