@@ -193,6 +193,21 @@ async fn a_record_by_hand_that_is_not_true_is_refused_and_the_true_one_stays() {
     }
 }
 
+/// A role may read the plan of its own stack: a typing error in the name is a denial, and no permission is missing.
+#[tokio::test(start_paused = true)]
+async fn a_typing_error_in_the_name_of_the_plan_is_told_as_one() {
+    let stage = Stage::new(Reading::ALL[0], FAST).await;
+    let event = json!({"operation": "check", "plan": "/causeway/plans/shpo", "execution": "by-hand", "targetRegion": WEST});
+    match stage.invoke(WEST, "causeway-preflight", event).await {
+        Invocation::FunctionError { message, .. } => {
+            assert!(message.contains("/causeway/plans/shpo"), "{message}");
+            assert!(message.contains("is this the name of the plan's parameter?"), "{message}");
+            assert!(!message.contains("template.yaml"), "{message}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
 /// The old Region is not back, or Aurora is not done with its snapshot in the time that the plan allows.
 #[tokio::test(start_paused = true)]
 async fn without_a_snapshot_the_wait_ends_with_nothing_left_and_the_next_execution_finds_it() {

@@ -50,6 +50,13 @@ impl StepError {
         self
     }
 
+    /// Another remedy than the one that goes with the kind of error.
+    #[must_use]
+    pub fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = remedy.into();
+        self
+    }
+
     /// A call to AWS failed. `what` names the call and the thing it was about, for example
     /// `describing global cluster shop-orders in eu-west-1`.
     pub fn aws<E, R>(what: impl Into<String>, error: SdkError<E, R>) -> Self

@@ -395,7 +395,14 @@ impl RecoveryPlan {
                         "name the parameter that holds the plan in this Region; it must exist in both Regions",
                     )
                 } else {
-                    StepError::aws(format!("reading the plan from SSM parameter {parameter} in {}", context.region), error)
+                    let what = format!("reading the plan from SSM parameter {parameter} in {}", context.region);
+                    match StepError::aws(what, error) {
+                        // A role may read the plan of its own stack: another name is denied, whether it is there or not.
+                        error if error.kind() == Kind::Denied => error.with_remedy(
+                            "is this the name of the plan's parameter? This function may read the plan of its stack only",
+                        ),
+                        error => error,
+                    }
                 }
             })?;
         Ok(answer.parameter().and_then(aws_sdk_ssm::types::Parameter::value).unwrap_or_default().to_owned())
