@@ -185,7 +185,7 @@ async fn a_record_by_hand_that_is_not_true_is_refused_and_the_true_one_stays() {
             "targetRegion": target, "outcome": outcome, "replace": true});
         match stage.invoke(WEST, "causeway-report", event).await {
             Invocation::FunctionError { message, .. } => {
-                assert!(message.contains(expected), "{expected}: {message}")
+                assert!(message.contains(expected), "{expected}: {message}");
             }
             other => panic!("{expected}: {other:?}"),
         }

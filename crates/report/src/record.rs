@@ -215,10 +215,10 @@ pub fn fits(plan: &RecoveryPlan, asked: &Asked, execution: &Execution, here: &st
         last_run(&started(execution), &VERIFY).and_then(|run| run.output("status")) == Some("Done");
     match asked.outcome {
         End::Succeeded if !verified => {
-            problems.push("it did not verify that the move is complete: it has not Succeeded".into())
+            problems.push("it did not verify that the move is complete: it has not Succeeded".into());
         }
         End::Failed if verified => {
-            problems.push("it verified that the move is complete: it has not Failed".into())
+            problems.push("it verified that the move is complete: it has not Failed".into());
         }
         End::Succeeded | End::Failed => {}
     }
@@ -1029,7 +1029,8 @@ pub(crate) mod tests {
         let back = Asked { mode: Mode::Switchover, ..good.clone() };
         let detach = Asked { mode: Mode::Detach, ..good.clone() };
         let east = Asked { target_region: "sandbox-east".into(), ..good.clone() };
-        let cases: [(&Asked, &dyn Fn(&mut Execution), &str); 9] = [
+        type Case<'a> = (&'a Asked, &'a dyn Fn(&mut Execution), &'a str);
+        let cases: [Case<'_>; 9] = [
             (
                 &good,
                 &|one| one.document = "causeway-reconcile".into(),
