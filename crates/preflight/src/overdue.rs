@@ -6,10 +6,9 @@
 
 use std::time::Duration;
 
-use aws_sdk_ssm::types::{AutomationExecutionFilter, AutomationExecutionFilterKey};
 use jiff::Timestamp;
 use runbook::StepError;
-use runbook::error::Kind;
+use runbook::executions::{self, Listed};
 use runbook::plan::Limits;
 use runbook::telemetry::{Measured, Metric};
 
@@ -19,17 +18,6 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Statuses of an execution that has not ended
 /// (<https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_AutomationExecution.html>).
 const RUNNING: [&str; 4] = ["Pending", "InProgress", "Waiting", "Cancelling"];
-
-/// An execution that has not ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Running {
-    /// Its id.
-    pub id: String,
-    /// Name of its document.
-    pub document: String,
-    /// When it started.
-    pub started: Timestamp,
-}
 
 /// How long an execution of the runbook may take; `None` for one that is not looked at.
 pub fn limit(runbook: &str, limits: &Limits) -> Option<Duration> {
@@ -43,14 +31,14 @@ pub fn limit(runbook: &str, limits: &Limits) -> Option<Duration> {
 }
 
 /// Those that are overdue, each in one line.
-pub fn find(running: &[Running], prefix: &str, limits: &Limits, now: Timestamp) -> Vec<String> {
-    let line = |one: &Running| {
+pub fn find(running: &[Listed], prefix: &str, limits: &Limits, now: Timestamp) -> Vec<String> {
+    let line = |one: &Listed| {
         let runbook = one.document.strip_prefix(prefix)?.strip_prefix('-')?;
         let limit = limit(runbook, limits)?;
         let age = Duration::try_from(now.duration_since(one.started)).unwrap_or_default();
         let minutes = |time: Duration| time.as_secs() / 60;
         (age > limit).then(|| {
-            let Running { id, document, .. } = one;
+            let Listed { id, document, .. } = one;
             format!(
                 "execution {id} of {document} is overdue: it runs for {} min, expected were {} at most; look whether it \
                  waits for an approval, else cancel it and start it again",
@@ -71,34 +59,9 @@ pub fn measured(overdue: &[String]) -> Measured {
 /// Lists the executions that have not ended of documents whose names start with the stack's prefix.
 ///
 /// # Errors
-/// When Systems Manager does not answer, or may not be asked.
-pub async fn running(client: &aws_sdk_ssm::Client, prefix: &str) -> Result<Vec<Running>, StepError> {
-    let what = || format!("listing the executions of {prefix}");
-    let filter = |key, values: &[&str]| {
-        AutomationExecutionFilter::builder()
-            .key(key)
-            .set_values(Some(values.iter().map(|&value| value.to_owned()).collect()))
-            .build()
-            .map_err(|error| StepError::new(Kind::Failed, what(), "report this line").with_source(error))
-    };
-    let mut pages = client
-        .describe_automation_executions()
-        .filters(filter(AutomationExecutionFilterKey::DocumentNamePrefix, &[prefix])?)
-        .filters(filter(AutomationExecutionFilterKey::ExecutionStatus, &RUNNING)?)
-        .into_paginator()
-        .send();
-    let mut running = Vec::new();
-    while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| StepError::aws(what(), error))?;
-        running.extend(page.automation_execution_metadata_list().iter().filter_map(|one| {
-            Some(Running {
-                id: one.automation_execution_id()?.to_owned(),
-                document: one.document_name()?.to_owned(),
-                started: Timestamp::from_second(one.execution_start_time()?.secs()).ok()?,
-            })
-        }));
-    }
-    Ok(running)
+/// As [`executions::list`].
+pub async fn running(client: &aws_sdk_ssm::Client, prefix: &str) -> Result<Vec<Listed>, StepError> {
+    executions::list(client, prefix, &RUNNING).await
 }
 
 #[cfg(test)]
@@ -109,10 +72,11 @@ mod tests {
     fn what_runs_longer_than_its_limit_is_overdue_and_named() {
         let now: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
         let limits = Limits::default();
-        let run = |document: &str, seconds: u64| Running {
+        let run = |document: &str, seconds: u64| Listed {
             id: format!("{document}-{seconds}"),
             document: document.into(),
             started: now - Duration::from_secs(seconds),
+            status: "InProgress".into(),
         };
         let day = DAY.as_secs();
         let running = [

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::operation::get_automation_execution::GetAutomationExecutionError;
-use aws_sdk_ssm::types::{AutomationExecutionFilter, AutomationExecutionFilterKey, StepExecution};
+use aws_sdk_ssm::types::StepExecution;
 use jiff::Timestamp;
 use runbook::StepError;
 use runbook::error::Kind;
+use runbook::executions::{self, Listed};
 
 /// An Automation execution.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,17 +42,6 @@ pub struct StepRun {
     pub failure: Option<String>,
     /// Its outputs. Every value is a list, as the service has it.
     pub outputs: BTreeMap<String, Vec<String>>,
-}
-
-/// An Automation execution in a list.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Listed {
-    /// Its id.
-    pub id: String,
-    /// When it started.
-    pub started: Timestamp,
-    /// `Success`, `Failed`, `Cancelled`, `InProgress`, …
-    pub status: String,
 }
 
 impl Execution {
@@ -126,29 +116,9 @@ impl ReadExecution for Client {
     }
 
     async fn list_executions(&self, document: &str) -> Result<Vec<Listed>, StepError> {
-        let what = || format!("listing the executions of {document}");
-        let filter = AutomationExecutionFilter::builder()
-            .key(AutomationExecutionFilterKey::DocumentNamePrefix)
-            .values(document)
-            .build()
-            .map_err(|error| StepError::new(Kind::Failed, what(), "report this line").with_source(error))?;
-        let mut pages = self.describe_automation_executions().filters(filter).into_paginator().send();
-        let mut listed = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| StepError::aws(what(), error))?;
-            // The filter takes names that begin so.
-            let of_document = page
-                .automation_execution_metadata_list()
-                .iter()
-                .filter(|one| one.document_name() == Some(document));
-            listed.extend(of_document.filter_map(|one| {
-                Some(Listed {
-                    id: one.automation_execution_id()?.to_owned(),
-                    started: one.execution_start_time().and_then(time)?,
-                    status: one.automation_execution_status()?.as_str().to_owned(),
-                })
-            }));
-        }
+        let mut listed = executions::list(self, document, &[]).await?;
+        // Others may have names that begin so.
+        listed.retain(|one| one.document == document);
         listed.sort_by_key(|one| std::cmp::Reverse(one.started));
         Ok(listed)
     }

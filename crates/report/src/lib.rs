@@ -109,17 +109,8 @@ pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>,
             plan.require_region(&target_region, "targetRegion")?;
             let other = plan.other_region(&context.region);
             let other = runbook::bucket::client(&runbook::aws::in_region(&context.config, other));
-            let earlier = Vec::new();
-            let asked = record::Asked {
-                execution,
-                target_region,
-                outcome,
-                lag,
-                mode,
-                plan_parameter,
-                replace,
-                earlier,
-            };
+            let asked =
+                record::Asked { execution, target_region, outcome, lag, mode, plan_parameter, replace };
             write_record(&context, &Ssm::new(&context.config), [&s3, &other], &plan, &asked).await
         }
         Event::MissingTransactions { plan, execution, outage_from, outage_to } => {
@@ -163,8 +154,7 @@ where
         // A record that may begin too late is worth more than none.
         Err(error) => (Vec::new(), Some(error)),
     };
-    let asked = &record::Asked { earlier, ..asked.clone() };
-    let record = record::build(plan, asked, &execution, switchover.as_ref(), context.clock.now())?;
+    let record = record::build(plan, asked, &execution, &earlier, switchover.as_ref(), context.clock.now())?;
     let page = record::page(&record)?;
 
     let mut folder = Folder::begin_anew(store, bucket, keys::reports(&plan.name, &asked.execution)).await?;

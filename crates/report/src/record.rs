@@ -8,15 +8,15 @@
 //! # When the move began
 //! A move is often the work of several executions: one was cancelled, killed, or failed, and was started again. Where the
 //! check of this execution found databases in the Region that takes over already, the move began with the earliest
-//! execution before it that promoted and was followed by none that ended well ([`Asked::earlier`]): the writes were lost
+//! execution before it that promoted and was followed by none that ended well (`earlier` of [`build`]): the writes were lost
 //! then, and the application was down from then on.
 //!
 //! # The write outage of a switchover
 //! From the moment when the databases are asked to change their roles ("your database is unavailable for a short time
 //! while the primary and selected secondary clusters are assuming their new roles", RDS API reference,
 //! `SwitchoverGlobalCluster`) until every one has accepted a write in the new Region with the traffic there. What clients
-//! felt is at most that. When an earlier execution stopped half-way, it began with that one, as the record of that one
-//! says; where there is none, because it was killed, it is not known and not claimed.
+//! felt is at most that. When an earlier execution stopped half-way, it began with that one, as the record of that one or
+//! Systems Manager says; where neither does, it is not known and not claimed.
 
 use askama::Template;
 use jiff::Timestamp;
@@ -70,8 +70,6 @@ pub struct Asked {
     pub plan_parameter: String,
     /// Whether it replaces a record of a later execution, which was wrong.
     pub replace: bool,
-    /// The executions of the same runbook before this one that promoted and did not end well, since the last move that did.
-    pub earlier: Vec<Execution>,
 }
 
 /// What preflight answered as `lag`. It is JSON text; Automation is known to parse a text that looks like JSON when it puts
@@ -232,7 +230,8 @@ pub fn fits(plan: &RecoveryPlan, asked: &Asked, execution: &Execution, here: &st
     ))
 }
 
-/// Makes the record from what was observed. `last_switchover` is what is on record of an earlier one.
+/// Makes the record from what was observed. `earlier`: the executions of the same runbook before this one that promoted and did
+/// not end well, since the last move that did, newest first. `last_switchover` is what is on record of an earlier one.
 ///
 /// # Errors
 /// [`Kind::BadEvent`] when the lag that was handed over is no JSON object of numbers.
@@ -240,12 +239,13 @@ pub fn build(
     plan: &RecoveryPlan,
     asked: &Asked,
     execution: &Execution,
+    earlier: &[Execution],
     last_switchover: Option<&SwitchoverRecord>,
     now: Timestamp,
 ) -> Result<Record, StepError> {
     let runs = started(execution);
     let rest = is_rest(&runs);
-    let earlier: Vec<&Execution> = asked.earlier.iter().filter(|_| rest != Some(false)).collect();
+    let earlier: Vec<&Execution> = earlier.iter().filter(|_| rest != Some(false)).collect();
     let measured_earlier: Lags = earlier.iter().filter_map(|one| measured_lag(&started(one))).flatten().fold(
         Lags::new(),
         |mut lags, (name, lag)| {
@@ -858,7 +858,6 @@ pub(crate) mod tests {
             mode: Mode::Failover,
             plan_parameter: "/causeway/plans/shop".into(),
             replace: false,
-            earlier: Vec::new(),
         }
     }
 
@@ -871,6 +870,7 @@ pub(crate) mod tests {
                 r#"{"orders": {"seconds": 0.8, "at": "2026-11-25T11:59:00Z"}, "catalog": null}"#,
             ),
             &good(),
+            &[],
             None,
             at(126),
         )
@@ -900,7 +900,7 @@ pub(crate) mod tests {
 
     #[test]
     fn what_is_known_of_a_failover_is_measured_and_nothing_else() {
-        let record = build(&sample(), &asked(End::Succeeded, ""), &good(), None, at(126)).unwrap();
+        let record = build(&sample(), &asked(End::Succeeded, ""), &good(), &[], None, at(126)).unwrap();
         assert_eq!(
             measured(&record),
             [
@@ -914,16 +914,17 @@ pub(crate) mod tests {
                 Measured::of(Metric::StepDuration, "verify", 2.0),
             ]
         );
-        let failed = build(&sample(), &asked(End::Failed, ""), &good(), None, at(126)).unwrap();
+        let failed = build(&sample(), &asked(End::Failed, ""), &good(), &[], None, at(126)).unwrap();
         assert!(measured(&failed).iter().all(|one| one.metric != Metric::RecoveryTime));
     }
 
     #[test]
     fn the_lag_is_taken_from_the_execution_when_it_is_not_handed_over() {
-        let record = build(&sample(), &asked(End::Failed, ""), &good(), None, at(126)).unwrap();
+        let record = build(&sample(), &asked(End::Failed, ""), &good(), &[], None, at(126)).unwrap();
         assert_eq!(record.lag["orders"], Some(lag(0.8)));
-        let error = build(&sample(), &asked(End::Succeeded, "{{ preflight.lag }}"), &good(), None, at(1))
-            .unwrap_err();
+        let error =
+            build(&sample(), &asked(End::Succeeded, "{{ preflight.lag }}"), &good(), &[], None, at(1))
+                .unwrap_err();
         assert!(error.to_string().contains("`lag`"), "{error}");
     }
 
@@ -932,7 +933,7 @@ pub(crate) mod tests {
         let text = r#"{"orders":{"seconds":2.5,"at":"2026-11-25T11:59:00Z"},"catalog":null}"#;
         for handed in [serde_json::json!(text), serde_json::from_str(text).unwrap()] {
             let asked = Asked { lag: serde_json::from_value(handed).unwrap(), ..asked(End::Succeeded, "") };
-            let record = build(&sample(), &asked, &good(), None, at(126)).unwrap();
+            let record = build(&sample(), &asked, &good(), &[], None, at(126)).unwrap();
             assert_eq!(
                 record.lag,
                 BTreeMap::from([("catalog".into(), None), ("orders".into(), Some(lag(2.5)))])
@@ -986,7 +987,7 @@ pub(crate) mod tests {
                     .collect(),
                 ..good()
             };
-            let record = build(&sample(), &asked(End::Failed, ""), &execution, None, at(1003)).unwrap();
+            let record = build(&sample(), &asked(End::Failed, ""), &execution, &[], None, at(1003)).unwrap();
             assert_eq!(record.progress, progress, "{name}");
             assert_eq!(record.stopped_by.as_ref().unwrap().step, name);
             assert_eq!(record.rto_seconds, None);
@@ -997,7 +998,7 @@ pub(crate) mod tests {
 
     #[test]
     fn the_last_failover_is_the_latest_one_that_promoted() {
-        let record = build(&sample(), &asked(End::Succeeded, ""), &good(), None, at(126)).unwrap();
+        let record = build(&sample(), &asked(End::Succeeded, ""), &good(), &[], None, at(126)).unwrap();
         assert!(
             replaces(&record, None, false)
                 && replaces(&record, Some(at(-1)), false)
@@ -1053,7 +1054,7 @@ pub(crate) mod tests {
 
     #[test]
     fn the_rest_of_a_failed_failover_began_with_it() {
-        let record = build(&sample(), &asked(End::Succeeded, ""), &good(), None, at(126)).unwrap();
+        let record = build(&sample(), &asked(End::Succeeded, ""), &good(), &[], None, at(126)).unwrap();
         let begun = BTreeMap::from([("catalog".to_owned(), lag(0.3)), ("orders".to_owned(), lag(7.0))]);
         let failed = FailoverRecord {
             outcome: "Failed".into(),
@@ -1083,7 +1084,7 @@ pub(crate) mod tests {
         let promoted = execution.steps.iter_mut().rfind(|run| PROMOTE.contains(&run.name.as_str())).unwrap();
         promoted.outputs.insert("reason".into(), vec![reason.into()]);
         let asked = Asked { mode: Mode::Detach, ..asked(End::Succeeded, "") };
-        let record = build(&sample(), &asked, &execution, None, at(126)).unwrap();
+        let record = build(&sample(), &asked, &execution, &[], None, at(126)).unwrap();
         assert!(summary(&record).ends_with(&format!("Now {reason}.")), "{}", summary(&record));
         assert_eq!(record.failover(None, None).to_region, "sandbox-west");
     }
@@ -1108,7 +1109,7 @@ pub(crate) mod tests {
         let found = vec![already_there.to_owned()];
         execution.steps[1].outputs.insert("alreadyThere".into(), found);
         let asked = Asked { mode: Mode::Switchover, ..asked(outcome, "") };
-        build(&sample(), &asked, &execution, last, at(126)).unwrap()
+        build(&sample(), &asked, &execution, &[], last, at(126)).unwrap()
     }
 
     #[test]
@@ -1160,7 +1161,7 @@ pub(crate) mod tests {
         let mut execution = Execution { document: "causeway-failback".into(), ..good() };
         execution.steps.truncate(5);
         let asked = Asked { mode: Mode::Switchover, ..asked(End::Failed, "") };
-        let record = build(&sample(), &asked, &execution, None, at(126)).unwrap();
+        let record = build(&sample(), &asked, &execution, &[], None, at(126)).unwrap();
         let summary = summary(&record);
         for part in ["The switchover of shop to sandbox-west failed", "start it in sandbox-east to go back"] {
             assert!(summary.contains(part), "{part} is missing in: {summary}");
@@ -1170,7 +1171,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_failover_behind_a_switchover_is_not_the_rest_of_one_before_it() {
-        let record = build(&sample(), &asked(End::Succeeded, ""), &good(), None, at(126)).unwrap();
+        let record = build(&sample(), &asked(End::Succeeded, ""), &good(), &[], None, at(126)).unwrap();
         let failed = FailoverRecord {
             outcome: "Failed".into(),
             started_at: at(-500),
@@ -1187,7 +1188,7 @@ pub(crate) mod tests {
         let mut execution = good();
         execution.steps[3] =
             run("trafficOff", 4, 6, &[("status", "Done"), ("reason", "<script>alert(1)</script>")]);
-        let record = build(&sample(), &asked(End::Succeeded, ""), &execution, None, at(126)).unwrap();
+        let record = build(&sample(), &asked(End::Succeeded, ""), &execution, &[], None, at(126)).unwrap();
         let page = page(&record).unwrap();
         assert!(!page.contains("<script>") && page.contains("&#60;script&#62;"));
     }

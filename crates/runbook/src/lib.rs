@@ -25,6 +25,7 @@ pub mod authorities;
 pub mod aws;
 pub mod bucket;
 pub mod error;
+pub mod executions;
 pub mod lag;
 pub mod lock;
 pub mod names;

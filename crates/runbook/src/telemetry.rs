@@ -24,7 +24,7 @@ pub enum Metric {
     RecoveryTime,
     /// Seconds of replication lag before a failover.
     LagBeforeFailover,
-    /// Seconds of writes that a failover lost, from the first to the last, as the comparison found them.
+    /// Seconds from the first write that a failover lost to its start, as the comparison found them.
     RecoveryPoint,
     /// Seconds that a step of a runbook took, all its calls together.
     StepDuration,

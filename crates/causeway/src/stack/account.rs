@@ -9,6 +9,7 @@ use aws_config::SdkConfig;
 use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::head_bucket::HeadBucketError;
 use runbook::StepError;
+use runbook::executions::Listed;
 
 use crate::Error;
 
@@ -91,11 +92,11 @@ impl Region {
 }
 
 /// Those of the stack's runbooks that would be disturbed, each in a line. Another stack's prefix may start with this one's.
-fn moves(running: &[preflight::overdue::Running], prefix: &str) -> Vec<String> {
-    let line = |one: &preflight::overdue::Running| {
+fn moves(running: &[Listed], prefix: &str) -> Vec<String> {
+    let line = |one: &Listed| {
         let runbook = one.document.strip_prefix(prefix)?.strip_prefix('-')?;
         let moves = ["failover", "failback", "reconcile", "replay", "rebuild", "routing"].contains(&runbook);
-        moves.then(|| format!("{} runs since {} ({})", one.document, one.started, one.id))
+        moves.then(|| format!("{} runs since {:.0} ({})", one.document, one.started, one.id))
     };
     running.iter().filter_map(line).collect()
 }
@@ -116,10 +117,11 @@ mod tests {
 
     #[test]
     fn every_runbook_of_the_stack_but_the_hourly_look_is_a_move() {
-        let run = |document: &str| preflight::overdue::Running {
+        let run = |document: &str| Listed {
             id: "id".to_owned(),
             document: document.to_owned(),
             started: "2026-01-31T12:00:00Z".parse().unwrap(),
+            status: "InProgress".to_owned(),
         };
         let documents = std::fs::read_dir("../../ssm-documents").unwrap();
         let mut running: Vec<_> = documents
