@@ -731,7 +731,8 @@ fn facts(record: &Record) -> Vec<Fact> {
             name: "Recovery time".into(),
             value: text::duration(seconds),
             note: format!(
-                "start of the runbook to the first verified write; {}",
+                "start of the {} to the first verified write; {}",
+                if record.began_at.is_some() { "first execution" } else { "runbook" },
                 budget(record.rto_budget_seconds)
             ),
             class: against(seconds, record.rto_budget_seconds),
@@ -1074,6 +1075,28 @@ pub(crate) mod tests {
         for other in [elsewhere, over] {
             assert_eq!(record.failover(Some(&other), None), record.failover(None, None));
         }
+    }
+
+    /// What an earlier execution began counts from there, unless it moved nothing.
+    #[test]
+    fn the_rest_of_a_move_began_with_the_execution_that_promoted() {
+        let earlier = [Execution { started: at(-4000), ..good() }];
+        let mut second = good();
+        second.steps[1].outputs.insert("alreadyThere".into(), vec!["catalog, orders".into()]);
+        let asked = asked(End::Succeeded, "");
+        let record = build(&sample(), &asked, &second, &earlier, None, at(126)).unwrap();
+        assert_eq!((record.began_at, record.rto_seconds), (Some(at(-4000)), Some(4125.0)));
+        assert_eq!(record.failover(None, None).started_at, at(-4000));
+        let page = page(&record).unwrap();
+        assert!(
+            page.contains("by an earlier execution") && page.contains("start of the first execution"),
+            "{page}"
+        );
+
+        second.steps[1].outputs.insert("alreadyThere".into(), vec![String::new()]);
+        let record = build(&sample(), &asked, &second, &earlier, None, at(126)).unwrap();
+        assert_eq!((record.began_at, record.rto_seconds), (None, Some(125.0)));
+        assert!(!super::page(&record).unwrap().contains("by an earlier execution"));
     }
 
     #[test]
