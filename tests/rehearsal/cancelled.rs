@@ -222,6 +222,8 @@ impl Rehearsed for Failback {
         Way::said(&[("set", BROKEN)]),
         Way::said(&[("set", BROKEN), ("record", BROKEN)]),
         Way::said(&[("record", BROKEN)]),
+        Way::said(&[("check", "NeedsApproval")]),
+        Way::said(&[("check", "NeedsApproval")]).rejected(),
     ];
 
     async fn stage(reading: Reading, way: &Way) -> Stage {
@@ -230,7 +232,7 @@ impl Rehearsed for Failback {
     }
 
     fn start(stage: &Stage, _: &Way) -> String {
-        stage.start("causeway-failback", &[])
+        stage.start("causeway-failback", &[("Approvers", APPROVER)])
     }
 
     async fn again(stage: &Stage, _: &Way, _: &Execution, case: &str) {

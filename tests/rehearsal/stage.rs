@@ -175,9 +175,10 @@ impl Stage {
         self.handlers.rows.lock().unwrap()
     }
 
-    /// Runs `failback.yaml` in a Region: there, everything moves.
+    /// Runs `failback.yaml` in a Region: there, everything moves. Approved, if it asks.
     pub async fn switch_over(&self, to: &str) -> Execution {
-        self.run_in(to, "causeway-failback", &[]).await
+        let id = self.start_in(to, "causeway-failback", &[("Approvers", APPROVER)]);
+        self.answered_in(to, &id, "Approve").await
     }
 
     /// Starts a runbook in the west.
@@ -224,31 +225,36 @@ impl Stage {
 
     /// Waits for an execution's end, and answers so if it asks.
     pub async fn answered(&self, id: &str, signal: &str) -> Execution {
+        self.answered_in(WEST, id, signal).await
+    }
+
+    /// The same in a Region.
+    pub async fn answered_in(&self, region: &str, id: &str, signal: &str) -> Execution {
         tokio::select! {
-            execution = self.ended(id) => execution,
+            execution = self.ended_in(region, id) => execution,
             execution = async {
-                self.signal(id, signal).await;
-                self.ended(id).await
+                self.signal(region, id, signal).await;
+                self.ended_in(region, id).await
             } => execution,
         }
     }
 
     /// Waits until an execution asks for an approval, and gives it.
     pub async fn approve(&self, id: &str) {
-        self.signal(id, "Approve").await;
+        self.signal(WEST, id, "Approve").await;
     }
 
     /// Waits until an execution asks for an approval, and says no.
     pub async fn reject(&self, id: &str) {
-        self.signal(id, "Reject").await;
+        self.signal(WEST, id, "Reject").await;
     }
 
-    async fn signal(&self, id: &str, signal: &str) {
-        while self.automation.execution(WEST, id).unwrap().status != Status::Waiting {
+    async fn signal(&self, region: &str, id: &str, signal: &str) {
+        while self.automation.execution(region, id).unwrap().status != Status::Waiting {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         let signal = serde_json::json!({"AutomationExecutionId": id, "SignalType": signal});
-        self.automation.call(WEST, OPERATOR, "SendAutomationSignal", signal).await.unwrap();
+        self.automation.call(region, OPERATOR, "SendAutomationSignal", signal).await.unwrap();
     }
 
     /// Waits until every operation of a global cluster and of the recovery of a Region is over.

@@ -200,6 +200,7 @@ mod tests {
             engine: "aurora-mysql".into(),
             engine_version: "8".into(),
             endpoint: None,
+            reader_endpoint: None,
             port: None,
             instances: Vec::new(),
             tags: Vec::new(),

@@ -166,6 +166,7 @@ impl DescribeCluster for Fake {
             engine: "aurora-mysql".into(),
             engine_version: "8".into(),
             endpoint: Some(format!("{id}.sandbox")),
+            reader_endpoint: None,
             port: Some(3306),
             instances: Vec::new(),
             tags: Vec::new(),

@@ -26,7 +26,9 @@
 //! | started by an event, and the evidence is not enough, see [`crate::evidence`] | Refused | – |
 //! | the cooldown after a successful failover is not over | Refused; note where a person overrides it | note |
 //! | the record of the last failover in the target Region can't be read | NeedsApproval | note |
-//! | that in the other Region, or that of the last switchover, can't be read | note | note |
+//! | that in the other Region can't be read | note | NeedsApproval, see below |
+//! | that of the last switchover can't be read | note | note |
+//! | nobody has looked for what the last failover lost, or that can't be told | – | NeedsApproval, see below |
 //!
 //! | found | detach |
 //! |---|---|
@@ -37,7 +39,9 @@
 //! | the target waits for its resynchronisation | Refused |
 //!
 //! The rule behind it: missing data is no evidence, so doubt needs a person in a failover; a switchover can wait, so doubt
-//! refuses it. The impaired Region is never needed in a failover. A database that has its writer in the target already
+//! refuses it. The one thing that a person may give up in a switchover is the order of things after a failover: to leave the
+//! Region that took over before a reconciliation has found what was lost. It stays possible afterwards, while the snapshot is
+//! there, but rows are put back into that Region only ([`unreconciled`]). The impaired Region is never needed in a failover. A database that has its writer in the target already
 //! (the rest of a failover that stopped half-way) is noted and not judged further. Only a failover that succeeded starts
 //! a cooldown: one that failed may be tried again at once. A switchover is asked for by a person and loses nothing, so no
 //! cooldown holds it back.
@@ -77,7 +81,10 @@ use runbook::lag::{Lag, Lags};
 use runbook::lock::{self, Lock, Standing};
 use runbook::names::keys;
 use runbook::plan::{BeyondRpo, Engine, Strategy};
-use runbook::record::{FailoverRecord, ReadLastFailover, ReadLastSwitchover, SwitchoverRecord};
+use runbook::record::{
+    FailoverRecord, ReadLastFailover, ReadLastReconciliation, ReadLastSwitchover, ReconciliationRecord,
+    SwitchoverRecord,
+};
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, aws, bucket};
 use serde::Serialize;
 
@@ -163,6 +170,8 @@ pub struct Seen {
     pub other_record: Result<Option<FailoverRecord>, String>,
     /// The records of the last switchover in the two buckets, the target's first.
     pub switchovers: [Result<Option<SwitchoverRecord>, String>; 2],
+    /// The record of the last reconciliation in the other Region's bucket, or why it can't be read.
+    pub reconciliation: Result<Option<ReconciliationRecord>, String>,
     /// What the signals say; empty when nobody asked them.
     pub evidence: Evidence,
     /// The lock of another execution.
@@ -284,9 +293,18 @@ pub fn judge(seen: &Seen, asked: &Asked, plan: &RecoveryPlan, now: Timestamp) ->
         let text = format!("whether a failover was made lately is not known: {error}");
         if !asked.mode.is_planned() { doubts.push(text) } else { notes.push(text) }
     }
+    let mut approvals = Vec::new();
     if let Err(error) = &seen.other_record {
-        notes.push(format!("the record of the last failover in {} can't be read: {error}", asked.other));
+        let text = format!("the record of the last failover in {} can't be read: {error}", asked.other);
+        if asked.mode.is_planned() && there.len() < seen.databases.len() {
+            approvals.push(format!(
+                "whether a failover to it lost writes that nobody has looked for is not known: {text}"
+            ));
+        } else {
+            notes.push(text);
+        }
     }
+    approvals.extend(unreconciled(seen, asked, there.len() == seen.databases.len()));
     let failovers_read = [seen.record.is_ok(), seen.other_record.is_ok()];
     for ((region, switchover), failover_read) in
         [asked.target, asked.other].iter().zip(&seen.switchovers).zip(failovers_read)
@@ -317,17 +335,47 @@ pub fn judge(seen: &Seen, asked: &Asked, plan: &RecoveryPlan, now: Timestamp) ->
         }
     }
 
+    // A switchover can wait until there is no doubt.
+    if asked.mode.is_planned() {
+        refusals.append(&mut doubts);
+    }
+    approvals.append(&mut doubts);
     let status = if !refusals.is_empty() {
         Status::Refused
-    } else if doubts.is_empty() {
+    } else if approvals.is_empty() {
         Status::Ready
-    } else if asked.mode.is_planned() {
-        Status::Refused
     } else {
         Status::NeedsApproval
     };
-    refusals.append(&mut doubts);
+    refusals.append(&mut approvals);
     Judgement { status, reasons: refusals, notes }
+}
+
+/// Why a switchover would leave a Region whose failover nobody has reconciled. Asked once: after a switchover that went ahead
+/// all the same, the next one gives nothing more up.
+fn unreconciled(seen: &Seen, asked: &Asked, all_there: bool) -> Option<String> {
+    let switchovers = seen.switchovers.iter().filter_map(|record| record.as_ref().ok()?.as_ref());
+    let moved = switchovers.filter(|record| record.succeeded()).map(|record| record.ended_at).max();
+    let last = failovers(seen).max_by_key(|record| record.ended_at)?;
+    let leaves = asked.mode.is_planned() && !all_there && last.to_region == asked.other;
+    if !leaves || moved.is_some_and(|moved| moved > last.ended_at) {
+        return None;
+    }
+    let FailoverRecord { execution, from_region, to_region, ended_at, .. } = last;
+    let failover =
+        format!("the failover from {from_region} to {to_region} (execution {execution}, {ended_at:.0})");
+    let why = match &seen.reconciliation {
+        Ok(Some(record)) if record.failover == *execution => return None,
+        Ok(_) => format!("nobody has looked for the writes that {failover} lost"),
+        Err(error) => {
+            format!("whether somebody has looked for the writes that {failover} lost is not known: {error}")
+        }
+    };
+    Some(format!(
+        "{why}: start the runbook reconcile in {to_region} first. To approve is to give up the runbook replay, which puts rows \
+         back only while {to_region} has the writer; reconcile stays possible there as long as the snapshot of the old primary \
+         exists"
+    ))
 }
 
 /// Names of the databases whose one writer is in the target, with nothing running; of those that were detached, too, when
@@ -609,7 +657,7 @@ where
     T: DescribeGlobalCluster + DescribeCluster + DescribeInstances,
     O: DescribeCluster,
     M: MeasureLag + ReadAlarms,
-    S: ReadLastFailover + ReadLastSwitchover,
+    S: ReadLastFailover + ReadLastSwitchover + ReadLastReconciliation,
     A: ReadStates,
 {
     let patience = if !asked.mode.is_planned() { IMPAIRED } else { OTHER };
@@ -654,13 +702,31 @@ where
     });
     let (own_bucket, other_bucket) = (plan.report_bucket(asked.target), plan.report_bucket(asked.other));
     let automatic = plan.automatic.as_ref().filter(|_| asked.trigger == Trigger::Automatic);
-    let (databases, arc, record, other_record, switchover, other_switchover, alarms, other_alarms) = futures::join!(
+    let reconciliation = async {
+        // Of a switchover only.
+        if !asked.mode.is_planned() {
+            return Ok(None);
+        }
+        apis.other_records.read_last_reconciliation(other_bucket, &plan.name).await
+    };
+    let (
+        databases,
+        arc,
+        record,
+        other_record,
+        switchover,
+        other_switchover,
+        reconciliation,
+        alarms,
+        other_alarms,
+    ) = futures::join!(
         try_join_all(databases),
         join_all(endpoints),
         within(TARGET, asked.target, apis.records.read_last_failover(own_bucket, &plan.name)),
         within(patience, asked.other, apis.other_records.read_last_failover(other_bucket, &plan.name)),
         within(TARGET, asked.target, apis.records.read_last_switchover(own_bucket, &plan.name)),
         within(patience, asked.other, apis.other_records.read_last_switchover(other_bucket, &plan.name)),
+        within(patience, asked.other, reconciliation),
         within(TARGET, asked.target, evidence::read(&apis.metrics, automatic, asked.target)),
         within(patience, asked.other, evidence::read(&apis.other_metrics, automatic, asked.other)),
     );
@@ -674,6 +740,7 @@ where
         record: record.map_err(|error| cause(&error)),
         other_record: other_record.map_err(|error| cause(&error)),
         switchovers: [switchover, other_switchover].map(|record| record.map_err(|error| cause(&error))),
+        reconciliation: reconciliation.map_err(|error| cause(&error)),
         evidence: automatic.map(|automatic| evidence::votes(automatic, &alarms)).unwrap_or_default(),
         locked: None,
     })

@@ -2,11 +2,13 @@
 //! in the report bucket.
 //!
 //! Operation `compare`. For each database of the plan the source is the cluster that `snapshot-restore` made for this
-//! execution, the target the global cluster's writer, which must be in the function's own Region. Both are only read.
-//! The crate `comparison` describes what is left in the bucket.
+//! execution, the target the new primary's cluster in the function's own Region: the global cluster's writer, or, where
+//! the databases have been moved back since, a secondary that is in step with it, by its reader endpoint. Both are only
+//! read. The crate `comparison` describes what is left in the bucket.
 //!
 //! # States
-//! - *Refused*: the writer is not here, or the restored cluster is not there, not this execution's, or not available.
+//! - *Refused*: the cluster here is a secondary that is not in step, or the restored cluster is not there, not this
+//!   execution's, or not available.
 //! - *InProgress*: the time of this call was over; the next call goes on.
 //! - *Done*: every table was compared, or can't be; `summary.json` is written. A further call compares nothing.
 //!
@@ -26,7 +28,7 @@
 use std::pin::Pin;
 
 use aws_sdk_rds::Client;
-use runbook::aurora::{DescribeCluster, DescribeGlobalCluster, writer_here};
+use runbook::aurora::{Cluster, DescribeCluster, DescribeGlobalCluster, Here, Role, cluster_here};
 use runbook::error::Kind;
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError};
 use serde::Deserialize;
@@ -111,10 +113,13 @@ pub async fn handle_with(
         let restored_id = runbook::names::restored_cluster(&event.execution, name);
         let global = here.describe_global_cluster(&database.global_cluster).await?;
         let restored = there.describe_cluster(&restored_id).await?;
-        let target = match writer_here(name, database, global.as_ref(), &context.region) {
-            Ok(id) => here.describe_cluster(&id).await?,
-            Err(reason) => return Ok(refused(reason)),
-        };
+        let found = cluster_here(name, database, global.as_ref(), &context.region);
+        let (id, role) =
+            match found.and_then(|Here { id, role }| readable(name, &id, &role).map(|()| (id, role))) {
+                Ok(found) => found,
+                Err(reason) => return Ok(refused(reason)),
+            };
+        let target = here.describe_cluster(&id).await?.map(|cluster| read_at(cluster, &role));
         let place = Place {
             name,
             database,
@@ -134,6 +139,27 @@ pub async fn handle_with(
         comparison::log_in(&mut sides.target, sign_in, config, &context.region).await?;
     }
     Box::pin(run::run(&context, &folder, &store, servers, &plan, &all, state)).await
+}
+
+/// Whether the cluster here has the new primary's rows.
+fn readable(name: &str, id: &str, role: &Role) -> Result<(), String> {
+    match role {
+        Role::Writer => Ok(()),
+        Role::Reader { synchronization, .. } if synchronization.as_deref() == Some("connected") => Ok(()),
+        Role::Reader { writer, synchronization } => Err(format!(
+            "database {name}: the writer is in {writer}, and cluster {id} here is not in step with it ({}): start the runbook \
+             again when it is connected",
+            synchronization.as_deref().unwrap_or("its state is not known")
+        )),
+    }
+}
+
+/// The cluster with the endpoint that answers: the writer endpoint of a secondary does not.
+fn read_at(cluster: Cluster, role: &Role) -> Cluster {
+    match role {
+        Role::Writer => cluster,
+        Role::Reader { .. } => Cluster { endpoint: cluster.reader_endpoint.clone(), ..cluster },
+    }
 }
 
 fn refused(reason: String) -> Outcome<Observed> {

@@ -103,6 +103,7 @@ mod tests {
             engine: "aurora-mysql".into(),
             engine_version: String::new(),
             endpoint: Some(format!("{id}.local")),
+            reader_endpoint: None,
             port: Some(1234),
             instances: vec!["i".into()],
             tags: vec![(EXECUTION_TAG.into(), "e1".into())],

@@ -69,6 +69,7 @@ mod tests {
             engine: "aurora-mysql".into(),
             engine_version: String::new(),
             endpoint: Some("west.local".into()),
+            reader_endpoint: None,
             port: Some(1234),
             instances: vec!["i".into()],
             tags: Vec::new(),

@@ -3,7 +3,7 @@
 //! | operation | reads | writes, all in the report bucket of the function's own Region |
 //! |---|---|---|
 //! | `record` | the Automation execution | `record.json`, `record.html`, and the plan's last failover or switchover |
-//! | `missing-transactions` | what the comparison left, and the records of the failover | `report.json`, `report.html`, spreadsheets and SQL, see [`missing`] |
+//! | `missing-transactions` | what the comparison left, and the records of the failover | `report.json`, `report.html`, spreadsheets and SQL, see [`missing`], and the plan's last reconciliation |
 //!
 //! Both end with `manifest.json`, the SHA-256 of each file.
 //!
@@ -27,7 +27,7 @@
 use aws_sdk_ssm::Client as Ssm;
 use comparison::Found;
 use runbook::names::keys;
-use runbook::record::{FailoverRecord, SwitchoverRecord};
+use runbook::record::{FailoverRecord, ReconciliationRecord, SwitchoverRecord};
 use runbook::step::Mode;
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, telemetry};
 use serde::{Deserialize, Serialize};
@@ -280,6 +280,16 @@ where
     let mut folder = Folder::begin_anew(store, bucket, keys::reports(&plan.name, execution)).await?;
     let (written, evidence) = missing::write(&mut folder, &found, plan, facts).await?;
     folder.write_manifest(&evidence).await?;
+    let mut changed = folder.written();
+    // The last of all, so that nobody takes for reconciled what has no report.
+    if let Some(failover) = known.failover {
+        let ended_at = context.clock.now();
+        let (plan, execution) = (plan.name.clone(), execution.clone());
+        let key = keys::last_reconciliation(&plan);
+        let record = ReconciliationRecord { plan, execution, failover: failover.execution, ended_at };
+        store::put_and_check(store, bucket, &key, "application/json", store::json(&record)?).await?;
+        changed.push(format!("wrote s3://{bucket}/{key}"));
+    }
     telemetry::emit(&plan.name, &written.measured, context.clock.now());
     let observed = Observed {
         summary: written.summary,
@@ -288,7 +298,7 @@ where
         next: written.next,
     };
     let reason = format!("the missing-transaction report is written: {}", observed.location);
-    Ok(Outcome::new(Status::Done, reason, observed).with_changed(folder.written()))
+    Ok(Outcome::new(Status::Done, reason, observed).with_changed(changed))
 }
 
 #[cfg(test)]

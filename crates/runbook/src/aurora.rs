@@ -66,6 +66,8 @@ pub struct Cluster {
     pub engine_version: String,
     /// Writer endpoint.
     pub endpoint: Option<String>,
+    /// Reader endpoint: of a global secondary the one that answers.
+    pub reader_endpoint: Option<String>,
     /// Port of the endpoint.
     pub port: Option<i32>,
     /// Identifiers of its instances.
@@ -132,26 +134,49 @@ pub fn message(error: &impl ProvideErrorMetadata) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Identifier of the new primary: the global cluster's one writer, when it is in `region`.
+/// A database's cluster in one Region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Here {
+    /// Its identifier.
+    pub id: String,
+    /// What it is in its global cluster.
+    pub role: Role,
+}
+
+/// What a cluster is in its global cluster, which has one writer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// The primary.
+    Writer,
+    /// A secondary.
+    Reader {
+        /// The Region of the primary.
+        writer: String,
+        /// See [`GlobalMember::synchronization`].
+        synchronization: Option<String>,
+    },
+}
+
+/// The member of a database's global cluster in `region`, when that has one writer.
 ///
 /// # Errors
-/// Why not, for a person.
-pub fn writer_here(
+/// Why it can't be told, for a person.
+pub fn cluster_here(
     name: &str,
     database: &Database,
     global: Option<&GlobalCluster>,
     region: &str,
-) -> Result<String, String> {
+) -> Result<Here, String> {
     let id = &database.global_cluster;
     let Some(global) = global else {
         return Err(format!("database {name}: there is no global cluster {id} in {region}"));
     };
-    if global.member_in(region).is_none() {
+    let Some(member) = global.member_in(region) else {
         return Err(format!(
             "database {name}: global cluster {id} has no member in {region}: after a failover by detaching, the runbook \
              rebuild makes it one again and keeps a snapshot of the old primary; run that first"
         ));
-    }
+    };
     let writers = global.writers().collect::<Vec<_>>();
     let [writer] = writers[..] else {
         return Err(format!(
@@ -159,13 +184,32 @@ pub fn writer_here(
             writers.len()
         ));
     };
-    let at = region_of(&writer.cluster_arn);
-    if at != region {
-        return Err(format!(
-            "database {name}: the writer of global cluster {id} is in {at}, not in {region}: start the runbook there"
-        ));
+    let role = match region_of(&writer.cluster_arn) {
+        at if at == region => Role::Writer,
+        at => Role::Reader { writer: at.to_owned(), synchronization: member.synchronization.clone() },
+    };
+    Ok(Here { id: member.cluster_arn.rsplit(':').next().unwrap_or_default().to_owned(), role })
+}
+
+/// Identifier of the global cluster's one writer, when it is in `region`.
+///
+/// # Errors
+/// Why not, for a person who wants to put rows back.
+pub fn writer_here(
+    name: &str,
+    database: &Database,
+    global: Option<&GlobalCluster>,
+    region: &str,
+) -> Result<String, String> {
+    match cluster_here(name, database, global, region)? {
+        Here { id, role: Role::Writer } => Ok(id),
+        Here { role: Role::Reader { writer, .. }, .. } => Err(format!(
+            "database {name}: the writer of global cluster {} is in {writer}, and rows are put back into a writer in {region}: \
+             run replay.sql of the report against the writer, or move the databases to {region} first with the runbook \
+             failback, started there",
+            database.global_cluster
+        )),
     }
-    Ok(writer.cluster_arn.rsplit(':').next().unwrap_or_default().to_owned())
 }
 
 fn region(client: &Client) -> String {
@@ -266,6 +310,7 @@ impl From<&DbCluster> for Cluster {
             engine: text(cluster.engine()),
             engine_version: text(cluster.engine_version()),
             endpoint: cluster.endpoint().map(str::to_owned),
+            reader_endpoint: cluster.reader_endpoint().map(str::to_owned),
             port: cluster.port(),
             instances: cluster
                 .db_cluster_members()
@@ -305,7 +350,7 @@ mod tests {
         assert!(
             ask(Some(&global(&[true, false])))
                 .unwrap_err()
-                .contains("is in sandbox-east, not in sandbox-west")
+                .contains("is in sandbox-east, and rows are put back into a writer in sandbox-west")
         );
         assert!(ask(Some(&global(&[true, true]))).unwrap_err().contains("2 writers"));
         assert!(ask(Some(&global(&[false, false]))).unwrap_err().contains("0 writers"));

@@ -106,6 +106,12 @@ pub mod keys {
         format!("records/{plan}/last-switchover.json")
     }
 
+    /// The last reconciliation that ended with a report, a [`crate::record::ReconciliationRecord`]; in the bucket of the
+    /// Region that took over.
+    pub fn last_reconciliation(plan: &str) -> String {
+        format!("records/{plan}/last-reconciliation.json")
+    }
+
     /// Which execution fails over, a [`crate::lock::Lock`].
     pub fn failover_lock(plan: &str) -> String {
         format!("records/{plan}/failover-lock.json")

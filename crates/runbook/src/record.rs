@@ -1,9 +1,10 @@
-//! What a failover and a switchover leave for later runbooks, in the report buckets.
+//! What a failover, a switchover and a reconciliation leave for later runbooks, in the report buckets.
 //!
-//! They are two objects of two types, because they say different things: a failover lost writes, which a reconciliation
-//! finds, and holds back the next failover for a while; a switchover lost nothing and holds back nothing. All that a
-//! switchover says to a failover is that the databases moved since: a failover that is on record from before it is not
-//! the one that moved them to where they are now.
+//! They are objects of types of their own, because they say different things: a failover lost writes, which a
+//! reconciliation finds, and holds back the next failover for a while; a switchover lost nothing and holds back nothing.
+//! All that a switchover says to a failover is that the databases moved since: a failover that is on record from before it
+//! is not the one that moved them to where they are now. A reconciliation says that somebody has looked for what a failover
+//! lost.
 
 use std::collections::BTreeMap;
 
@@ -79,6 +80,31 @@ impl SwitchoverRecord {
     }
 }
 
+/// The last reconciliation of a plan that ended with a report, at [`crate::names::keys::last_reconciliation`]. Written by
+/// `report` behind the report, into the bucket of the Region that took over; read by `preflight` before a switchover.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReconciliationRecord {
+    /// Name of the recovery plan.
+    pub plan: String,
+    /// Id of the Automation execution that compared.
+    pub execution: String,
+    /// Id of the execution whose failover it is about, as [`FailoverRecord::execution`] has it.
+    pub failover: String,
+    /// When the report was written.
+    pub ended_at: Timestamp,
+}
+
+/// Reads the record of the last reconciliation.
+pub trait ReadLastReconciliation {
+    /// The record of `plan` in `bucket`; `None` when there is none.
+    fn read_last_reconciliation(
+        &self,
+        bucket: &str,
+        plan: &str,
+    ) -> impl Future<Output = Result<Option<ReconciliationRecord>, StepError>> + Send;
+}
+
 /// Reads the record of the last switchover.
 pub trait ReadLastSwitchover {
     /// The record of `plan` in `bucket`; `None` when there is none.
@@ -116,6 +142,16 @@ impl ReadLastSwitchover for aws_sdk_s3::Client {
         plan: &str,
     ) -> Result<Option<SwitchoverRecord>, StepError> {
         read(self, bucket, &crate::names::keys::last_switchover(plan), "switchover").await
+    }
+}
+
+impl ReadLastReconciliation for aws_sdk_s3::Client {
+    async fn read_last_reconciliation(
+        &self,
+        bucket: &str,
+        plan: &str,
+    ) -> Result<Option<ReconciliationRecord>, StepError> {
+        read(self, bucket, &crate::names::keys::last_reconciliation(plan), "reconciliation").await
     }
 }
 

@@ -145,6 +145,7 @@ impl World {
             engine: "aurora-mysql".into(),
             engine_version: "8.0.mysql_aurora.3.08.0".into(),
             endpoint: Some(format!("{id}.{region}.sandbox")),
+            reader_endpoint: None,
             port: Some(3306),
             instances: Vec::new(),
             tags,

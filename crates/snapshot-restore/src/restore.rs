@@ -10,8 +10,8 @@
 //! | `available` | cluster and instance, both available | done, with endpoint and port |
 //!
 //! # Which snapshot
-//! Aurora names it `rds:unplanned-global-failover-<old primary cluster>-<timestamp>`. The old primary is the member
-//! in the plan's Region that has not the writer. Another cluster's name may begin with this one's, so the cluster the
+//! Aurora names it `rds:unplanned-global-failover-<old primary cluster>-<timestamp>`. The old primary is the member in the
+//! Region that the last recorded failover left, also where the databases were moved back there since. Another cluster's name may begin with this one's, so the cluster the
 //! snapshot was taken of is compared too: a snapshot that a runbook took or copied says it in its tag [`CLUSTER_TAG`], of
 //! another RDS does. Where the runbook `rebuild` has renamed the old primary since, AWS does not say whether that is the old
 //! name or the new one: both will do. Only snapshots from after the start of the last recorded failover count.
@@ -42,7 +42,7 @@ use runbook::plan::{Database, Member, Restore};
 use runbook::record::FailoverRecord;
 use runbook::secret::SignIn;
 use runbook::watch::{self, Look, watch};
-use runbook::{Outcome, RecoveryPlan, Status, StepError};
+use runbook::{Outcome, Status, StepError};
 use serde::Serialize;
 use tokio::sync::OnceCell;
 
@@ -115,6 +115,8 @@ pub struct Want {
     pub execution: String,
     /// ARN of the old primary.
     pub old_primary: String,
+    /// Whether it is the writer again: Aurora takes its snapshot before that, so it is there or will never be.
+    pub is_writer_again: bool,
     /// Region to restore in.
     pub region: String,
     /// How to restore there.
@@ -181,29 +183,24 @@ pub enum Action {
     Create(CreateInstance),
 }
 
-/// The old primary of a global database: its member in the plan's Region that has not the writer.
+/// The old primary of a global database: its member in the Region that the recorded failover left, `old_region`; and
+/// whether that is the writer again, because the databases were moved back since.
 ///
 /// # Errors
 /// The decision, when it can't be told now or at all.
-pub fn old_primary(plan: &RecoveryPlan, global: &GlobalCluster) -> Result<String, Box<Decision>> {
+pub fn old_primary(global: &GlobalCluster, old_region: &str) -> Result<(String, bool), Box<Decision>> {
     let id = &global.id;
-    let refuse = |reason: String| Err(Box::new(Decision::Refuse(reason)));
     let mut writers = global.writers();
-    let (Some(writer), None) = (writers.next(), writers.next()) else {
+    let (Some(_), None) = (writers.next(), writers.next()) else {
         let reason = format!("global cluster {id} has not exactly one writer at the moment");
         return Err(Box::new(Decision::Wait(reason)));
     };
-    let region = region_of(&writer.cluster_arn);
-    if !plan.regions.iter().any(|known| known == region) {
-        return refuse(format!("the writer of global cluster {id} is in {region}, not in the plan"));
-    }
-    let old_region = plan.other_region(region);
     match global.member_in(old_region) {
-        Some(member) => Ok(member.cluster_arn.clone()),
-        None => refuse(format!(
+        Some(member) => Ok((member.cluster_arn.clone(), member.is_writer)),
+        None => Err(Box::new(Decision::Refuse(format!(
             "global cluster {id} has no member in {old_region}: Aurora leaves a snapshot only of an old primary that \
              is still a member"
-        )),
+        )))),
     }
 }
 
@@ -259,6 +256,12 @@ pub fn decide(want: &Want, seen: &Seen) -> Decision {
             with_kept(want, kept, taken.as_ref(), configured.as_ref())
         }
         Seen { taken: Some(taken), .. } => with_taken(want, taken),
+        Seen { .. } if want.is_writer_again => Decision::Refuse(format!(
+            "{} in {} is the writer again, and there is no snapshot of it from after the recorded failover: that failover did \
+             not promote this database, or its snapshot has expired or was deleted, and what it lost can't be found any more",
+            want.old_cluster(),
+            want.old_region()
+        )),
         Seen { .. } => Decision::Wait(format!(
             "Aurora's snapshot of {} is not taken yet; Aurora takes it once {} has recovered",
             want.old_cluster(),
@@ -563,24 +566,17 @@ where
         let global = (self.client)(here).describe_global_cluster(&database.global_cluster).await?;
         let global =
             global.ok_or_else(|| aurora::missing("global cluster", &database.global_cluster, here))?;
-        let old_primary = match old_primary(run.plan, &global) {
-            Ok(arn) => arn,
+        let (old_primary, is_writer_again) = match old_primary(&global, &self.record.from_region) {
+            Ok(found) => found,
             Err(decision) => return Ok(Place { name, decision: *decision, state }),
         };
         state.old_primary = Some(old_primary.clone());
-        if region_of(&old_primary) != self.record.from_region {
-            let decision = Decision::Refuse(format!(
-                "the last recorded failover left {}, but the writer of global cluster {} is there again; \
-                 its old primary is not {old_primary}",
-                self.record.from_region, global.id
-            ));
-            return Ok(Place { name, decision, state });
-        }
         let want = Want {
             plan: run.plan.name.clone(),
             database: name.to_owned(),
             execution: run.execution.to_owned(),
             old_primary,
+            is_writer_again,
             region: there.clone(),
             how: database.members.get(there).map(|member| member.restore.clone()).unwrap_or_default(),
             member: database.members.get(there).map(Member::cluster).unwrap_or_default().to_owned(),

@@ -28,6 +28,7 @@ fn cluster(name: &str, region: &str) -> Cluster {
         engine: "aurora-mysql".into(),
         engine_version: "8.0.mysql_aurora.3.08.0".into(),
         endpoint: None,
+        reader_endpoint: None,
         port: None,
         instances: Vec::new(),
         tags: Vec::new(),
@@ -83,7 +84,17 @@ fn record(outcome: &str, minutes_ago: i64) -> FailoverRecord {
     }
 }
 
-/// A world in which everything is well.
+/// That somebody has looked for what a failover lost.
+fn reconciled(failover: &str) -> Result<Option<ReconciliationRecord>, String> {
+    Ok(Some(ReconciliationRecord {
+        plan: "shop".into(),
+        execution: "r".into(),
+        failover: failover.into(),
+        ended_at: now(),
+    }))
+}
+
+/// A world in which everything is well; what the execution `e` lost was looked for.
 fn seen() -> Seen {
     Seen {
         databases: ["catalog", "orders"].map(|name| (name.to_owned(), database(name))).into(),
@@ -93,6 +104,7 @@ fn seen() -> Seen {
         record: Ok(None),
         other_record: Ok(None),
         switchovers: [Ok(None), Ok(None)],
+        reconciliation: reconciled("e"),
         evidence: Evidence::new(),
         locked: None,
     }
@@ -286,7 +298,7 @@ fn each_thing_that_is_not_well_is_found() {
             "the record of the last failover in sandbox-east can't be read: silent",
             |seen| seen.other_record = Err("silent".into()),
             Ready,
-            Ready,
+            NeedsApproval,
         ),
     ];
     for (expected, spoil, failover, switchover) in cases {
@@ -499,6 +511,84 @@ fn a_switchover_since_the_last_failover_is_not_taken_for_it() {
     }
 }
 
+/// To leave a Region that took over by failover, before anybody has looked for what that lost, needs a person; once.
+#[test]
+fn a_switchover_away_from_a_failover_that_nobody_has_reconciled_is_to_be_approved() {
+    use Status::{NeedsApproval, Ready, Refused};
+    type Change = fn(&mut Seen);
+    let switchover = |minutes| {
+        let FailoverRecord { plan, execution, outcome, from_region, to_region, started_at, ended_at, .. } =
+            record("Succeeded", minutes);
+        SwitchoverRecord {
+            plan,
+            execution,
+            outcome,
+            from_region,
+            to_region,
+            started_at,
+            ended_at,
+            writes_stopped_at: None,
+        }
+    };
+    let mut unreconciled = seen();
+    unreconciled.other_record = Ok(Some(record("Succeeded", 900)));
+    unreconciled.reconciliation = Ok(None);
+    let cases: [(&str, Change, Status); 8] = [
+        ("nobody has", |_| {}, NeedsApproval),
+        (
+            "a failed one lost writes, too",
+            |seen| seen.other_record = Ok(Some(record("Failed", 900))),
+            NeedsApproval,
+        ),
+        ("it can't be told", |seen| seen.reconciliation = Err("silent".into()), NeedsApproval),
+        ("nor whether there was one", |seen| seen.other_record = Err("silent".into()), NeedsApproval),
+        (
+            "the failover was to the target",
+            |seen| {
+                let record = record("Succeeded", 900);
+                let (from_region, to_region) = (record.to_region.clone(), record.from_region.clone());
+                seen.record = Ok(Some(FailoverRecord { from_region, to_region, ..record }));
+                seen.other_record = Ok(None);
+            },
+            Ready,
+        ),
+        (
+            "everything is there already",
+            |seen| {
+                seen.databases.iter_mut().for_each(|(name, database)| database.global = global(name, WEST))
+            },
+            Ready,
+        ),
+        (
+            "another doubt refuses it",
+            |seen| seen.databases.get_mut("orders").unwrap().lag = lag(99.0),
+            Refused,
+        ),
+        ("no failover at all", |seen| seen.other_record = Ok(None), Ready),
+    ];
+    for (case, change, expected) in cases {
+        let mut seen = unreconciled.clone();
+        change(&mut seen);
+        let judgement = judged(&seen, Mode::Switchover);
+        assert_eq!(judgement.status, expected, "{case}: {judgement:?}");
+        let asked = judgement.reasons.iter().any(|reason| reason.contains("looked for"));
+        assert_eq!(asked, !matches!(expected, Ready), "{case}: {judgement:?}");
+    }
+    for (failover, moved, expected) in [
+        ("e", None, Ready),
+        ("another", None, NeedsApproval),
+        ("another", Some(901), NeedsApproval),
+        ("another", Some(899), Ready),
+    ] {
+        let mut seen = unreconciled.clone();
+        seen.reconciliation = reconciled(failover);
+        seen.switchovers[1] = Ok(moved.map(switchover));
+        let judgement = judged(&seen, Mode::Switchover);
+        assert_eq!(judgement.status, expected, "{failover} {moved:?}: {judgement:?}");
+        assert_eq!(judged(&seen, Mode::Failover).status, Ready, "a failover can't wait for it");
+    }
+}
+
 #[test]
 fn what_is_within_limits_is_not_held_against_it() {
     let mut seen = seen();
@@ -631,6 +721,16 @@ impl ReadLastFailover for Fake {
 
 impl ReadLastSwitchover for Fake {
     async fn read_last_switchover(&self, _: &str, _: &str) -> Result<Option<SwitchoverRecord>, StepError> {
+        self.answer(Ok(None)).await
+    }
+}
+
+impl ReadLastReconciliation for Fake {
+    async fn read_last_reconciliation(
+        &self,
+        _: &str,
+        _: &str,
+    ) -> Result<Option<ReconciliationRecord>, StepError> {
         self.answer(Ok(None)).await
     }
 }

@@ -20,6 +20,7 @@ fn cluster(name: &str, status: &str) -> Cluster {
         engine: "aurora-mysql".into(),
         engine_version: "8".into(),
         endpoint: Some(format!("{name}.sandbox")),
+        reader_endpoint: None,
         port: Some(3306),
         instances: Vec::new(),
         tags: Vec::new(),

@@ -46,6 +46,7 @@ fn the_tag_decides_and_a_name_never() {
         engine: String::new(),
         engine_version: String::new(),
         endpoint: None,
+        reader_endpoint: None,
         port: None,
         instances: Vec::new(),
         tags,

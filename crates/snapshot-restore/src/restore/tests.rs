@@ -18,6 +18,7 @@ fn want() -> Want {
         database: "orders".into(),
         execution: EXECUTION.into(),
         old_primary: OLD.into(),
+        is_writer_again: false,
         region: WEST.into(),
         how: Restore::default(),
         member: "shop-orders-west".into(),
@@ -53,6 +54,7 @@ fn cluster(status: &str, execution: &str) -> Cluster {
         engine: "aurora-mysql".into(),
         engine_version: "8.0.mysql_aurora.3.08.0".into(),
         endpoint: Some("host".into()),
+        reader_endpoint: None,
         port: Some(3306),
         instances: Vec::new(),
         tags: vec![(EXECUTION_TAG.into(), execution.into())],
@@ -153,21 +155,29 @@ fn a_kept_copy_is_found_by_what_its_tags_say() {
 }
 
 #[test]
-fn the_old_primary_is_the_plans_member_without_the_writer() {
-    let plan = plan::sample();
-    assert_eq!(old_primary(&plan, &global("orders", WEST)).unwrap(), OLD);
-    assert!(old_primary(&plan, &global("orders", EAST)).unwrap().contains("sandbox-west"));
-    assert!(
-        matches!(old_primary(&plan, &global("orders", "nobody")), Err(decision) if matches!(*decision, Decision::Wait(_)))
-    );
+fn the_old_primary_is_the_member_in_the_region_that_was_left_wherever_the_writer_is_now() {
+    assert_eq!(old_primary(&global("orders", WEST), EAST).unwrap(), (OLD.to_owned(), false));
+    assert_eq!(old_primary(&global("orders", EAST), EAST).unwrap(), (OLD.to_owned(), true));
+    let decided = |global: &GlobalCluster| *old_primary(global, EAST).unwrap_err();
+    assert!(matches!(decided(&global("orders", "nobody")), Decision::Wait(_)));
     let mut alone = global("orders", WEST);
     alone.members.remove(0);
-    assert!(matches!(old_primary(&plan, &alone), Err(decision) if matches!(*decision, Decision::Refuse(_))));
-    let mut elsewhere = global("orders", WEST);
-    elsewhere.members[1].cluster_arn = "arn:aws:rds:sandbox-north:000000000000:cluster:x".into();
-    assert!(
-        matches!(old_primary(&plan, &elsewhere), Err(decision) if matches!(*decision, Decision::Refuse(_)))
-    );
+    assert!(matches!(decided(&alone), Decision::Refuse(_)));
+}
+
+/// Aurora takes its snapshot before the old primary is a secondary, and only a secondary becomes the writer again.
+#[test]
+fn a_snapshot_is_not_waited_for_where_the_old_primary_is_the_writer_again() {
+    let again = Want { is_writer_again: true, ..want() };
+    assert!(matches!(decide(&want(), &Seen::default()), Decision::Wait(_)));
+    let Decision::Refuse(reason) = decide(&again, &Seen::default()) else { panic!("it waits") };
+    assert!(reason.contains("can't be found any more"), "{reason}");
+    for there in [
+        Seen { taken: Some(taken()), ..Seen::default() },
+        Seen { kept: Some(kept("available")), ..Seen::default() },
+    ] {
+        assert!(matches!(decide(&again, &there), Decision::Act(_)));
+    }
 }
 
 #[test]
