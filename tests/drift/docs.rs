@@ -150,7 +150,7 @@ fn commands_in_the_docs_name_documents_parameters_functions_and_outputs_that_exi
         r"--document-name causeway-([a-z-]+)",
         r#"--parameters "([^"]*)""#,
         r"--function-name causeway-([a-z-]+)",
-        r"--payload\s+'([^']*)'",
+        r"--payload \S+ <<<\s+'([^']*)'",
         r"AutomationAssumeRole=\$\(role (?:[a-z0-9-]+ )?([A-Za-z]+)\)",
         r"(events/[a-z-]+\.json)",
     ]

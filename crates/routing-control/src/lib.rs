@@ -10,7 +10,8 @@
 use runbook::arc::{self, State};
 use runbook::plan::ArcEndpoint;
 use runbook::step::Mode;
-use runbook::{Context, Outcome, RecoveryPlan, StepError};
+use runbook::error::Kind;
+use runbook::{Context, Outcome, RecoveryPlan, Status, StepError};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
@@ -78,8 +79,8 @@ pub enum Observed {
 pub struct Controls {
     /// State by Region.
     pub states: BTreeMap<String, State>,
-    /// Region of the endpoint they were read from.
-    pub endpoint: String,
+    /// Region of the endpoint they were read from; null when none was asked.
+    pub endpoint: Option<String>,
 }
 
 /// The endpoints that the plan holds.
@@ -138,7 +139,12 @@ async fn serve(context: Context, event: Event, start: usize) -> Result<Outcome<O
     match event {
         Event::Set(event) => {
             let plan = RecoveryPlan::load(&context, &event.plan).await?;
-            let asked = set::Asked::of(&event, &plan)?;
+            let asked = match set::Asked::of(&event, &plan) {
+                Ok(asked) => asked,
+                // A typing error has changed nothing, which an error of the step would leave open.
+                Err(error) if error.kind() == Kind::BadEvent => return Ok(refused(&error)),
+                Err(error) => return Err(error),
+            };
             let endpoints = arc::endpoints(&context.config, &plan.routing);
             Box::pin(set::set(&endpoints, start, &asked)).await
         }
@@ -147,6 +153,11 @@ async fn serve(context: Context, event: Event, start: usize) -> Result<Outcome<O
             Box::pin(fill::fill(&arc, &fill::Store::new(&context), &event.plan)).await
         }
     }
+}
+
+fn refused(error: &StepError) -> Outcome<Observed> {
+    let observed = Controls { states: BTreeMap::new(), endpoint: None };
+    Outcome::new(Status::Refused, error.to_string(), Observed::Controls(observed))
 }
 
 #[cfg(test)]

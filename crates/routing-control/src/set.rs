@@ -1,6 +1,7 @@
 //! `set`: sets routing controls by ARC's data plane.
 //!
 //! ```text
+//! what is asked for makes no sense ────────────────────────────────────▶ Refused
 //! read the states ─▶ as asked ─────────────────────────────────────────▶ Done, nothing changed
 //!        │ not yet
 //!        ▼
@@ -58,13 +59,13 @@ impl Asked {
         let mut states = BTreeMap::new();
         for (regions, state) in [(&event.on, State::On), (&event.off, State::Off)] {
             for region in regions {
-                plan.require_region(region, "the Region of a routing control")?;
+                plan.require_region(region, "a Region to set (`TurnOn`, `TurnOff` of the runbook routing),")?;
                 let control = plan.routing.controls.get(region).cloned().unwrap_or_default();
                 let earlier = states.insert(region.clone(), (control, state));
                 if earlier.is_some_and(|(_, earlier)| earlier != state) {
                     return Err(StepError::new(
                         Kind::BadEvent,
-                        format!("{region} is in `on` and in `off`"),
+                        format!("{region} is in `on` and in `off` (`TurnOn`, `TurnOff` of the runbook routing)"),
                         "name each Region once",
                     ));
                 }
@@ -73,7 +74,7 @@ impl Asked {
         if states.is_empty() {
             return Err(StepError::new(
                 Kind::BadEvent,
-                "`on` and `off` name no Region: nothing to set",
+                "neither `on` nor `off` (`TurnOn`, `TurnOff` of the runbook routing) names a Region",
                 "name at least one Region of the plan",
             ));
         }
@@ -246,7 +247,7 @@ fn done<A>(
     changed: Vec<String>,
 ) -> Outcome<Observed> {
     let endpoint = &endpoints[at].region;
-    let observed = Controls { states: asked.by_region(seen), endpoint: endpoint.clone() };
+    let observed = Controls { states: asked.by_region(seen), endpoint: Some(endpoint.clone()) };
     let already = if changed.is_empty() { "already " } else { "" };
     let reason = format!("traffic is {already}{}, read from ARC in {endpoint}", line(&observed.states));
     Outcome::new(Status::Done, reason, Observed::Controls(observed)).with_changed(changed)
@@ -259,7 +260,7 @@ fn refused<A>(
     seen: &BTreeMap<String, State>,
     message: &str,
 ) -> Outcome<Observed> {
-    let observed = Controls { states: asked.by_region(seen), endpoint: endpoints[at].region.clone() };
+    let observed = Controls { states: asked.by_region(seen), endpoint: Some(endpoints[at].region.clone()) };
     let reason = format!(
         "ARC refuses to change traffic from {} to {}: {message}. Set the controls so that the safety rule holds, or name \
          the rule's ARN in the runbook's parameter SafetyRulesToOverride, and start it again",
@@ -502,7 +503,7 @@ mod tests {
     #[test]
     fn an_event_that_contradicts_itself_or_the_plan_is_a_bad_event() {
         let cases = [
-            (event(&[], &[]), "name no Region"),
+            (event(&[], &[]), "names a Region"),
             (event(&[EAST], &[WEST, EAST]), "sandbox-east is in `on` and in `off`"),
             (event(&["eu-west-1"], &[]), "\"eu-west-1\" is not a Region of plan shop"),
         ];
