@@ -71,6 +71,7 @@ async fn listed(
         snapshot_time: None,
         source,
         target,
+        known: Default::default(),
         sign_in: SignIn::Secret(SECRET.into()),
     };
     match Servers::new(config).list_tables(&sides, &[], &[]).await {

@@ -325,10 +325,15 @@ async fn failing_back_before_reconciling_is_to_be_approved_and_what_was_lost_can
         let late = stage.reconcile().await;
         assert_eq!(late.status, Status::Success, "{case} {}", told(&late));
         assert!(crate::reconcile::complete(&stage, &late.id).await, "{case}");
+        let message = stage.world.messages().pop().unwrap();
+        assert!(message.body.contains("The databases were moved to sandbox-east since."), "{case}: {message:?}");
         let replay = stage.replay().await;
         assert_eq!(replay.status, Status::Failed, "{case} {}", told(&replay));
         let refused = stage.world.messages().pop().unwrap();
-        assert!(refused.body.contains("is in sandbox-east, and rows are put back into a writer"), "{refused:?}");
+        assert!(
+            refused.body.contains("is in sandbox-east, and rows are put back into a writer"),
+            "{refused:?}"
+        );
         // Once it was approved to give that up, nobody is asked again.
         let known = stage.world.messages().len();
         assert_eq!(stage.switch_over(WEST).await.status, Status::Success, "{case}");

@@ -28,7 +28,7 @@ use sandbox::world::{ApiError, World};
 use serde_json::{Value, json};
 use table_diff::{
     Catalogue, ColumnShape, Counts, Cursor, Difference, DifferenceKind, Differences, Listed, Presence,
-    Progress, Readable, Sink, Table, TableShape, ValueKind,
+    Progress, Rights, Sink, Table, TableShape, ValueKind,
 };
 
 use crate::faults::{BROKEN, Fault, Faults};
@@ -53,6 +53,8 @@ pub struct Handlers {
     pub faults: Arc<Faults>,
     /// The rows of the new primary that count for a replay: by database and number, each status that was inserted.
     pub rows: Mutex<BTreeMap<(String, u64), Vec<String>>>,
+    /// Tables that the user of the databases sees beside the one that is compared.
+    pub other_tables: Mutex<Vec<String>>,
 }
 
 impl Handlers {
@@ -181,9 +183,11 @@ impl SignsIn for Probe<'_> {
         Ok(Write::Accepted)
     }
 
-    async fn readable(&self, target: &WriteTarget) -> Result<Readable, StepError> {
+    async fn rights(&self, target: &WriteTarget) -> Result<Rights, StepError> {
         self.sign_in(target).await?;
-        Ok(Readable { tables: ["CUSTOMER_ORDER".to_owned()].into(), ..Readable::default() })
+        let others = self.0.other_tables.lock().unwrap().clone();
+        let tables = others.into_iter().chain(["CUSTOMER_ORDER".to_owned()]).collect();
+        Ok(Rights { tables, ..Rights::default() })
     }
 }
 

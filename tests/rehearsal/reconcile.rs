@@ -36,6 +36,29 @@ pub async fn complete(stage: &Stage, execution: &str) -> bool {
         && stage.report(execution, "report.json").await["totals"]["transactions"]["whole"] == 2 * LOST
 }
 
+/// What the check on a quiet day saw has to be compared: a table that its user does not see any more is told beside the
+/// headline.
+#[tokio::test(start_paused = true)]
+async fn a_table_that_readiness_saw_and_nobody_sees_any_more_is_told_as_not_compared() {
+    let stage = Stage::new(Reading::ALL[0], FAST).await;
+    stage.show_tables(&["CUSTOMER_RETURN"]);
+    assert_eq!(crate::readiness::look(&stage, WEST).await.status, Status::Success);
+    stage.world.isolate(EAST).await;
+    assert_eq!(stage.fail_over().await.status, Status::Success);
+    stage.world.rejoin(EAST).await;
+    let execution = stage.reconcile().await;
+    assert_eq!(execution.status, Status::Success, "{}", told(&execution));
+    let message = stage.world.messages().pop().unwrap();
+    assert_eq!(message.subject, "Causeway: 8 transactions missing; NOT all was compared");
+    let report = stage.report(&execution.id, "report.json").await;
+    let tables = report["tables"].as_array().unwrap();
+    let returns: Vec<_> = tables.iter().filter(|table| table["table"] == "CUSTOMER_RETURN").collect();
+    assert_eq!(returns.len(), 2, "of each database: {report}");
+    for table in returns {
+        assert!(table.to_string().contains("the last readiness check saw this table"), "{table}");
+    }
+}
+
 /// The promotion that lost the writes was an earlier execution's, which was cancelled and left no record. The old Region is
 /// back, and Aurora has its snapshot, before the failover is started again as the guide says.
 #[tokio::test(start_paused = true)]

@@ -66,7 +66,11 @@ async fn a_safety_rule_or_a_wrong_region_changes_nothing_and_somebody_is_told() 
                 "Causeway: change of traffic refused",
                 "\"sandbox-north\" is not a Region of plan shop",
             ),
-            (&[], "Causeway: change of traffic refused", "neither `on` nor `off` (`TurnOn`, `TurnOff` of the"),
+            (
+                &[],
+                "Causeway: change of traffic refused",
+                "neither `on` nor `off` (`TurnOn`, `TurnOff` of the",
+            ),
         ];
         for (number, (parameters, subject, body)) in cases.into_iter().enumerate() {
             let execution = set(&stage, WEST, parameters).await;

@@ -86,6 +86,7 @@ impl Stage {
             wire: OnceLock::new(),
             faults: Arc::clone(&faults),
             rows: Mutex::default(),
+            other_tables: Mutex::default(),
         });
         let invoked = permissions.guard_functions(Arc::clone(&handlers) as _);
         let automation = Arc::new(Automation::new(clock, invoked, reading, documents().to_vec()));
@@ -173,6 +174,11 @@ impl Stage {
     /// The rows that a replay puts back: by database and number, each status that was inserted.
     pub fn rows(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, u64), Vec<String>>> {
         self.handlers.rows.lock().unwrap()
+    }
+
+    /// Which tables the user of the databases sees beside the one that is compared.
+    pub fn show_tables(&self, names: &[&str]) {
+        *self.handlers.other_tables.lock().unwrap() = names.iter().map(|&name| name.to_owned()).collect();
     }
 
     /// Runs `failback.yaml` in a Region: there, everything moves. Approved, if it asks.

@@ -29,6 +29,9 @@ pub struct Facts {
     /// The plan's budgets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budgets: Option<Budgets>,
+    /// The Region to which the databases were moved since, without loss: rows can't be put back into the other one's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<String>,
     /// By the plan's name of the database.
     pub databases: BTreeMap<String, DatabaseFacts>,
     /// How far two clocks may be apart, in seconds: times nearer to a bound than that prove nothing.
@@ -45,6 +48,7 @@ impl Default for Facts {
             to_region: String::new(),
             failover: None,
             budgets: None,
+            moved_to: None,
             databases: BTreeMap::new(),
             clock_margin_seconds: 5.0,
         }

@@ -121,10 +121,17 @@ pub fn next_steps(report: &Report) -> String {
     let mut steps = Vec::new();
     if rows.missing > 0 || report.files.iter().any(|file| file.name.ends_with("replay.sql")) {
         let (to, execution) = (&report.facts.to_region, &report.facts.execution);
-        steps.push(format!(
-            "To put missing rows back, start the runbook replay in {to} with ReconcileExecution {execution}: it shows what \
-             it would do, and asks before it does it."
-        ));
+        let replay = format!(
+            "start the runbook replay in {to} with ReconcileExecution {execution}: it shows what it would do, and asks before it \
+             does it."
+        );
+        steps.push(match &report.facts.moved_to {
+            None => format!("To put missing rows back, {replay}"),
+            Some(region) => format!(
+                "The databases were moved to {region} since. To put missing rows back, run replay.sql of each database against the \
+                 writer there; or move them to {to} once more (runbook failback), then {replay}"
+            ),
+        });
     }
     let by_hand = [
         (rows.lost_updates, "lost updates"),

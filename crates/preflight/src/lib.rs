@@ -23,6 +23,7 @@ pub mod permissions;
 pub mod probe;
 pub mod readiness;
 pub mod rules;
+pub mod tables;
 pub mod verify;
 pub mod world;
 

@@ -106,7 +106,11 @@ pub fn needs(plan: &RecoveryPlan, stack: &Stack, here: &str, keys: &BTreeSet<Str
         ]
     });
     let mut needs = vec![
-        need("preflight", "s3:PutObject", vec![object("records/x/failover-lock.json")]),
+        need(
+            "preflight",
+            "s3:PutObject",
+            vec![object("records/x/failover-lock.json"), object("records/x/tables.json")],
+        ),
         need("routing-control", "route53-recovery-cluster:UpdateRoutingControlStates", controls),
         need("global-failover", "rds:FailoverGlobalCluster", databases.clone()),
         need("global-failover", "rds:SwitchoverGlobalCluster", databases.clone()),

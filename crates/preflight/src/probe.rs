@@ -4,7 +4,7 @@
 //! application's tables: a database `causeway` beside the application's (MySQL), a schema `causeway` inside it
 //! (PostgreSQL). It is committed and read back. The table is made when it is missing.
 //!
-//! Whether one lets a reader in ([`SignsIn`]), and what it may read there, is asked on a quiet day, and writes nothing.
+//! Whether one lets a user in ([`SignsIn`]), and what it may do there, is asked on a quiet day, and writes nothing.
 //!
 //! The user needs, on MySQL: `SELECT, INSERT, DELETE ON causeway.*`, and `CREATE ON causeway.*`
 //! for the first time; on PostgreSQL: `USAGE` on the schema and `SELECT, INSERT, UPDATE` on the table, and `CREATE` on
@@ -22,7 +22,7 @@ use runbook::{authorities, aws};
 use sqlx::mysql::{MySqlConnectOptions, MySqlDatabaseError};
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError};
 use sqlx::{ConnectOptions, Connection};
-use table_diff::{Readable, Server, Side, Target, Tls, is_untrusted};
+use table_diff::{Rights, Server, Side, Target, Tls, is_untrusted};
 
 /// How long a connection may take, the handshake included.
 pub const CONNECT: Duration = Duration::from_secs(5);
@@ -78,11 +78,11 @@ pub trait SignsIn {
     /// As [`AcceptsWrite`].
     fn signs_in(&self, target: &WriteTarget) -> impl Future<Output = Result<Write, StepError>> + Send;
 
-    /// What the user may read of `target`, once it was let in. Bounded to some seconds.
+    /// What the user may do in `target`, once it was let in. Bounded to some seconds.
     ///
     /// # Errors
     /// When the database does not exist, or can't be asked.
-    fn readable(&self, target: &WriteTarget) -> impl Future<Output = Result<Readable, StepError>> + Send;
+    fn rights(&self, target: &WriteTarget) -> impl Future<Output = Result<Rights, StepError>> + Send;
 }
 
 /// Writes over SQL, signed in as the plan says, to a server that proves to be the one that was meant.
@@ -159,15 +159,15 @@ impl SignsIn for SqlProbe {
         }
     }
 
-    async fn readable(&self, target: &WriteTarget) -> Result<Readable, StepError> {
+    async fn rights(&self, target: &WriteTarget) -> Result<Rights, StepError> {
         let failed = |error: table_diff::Error| {
-            let what = format!("{}: what {} may read can't be seen", target.name, target.sign_in);
+            let what = format!("{}: what {} may do can't be seen", target.name, target.sign_in);
             let remedy = "correct `database` in the plan, or give the user the right to read it";
             StepError::new(Kind::Failed, what, remedy).with_source(error)
         };
         let at = self.target(target).await?;
         let mut server = Server::connect(Side::Target, at, STATEMENT).await.map_err(failed)?;
-        table_diff::readable(&mut server).await.map_err(failed)
+        table_diff::rights(&mut server).await.map_err(failed)
     }
 }
 

@@ -17,7 +17,7 @@
 //! | `routing` | a safety rule that would refuse a failover ([`crate::rules`]), or that it is not known; no Region has traffic, or one without any writer has it alone where the application writes in its own Region |
 //! | `secrets` | a secret of this Region that can't be read, or has no user and password; with IAM there is none |
 //! | `connections` | a database of this Region whose reader endpoint does not let the functions in, or has not proved to be it |
-//! | `tables` | a database of this Region without a table, or with tables that its user may not read or can't see; a table that the plan names and that is not there |
+//! | `tables` | a database of this Region without a table, or with tables that its user may not read or can't see, or into which nobody could put rows back; a table that the plan names and that is not there ([`crate::tables`]) |
 //! | `buckets` | a report bucket that can't be read |
 //! | `snapshots` | an encrypted cluster whose snapshots could not be copied into the other Region for want of a key there |
 //! | `permissions` | something that a role of the stack may not do ([`crate::permissions`]) |
@@ -35,7 +35,8 @@
 //! [`Metric::ReadinessFindings`] by plan, on which the template has an alarm. An execution that breaks writes none, and missing data is
 //! breaching.
 //!
-//! Nothing is changed, calling again at any moment is safe, and a failure leaves nothing behind.
+//! Nothing is changed but this step's own list of the tables that are there ([`crate::tables`]), in this Region's report bucket.
+//! Calling again at any moment is safe, and a failure leaves nothing behind.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -45,13 +46,13 @@ use jiff::Timestamp;
 use runbook::arc::{self, CONTROL_PLANE, Endpoint, ReadStates, State};
 use runbook::aurora::{Cluster, DescribeCluster, DescribeGlobalCluster, GlobalCluster, region_of};
 use runbook::lag::Lag;
-use runbook::plan::{Engine, Strategy};
+use runbook::plan::{Engine, Member, Strategy};
 use runbook::record::{FailoverRecord, ReadLastFailover};
 use runbook::secret::SignIn;
 use runbook::telemetry::{self, Measured, Metric};
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, aws, bucket};
 use serde::Serialize;
-use table_diff::Readable;
+use table_diff::Rights;
 
 use crate::ReadinessEvent;
 use crate::check::{TARGET, available, cause, within};
@@ -60,6 +61,7 @@ use crate::overdue;
 use crate::permissions::{self, Need, SimulatePolicy, Stack};
 use crate::probe::{SignsIn, Write, WriteTarget};
 use crate::rules::{self, ReadRules, Rule};
+use crate::tables;
 use crate::world::{
     Alarm, CheckSecret, DescribeDetails, DescribeInstances, DescribeKey, Details, Instance, MeasureLag,
     Quota, ReadAlarms, ReadQuotas, Secrets, no_lag,
@@ -165,8 +167,10 @@ pub struct DatabaseSeen {
     /// Whether this Region's reader endpoint lets its user in; true when there is nothing to connect to, which is
     /// found elsewhere.
     pub signed_in: Answer<()>,
-    /// What that user may read there; `None` where it was not asked.
-    pub readable: Answer<Option<Readable>>,
+    /// What that user may do there; `None` where it was not asked.
+    pub rights: Answer<Option<Rights>>,
+    /// The same of the user who puts rows back.
+    pub replay_rights: Answer<Option<Rights>>,
 }
 
 /// What was seen of a member.
@@ -195,7 +199,10 @@ pub fn find(seen: &Seen, plan: &RecoveryPlan, here: &str) -> Vec<Finding> {
     }
     for (name, database) in &seen.databases {
         find_in_database(name, database, plan, &mut findings);
-        find_in_tables(name, &database.readable, plan, &mut findings);
+        if let Some(planned) = plan.databases.get(name) {
+            let texts = tables::find(name, planned, &database.rights, &database.replay_rights);
+            texts.into_iter().for_each(|text| findings.add(Check::Tables, text));
+        }
     }
     for (region, answer) in &seen.arc {
         if let Err(error) = answer {
@@ -292,57 +299,6 @@ pub fn find(seen: &Seen, plan: &RecoveryPlan, here: &str) -> Vec<Finding> {
         }
     }
     findings.0
-}
-
-/// What keeps the tables of a database from being compared.
-fn find_in_tables(
-    name: &str,
-    readable: &Answer<Option<Readable>>,
-    plan: &RecoveryPlan,
-    findings: &mut Findings,
-) {
-    let Some(planned) = plan.databases.get(name) else { return };
-    let readable = match readable {
-        Ok(Some(readable)) => readable,
-        // It could not be signed in to, which is a finding of its own.
-        Ok(None) => return,
-        Err(error) => return findings.add(Check::Tables, error.clone()),
-    };
-    let database = &planned.database;
-    if readable.tables.is_empty() {
-        let text = format!("{name}: its user sees no table in {database}: there would be nothing to compare");
-        return findings.add(Check::Tables, text);
-    }
-    let wanted = &planned.reconcile;
-    if readable.hides_others && wanted.tables.is_empty() {
-        let text = format!(
-            "{name}: its user may read single tables of {database} only, and can't see whether there are others: give it the right \
-             to read the whole database, or name every table in databases.{name}.reconcile.tables"
-        );
-        findings.add(Check::Tables, text);
-    }
-    let compared = |table: &&String| {
-        (wanted.tables.is_empty() || wanted.tables.contains(table)) && !wanted.exclude.contains(table)
-    };
-    let refused: Vec<&str> = readable.refused.iter().filter(compared).map(String::as_str).collect();
-    if !refused.is_empty() {
-        findings.add(Check::Tables, format!("{name}: its user may not read {}", refused.join(", ")));
-    }
-    for (field, tables) in [
-        ("reconcile.tables", wanted.tables.iter().collect::<Vec<_>>()),
-        ("reconcile.exclude", wanted.exclude.iter().collect()),
-        ("report", planned.report.keys().collect()),
-    ] {
-        let absent = tables.into_iter().filter(|table| !readable.tables.contains(*table));
-        let absent: Vec<&str> = absent.map(String::as_str).collect();
-        if !absent.is_empty() {
-            let text = format!(
-                "databases.{name}.{field} names {}, which {database} does not have, or does not let its user see",
-                absent.join(", ")
-            );
-            findings.add(Check::Tables, text);
-        }
-    }
 }
 
 /// The one Region with traffic and the one with every writer, where these are not the same.
@@ -629,17 +585,20 @@ where
         };
         let (global, members, secret) = futures::join!(global, join_all(members), secret);
         let members: BTreeMap<String, MemberSeen> = members.into_iter().collect();
-        let (signed_in, readable) = match reader(plan, name, here, &members) {
-            Some(target) => match sign_in(apis.databases, &target).await {
-                Ok(()) => {
-                    let readable = within(SIGN_IN, here, apis.databases.readable(&target)).await;
-                    (Ok(()), readable.map(Some).map_err(|error| cause(&error)))
+        let (mut signed_in, mut rights, mut replay_rights) = (Ok(()), Ok(None), Ok(None));
+        if let Some(target) = reader(plan, name, here, &members) {
+            (signed_in, rights) = rights_of(apis.databases, &target).await;
+            let replay = database.members.get(here).map(Member::replay_sign_in);
+            replay_rights = match replay.filter(|replay| *replay != target.sign_in) {
+                None => rights.clone(),
+                Some(sign_in) => {
+                    let (let_in, rights) =
+                        rights_of(apis.databases, &WriteTarget { sign_in, ..target }).await;
+                    let_in.and(rights)
                 }
-                denied => (denied, Ok(None)),
-            },
-            None => (Ok(()), Ok(None)),
-        };
-        (name.clone(), DatabaseSeen { global, members, secret, signed_in, readable })
+            };
+        }
+        (name.clone(), DatabaseSeen { global, members, secret, signed_in, rights, replay_rights })
     });
     let controls: Vec<String> = plan.routing.controls.values().cloned().collect();
     let endpoints = apis.arc.iter().map(async |endpoint| {
@@ -743,6 +702,17 @@ fn reader(
     })
 }
 
+/// Whether a database lets a user in, and what it may do there; `None` when it was not let in.
+async fn rights_of(databases: &impl SignsIn, target: &WriteTarget) -> (Answer<()>, Answer<Option<Rights>>) {
+    match sign_in(databases, target).await {
+        Ok(()) => {
+            let rights = within(SIGN_IN, &target.region, databases.rights(target)).await;
+            (Ok(()), rights.map(Some).map_err(|error| cause(&error)))
+        }
+        denied => (denied, Ok(None)),
+    }
+}
+
 async fn sign_in(databases: &impl SignsIn, target: &WriteTarget) -> Answer<()> {
     match within(SIGN_IN, &target.region, databases.signs_in(target)).await {
         Ok(Write::Accepted) => Ok(()),
@@ -781,6 +751,16 @@ pub async fn run(
         Ok(plan) => {
             let (seen, overdue) = Box::pin(look(context, &plan, &event.plan, databases, now)).await;
             let mut findings = Findings(find(&seen, &plan, &context.region));
+            let rights = seen
+                .databases
+                .iter()
+                .filter_map(|(name, one)| Some((name, one.rights.as_ref().ok()?.as_ref()?)));
+            let records = bucket::client(&context.config);
+            let kept =
+                tables::keep(&records, plan.report_bucket(&context.region), &plan.name, rights.collect());
+            if let Err(error) = answer(&context.region, kept).await {
+                findings.add(Check::Buckets, error);
+            }
             if let Err(error) = &overdue {
                 findings.add(Check::Executions, error.clone());
             }

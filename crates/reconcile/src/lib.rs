@@ -30,6 +30,7 @@ use std::pin::Pin;
 use aws_sdk_rds::Client;
 use runbook::aurora::{Cluster, DescribeCluster, DescribeGlobalCluster, Here, Role, cluster_here};
 use runbook::error::Kind;
+use runbook::record::ReadTables;
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError};
 use serde::Deserialize;
 
@@ -133,7 +134,9 @@ pub async fn handle_with(
             Err(reason) => return Ok(refused(reason)),
         }
     }
+    let mut tables = store.read_tables(folder.bucket(), &plan.name).await?.unwrap_or_default();
     for sides in &mut all {
+        sides.known = tables.databases.remove(&sides.name).unwrap_or_default();
         let (config, sign_in) = (&context.config, &sides.sign_in);
         comparison::log_in(&mut sides.source, sign_in, config, &restore_region).await?;
         comparison::log_in(&mut sides.target, sign_in, config, &context.region).await?;

@@ -1,5 +1,6 @@
 //! The work of one call: goes on from the state that is kept, table by table, until the time is over.
 
+use std::collections::BTreeSet;
 use std::error::Error as StdError;
 use std::time::Duration;
 
@@ -59,6 +60,10 @@ impl Folder {
     pub(crate) fn new(plan: &RecoveryPlan, region: &str, execution: &str) -> Self {
         let bucket = plan.report_bucket(region).to_owned();
         Self { bucket, prefix: names::keys::reconcile(&plan.name, execution), part: PART }
+    }
+
+    pub(crate) fn bucket(&self) -> &str {
+        &self.bucket
     }
 
     fn key(&self, name: &str) -> String {
@@ -165,7 +170,8 @@ fn check_hints(plan: &RecoveryPlan, name: &str, catalogue: &Catalogue) -> Result
         let times =
             [&hints.changed_at, &hints.created_at].into_iter().flatten().filter(|name| !name.is_empty());
         let own = hints.relations.iter().flat_map(|relation| &relation.columns);
-        for column in times.chain(&hints.personal).chain(own) {
+        let money = hints.amount.iter().chain(&hints.currency);
+        for column in times.chain(&hints.personal).chain(money).chain(own) {
             if !shape.columns.iter().any(|known| known.name == *column) {
                 problems.push(format!("table {table} has no column {column}"));
             }
@@ -180,6 +186,24 @@ fn check_hints(plan: &RecoveryPlan, name: &str, catalogue: &Catalogue) -> Result
     }
     let what = format!("`databases.{name}.report` does not fit the new primary: {}", problems.join("; "));
     Err(StepError::new(Kind::BadPlan, what, "correct the plan, in both Regions, and run the step again"))
+}
+
+/// Why a table that is in neither list is not compared.
+const GONE: &str = "the last readiness check saw this table, and now neither side has it, or lets its user see it: give the \
+                    user the right to read it; it was dropped before the failover? Then nothing of it can be lost";
+
+/// Tables that are to be compared, as the last readiness check saw them, and that nobody sees any more.
+fn gone<'a>(
+    sides: &'a Sides,
+    listed: &[Listed],
+    wanted: &'a runbook::plan::Reconcile,
+) -> impl Iterator<Item = &'a str> + use<'a> {
+    let listed: BTreeSet<String> = listed.iter().map(|one| one.table.to_string()).collect();
+    // Those that the plan names are listed, whether they are there or not.
+    let gone = sides.known.iter().filter(move |table| {
+        wanted.tables.is_empty() && !wanted.exclude.contains(table) && !listed.contains(*table)
+    });
+    gone.map(String::as_str)
 }
 
 fn earlier(a: Timestamp, b: Timestamp) -> Timestamp {
@@ -234,8 +258,11 @@ impl<S: GetObject + PutObject + Sync> Work<'_, S> {
                     sides.target.database
                 );
                 // Said where tables are said: nothing that was compared is not nothing that was lost.
-                let tables =
-                    if remaining.is_empty() { vec![not_compared("(no table)", none)] } else { Vec::new() };
+                let mut tables: Vec<TableSummary> =
+                    gone(sides, &remaining, &wanted).map(|table| not_compared(table, GONE.into())).collect();
+                if remaining.is_empty() {
+                    tables.push(not_compared("(no table)", none));
+                }
                 let summary = DatabaseSummary {
                     source_cluster: sides.source_cluster.clone(),
                     target_cluster: sides.target_cluster.clone(),

@@ -224,6 +224,7 @@ mod tests {
             snapshot_time: None,
             source: target.clone(),
             target,
+            known: Default::default(),
             sign_in: SignIn::Secret("shop/orders".into()),
         };
         let Err(Failure::Step(error)) =

@@ -1,5 +1,6 @@
 //! What is compared with what: the old primary, restored, with the new one. Pure functions over what was observed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use runbook::aurora::Cluster;
@@ -25,6 +26,8 @@ pub struct Sides {
     pub source: Target,
     /// Where the new primary is.
     pub target: Target,
+    /// The tables that the readiness check saw last; empty when that is not known.
+    pub known: BTreeSet<String>,
     /// How to sign in to both: a restored cluster has the users of the time of its snapshot.
     pub sign_in: SignIn,
 }
@@ -85,6 +88,7 @@ impl Place<'_> {
             snapshot_time: tag(SNAPSHOT_TIME_TAG),
             source: comparison::target(name, database, restored, restore_region, authorities)?,
             target: comparison::target(name, database, target, region, authorities)?,
+            known: BTreeSet::new(),
             sign_in: member.sign_in(),
         })
     }

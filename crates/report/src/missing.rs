@@ -24,7 +24,7 @@ use runbook::error::Kind;
 use runbook::lag::Lag;
 use runbook::names::keys;
 use runbook::plan::{self, RecoveryPlan};
-use runbook::record::{FailoverRecord, ReadLastFailover};
+use runbook::record::{FailoverRecord, ReadLastFailover, ReadLastSwitchover};
 use runbook::telemetry::{Measured, Metric};
 use runbook::{Context, StepError};
 use table_diff::{Catalogue, DifferenceKind, Engine, ForeignKey};
@@ -80,6 +80,8 @@ pub struct Known {
     pub failover: Option<FailoverRecord>,
     /// The record of its execution.
     pub record: Option<Record>,
+    /// Where a switchover has moved the databases since.
+    pub moved_to: Option<String>,
     /// The outage as clients saw it.
     pub outage: Option<Outage>,
 }
@@ -109,7 +111,11 @@ pub async fn known<S: Bucket>(
         }
         None => None,
     };
-    Ok(Known { failover, record, outage: asked.outage })
+    let switchover = store.read_last_switchover(bucket, &plan.name).await?.filter(|last| {
+        last.succeeded() && failover.as_ref().is_some_and(|failover| failover.ended_at < last.ended_at)
+    });
+    let moved_to = switchover.map(|last| last.to_region).filter(|region| *region != context.region);
+    Ok(Known { failover, record, moved_to, outage: asked.outage })
 }
 
 /// What was written.
@@ -463,6 +469,7 @@ pub fn facts(
         from_region: plan.other_region(to_region).to_owned(),
         to_region: to_region.to_owned(),
         failover: known.failover.as_ref().map(|failover| failover_facts(failover, known)),
+        moved_to: known.moved_to.clone(),
         budgets: Some(Budgets {
             rto_seconds: limits.rto_seconds.into(),
             rpo_seconds: limits.rpo_seconds.into(),

@@ -8,9 +8,9 @@
 //! Both are level-triggered: what is so already is left alone, and calling again at any moment is safe.
 
 use runbook::arc::{self, State};
+use runbook::error::Kind;
 use runbook::plan::ArcEndpoint;
 use runbook::step::Mode;
-use runbook::error::Kind;
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;

@@ -65,7 +65,9 @@ impl Asked {
                 if earlier.is_some_and(|(_, earlier)| earlier != state) {
                     return Err(StepError::new(
                         Kind::BadEvent,
-                        format!("{region} is in `on` and in `off` (`TurnOn`, `TurnOff` of the runbook routing)"),
+                        format!(
+                            "{region} is in `on` and in `off` (`TurnOn`, `TurnOff` of the runbook routing)"
+                        ),
                         "name each Region once",
                     ));
                 }

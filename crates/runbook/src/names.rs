@@ -112,6 +112,11 @@ pub mod keys {
         format!("records/{plan}/last-reconciliation.json")
     }
 
+    /// The tables that the readiness check saw last, a [`crate::record::TablesRecord`]; each Region has its own.
+    pub fn tables(plan: &str) -> String {
+        format!("records/{plan}/tables.json")
+    }
+
     /// Which execution fails over, a [`crate::lock::Lock`].
     pub fn failover_lock(plan: &str) -> String {
         format!("records/{plan}/failover-lock.json")

@@ -6,7 +6,7 @@
 //! is not the one that moved them to where they are now. A reconciliation says that somebody has looked for what a failover
 //! lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -95,6 +95,31 @@ pub struct ReconciliationRecord {
     pub ended_at: Timestamp,
 }
 
+/// The tables that the readiness check of a Region saw last, at [`crate::names::keys::tables`]. Written by `preflight`, read by
+/// `reconcile`, which has to compare them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TablesRecord {
+    /// By the plan's name of the database: the tables, with their schema where the engine has schemas.
+    pub databases: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// Reads which tables the readiness check saw last.
+pub trait ReadTables {
+    /// The record of `plan` in `bucket`; `None` when there is none.
+    fn read_tables(
+        &self,
+        bucket: &str,
+        plan: &str,
+    ) -> impl Future<Output = Result<Option<TablesRecord>, StepError>> + Send;
+}
+
+impl<S: GetObject + Sync> ReadTables for S {
+    async fn read_tables(&self, bucket: &str, plan: &str) -> Result<Option<TablesRecord>, StepError> {
+        read(self, bucket, &crate::names::keys::tables(plan), "the tables of a plan").await
+    }
+}
+
 /// Reads the record of the last reconciliation.
 pub trait ReadLastReconciliation {
     /// The record of `plan` in `bucket`; `None` when there is none.
@@ -131,27 +156,27 @@ impl<S: GetObject + Sync> ReadLastFailover for S {
         bucket: &str,
         plan: &str,
     ) -> Result<Option<FailoverRecord>, StepError> {
-        read(self, bucket, &crate::names::keys::last_failover(plan), "failover").await
+        read(self, bucket, &crate::names::keys::last_failover(plan), "a failover").await
     }
 }
 
-impl ReadLastSwitchover for aws_sdk_s3::Client {
+impl<S: GetObject + Sync> ReadLastSwitchover for S {
     async fn read_last_switchover(
         &self,
         bucket: &str,
         plan: &str,
     ) -> Result<Option<SwitchoverRecord>, StepError> {
-        read(self, bucket, &crate::names::keys::last_switchover(plan), "switchover").await
+        read(self, bucket, &crate::names::keys::last_switchover(plan), "a switchover").await
     }
 }
 
-impl ReadLastReconciliation for aws_sdk_s3::Client {
+impl<S: GetObject + Sync> ReadLastReconciliation for S {
     async fn read_last_reconciliation(
         &self,
         bucket: &str,
         plan: &str,
     ) -> Result<Option<ReconciliationRecord>, StepError> {
-        read(self, bucket, &crate::names::keys::last_reconciliation(plan), "reconciliation").await
+        read(self, bucket, &crate::names::keys::last_reconciliation(plan), "a reconciliation").await
     }
 }
 
@@ -163,7 +188,7 @@ async fn read<T: serde::de::DeserializeOwned>(
 ) -> Result<Option<T>, StepError> {
     let Some(bytes) = store.get_object(bucket, key).await? else { return Ok(None) };
     serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-        let what = format!("s3://{bucket}/{key} is no record of a {what}");
+        let what = format!("s3://{bucket}/{key} is no record of {what}");
         StepError::new(Kind::Failed, what, "restore an earlier version of the object").with_source(error)
     })
 }

@@ -85,7 +85,7 @@ pub use compare::{Counts, Cursor, Options, Progress, Sink, TableSummary, compare
 pub use difference::{Difference, DifferenceKind};
 pub use differences::{BoxError, Differences, Files};
 pub use row::RowReader;
-pub use schema::{Listed, OTHERS, Presence, Readable, Table, estimated_rows, list_tables, readable};
+pub use schema::{Listed, OTHERS, Presence, Rights, Table, estimated_rows, list_tables, rights};
 pub use server::{Address, AddressError, Engine, Server, Side, Target, Tls, is_untrusted};
 pub use throttle::Limits;
 

@@ -57,13 +57,15 @@ pub enum Presence {
 /// What stands for the tables that a user can't see, see [`Presence::Hidden`].
 pub const OTHERS: &str = "(other tables)";
 
-/// What a user may read of a database.
+/// What a user may do with the tables of a database.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Readable {
+pub struct Rights {
     /// The tables that it sees, as [`Table`] displays them.
     pub tables: BTreeSet<String>,
     /// Those of them that it may not read.
-    pub refused: BTreeSet<String>,
+    pub unreadable: BTreeSet<String>,
+    /// Those of them into which it may not insert a whole row.
+    pub uninsertable: BTreeSet<String>,
     /// Whether there may be others that it can't see: MySQL shows a user only those that it has a right on.
     pub hides_others: bool,
 }
@@ -119,24 +121,45 @@ pub async fn list_tables(
     Ok(listed)
 }
 
-/// What the server's user may read.
+/// What the server's user may do. Nothing is written, so that a replica can be asked, too.
+///
+/// MySQL shows a column's rights to whom has them, roles included (reference manual, the `INFORMATION_SCHEMA` table
+/// `COLUMNS`); a generated column has no value to be inserted.
 ///
 /// # Errors
 /// When the server can't be asked.
-pub async fn readable(server: &mut Server) -> Result<Readable, Error> {
+pub async fn rights(server: &mut Server) -> Result<Rights, Error> {
     let tables = base_tables(server).await?;
-    let refused = match server.engine() {
-        // A table that it may not read is one that it can't see.
-        Engine::MySql => BTreeSet::new(),
+    let (unreadable, uninsertable) = match server.engine() {
+        Engine::MySql => {
+            let without = |right: &str| {
+                format!(
+                    "SELECT DISTINCT NULL, CAST(TABLE_NAME AS BINARY) FROM information_schema.COLUMNS \
+                     WHERE TABLE_SCHEMA = DATABASE() AND NOT FIND_IN_SET('{right}', PRIVILEGES)"
+                )
+            };
+            let given = "COALESCE(GENERATION_EXPRESSION, '') = ''";
+            let unreadable = tables_where(server, &without("select")).await?;
+            let uninsertable = tables_where(server, &format!("{} AND {given}", without("insert"))).await?;
+            // The list has views as well.
+            let base =
+                |seen: BTreeSet<Table>| seen.into_iter().filter(|table| tables.contains(table)).collect();
+            (base(unreadable), base(uninsertable))
+        }
         Engine::Postgres => {
-            let refused =
-                "NOT (has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'))";
-            tables_where(server, &format!("{POSTGRES_TABLES} AND {refused}")).await?
+            let without = |right: &str| {
+                format!(
+                    "{POSTGRES_TABLES} AND NOT (has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, '{right}'))"
+                )
+            };
+            let unreadable = tables_where(server, &without("SELECT")).await?;
+            (unreadable, tables_where(server, &without("INSERT")).await?)
         }
     };
     let names = |tables: BTreeSet<Table>| tables.iter().map(ToString::to_string).collect();
     let hides_others = hides_others(server).await?;
-    Ok(Readable { tables: names(tables), refused: names(refused), hides_others })
+    let [tables, unreadable, uninsertable] = [tables, unreadable, uninsertable].map(names);
+    Ok(Rights { tables, unreadable, uninsertable, hides_others })
 }
 
 /// Whether there may be tables that the user can't see: with a right to read the whole database a table that does not exist

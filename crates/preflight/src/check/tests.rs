@@ -555,7 +555,7 @@ fn a_switchover_away_from_a_failover_that_nobody_has_reconciled_is_to_be_approve
         (
             "everything is there already",
             |seen| {
-                seen.databases.iter_mut().for_each(|(name, database)| database.global = global(name, WEST))
+                seen.databases.iter_mut().for_each(|(name, database)| database.global = global(name, WEST));
             },
             Ready,
         ),

@@ -62,15 +62,14 @@ fn tables(names: &[&str]) -> BTreeSet<String> {
 
 /// A world in which everything is well.
 fn well() -> Seen {
+    let rights = || Rights { tables: tables(&["CUSTOMER_ORDER", "session"]), ..Rights::default() };
     let database = |name: &str| DatabaseSeen {
         global: Ok(Some(global(name))),
         members: [EAST, WEST].map(|region| (region.to_owned(), member(name, region))).into(),
         secret: Ok(()),
         signed_in: Ok(()),
-        readable: Ok(Some(Readable {
-            tables: tables(&["CUSTOMER_ORDER", "session"]),
-            ..Readable::default()
-        })),
+        rights: Ok(Some(rights())),
+        replay_rights: Ok(Some(rights())),
     };
     let quotas = QUOTAS.map(|name| (name.to_owned(), Quota { used: 4, max: 40 }));
     let by_region = |region: &str| region.to_owned();
@@ -248,19 +247,26 @@ fn each_thing_that_is_not_well_is_one_finding() {
         (Check::Secrets, "orders: no such secret", |seen| orders(seen).secret = Err("no such secret".into())),
         (Check::Connections, "orders: no way in", |seen| {
             orders(seen).signed_in = Err("orders: no way in".into());
-            orders(seen).readable = Ok(None);
+            orders(seen).rights = Ok(None);
         }),
         (Check::Tables, "orders: there is no such database", |seen| {
-            orders(seen).readable = Err("orders: there is no such database".into());
+            orders(seen).rights = Err("orders: there is no such database".into());
         }),
         (Check::Tables, "orders: its user sees no table in orders", |seen| {
-            orders(seen).readable = Ok(Some(Readable::default()));
+            orders(seen).rights = Ok(Some(Rights::default()));
         }),
         (Check::Tables, "orders: its user may read single tables of orders only", |seen| {
-            orders(seen).readable.as_mut().unwrap().as_mut().unwrap().hides_others = true;
+            orders(seen).rights.as_mut().unwrap().as_mut().unwrap().hides_others = true;
         }),
         (Check::Tables, "orders: its user may not read session", |seen| {
-            orders(seen).readable.as_mut().unwrap().as_mut().unwrap().refused = tables(&["session"]);
+            orders(seen).rights.as_mut().unwrap().as_mut().unwrap().unreadable = tables(&["session"]);
+        }),
+        (Check::Tables, "orders: lost rows could not be put back into session: ", |seen| {
+            orders(seen).replay_rights.as_mut().unwrap().as_mut().unwrap().uninsertable =
+                tables(&["session"]);
+        }),
+        (Check::Tables, "orders: who replays is not let in", |seen| {
+            orders(seen).replay_rights = Err("orders: who replays is not let in".into());
         }),
         (Check::Buckets, "no such bucket", |seen| {
             seen.buckets.insert(EAST.into(), Err("no such bucket".into()));
@@ -316,15 +322,16 @@ fn a_region_that_is_silent_is_one_finding_and_not_one_for_each_question() {
 /// What the plan says of tables, beside what is there.
 #[test]
 fn a_table_that_the_plan_names_and_that_is_not_there_is_found() {
-    let with = |change: &dyn Fn(&mut runbook::plan::Database), readable: Readable| {
+    let with = |change: &dyn Fn(&mut runbook::plan::Database), rights: Rights| {
         let mut plan = runbook::plan::sample();
         change(plan.databases.get_mut("orders").unwrap());
         let mut seen = well();
         seen.other_plan = Ok(plan.clone());
-        seen.databases.get_mut("orders").unwrap().readable = Ok(Some(readable));
+        let orders = seen.databases.get_mut("orders").unwrap();
+        (orders.rights, orders.replay_rights) = (Ok(Some(rights)), Ok(None));
         find(&seen, &plan, WEST).into_iter().map(|finding| finding.text).collect::<Vec<_>>()
     };
-    let some = || Readable { tables: tables(&["a", "b"]), ..Readable::default() };
+    let some = || Rights { tables: tables(&["a", "b"]), ..Rights::default() };
     let named = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
     let one = |found: Vec<String>, expected: &str| {
         assert!(found.len() == 1 && found[0].contains(expected), "{expected}: {found:?}");
@@ -343,10 +350,10 @@ fn a_table_that_the_plan_names_and_that_is_not_there_is_found() {
     );
     assert_eq!(with(&|one| one.reconcile.exclude = named(&["a"]), some()), Vec::<String>::new());
     // Whoever names every table knows what is compared.
-    let hidden = Readable { hides_others: true, ..some() };
+    let hidden = Rights { hides_others: true, ..some() };
     assert_eq!(with(&|one| one.reconcile.tables = named(&["a", "b"]), hidden), Vec::<String>::new());
     // What is left out need not be read.
-    let refused = Readable { refused: tables(&["b"]), ..some() };
+    let refused = Rights { unreadable: tables(&["b"]), ..some() };
     assert_eq!(with(&|one| one.reconcile.exclude = named(&["b"]), refused), Vec::<String>::new());
 }
 
@@ -368,8 +375,8 @@ async fn a_database_that_does_not_let_its_user_in_says_why() {
             }
         }
 
-        async fn readable(&self, _: &WriteTarget) -> Result<Readable, StepError> {
-            Ok(Readable::default())
+        async fn rights(&self, _: &WriteTarget) -> Result<Rights, StepError> {
+            Ok(Rights::default())
         }
     }
     let plan = runbook::plan::sample();

@@ -96,6 +96,7 @@ fn sides(name: &str) -> Sides {
         snapshot_time: None,
         source: target.clone(),
         target,
+        known: BTreeSet::new(),
         sign_in: runbook::secret::SignIn::Secret("s".into()),
     }
 }
@@ -185,6 +186,31 @@ async fn tables_that_can_not_be_seen_and_none_at_all_are_told() {
     }
 }
 
+/// What a check on a quiet day saw has to be compared, or said not to be.
+#[test]
+fn a_table_that_was_seen_and_is_not_listed_any_more_is_gone() {
+    let listed = |names: &[&str]| -> Vec<Listed> {
+        let one = |name: &&str| Listed {
+            table: table_diff::Table { schema: None, name: (*name).to_owned() },
+            presence: Presence::Both,
+        };
+        names.iter().map(one).collect()
+    };
+    let known = ["a", "b", "c"].map(String::from).into();
+    let sides = Sides { known, ..sides("orders") };
+    let find = |names: &[&str], wanted: &runbook::plan::Reconcile| {
+        gone(&sides, &listed(names), wanted).map(String::from).collect::<Vec<_>>()
+    };
+    let wanted = runbook::plan::Reconcile::default();
+    assert_eq!(find(&["a", "b", "c", "d"], &wanted), [""; 0]);
+    assert_eq!(find(&["a"], &wanted), ["b", "c"]);
+    assert_eq!(find(&[], &wanted), ["a", "b", "c"]);
+    let left_out = runbook::plan::Reconcile { exclude: vec!["b".into()], ..wanted.clone() };
+    assert_eq!(find(&["a"], &left_out), ["c"]);
+    let named = runbook::plan::Reconcile { tables: vec!["a".into()], ..wanted };
+    assert_eq!(find(&["a"], &named), [""; 0], "whoever names the tables knows what is compared");
+}
+
 const TABLES: [(&str, u64); 4] = [("a", 4), ("b", 40), ("broken", 5), ("z", 1)];
 
 #[tokio::test]
@@ -254,15 +280,22 @@ async fn what_is_in_progress_says_where_it_stands() {
 fn what_the_plan_says_of_tables_has_to_fit_them() {
     let mut plan = runbook::plan::sample();
     let hints = json!({
-        "order": {"changedAt": "", "personal": ["mail"], "partOf": "customer"},
+        "order": {"changedAt": "", "personal": ["mail"], "partOf": "customer", "amount": "totl", "currency": "in"},
         "gone": {},
     });
     plan.databases.get_mut("orders").unwrap().report = serde_json::from_value(hints).unwrap();
     let catalogue = json!({"tables": {"order": {"columns": [], "primaryKey": []}}});
     let catalogue: Catalogue = serde_json::from_value(catalogue).unwrap();
     let error = check_hints(&plan, "orders", &catalogue).unwrap_err().to_string();
-    for part in ["no table gone", "order has no column mail", "no table customer", "databases.orders.report"]
-    {
+    let parts = [
+        "no table gone",
+        "order has no column mail",
+        "order has no column totl",
+        "order has no column in",
+        "no table customer",
+        "databases.orders.report",
+    ];
+    for part in parts {
         assert!(error.contains(part), "{part} is missing in: {error}");
     }
     check_hints(&plan, "catalog", &catalogue).unwrap();

@@ -449,12 +449,28 @@ async fn without_the_right_record_nothing_is_touched() {
     assert_eq!(outcome.status, Status::Refused);
     assert!(outcome.reason.contains("records/shop/last-failover.json"), "{}", outcome.reason);
 
+    // No snapshot is of that failover, and the databases are where it had left: there will never be one.
     let world = World::after_failover();
-    world.lock().unwrap().globals.insert("shop-orders".into(), global("orders", EAST));
+    {
+        let mut world = world.lock().unwrap();
+        world.globals.insert("shop-orders".into(), global("orders", EAST));
+        world.record.as_mut().unwrap().started_at = Timestamp::MAX;
+    }
     let outcome = call(&world).await.unwrap();
     assert_eq!(outcome.status, Status::Refused);
-    assert!(outcome.reason.contains("the last recorded failover left sandbox-east"), "{}", outcome.reason);
+    assert!(outcome.reason.contains("what it lost can't be found any more"), "{}", outcome.reason);
     assert!(world.lock().unwrap().restores.is_empty());
+}
+
+/// The databases were moved back since: what the failover lost is in the snapshot all the same.
+#[tokio::test(start_paused = true)]
+async fn the_old_primary_is_restored_where_it_is_the_writer_again_too() {
+    let world = World::after_failover();
+    for name in ["catalog", "orders"] {
+        world.lock().unwrap().globals.insert(format!("shop-{name}"), global(name, EAST));
+    }
+    let outcome = call(&world).await.unwrap();
+    assert_eq!(outcome.status, Status::Done, "{}", outcome.reason);
 }
 
 #[tokio::test(start_paused = true)]

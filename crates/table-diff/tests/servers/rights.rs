@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use table_diff::{OTHERS, Presence, Readable, Server, Side, Target, list_tables, readable};
+use table_diff::{OTHERS, Presence, Rights, Server, Side, Target, list_tables, rights};
 
 use super::postgres_server::Postgres;
 use super::support::TestServer;
@@ -29,8 +29,13 @@ async fn of_mysqls_family(server: &TestServer, roles: &str) {
     );
     server.sql("", "CREATE USER reader IDENTIFIED BY 'p'; GRANT SELECT ON shop.a TO reader");
     let reader = Target { user: "reader".into(), password: "p".into(), ..server.target("shop") };
-    let seen = |hides_others| Readable { hides_others, tables: names(&["a"]), refused: names(&[]) };
-    assert_eq!(readable(&mut connect(&reader).await).await.unwrap(), seen(true));
+    let of_a = Rights {
+        hides_others: true,
+        tables: names(&["a"]),
+        unreadable: names(&[]),
+        uninsertable: names(&["a"]),
+    };
+    assert_eq!(rights(&mut connect(&reader).await).await.unwrap(), of_a);
     let (a, others) = (("a".to_owned(), Presence::Both), (OTHERS.to_owned(), Presence::Hidden));
     assert_eq!(listed(&reader, &[]).await, [a.clone(), others]);
     // Whoever names the tables knows what is compared.
@@ -39,10 +44,28 @@ async fn of_mysqls_family(server: &TestServer, roles: &str) {
     // By a role, or by the right itself.
     for grant in [roles, "GRANT SELECT ON shop.* TO reader"] {
         server.sql("", grant);
-        let all = Readable { tables: names(&["a", "b"]), ..Readable::default() };
-        assert_eq!(readable(&mut connect(&reader).await).await.unwrap(), all, "{grant}");
+        let uninsertable = names(&["a", "b"]);
+        let all = Rights { tables: uninsertable.clone(), uninsertable, ..Rights::default() };
+        assert_eq!(rights(&mut connect(&reader).await).await.unwrap(), all, "{grant}");
         assert_eq!(listed(&reader, &[]).await, [a.clone(), ("b".into(), Presence::Both)], "{grant}");
     }
+
+    // Who puts rows back: into whole rows of base tables, what is computed aside; by a role, by a right of a table, of columns.
+    server.sql(
+        "shop",
+        "CREATE VIEW v AS SELECT id FROM a; CREATE TABLE c (id INT PRIMARY KEY, twice INT AS (2 * id) STORED, note INT)",
+    );
+    let inserts = async || rights(&mut connect(&reader).await).await.unwrap().uninsertable;
+    assert_eq!(inserts().await, names(&["a", "b", "c"]));
+    server.sql("", "GRANT INSERT ON shop.a TO all_of_it; GRANT INSERT (id) ON shop.c TO reader");
+    assert_eq!(inserts().await, names(&["b", "c"]));
+    server.sql("", "GRANT INSERT (note) ON shop.c TO reader; GRANT INSERT ON shop.b TO reader");
+    assert_eq!(inserts().await, names(&[]));
+    // Without the right to read it, a row can't be looked for.
+    server.sql("", "CREATE USER writer IDENTIFIED BY 'p'; GRANT INSERT ON shop.* TO writer");
+    let writer = Target { user: "writer".into(), ..reader };
+    let seen = rights(&mut connect(&writer).await).await.unwrap();
+    assert_eq!((seen.unreadable, seen.uninsertable), (names(&["a", "b", "c"]), names(&[])));
 }
 
 #[tokio::test]
@@ -65,13 +88,17 @@ async fn a_table_of_postgresql_that_may_not_be_read_is_named() {
         "CREATE TABLE a (id int); CREATE TABLE b (id int); CREATE TABLE closed.c (id int); GRANT SELECT ON a, closed.c TO reader",
     );
     let reader = Target { user: "reader".into(), password: "p".into(), ..server.target("postgres") };
-    let seen = readable(&mut connect(&reader).await).await.unwrap();
-    let expected = Readable {
+    let seen = rights(&mut connect(&reader).await).await.unwrap();
+    let expected = Rights {
         tables: names(&["a", "b", "closed.c"]),
-        refused: names(&["b", "closed.c"]),
+        unreadable: names(&["b", "closed.c"]),
+        uninsertable: names(&["a", "b", "closed.c"]),
         hides_others: false,
     };
     assert_eq!(seen, expected);
+    server.sql("postgres", "GRANT INSERT ON a, b, closed.c TO reader");
+    let seen = rights(&mut connect(&reader).await).await.unwrap();
+    assert_eq!(seen.uninsertable, names(&["closed.c"]), "its schema is closed");
     // They are listed, and comparing them is an error.
     assert_eq!(listed(&reader, &[]).await.len(), 3);
 }
