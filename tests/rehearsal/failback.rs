@@ -326,7 +326,10 @@ async fn failing_back_before_reconciling_is_to_be_approved_and_what_was_lost_can
         assert_eq!(late.status, Status::Success, "{case} {}", told(&late));
         assert!(crate::reconcile::complete(&stage, &late.id).await, "{case}");
         let message = stage.world.messages().pop().unwrap();
-        assert!(message.body.contains("The databases were moved to sandbox-east since."), "{case}: {message:?}");
+        assert!(
+            message.body.contains("The databases were moved to sandbox-east since."),
+            "{case}: {message:?}"
+        );
         let replay = stage.replay().await;
         assert_eq!(replay.status, Status::Failed, "{case} {}", told(&replay));
         let refused = stage.world.messages().pop().unwrap();

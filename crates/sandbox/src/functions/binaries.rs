@@ -2,7 +2,7 @@
 //!
 //! A process takes one event after the other and is kept warm; events at the same time get a process each. A process has
 //! only the environment that it is given. A caller that leaves does not stop the function. What a function writes goes to
-//! a file of its own in the log folder. Dropping [`Binaries`] ends every process, and so does the end of this one, however it
+//! a file of its own in the log folder. Its runtime API is on loopback, under a path that only the process is told. Dropping [`Binaries`] ends every process, and so does the end of this one, however it
 //! comes, where the machine has what that needs (`setpriv`).
 
 use std::collections::BTreeMap;
@@ -242,6 +242,9 @@ impl Inner {
             .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
             .route("/2018-06-01/runtime/init/error", post(init_error))
             .with_state(Arc::clone(&api));
+        // Other users of the machine reach the port; only the process knows the path.
+        let path = format!("/{}", uuid::Uuid::new_v4().simple());
+        let router = Router::new().nest(&path, router);
         let stopped = stop.clone();
         let server = tokio::spawn(async move {
             tokio::select! {
@@ -259,7 +262,7 @@ impl Inner {
         let mut child = crate::process::bound(&binary)
             .env_clear()
             .envs([
-                ("AWS_LAMBDA_RUNTIME_API", address.to_string().as_str()),
+                ("AWS_LAMBDA_RUNTIME_API", format!("http://{address}{path}").as_str()),
                 ("AWS_LAMBDA_FUNCTION_NAME", function),
                 ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
                 ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),

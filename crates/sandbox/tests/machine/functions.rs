@@ -10,11 +10,11 @@ use sandbox::functions::{Functions, Invocation};
 use serde_json::{Value, json};
 
 const SCRIPT: &str = r#"
-import http.client, json, os, sys, time
-api = os.environ["AWS_LAMBDA_RUNTIME_API"]
-def call(method, path, body=None):
-    connection = http.client.HTTPConnection(api)
-    connection.request(method, "/2018-06-01/runtime/" + path, body)
+import http.client, json, os, sys, time, urllib.parse
+api = urllib.parse.urlsplit(os.environ["AWS_LAMBDA_RUNTIME_API"])
+def call(method, path, body=None, secret=api.path):
+    connection = http.client.HTTPConnection(api.netloc)
+    connection.request(method, secret + "/2018-06-01/runtime/" + path, body)
     return connection.getresponse()
 count = 0
 while True:
@@ -32,7 +32,8 @@ while True:
     if what == "fail":
         call("POST", f"invocation/{request}/error", json.dumps({"errorType": "Bad", "errorMessage": "as asked"})).read()
         continue
-    reply = {"count": count, "environment": sorted(os.environ), "key": os.environ["AWS_ACCESS_KEY_ID"], "pid": os.getpid()}
+    stranger = call("GET", "invocation/next", secret="").status
+    reply = {"stranger": stranger, "count": count, "environment": sorted(os.environ), "key": os.environ["AWS_ACCESS_KEY_ID"], "pid": os.getpid()}
     call("POST", f"invocation/{request}/response", json.dumps(reply)).read()
 "#;
 
@@ -80,6 +81,7 @@ async fn a_process_is_kept_warm_and_has_only_the_environment_it_is_given() {
         first["environment"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
     let given = |name: &&str| ["AWS_", "LC_", "CAUSEWAY_DATABASE_CA"].iter().any(|one| name.starts_with(one));
     assert!(names.iter().all(given), "{names:?}");
+    assert_eq!(first["stranger"], 404, "whoever finds the port needs the path, too");
     let second = answer(&binaries, json!({"do": "answer"})).await;
     assert_eq!((&second["pid"], &second["count"]), (&first["pid"], &json!(2)));
     let measured = binaries.measured()["causeway-test"];
