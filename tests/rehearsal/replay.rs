@@ -217,5 +217,5 @@ async fn what_can_not_be_replayed_is_told_and_nothing_is_inserted() {
     }
     let id = stage.start_replay();
     let body = refused(stage.ended(&id).await).await;
-    assert!(body.contains("is in sandbox-east, not in sandbox-west"), "{body}");
+    assert!(body.contains("is in sandbox-east, and rows are put back into a writer in"), "{body}");
 }
