@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests say what failed by panicking")]
 
 mod docs;
+mod formats;
 
 use runbook::telemetry;
 use std::collections::{BTreeMap, BTreeSet};

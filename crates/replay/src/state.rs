@@ -107,3 +107,22 @@ impl Folder {
         store.put_object(&self.bucket, &self.cursor(operation), "application/json", body).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the version of 2026-11-30 wrote is read, and written the same again.
+    #[test]
+    fn what_an_earlier_version_kept_is_read_and_written_as_before() {
+        for text in [
+            include_str!("../../../tests/formats/replay-previewed.json"),
+            include_str!("../../../tests/formats/replay-verified.json"),
+        ] {
+            let state: State = serde_json::from_str(text).unwrap();
+            assert!(state.is_finished("orders") && state.answer.is_some());
+            let before: serde_json::Value = serde_json::from_str(text).unwrap();
+            assert_eq!(serde_json::to_value(&state).unwrap(), before);
+        }
+    }
+}

@@ -300,3 +300,33 @@ fn what_the_plan_says_of_tables_has_to_fit_them() {
     }
     check_hints(&plan, "catalog", &catalogue).unwrap();
 }
+
+/// What a call left that was killed, as the version of 2026-11-30 wrote it, is continued, and the result is the same.
+#[tokio::test]
+async fn what_an_earlier_version_left_half_way_is_continued() {
+    let kept = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/formats/reconcile-killed");
+    let (mut bucket, mut folders) = (Bucket::default(), vec![kept.clone()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let key = format!("reconcile/shop/e1/{}", path.strip_prefix(&kept).unwrap().display());
+            bucket.objects.lock().unwrap().insert(key, std::fs::read(&path).unwrap());
+        }
+    }
+    let plan = runbook::plan::sample();
+    let folder = Folder { part: 200, ..Folder::new(&plan, "sandbox-west", "e1") };
+    let now = new_clock();
+    let servers = Rows { now, tables: TABLES.iter().copied().collect() };
+    bucket.fails_from = None;
+    let state = folder.state(&bucket).await.unwrap();
+    assert!(state.is_finished("catalog") && !state.is_finished("orders"));
+    let all = [sides("orders")];
+    let outcome = run(&context(now, 100_000), &folder, &bucket, &servers, &plan, &all, state).await.unwrap();
+    assert_eq!(outcome.status, Status::Done, "{}", outcome.reason);
+    let (whole, ..) = drive(&TABLES, 100_000, |_| u64::MAX).await;
+    assert_eq!(result(&bucket), result(&whole));
+}
