@@ -1,11 +1,16 @@
-//! Aurora global clusters and clusters as the steps see them: plain data, read through one narrow trait.
+//! Aurora's things as the steps see them: global clusters, clusters, instances, snapshots, and what AWS answers to a call. Plain
+//! data, read and changed through narrow traits, one for each operation of the API. Each is implemented for the SDK's client
+//! of one Region.
 //!
 //! Facts: `FailoverState` is absent or empty when nothing runs, its status `switching-over` is documented but not in
 //! the SDK's enum; `GlobalCluster.Status` is a free string (AWS API reference and the SDK's service model).
 
 use aws_sdk_rds::Client;
 use aws_sdk_rds::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_rds::types::{DbCluster, GlobalCluster as SdkGlobalCluster};
+use aws_sdk_rds::operation::describe_db_cluster_snapshots::builders::DescribeDBClusterSnapshotsFluentBuilder;
+use aws_sdk_rds::primitives::DateTime;
+use aws_sdk_rds::types::{DbCluster, DbClusterSnapshot, DbInstance, GlobalCluster as SdkGlobalCluster, Tag};
+use jiff::Timestamp;
 
 use crate::error::{Kind, StepError};
 use crate::plan::Database;
@@ -73,7 +78,58 @@ pub struct Cluster {
     /// Identifiers of its instances.
     pub instances: Vec<String>,
     /// Its tags.
-    pub tags: Vec<(String, String)>,
+    pub tags: Tags,
+}
+
+/// Tags, key and value.
+pub type Tags = Vec<(String, String)>;
+
+/// Value of a tag.
+pub fn tag<'a>(tags: &'a Tags, key: &str) -> Option<&'a str> {
+    tags.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+}
+
+/// The tags for a request.
+pub fn sdk_tags(tags: &Tags) -> Vec<Tag> {
+    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+}
+
+/// A database instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance {
+    /// Its identifier.
+    pub id: String,
+    /// Identifier of its cluster; absent when it is in none.
+    pub cluster: Option<String>,
+    /// Its status, such as `available`.
+    pub status: String,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// A snapshot of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Its identifier.
+    pub id: String,
+    /// Its ARN.
+    pub arn: String,
+    /// Identifier of the cluster it was taken of, perhaps by a name that it was given later.
+    pub cluster: String,
+    /// Its status, such as `available`.
+    pub status: String,
+    /// When it was taken; absent while it is being taken. For a copy: when it was copied.
+    pub created: Option<Timestamp>,
+    /// `aurora-mysql` or `aurora-postgresql`.
+    pub engine: String,
+    /// Engine version of the cluster.
+    pub engine_version: String,
+    /// Whether it is encrypted.
+    pub encrypted: bool,
+    /// How much of it is there, in per cent.
+    pub progress: Option<i32>,
+    /// Its tags.
+    pub tags: Tags,
 }
 
 /// The Region in an ARN; empty when there is none.
@@ -108,12 +164,22 @@ pub trait DescribeCluster {
     fn describe_cluster(&self, id: &str) -> impl Future<Output = Result<Option<Cluster>, StepError>> + Send;
 }
 
+/// Lists snapshots of clusters. Not those of one cluster: its name may have changed since, and a role that may ask for all may
+/// not be allowed to name a cluster of another Region.
+pub trait ListSnapshots {
+    /// All snapshots in the Region of this client, of one type (such as `manual`) or of every one.
+    fn list_snapshots(
+        &self,
+        of_type: Option<&str>,
+    ) -> impl Future<Output = Result<Vec<Snapshot>, StepError>> + Send;
+}
+
 /// What AWS said to a call that changes something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// It was accepted. That says nothing about its end.
     Accepted,
-    /// The state of the thing, or of one that it needs, forbids it; AWS's message.
+    /// The state of the thing, or of one that it needs, is not as it was seen, or forbids it; AWS's message. Look again.
     Rejected(String),
 }
 
@@ -212,8 +278,14 @@ pub fn writer_here(
     }
 }
 
-fn region(client: &Client) -> String {
+/// The Region of a client, for an error's text.
+pub fn region(client: &Client) -> String {
     client.config().region().map(ToString::to_string).unwrap_or_default()
+}
+
+/// A time of the SDK; absent when it is beyond what a [`Timestamp`] holds.
+pub fn timestamp(time: &DateTime) -> Option<Timestamp> {
+    Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).ok()?).ok()
 }
 
 impl DescribeGlobalCluster for Client {
@@ -235,6 +307,35 @@ impl DescribeCluster for Client {
             Err(SdkError::ServiceError(error)) if error.err().is_db_cluster_not_found_fault() => Ok(None),
             Err(error) => Err(StepError::aws(format!("describing cluster {id} in {}", region(self)), error)),
         }
+    }
+}
+
+/// All pages of a list of snapshots; a snapshot or cluster that does not exist gives none.
+///
+/// # Errors
+/// With `what` was asked, when AWS refuses.
+pub async fn snapshots(
+    request: DescribeDBClusterSnapshotsFluentBuilder,
+    what: String,
+) -> Result<Vec<Snapshot>, StepError> {
+    let mut pages = request.into_paginator().send();
+    let mut found = Vec::new();
+    while let Some(page) = pages.next().await {
+        match page {
+            Ok(page) => found.extend(page.db_cluster_snapshots().iter().map(Snapshot::from)),
+            Err(SdkError::ServiceError(error)) if error.err().is_db_cluster_snapshot_not_found_fault() => {
+                break;
+            }
+            Err(error) => return Err(StepError::aws(what, error)),
+        }
+    }
+    Ok(found)
+}
+
+impl ListSnapshots for Client {
+    async fn list_snapshots(&self, of_type: Option<&str>) -> Result<Vec<Snapshot>, StepError> {
+        let request = self.describe_db_cluster_snapshots().set_snapshot_type(of_type.map(str::to_owned));
+        snapshots(request, format!("listing the snapshots of clusters in {}", region(self))).await
     }
 }
 
@@ -272,7 +373,6 @@ pub fn missing(kind_of_thing: &str, id: &str, region: &str) -> StepError {
 
 impl From<&SdkGlobalCluster> for GlobalCluster {
     fn from(cluster: &SdkGlobalCluster) -> Self {
-        let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
         let operation = cluster.failover_state().and_then(|state| {
             // An idle global cluster may carry an empty structure.
             let status = state.status()?.as_str().to_owned();
@@ -300,9 +400,45 @@ impl From<&SdkGlobalCluster> for GlobalCluster {
     }
 }
 
+/// What a list or description always has; empty where AWS leaves it out all the same.
+fn text(value: Option<&str>) -> String {
+    value.unwrap_or_default().to_owned()
+}
+
+fn read_tags(tags: &[Tag]) -> Tags {
+    tags.iter().map(|tag| (text(tag.key()), text(tag.value()))).collect()
+}
+
+impl From<&DbClusterSnapshot> for Snapshot {
+    fn from(snapshot: &DbClusterSnapshot) -> Self {
+        Self {
+            id: text(snapshot.db_cluster_snapshot_identifier()),
+            arn: text(snapshot.db_cluster_snapshot_arn()),
+            cluster: text(snapshot.db_cluster_identifier()),
+            status: text(snapshot.status()),
+            created: snapshot.snapshot_create_time().and_then(timestamp),
+            engine: text(snapshot.engine()),
+            engine_version: text(snapshot.engine_version()),
+            encrypted: snapshot.storage_encrypted().unwrap_or_default(),
+            progress: snapshot.percent_progress(),
+            tags: read_tags(snapshot.tag_list()),
+        }
+    }
+}
+
+impl From<&DbInstance> for Instance {
+    fn from(instance: &DbInstance) -> Self {
+        Self {
+            id: text(instance.db_instance_identifier()),
+            cluster: instance.db_cluster_identifier().map(str::to_owned),
+            status: text(instance.db_instance_status()),
+            tags: read_tags(instance.tag_list()),
+        }
+    }
+}
+
 impl From<&DbCluster> for Cluster {
     fn from(cluster: &DbCluster) -> Self {
-        let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
         Self {
             id: text(cluster.db_cluster_identifier()),
             arn: text(cluster.db_cluster_arn()),
@@ -317,7 +453,7 @@ impl From<&DbCluster> for Cluster {
                 .iter()
                 .map(|member| text(member.db_instance_identifier()))
                 .collect(),
-            tags: cluster.tag_list().iter().map(|tag| (text(tag.key()), text(tag.value()))).collect(),
+            tags: read_tags(cluster.tag_list()),
         }
     }
 }

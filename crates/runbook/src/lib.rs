@@ -7,6 +7,7 @@
 //! - [`plan`]: the recovery plan, the one configuration of an application's failover
 //! - [`step`]: how a step is called, what it answers, how it is served as a Lambda function
 //! - [`watch`](mod@watch): looking at the world until something is so, within the time of one call
+//! - [`settle`]: the choice about one thing, the verdict over many, the one limit, making the calls
 //! - [`bucket`]: the report bucket's small objects
 //! - [`error`]: the one error type: names the thing, keeps the cause, says what to do
 //! - [`aws`]: the SDK configuration, by Region
@@ -17,6 +18,9 @@
 //! - [`authorities`]: whose word proves that a database server is the one that was meant
 //! - [`secret`]: database credentials that can't be printed
 //! - [`record`]: what the report step leaves for later runbooks: the last failover
+//! - [`executions`]: executions of a runbook as Systems Manager lists them
+//! - [`stack`]: what the deployed stack says of itself
+//! - [`telemetry`]: log lines that name what they are about, and metrics
 //! - [`names`]: names and tags derived from an execution, object keys in the report bucket
 
 pub mod arc;
@@ -26,12 +30,15 @@ pub mod aws;
 pub mod bucket;
 pub mod error;
 pub mod executions;
+#[doc(hidden)]
+pub mod fakes;
 pub mod lag;
 pub mod lock;
 pub mod names;
 pub mod plan;
 pub mod record;
 pub mod secret;
+pub mod settle;
 pub mod stack;
 pub mod step;
 pub mod telemetry;

@@ -94,7 +94,7 @@ impl ReadStanding for aws_sdk_ssm::Client {
     }
 }
 
-/// Takes the lock at `key` in `bucket`. `None` when it is had; else the lock of another execution and how that stands.
+/// Takes the lock at `key` in `bucket`. `None` when it was taken; else the lock of another execution and how that stands.
 /// `holds` says whether another's lock holds, when it has not expired.
 ///
 /// # Errors
@@ -121,7 +121,14 @@ pub async fn take(
                 return Ok(Some((lock, standing)));
             }
         }
-        let body = serde_json::to_vec(wanted).unwrap_or_default();
+        let body = serde_json::to_vec(wanted).map_err(|error| {
+            StepError::new(
+                Kind::Failed,
+                format!("the lock {key} can't be written as JSON"),
+                "report this line",
+            )
+            .with_source(error)
+        })?;
         if store.put_if(bucket, key, found.as_ref().map(|(_, tag)| tag.as_str()), body).await? {
             return Ok(None);
         }
@@ -192,14 +199,53 @@ mod tests {
         assert!(taken(&bucket, &lock("first", 0), None).await);
     }
 
+    /// A bucket in which, between each reading and the writing that follows, another execution writes its lock: as often as
+    /// there are rivals.
+    struct Contested {
+        bucket: Bucket,
+        rivals: std::sync::Mutex<Vec<Lock>>,
+    }
+
+    impl GetTagged for Contested {
+        async fn get_tagged(&self, bucket: &str, key: &str) -> Result<Option<(Vec<u8>, String)>, StepError> {
+            let found = self.bucket.get_tagged(bucket, key).await?;
+            let rival = self.rivals.lock().unwrap().pop();
+            if let Some(rival) = rival {
+                self.bucket.set(key, serde_json::to_vec(&rival).unwrap());
+            }
+            Ok(found)
+        }
+    }
+
+    impl PutIf for Contested {
+        async fn put_if(
+            &self,
+            bucket: &str,
+            key: &str,
+            tag: Option<&str>,
+            body: Vec<u8>,
+        ) -> Result<bool, StepError> {
+            self.bucket.put_if(bucket, key, tag, body).await
+        }
+    }
+
+    async fn contested(rivals: usize, standing: Standing) -> Result<Option<(Lock, Standing)>, StepError> {
+        // Each writes another text, so that the tag differs.
+        let rivals = (0..rivals).map(|minute| lock("first", i64::try_from(minute).unwrap())).collect();
+        let store = Contested { bucket: Bucket::default(), rivals: std::sync::Mutex::new(rivals) };
+        let holds = |_: &Lock, standing| standing == Standing::Running;
+        take(&store, &Executions("first", Some(standing)), ("b", "k"), &lock("second", 9), holds).await
+    }
+
     #[tokio::test]
-    async fn of_many_at_once_one_has_it() {
-        let bucket = Bucket::default();
-        let wanted = lock("second", 1);
-        // Between the reading and the writing of the second, the first writes.
-        let (_, tag) = (bucket.get_tagged("b", "k").await.unwrap(), None::<&str>);
-        assert!(taken(&bucket, &lock("first", 0), None).await);
-        assert!(!bucket.put_if("b", "k", tag, serde_json::to_vec(&wanted).unwrap()).await.unwrap());
-        assert!(!taken(&bucket, &wanted, Some(Standing::Running)).await);
+    async fn of_two_that_take_it_at_the_same_moment_only_the_faster_one_gets_it() {
+        let (faster, standing) = contested(1, Standing::Running).await.unwrap().unwrap();
+        assert_eq!((faster.execution.as_str(), standing), ("first", Standing::Running));
+        // One that has ended meanwhile does not keep it.
+        assert_eq!(contested(1, Standing::Over).await.unwrap(), None);
+        assert_eq!(contested(TRIES - 1, Standing::Over).await.unwrap(), None);
+        let error = contested(TRIES, Standing::Over).await.unwrap_err();
+        assert!(error.to_string().contains("others were faster to write s3://b/k, 5 times"), "{error}");
+        assert_eq!(error.kind(), Kind::Unreachable);
     }
 }

@@ -6,34 +6,30 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use runbook::aurora::{Cluster, DescribeCluster, DescribeGlobalCluster, GlobalCluster, GlobalMember};
+use runbook::aurora::{
+    Answer, Cluster, DescribeCluster, DescribeGlobalCluster, GlobalCluster, GlobalMember, Instance,
+    ListSnapshots, Snapshot, Tags,
+};
 use runbook::error::Kind;
+use runbook::fakes::{Calls, injected};
 use runbook::record::FailoverRecord;
 use runbook::step::Clock;
 use runbook::{Context, RecoveryPlan, StepError};
 use tokio::time::Instant;
 
-use crate::rds::{
-    Answer, Configured, Copy, CopySnapshot, CreateClusterInstance, CreateInstance, DeleteCluster,
-    DeleteInstance, DescribeConfigured, DescribeInstance, DescribeSnapshot, Instance, ListClusters,
-    ListInstances, ListSnapshots, RestoreCluster, RestoreClusterFromSnapshot, Snapshot, Tags,
+use crate::ReadLastFailover;
+use crate::calls::{
+    Configured, Copy, CopySnapshot, CreateClusterInstance, CreateInstance, DeleteCluster, DeleteInstance,
+    DescribeConfigured, DescribeInstance, DescribeSnapshot, ListClusters, ListInstances, RestoreCluster,
+    RestoreClusterFromSnapshot,
 };
-use crate::{ReadLastFailover, Run};
+use crate::run::Run;
 
 pub const EAST: &str = "sandbox-east";
 pub const WEST: &str = "sandbox-west";
 pub const EXECUTION: &str = "4105a4fc-f944-11e6-9d32-0a1b2c3d4e5f";
 /// How long everything takes here.
 const TAKES: Duration = Duration::from_secs(7);
-
-/// How a call fails.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Fault {
-    /// An error; the call was not heard.
-    Fails(Kind),
-    /// An error; the call was heard all the same.
-    AnswerLost,
-}
 
 /// A thing and when its present status ends.
 #[derive(Debug, Clone)]
@@ -65,9 +61,7 @@ pub struct World {
     pub copies: Vec<Copy>,
     pub restores: Vec<RestoreCluster>,
     pub creates: Vec<CreateInstance>,
-    calls: usize,
-    /// The call that fails, counted from 1.
-    pub fault: Option<(usize, Fault)>,
+    pub calls: Calls,
 }
 
 /// The time of the failover.
@@ -154,7 +148,7 @@ impl World {
     }
 
     pub fn add_instance(&mut self, region: &str, id: &str, cluster: &str, status: &str, tags: Tags) {
-        let instance = Instance { id: id.into(), cluster: cluster.into(), status: status.into(), tags };
+        let instance = Instance { id: id.into(), cluster: Some(cluster.into()), status: status.into(), tags };
         self.instances.insert((region.into(), id.into()), Thing::new(instance));
     }
 
@@ -173,10 +167,6 @@ impl World {
             .filter(|((_, id), _)| !id.starts_with("rds:"))
             .map(|((region, id), s)| format!("{region} snapshot {id} {}", s.what.status));
         clusters.chain(instances).chain(snapshots).collect()
-    }
-
-    pub fn calls(&self) -> usize {
-        self.calls
     }
 
     pub fn forget_aurora_snapshots(&mut self) {
@@ -202,23 +192,14 @@ impl World {
     }
 
     /// Counts a call. `Ok(true)`: do it, but lose the answer.
-    fn count(&mut self) -> Result<bool, StepError> {
+    fn count(&mut self, region: &str, operation: &str) -> Result<bool, StepError> {
         self.pass();
-        self.calls += 1;
-        match self.fault {
-            Some((k, Fault::Fails(kind))) if k == self.calls => Err(injected(kind)),
-            Some((k, Fault::AnswerLost)) if k == self.calls => Ok(true),
-            _ => Ok(false),
-        }
+        self.calls.count(region, operation)
     }
 }
 
-fn injected(kind: Kind) -> StepError {
-    StepError::new(kind, "injected", "none")
-}
-
-fn not_now(message: &str) -> Result<Answer, StepError> {
-    Ok(Answer::NotNow(message.into()))
+fn rejected(message: &str) -> Result<Answer, StepError> {
+    Ok(Answer::Rejected(message.into()))
 }
 
 /// A client of one Region of the fake.
@@ -235,7 +216,7 @@ impl Fake {
 
     fn read(&self) -> Result<MutexGuard<'_, World>, StepError> {
         let mut world = self.world.lock().unwrap();
-        if world.count()? { Err(injected(Kind::Unreachable)) } else { Ok(world) }
+        if world.count(&self.region, "read")? { Err(injected(Kind::Unreachable)) } else { Ok(world) }
     }
 
     /// One call that changes something.
@@ -246,7 +227,7 @@ impl Fake {
         act: impl FnOnce(&mut World) -> Result<Answer, StepError>,
     ) -> Result<Answer, StepError> {
         let mut world = self.world.lock().unwrap();
-        let lost = world.count()?;
+        let lost = world.count(&self.region, operation)?;
         let answer = act(&mut world);
         if matches!(answer, Ok(Answer::Accepted)) {
             world.changes.push(format!("{} {operation} {id}", self.region));
@@ -283,7 +264,7 @@ impl CopySnapshot for Fake {
     async fn copy_snapshot(&self, copy: &Copy) -> Result<Answer, StepError> {
         self.change("copy", &copy.id, |world| {
             if world.snapshots.contains_key(&self.key(&copy.id)) {
-                return not_now("the snapshot already exists");
+                return rejected("the snapshot already exists");
             }
             let source =
                 world.snapshots.values().find(|s| s.what.arn == copy.source_arn).unwrap().what.clone();
@@ -322,7 +303,7 @@ impl RestoreClusterFromSnapshot for Fake {
     async fn restore_cluster(&self, restore: &RestoreCluster) -> Result<Answer, StepError> {
         self.change("restore", &restore.id, |world| {
             if world.clusters.contains_key(&self.key(&restore.id)) {
-                return not_now("the cluster already exists");
+                return rejected("the cluster already exists");
             }
             assert_eq!(world.snapshots[&self.key(&restore.snapshot)].what.status, "available");
             world.add_cluster(&self.region, &restore.id, "creating", restore.tags.clone());
@@ -342,10 +323,10 @@ impl CreateClusterInstance for Fake {
     async fn create_instance(&self, create: &CreateInstance) -> Result<Answer, StepError> {
         self.change("create", &create.id, |world| {
             if world.instances.contains_key(&self.key(&create.id)) {
-                return not_now("the instance already exists");
+                return rejected("the instance already exists");
             }
             if world.clusters[&self.key(&create.cluster)].what.status != "available" {
-                return not_now("the cluster is not available");
+                return rejected("the cluster is not available");
             }
             world.add_instance(&self.region, &create.id, &create.cluster, "creating", create.tags.clone());
             world.creates.push(create.clone());
@@ -373,8 +354,8 @@ impl ListInstances for Fake {
 impl DeleteInstance for Fake {
     async fn delete_instance(&self, id: &str) -> Result<Answer, StepError> {
         self.change("delete-instance", id, |world| match world.instances.get_mut(&self.key(id)) {
-            None => not_now("there is no such instance"),
-            Some(instance) if instance.what.status == "deleting" => not_now("the instance is being deleted"),
+            None => rejected("there is no such instance"),
+            Some(instance) if instance.what.status == "deleting" => rejected("the instance is being deleted"),
             Some(instance) => {
                 instance.what.status = "deleting".into();
                 instance.until = Instant::now() + TAKES;
@@ -388,15 +369,15 @@ impl DeleteCluster for Fake {
     async fn delete_cluster(&self, id: &str) -> Result<Answer, StepError> {
         self.change("delete-cluster", id, |world| {
             let stays = |((region, _), i): (&(String, String), &Thing<Instance>)| {
-                *region == self.region && i.what.cluster == id && i.what.status != "deleting"
+                *region == self.region && i.what.cluster.as_deref() == Some(id) && i.what.status != "deleting"
             };
             if world.instances.iter().any(stays) {
-                return not_now("the cluster still has instances that are not being deleted");
+                return rejected("the cluster still has instances that are not being deleted");
             }
             match world.clusters.get_mut(&self.key(id)) {
-                None => not_now("there is no such cluster"),
+                None => rejected("there is no such cluster"),
                 Some(cluster) if cluster.what.status != "available" => {
-                    not_now("the cluster is not available")
+                    rejected("the cluster is not available")
                 }
                 Some(cluster) => {
                     cluster.what.status = "deleting".into();

@@ -19,27 +19,26 @@
 //! how far the restore came; and the kept snapshots, which stay on purpose: they are the evidence.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use aws_sdk_rds::Client;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use runbook::error::Kind;
-use runbook::lock::{self, Lock, Standing};
-use runbook::names::keys::reconcile_lock;
 use runbook::step::Trigger;
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError};
 use serde::{Deserialize, Serialize};
 
+pub mod calls;
+mod claim;
 pub mod cleanup;
 #[cfg(test)]
 mod fake;
-pub mod rds;
 pub mod restore;
+mod run;
 
+pub use run::LOOK;
 pub use runbook::record::ReadLastFailover;
 
-/// Time between two looks.
-pub const LOOK: Duration = Duration::from_secs(2);
+use run::Run;
 
 /// What the step is asked for.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -105,7 +104,7 @@ pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>,
         Operation::Restore => {
             let records = runbook::bucket::client(&context.config);
             if event.since.is_none()
-                && let Some(reason) = claim(&run, &records, event.trigger).await?
+                && let Some(reason) = claim::claim(&run, &records, event.trigger).await?
             {
                 let observed = restore::Observed { since, databases: BTreeMap::new() };
                 return Ok(Outcome::new(Status::NotNeeded, reason, Observed::Restore(observed)));
@@ -116,59 +115,9 @@ pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>,
     }
 }
 
-/// How long an execution that was not seen to end keeps others from starting by themselves.
-const LOCK: SignedDuration = SignedDuration::from_hours(24);
-
-/// Takes the lock; why an execution that an event started has nothing to do.
-async fn claim(
-    run: &Run<'_>,
-    records: &aws_sdk_s3::Client,
-    trigger: Trigger,
-) -> Result<Option<String>, StepError> {
-    let (name, now) = (&run.plan.name, run.context.clock.now());
-    let bucket = run.plan.report_bucket(&run.context.region);
-    // Without a failover `restore` refuses, with the reason.
-    let Some(failover) = records.read_last_failover(bucket, name).await? else { return Ok(None) };
-    let wanted = Lock {
-        execution: run.execution.to_owned(),
-        subject: failover.execution,
-        taken_at: now,
-        expires_at: now.checked_add(LOCK).unwrap_or(Timestamp::MAX),
-    };
-    let holds = |lock: &Lock, standing| {
-        trigger == Trigger::Automatic && lock.subject == wanted.subject && standing != Standing::Over
-    };
-    let executions = aws_sdk_ssm::Client::new(&run.context.config);
-    let key = reconcile_lock(name);
-    let taken = lock::take(records, &executions, (bucket, &key), &wanted, holds).await?;
-    Ok(taken.map(|(Lock { execution, subject, .. }, standing)| {
-        let does = if standing == Standing::Succeeded { "has reconciled" } else { "reconciles" };
-        format!("execution {execution} {does} the failover of execution {subject} already")
-    }))
-}
-
 fn wrap<A>(outcome: Outcome<A>, variant: impl FnOnce(A) -> Observed) -> Outcome<Observed> {
     let Outcome { status, reason, observed, changed } = outcome;
     Outcome { status, reason, observed: variant(observed), changed }
-}
-
-/// What both operations are given.
-struct Run<'a> {
-    context: &'a Context,
-    plan: &'a RecoveryPlan,
-    execution: &'a str,
-    restore_region: String,
-    since: Timestamp,
-}
-
-impl Run<'_> {
-    /// The limit, for a reason, when it has passed.
-    fn over_limit(&self) -> Option<String> {
-        let minutes = self.plan.limits.restore_minutes;
-        let over =
-            self.context.clock.now().duration_since(self.since) > SignedDuration::from_mins(minutes.into());
-        over.then(|| format!("{minutes} minutes after {} (limits.restoreMinutes)", self.since))
-    }
 }
 
 #[cfg(test)]

@@ -2,12 +2,14 @@
 
 use std::sync::{Arc, Mutex};
 
+use runbook::aurora::{Cluster, Instance, Tags};
 use runbook::error::Kind;
-use runbook::names::PLAN_TAG;
+use runbook::fakes::{FAULTS, Fault};
+use runbook::names::{EXECUTION_TAG, PLAN_TAG};
 use runbook::plan;
 
 use super::*;
-use crate::fake::{EXECUTION, Fault, WEST, World, clients, context, failover, given};
+use crate::fake::{EXECUTION, WEST, World, clients, context, failover, given};
 
 fn ours() -> Tags {
     vec![(PLAN_TAG.into(), "shop".into()), (EXECUTION_TAG.into(), EXECUTION.into())]
@@ -53,7 +55,7 @@ fn the_tag_decides_and_a_name_never() {
     };
     let instance = |id: &str, cluster: &str, status: &str, tags: Tags| Instance {
         id: id.into(),
-        cluster: cluster.into(),
+        cluster: Some(cluster.into()),
         status: status.into(),
         tags,
     };
@@ -124,13 +126,13 @@ async fn everything_of_this_execution_goes_and_nothing_else() {
 
 #[tokio::test(start_paused = true)]
 async fn any_call_may_fail_and_the_next_one_leaves_nothing() {
-    for fault in [Fault::Fails(Kind::Failed), Fault::Fails(Kind::Unreachable), Fault::AnswerLost] {
+    for fault in FAULTS {
         for k in 1.. {
             let world = shared(full());
-            world.lock().unwrap().fault = Some((k, fault));
+            world.lock().unwrap().calls.fault = Some((k, fault));
             let first = call(&world).await;
-            let hit = k <= world.lock().unwrap().calls();
-            world.lock().unwrap().fault = None;
+            let hit = world.lock().unwrap().calls.was_hit();
+            world.lock().unwrap().calls.fault = None;
             assert!(first.is_err() || !hit || fault != Fault::Fails(Kind::Failed), "call {k} failed unseen");
             assert_eq!(call(&world).await.unwrap().status, Status::Done, "{fault:?} at {k}");
             assert!(world.lock().unwrap().inventory().is_empty(), "{fault:?} at {k}");

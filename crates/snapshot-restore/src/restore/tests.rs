@@ -1,13 +1,19 @@
 //! The choices by tables of cases, and the handler against the fake.
 
+use jiff::Timestamp;
+use runbook::aurora::{Cluster, GlobalCluster, Instance, Snapshot, tag};
 use runbook::error::Kind;
-use runbook::plan;
+use runbook::fakes::{FAULTS, Fault};
+use runbook::names::{CLUSTER_TAG, EXECUTION_TAG, SNAPSHOT_TAG, SNAPSHOT_TIME_TAG};
+use runbook::plan::{self, Restore};
 
+use super::decide::{SERVERLESS, family};
+use super::words::snapshot_id;
 use super::*;
+use crate::calls::{Configured, RestoreCluster};
 use crate::cleanup;
 use crate::fake::{
-    EAST, EXECUTION, Fault, WEST, World, aurora_snapshot, clients, context, failover, given, global,
-    minutes_after,
+    EAST, EXECUTION, WEST, World, aurora_snapshot, clients, context, failover, given, global, minutes_after,
 };
 
 const OLD: &str = "arn:aws:rds:sandbox-east:000000000000:cluster:shop-orders-east";
@@ -64,7 +70,7 @@ fn cluster(status: &str, execution: &str) -> Cluster {
 fn instance(status: &str, execution: &str) -> Instance {
     Instance {
         id: want().instance(),
-        cluster: want().cluster(),
+        cluster: Some(want().cluster()),
         status: status.into(),
         tags: vec![(EXECUTION_TAG.into(), execution.into())],
     }
@@ -358,14 +364,13 @@ async fn the_old_primaries_come_back_and_their_endpoints_are_told() {
 
 #[tokio::test(start_paused = true)]
 async fn any_call_may_fail_and_the_next_one_ends_in_the_same_state_with_nothing_leaked() {
-    let faults = [Fault::Fails(Kind::Failed), Fault::Fails(Kind::Unreachable), Fault::AnswerLost];
-    for fault in faults {
+    for fault in FAULTS {
         for k in 1.. {
             let world = World::after_failover();
-            world.lock().unwrap().fault = Some((k, fault));
+            world.lock().unwrap().calls.fault = Some((k, fault));
             let first = call(&world).await;
-            let hit = k <= world.lock().unwrap().calls();
-            world.lock().unwrap().fault = None;
+            let hit = world.lock().unwrap().calls.was_hit();
+            world.lock().unwrap().calls.fault = None;
             assert!(first.is_err() || !hit || fault != Fault::Fails(Kind::Failed), "call {k} failed unseen");
             let again = call(&world).await.unwrap();
             assert_eq!(again.status, Status::Done, "{fault:?} at {k}: {}", again.reason);

@@ -1,68 +1,14 @@
-//! RDS as this step sees it: plain data, and one narrow trait per operation. Each is implemented for the SDK's client
-//! of one Region.
+//! The calls of this step: what is asked for as plain data, and one narrow trait for each operation, implemented for the SDK's
+//! client of one Region. The things themselves are [`runbook::aurora`]'s.
 
 use aws_sdk_rds::Client;
-use aws_sdk_rds::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_rds::operation::describe_db_cluster_snapshots::builders::DescribeDBClusterSnapshotsFluentBuilder;
-use aws_sdk_rds::types::{DbClusterSnapshot, DbInstance, ServerlessV2ScalingConfiguration, Tag};
-use jiff::Timestamp;
+use aws_sdk_rds::error::SdkError;
+use aws_sdk_rds::types::ServerlessV2ScalingConfiguration;
 use runbook::StepError;
-use runbook::aurora::{Cluster, DescribeCluster, DescribeGlobalCluster};
-
-/// Tags, key and value.
-pub type Tags = Vec<(String, String)>;
-
-/// A snapshot of a cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot {
-    /// Its identifier.
-    pub id: String,
-    /// Its ARN.
-    pub arn: String,
-    /// Identifier of the cluster it was taken of, perhaps by a name that it was given later.
-    pub cluster: String,
-    /// Its status, such as `available`.
-    pub status: String,
-    /// When it was taken. For a copy: when it was copied.
-    pub created: Option<Timestamp>,
-    /// `aurora-mysql` or `aurora-postgresql`.
-    pub engine: String,
-    /// Engine version of the cluster.
-    pub engine_version: String,
-    /// Whether it is encrypted.
-    pub encrypted: bool,
-    /// How much of it is there, in per cent.
-    pub progress: Option<i32>,
-    /// Its tags.
-    pub tags: Tags,
-}
-
-/// A database instance.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Instance {
-    /// Its identifier.
-    pub id: String,
-    /// Identifier of its cluster; empty when it is in none.
-    pub cluster: String,
-    /// Its status, such as `available`.
-    pub status: String,
-    /// Its tags.
-    pub tags: Tags,
-}
-
-/// Value of a tag.
-pub fn tag<'a>(tags: &'a Tags, key: &str) -> Option<&'a str> {
-    tags.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
-}
-
-/// What AWS said to a call that changes something.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// It was accepted. That says nothing about its end.
-    Accepted,
-    /// The state of things is not as it was seen, or not ready for it; AWS's message. Look again.
-    NotNow(String),
-}
+use runbook::aurora::{
+    Answer, Cluster, DescribeCluster, DescribeGlobalCluster, Instance, ListSnapshots, Snapshot, Tags,
+    message, region, sdk_tags, snapshots,
+};
 
 /// A copy of a snapshot to a manual one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,16 +61,6 @@ pub struct CreateInstance {
     pub class: String,
     /// Tags of the instance.
     pub tags: Tags,
-}
-
-/// Lists snapshots of clusters. Not those of one cluster: its name may have changed since, and a role that may ask for all may
-/// not be allowed to name a cluster of another Region.
-pub trait ListSnapshots {
-    /// All snapshots in the Region of this client, of one type (such as `manual`) or of every one.
-    fn list_snapshots(
-        &self,
-        of_type: Option<&str>,
-    ) -> impl Future<Output = Result<Vec<Snapshot>, StepError>> + Send;
 }
 
 /// Reads a snapshot; `None` when there is none of this name.
@@ -197,13 +133,13 @@ pub trait ListInstances {
 
 /// Deletes an instance of a cluster.
 pub trait DeleteInstance {
-    /// Starts the deletion. What is gone already is `NotNow`.
+    /// Starts the deletion. What is gone already is rejected.
     fn delete_instance(&self, id: &str) -> impl Future<Output = Result<Answer, StepError>> + Send;
 }
 
 /// Deletes a cluster without a final snapshot.
 pub trait DeleteCluster {
-    /// Starts the deletion. What is gone already is `NotNow`.
+    /// Starts the deletion. What is gone already is rejected.
     fn delete_cluster(&self, id: &str) -> impl Future<Output = Result<Answer, StepError>> + Send;
 }
 
@@ -243,86 +179,6 @@ pub trait ForCleanup: ListClusters + ListInstances + DeleteInstance + DeleteClus
 
 impl<C: ListClusters + ListInstances + DeleteInstance + DeleteCluster + Send + Sync> ForCleanup for C {}
 
-fn region(client: &Client) -> String {
-    client.config().region().map(ToString::to_string).unwrap_or_default()
-}
-
-fn text(value: Option<&str>) -> String {
-    value.unwrap_or_default().to_owned()
-}
-
-fn read_tags(tags: &[Tag]) -> Tags {
-    tags.iter().map(|tag| (text(tag.key()), text(tag.value()))).collect()
-}
-
-fn write_tags(tags: &Tags) -> Option<Vec<Tag>> {
-    Some(tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect())
-}
-
-/// The service's words on one line, else its error code.
-fn message(error: &impl ProvideErrorMetadata) -> String {
-    let text = error.message().or(error.code()).unwrap_or("no reason given");
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-impl From<&DbClusterSnapshot> for Snapshot {
-    fn from(snapshot: &DbClusterSnapshot) -> Self {
-        let created = snapshot.snapshot_create_time().and_then(|time| {
-            let nanos = i32::try_from(time.subsec_nanos()).ok()?;
-            Timestamp::new(time.secs(), nanos).ok()
-        });
-        Self {
-            id: text(snapshot.db_cluster_snapshot_identifier()),
-            arn: text(snapshot.db_cluster_snapshot_arn()),
-            cluster: text(snapshot.db_cluster_identifier()),
-            status: text(snapshot.status()),
-            created,
-            engine: text(snapshot.engine()),
-            engine_version: text(snapshot.engine_version()),
-            encrypted: snapshot.storage_encrypted().unwrap_or_default(),
-            progress: snapshot.percent_progress(),
-            tags: read_tags(snapshot.tag_list()),
-        }
-    }
-}
-
-impl From<&DbInstance> for Instance {
-    fn from(instance: &DbInstance) -> Self {
-        Self {
-            id: text(instance.db_instance_identifier()),
-            cluster: text(instance.db_cluster_identifier()),
-            status: text(instance.db_instance_status()),
-            tags: read_tags(instance.tag_list()),
-        }
-    }
-}
-
-/// All pages of a list of snapshots; a snapshot or cluster that does not exist gives none.
-async fn snapshots(
-    request: DescribeDBClusterSnapshotsFluentBuilder,
-    what: String,
-) -> Result<Vec<Snapshot>, StepError> {
-    let mut pages = request.into_paginator().send();
-    let mut found = Vec::new();
-    while let Some(page) = pages.next().await {
-        match page {
-            Ok(page) => found.extend(page.db_cluster_snapshots().iter().map(Snapshot::from)),
-            Err(SdkError::ServiceError(error)) if error.err().is_db_cluster_snapshot_not_found_fault() => {
-                break;
-            }
-            Err(error) => return Err(StepError::aws(what, error)),
-        }
-    }
-    Ok(found)
-}
-
-impl ListSnapshots for Client {
-    async fn list_snapshots(&self, of_type: Option<&str>) -> Result<Vec<Snapshot>, StepError> {
-        let request = self.describe_db_cluster_snapshots().set_snapshot_type(of_type.map(str::to_owned));
-        snapshots(request, format!("listing the snapshots of clusters in {}", region(self))).await
-    }
-}
-
 impl DescribeSnapshot for Client {
     async fn describe_snapshot(&self, id: &str) -> Result<Option<Snapshot>, StepError> {
         let request = self.describe_db_cluster_snapshots().db_cluster_snapshot_identifier(id);
@@ -338,7 +194,7 @@ impl CopySnapshot for Client {
             .source_db_cluster_snapshot_identifier(&copy.source_arn)
             .target_db_cluster_snapshot_identifier(&copy.id)
             .set_kms_key_id(copy.kms_key.clone())
-            .set_tags(write_tags(&copy.tags));
+            .set_tags(Some(sdk_tags(&copy.tags)));
         match call.send().await {
             Ok(_) => Ok(Answer::Accepted),
             Err(SdkError::ServiceError(error))
@@ -347,7 +203,7 @@ impl CopySnapshot for Client {
                     || error.err().is_invalid_db_cluster_snapshot_state_fault()
                     || error.err().is_invalid_db_cluster_state_fault() =>
             {
-                Ok(Answer::NotNow(message(error.err())))
+                Ok(Answer::Rejected(message(error.err())))
             }
             Err(error) => Err(StepError::aws(
                 format!("copying {} to {} in {}", copy.source_arn, copy.id, region(self)),
@@ -376,7 +232,7 @@ impl RestoreClusterFromSnapshot for Client {
             .set_enable_iam_database_authentication(restore.iam.then_some(true))
             .copy_tags_to_snapshot(false)
             .deletion_protection(false)
-            .set_tags(write_tags(&restore.tags));
+            .set_tags(Some(sdk_tags(&restore.tags)));
         match call.send().await {
             Ok(_) => Ok(Answer::Accepted),
             Err(SdkError::ServiceError(error))
@@ -384,7 +240,7 @@ impl RestoreClusterFromSnapshot for Client {
                     || error.err().is_db_cluster_snapshot_not_found_fault()
                     || error.err().is_invalid_db_cluster_snapshot_state_fault() =>
             {
-                Ok(Answer::NotNow(message(error.err())))
+                Ok(Answer::Rejected(message(error.err())))
             }
             Err(error) => Err(StepError::aws(
                 format!("restoring cluster {} from {} in {}", restore.id, restore.snapshot, region(self)),
@@ -403,7 +259,7 @@ impl CreateClusterInstance for Client {
             .engine(&create.engine)
             .db_instance_class(&create.class)
             .publicly_accessible(false)
-            .set_tags(write_tags(&create.tags));
+            .set_tags(Some(sdk_tags(&create.tags)));
         match call.send().await {
             Ok(_) => Ok(Answer::Accepted),
             Err(SdkError::ServiceError(error))
@@ -411,7 +267,7 @@ impl CreateClusterInstance for Client {
                     || error.err().is_db_cluster_not_found_fault()
                     || error.err().is_invalid_db_cluster_state_fault() =>
             {
-                Ok(Answer::NotNow(message(error.err())))
+                Ok(Answer::Rejected(message(error.err())))
             }
             Err(error) => {
                 Err(StepError::aws(format!("creating instance {} in {}", create.id, region(self)), error))
@@ -435,7 +291,8 @@ impl DescribeConfigured for Client {
         match self.describe_db_clusters().db_cluster_identifier(cluster).send().await {
             Ok(answer) => Ok(answer.db_clusters().first().and_then(|one| {
                 let parameter_group = one.db_cluster_parameter_group()?.to_owned();
-                Some(Configured { parameter_group, engine_version: text(one.engine_version()) })
+                let engine_version = one.engine_version()?.to_owned();
+                Some(Configured { parameter_group, engine_version })
             })),
             Err(SdkError::ServiceError(error)) if error.err().is_db_cluster_not_found_fault() => Ok(None),
             Err(error) => {
@@ -480,7 +337,7 @@ impl DeleteInstance for Client {
                     || error.err().is_invalid_db_instance_state_fault()
                     || error.err().is_invalid_db_cluster_state_fault() =>
             {
-                Ok(Answer::NotNow(message(error.err())))
+                Ok(Answer::Rejected(message(error.err())))
             }
             Err(error) => Err(StepError::aws(format!("deleting instance {id} in {}", region(self)), error)),
         }
@@ -495,7 +352,7 @@ impl DeleteCluster for Client {
                 if error.err().is_db_cluster_not_found_fault()
                     || error.err().is_invalid_db_cluster_state_fault() =>
             {
-                Ok(Answer::NotNow(message(error.err())))
+                Ok(Answer::Rejected(message(error.err())))
             }
             Err(error) => Err(StepError::aws(format!("deleting cluster {id} in {}", region(self)), error)),
         }

@@ -1,4 +1,5 @@
-//! The two calls that promote a secondary, each a trait of its own over the client of the Region that AWS asks for.
+//! The two calls that promote a secondary, each a trait of its own over the client of the Region that AWS asks for; those of a
+//! rebuild are in [`crate::rebuild::calls`].
 
 use aws_sdk_rds::Client;
 use aws_sdk_rds::error::SdkError;

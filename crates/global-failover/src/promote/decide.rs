@@ -1,25 +1,24 @@
 //! The choice for one global database: a pure function from what was seen and asked to what to do next.
 
 use runbook::aurora::{Cluster, GlobalCluster, region_of};
+use runbook::settle;
+use runbook::step::Mode;
 
-use crate::Mode;
+/// The call that promotes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Promotion {
+    /// Where to call: the target Region for a failover, the current primary's for a switchover.
+    pub region: String,
+    /// The cluster to promote.
+    pub target_arn: String,
+}
 
 /// What to do next about one global database.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
-    /// The one writer is in the target Region and nothing runs.
-    AlreadyDone,
-    /// Start the operation.
-    Act {
-        /// Where to call: the target Region for a failover, the current primary's for a switchover.
-        region: String,
-        /// The cluster to promote.
-        target_arn: String,
-    },
-    /// Not there yet, and nothing to do but look again.
-    Wait,
-    /// It can't be done as things stand.
-    Refuse(String),
+pub type Decision = settle::Decision<Promotion>;
+
+/// What is waited for: a moment of an operation.
+fn wait(what: impl Into<String>) -> Decision {
+    Decision::Wait(what.into())
 }
 
 /// Decides from what the target Region sees of a global cluster.
@@ -34,7 +33,7 @@ pub fn decide(observed: &GlobalCluster, target: &str, mode: Mode) -> Decision {
     if let Some(operation) = &observed.operation {
         // A cancelled operation is rolled back: what comes of it is seen afterwards.
         if region_of(&operation.to) == target || operation.status == "cancelling" {
-            return Decision::Wait;
+            return wait(format!("an operation is {}", operation.status));
         }
         let other = if operation.data_loss_allowed { "failover" } else { "switchover" };
         return Decision::Refuse(format!(
@@ -45,27 +44,27 @@ pub fn decide(observed: &GlobalCluster, target: &str, mode: Mode) -> Decision {
     let mut writers = observed.writers();
     let (Some(writer), None) = (writers.next(), writers.next()) else {
         // For a moment of an operation there may be two writers or none.
-        return Decision::Wait;
+        return wait("it has not exactly one writer at the moment");
     };
     let writer_region = region_of(&writer.cluster_arn);
     match observed.status.as_str() {
-        "failing-over" | "switching-over" => Decision::Wait,
+        "failing-over" | "switching-over" => wait(format!("it is {}", observed.status)),
         _ if writer_region == target => Decision::AlreadyDone,
-        "creating" | "modifying" | "upgrading" => Decision::Wait,
+        "creating" | "modifying" | "upgrading" => wait(format!("it is {}", observed.status)),
         "deleting" | "deleted" => Decision::Refuse(format!("global cluster {id} is {}", observed.status)),
         _ if member.synchronization.as_deref() == Some("pending-resync") => Decision::Refuse(format!(
             "{} of global cluster {id} is still being rebuilt as a secondary (pending-resync); \
              start again when it is connected",
             member.cluster_arn
         )),
-        _ => Decision::Act {
+        _ => Decision::Act(Promotion {
             region: match mode {
                 Mode::Failover | Mode::Detach => target,
                 Mode::Switchover => writer_region,
             }
             .to_owned(),
             target_arn: member.cluster_arn.clone(),
-        },
+        }),
     }
 }
 
@@ -76,7 +75,11 @@ pub fn decide(observed: &GlobalCluster, target: &str, mode: Mode) -> Decision {
 pub fn decide_detach(observed: &GlobalCluster, cluster: &Cluster, target: &str) -> Decision {
     let id = &observed.id;
     let Some(member) = observed.member_in(target) else {
-        return if cluster.status == "available" { Decision::AlreadyDone } else { Decision::Wait };
+        return if cluster.status == "available" {
+            Decision::AlreadyDone
+        } else {
+            wait(format!("cluster {} is {}", cluster.id, cluster.status))
+        };
     };
     // What a managed failover has brought here stays as it is.
     if member.is_writer && observed.writers().count() == 1 && observed.operation.is_none() {
@@ -89,9 +92,9 @@ pub fn decide_detach(observed: &GlobalCluster, cluster: &Cluster, target: &str) 
         ));
     }
     if cluster.status == "promoting" {
-        return Decision::Wait;
+        return wait(format!("cluster {} is promoting", cluster.id));
     }
-    Decision::Act { region: target.to_owned(), target_arn: member.cluster_arn.clone() }
+    Decision::Act(Promotion { region: target.to_owned(), target_arn: member.cluster_arn.clone() })
 }
 
 #[cfg(test)]
@@ -134,7 +137,12 @@ mod tests {
     }
 
     fn act(region: &str) -> Decision {
-        Decision::Act { region: region.into(), target_arn: WEST.into() }
+        Decision::Act(Promotion { region: region.into(), target_arn: WEST.into() })
+    }
+
+    /// A decision without the words of what is waited for.
+    fn kind(decision: Decision) -> Decision {
+        if let Decision::Wait(_) = decision { wait("") } else { decision }
     }
 
     #[test]
@@ -147,24 +155,24 @@ mod tests {
             ("idle", global(&[EAST]), act("sandbox-west")),
             ("there", global(&[WEST]), Decision::AlreadyDone),
             ("there, and upgraded", with_status("upgrading", WEST), Decision::AlreadyDone),
-            ("there, not over", with_status("failing-over", WEST), Decision::Wait),
+            ("there, not over", with_status("failing-over", WEST), wait("")),
             (
                 "there, operation shown",
                 GlobalCluster { members: global(&[WEST]).members, ..running("failing-over", WEST) },
-                Decision::Wait,
+                wait(""),
             ),
-            ("our way", running("failing-over", WEST), Decision::Wait),
-            ("our way by switchover", running("switching-over", WEST), Decision::Wait),
-            ("our way, not begun", running("pending", WEST), Decision::Wait),
-            ("cancelled", running("cancelling", NORTH), Decision::Wait),
-            ("two writers", global(&[EAST, WEST]), Decision::Wait),
-            ("no writer", global(&[]), Decision::Wait),
-            ("modified", with_status("modifying", EAST), Decision::Wait),
-            ("upgraded", with_status("upgrading", EAST), Decision::Wait),
+            ("our way", running("failing-over", WEST), wait("")),
+            ("our way by switchover", running("switching-over", WEST), wait("")),
+            ("our way, not begun", running("pending", WEST), wait("")),
+            ("cancelled", running("cancelling", NORTH), wait("")),
+            ("two writers", global(&[EAST, WEST]), wait("")),
+            ("no writer", global(&[]), wait("")),
+            ("modified", with_status("modifying", EAST), wait("")),
+            ("upgraded", with_status("upgrading", EAST), wait("")),
             ("unknown word", with_status("pondering", EAST), act("sandbox-west")),
         ];
         for (case, observed, expected) in cases {
-            assert_eq!(decide(&observed, "sandbox-west", Mode::Failover), expected, "{case}");
+            assert_eq!(kind(decide(&observed, "sandbox-west", Mode::Failover)), expected, "{case}");
         }
         let refused = [
             (
@@ -210,13 +218,13 @@ mod tests {
         let cases = [
             ("idle", global(&[EAST]), "available", act("sandbox-west")),
             ("stuck", running("failing-over", WEST), "available", act("sandbox-west")),
-            ("on its way", global(&[EAST]), "promoting", Decision::Wait),
-            ("has left, not promoted", left.clone(), "promoting", Decision::Wait),
+            ("on its way", global(&[EAST]), "promoting", wait("")),
+            ("has left, not promoted", left.clone(), "promoting", wait("")),
             ("has left", left, "available", Decision::AlreadyDone),
             ("promoted as a member", global(&[WEST]), "available", Decision::AlreadyDone),
         ];
         for (case, observed, status, expected) in cases {
-            assert_eq!(decide_detach(&observed, &cluster(status), "sandbox-west"), expected, "{case}");
+            assert_eq!(kind(decide_detach(&observed, &cluster(status), "sandbox-west")), expected, "{case}");
         }
         let mut resync = global(&[EAST]);
         resync.members[1].synchronization = Some("pending-resync".into());

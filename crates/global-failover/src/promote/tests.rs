@@ -2,7 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
-use runbook::aurora::GlobalMember;
+use jiff::{SignedDuration, Timestamp};
+use runbook::Context;
+use runbook::aurora::{Answer, Cluster, GlobalCluster, GlobalMember, Operation};
+use runbook::error::Kind;
+use runbook::fakes::{Calls, FAULTS, Fault, injected};
 use runbook::step::Clock;
 
 use super::*;
@@ -11,15 +15,6 @@ const WEST: &str = "sandbox-west";
 /// How long the fake's operations take.
 const TAKES: Duration = Duration::from_secs(10);
 
-/// Fails, or breaks in another way, the call of this number.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Fault {
-    /// An error; the call was not heard.
-    Fails(Kind),
-    /// An error; the call was heard all the same.
-    AnswerLost,
-}
-
 #[derive(Debug, Default)]
 struct World {
     clusters: BTreeMap<String, GlobalCluster>,
@@ -27,9 +22,7 @@ struct World {
     ends: BTreeMap<String, tokio::time::Instant>,
     /// Operations started: `REGION failover|switchover ID`.
     started: Vec<String>,
-    /// Every call: `REGION operation`.
-    calls: Vec<String>,
-    fault: Option<(usize, Fault)>,
+    calls: Calls,
     /// AWS's answer to a start of an operation on this global cluster.
     reject: Option<(String, String)>,
     /// With the rejection, an operation of someone else towards the west has begun.
@@ -66,17 +59,6 @@ impl World {
         Arc::new(Mutex::new(Self { clusters: clusters.into(), ..Self::default() }))
     }
 
-    fn count(&mut self, region: &str, operation: &str) -> Result<Option<Fault>, StepError> {
-        self.calls.push(format!("{region} {operation}"));
-        match self.fault {
-            Some((k, fault)) if k == self.calls.len() => match fault {
-                Fault::Fails(kind) => Err(StepError::new(kind, "injected", "none")),
-                Fault::AnswerLost => Ok(Some(fault)),
-            },
-            _ => Ok(None),
-        }
-    }
-
     fn begin(&mut self, id: &str, target_arn: &str, failover: bool) {
         let cluster = self.clusters.get_mut(id).unwrap();
         assert!(cluster.operation.is_none(), "{id} was started while an operation runs");
@@ -98,7 +80,7 @@ impl World {
         failover: bool,
     ) -> Result<Answer, StepError> {
         let noun = if failover { "failover" } else { "switchover" };
-        let lost = self.count(region, noun)?;
+        let lost = self.calls.count(region, noun)?;
         if let Some((rejected, message)) = self.reject.clone()
             && rejected == id
         {
@@ -110,17 +92,14 @@ impl World {
         }
         self.begin(id, target_arn, failover);
         self.started.push(format!("{region} {noun} {id}"));
-        match lost {
-            Some(_) => Err(StepError::new(Kind::Unreachable, "injected", "none")),
-            None => Ok(Answer::Accepted),
-        }
+        if lost { Err(injected(Kind::Unreachable)) } else { Ok(Answer::Accepted) }
     }
 }
 
 impl DescribeGlobalCluster for Fake {
     async fn describe_global_cluster(&self, id: &str) -> Result<Option<GlobalCluster>, StepError> {
         let mut world = self.world.lock().unwrap();
-        world.count(&self.region, "describe")?;
+        world.calls.count(&self.region, "describe")?;
         let over = world.ends.get(id).is_some_and(|end| *end <= tokio::time::Instant::now());
         if over && !world.stuck {
             world.ends.remove(id);
@@ -149,7 +128,7 @@ impl SwitchoverGlobalCluster for Fake {
 impl DescribeCluster for Fake {
     async fn describe_cluster(&self, id: &str) -> Result<Option<Cluster>, StepError> {
         let mut world = self.world.lock().unwrap();
-        world.count(&self.region, "describe cluster")?;
+        world.calls.count(&self.region, "describe cluster")?;
         let arn = format!("arn:aws:rds:{}:000000000000:cluster:{id}", self.region);
         let leaves = world.leaving.get(&arn).copied();
         let left = leaves.is_some_and(|end| end <= tokio::time::Instant::now());
@@ -177,7 +156,7 @@ impl DescribeCluster for Fake {
 impl RemoveFromGlobalCluster for Fake {
     async fn remove_from_global_cluster(&self, id: &str, cluster_arn: &str) -> Result<Answer, StepError> {
         let mut world = self.world.lock().unwrap();
-        let lost = world.count(&self.region, "remove")?;
+        let lost = world.calls.count(&self.region, "remove")?;
         if let Some((rejected, message)) = world.reject.clone()
             && rejected == id
         {
@@ -185,10 +164,7 @@ impl RemoveFromGlobalCluster for Fake {
         }
         world.leaving.insert(cluster_arn.into(), tokio::time::Instant::now() + TAKES);
         world.started.push(format!("{} detach {id}", self.region));
-        match lost {
-            Some(_) => Err(StepError::new(Kind::Unreachable, "injected", "none")),
-            None => Ok(Answer::Accepted),
-        }
+        if lost { Err(injected(Kind::Unreachable)) } else { Ok(Answer::Accepted) }
     }
 }
 
@@ -207,32 +183,19 @@ fn aws_config() -> aws_config::SdkConfig {
     aws_config::SdkConfig::builder().build()
 }
 
-fn event(mode: Mode) -> Event {
-    let operation = match mode {
-        Mode::Failover => Asked::Failover,
-        Mode::Switchover => Asked::Switchover,
-        Mode::Detach => Asked::Detach,
-    };
-    Event {
-        operation,
-        plan: "/causeway/plans/shop".into(),
-        execution: "e".into(),
-        target_region: WEST.into(),
-        since: None,
-    }
-}
-
 async fn call_in(
     context: &Context,
     world: &Arc<Mutex<World>>,
-    event: &Event,
+    mode: Mode,
+    since: Option<Timestamp>,
 ) -> Result<Outcome<Observed>, StepError> {
     let client = |region: &str| Fake { region: region.into(), world: world.clone() };
-    run(client, context, &runbook::plan::sample(), event, event.operation.mode().unwrap()).await
+    let since = since.unwrap_or_else(|| context.clock.now());
+    run(&Run { context, plan: &runbook::plan::sample(), target: WEST, since }, client, mode).await
 }
 
 async fn call(world: &Arc<Mutex<World>>, mode: Mode) -> Result<Outcome<Observed>, StepError> {
-    call_in(&context(), world, &event(mode)).await
+    call_in(&context(), world, mode, None).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -250,7 +213,7 @@ async fn a_failover_calls_the_target_region_only_and_is_done_when_read_back() {
             world.started,
             ["sandbox-west failover shop-catalog", "sandbox-west failover shop-orders"]
         );
-        assert!(world.calls.iter().all(|call| call.starts_with(WEST)), "{:?}", world.calls);
+        assert!(world.calls.made.iter().all(|call| call.starts_with(WEST)), "{:?}", world.calls.made);
     }
     let again = call(&world, Mode::Failover).await.unwrap();
     assert_eq!((again.status, again.changed), (Status::Done, Vec::new()));
@@ -298,17 +261,16 @@ async fn a_detach_is_done_when_the_cluster_stands_for_itself_and_says_where() {
 
 #[tokio::test(start_paused = true)]
 async fn any_call_may_fail_and_the_next_one_ends_in_the_same_state() {
-    let faults = [Fault::Fails(Kind::Failed), Fault::Fails(Kind::Unreachable), Fault::AnswerLost];
     for mode in [Mode::Failover, Mode::Switchover, Mode::Detach] {
         let clean = World::shop();
         let expected = call(&clean, mode).await.unwrap().observed.databases;
-        for fault in faults {
+        for fault in FAULTS {
             for k in 1.. {
                 let world = World::shop();
-                world.lock().unwrap().fault = Some((k, fault));
+                world.lock().unwrap().calls.fault = Some((k, fault));
                 let first = call(&world, mode).await;
-                let hit = k <= world.lock().unwrap().calls.len();
-                world.lock().unwrap().fault = None;
+                let hit = world.lock().unwrap().calls.was_hit();
+                world.lock().unwrap().calls.fault = None;
                 match (fault, &first) {
                     (Fault::Fails(Kind::Failed), Err(_)) => {}
                     (Fault::Fails(Kind::Failed), Ok(_)) if hit => panic!("call {k} failed unseen"),
@@ -377,21 +339,24 @@ async fn what_takes_long_is_in_progress_and_what_takes_too_long_is_refused() {
     let world = World::shop();
     world.lock().unwrap().stuck = true;
     let context = context();
-    let first = call_in(&context, &world, &event(Mode::Failover)).await.unwrap();
+    let first = call_in(&context, &world, Mode::Failover, None).await.unwrap();
     assert_eq!(first.status, Status::InProgress);
     let since = first.observed.since;
     let took = context.clock.now().duration_since(since);
     assert!(took <= SignedDuration::from_secs(45), "{took:#}");
 
     tokio::time::sleep(Duration::from_secs(3600)).await;
-    let late = Event { since: Some(since), ..event(Mode::Failover) };
-    let outcome = call_in(&context, &world, &late).await.unwrap();
+    let outcome = call_in(&context, &world, Mode::Failover, Some(since)).await.unwrap();
     assert_eq!(outcome.status, Status::Refused);
     assert!(outcome.reason.contains("catalog, orders"), "{}", outcome.reason);
     assert_eq!(outcome.observed.since, since);
 
     world.lock().unwrap().stuck = false;
-    assert_eq!(call_in(&context, &world, &late).await.unwrap().status, Status::Done, "late, but there");
+    assert_eq!(
+        call_in(&context, &world, Mode::Failover, Some(since)).await.unwrap().status,
+        Status::Done,
+        "late, but there"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -409,28 +374,7 @@ async fn a_call_keeps_to_the_invocations_deadline() {
     world.lock().unwrap().stuck = true;
     let mut context = context();
     context.deadline = context.clock.now() + SignedDuration::from_secs(20);
-    let outcome = call_in(&context, &world, &event(Mode::Failover)).await.unwrap();
+    let outcome = call_in(&context, &world, Mode::Failover, None).await.unwrap();
     assert_eq!(outcome.status, Status::InProgress);
     assert!(context.time_left() >= Duration::from_secs(4), "{:?}", context.time_left());
-}
-
-#[test]
-fn the_event_is_read_strictly() {
-    let json = |extra: &str| {
-        let text = format!(
-            r#"{{"operation":"failover","plan":"p","execution":"e","targetRegion":"sandbox-west"{extra}}}"#
-        );
-        serde_json::from_str::<Event>(&text)
-    };
-    assert_eq!(json("").unwrap().since, None);
-    assert_eq!(json(r#","since":"""#).unwrap().since, None);
-    assert!(json(r#","since":"2026-01-01T00:00:00Z""#).unwrap().since.is_some());
-    assert!(json(r#","since":"yesterday""#).is_err());
-    assert!(json(r#","targetregion":"x""#).is_err());
-}
-
-#[test]
-fn the_handler_may_run_on_any_thread() {
-    fn is_send<T: Send>(_: T) {}
-    let _ = |context, event| is_send(handle(context, event));
 }
