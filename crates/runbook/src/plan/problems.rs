@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Automatic, Database, Limits, Member, RecoveryPlan, Restore, Routing, Signal};
+use super::model::{Automatic, Database, Limits, Member, RecoveryPlan, Restore, Routing, Signal};
 
 /// Problems found so far.
 #[derive(Default)]
