@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use runbook::record::MoveOutcome;
 use sandbox::automation::{Execution, Reading, Status};
 use sandbox::world::arc::Rule;
 use sandbox::{EAST, REGIONS, WEST};
@@ -71,7 +72,7 @@ pub async fn assert_in(stage: &Stage, to: &str, case: &str) {
     assert_eq!(place(stage).await, Some(to), "{case}");
     for record in stage.switchovers().await {
         let record = record.unwrap_or_else(|| panic!("{case}: no switchover is on record"));
-        assert_eq!((record.outcome.as_str(), record.to_region.as_str()), ("Succeeded", to), "{case}");
+        assert_eq!((record.outcome, record.to_region.as_str()), (MoveOutcome::Succeeded, to), "{case}");
     }
 }
 
@@ -380,7 +381,7 @@ async fn a_failure_is_recorded_without_the_other_region() {
     assert!(message.body.contains("Every database has its writer in sandbox-west"), "{message:?}");
     let [east, west] = stage.switchovers().await;
     let begun = west.unwrap();
-    assert_eq!((east, begun.outcome.as_str()), (None, "Failed"));
+    assert_eq!((east, begun.outcome), (None, MoveOutcome::Failed));
     // The gate is open, the Region is back, and the rest of it counts the outage from where it began.
     stage.world.set_routing_control(&controls[EAST], true);
     stage.world.rejoin(EAST).await;

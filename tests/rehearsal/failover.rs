@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use runbook::record::MoveOutcome;
 use sandbox::automation::{Execution, Reading, Status};
 use sandbox::{EAST, WEST};
 
@@ -16,7 +17,7 @@ pub fn moved() -> State {
         traffic: BTreeSet::from([WEST.to_owned()]),
         kept: 0,
         leaked: Vec::new(),
-        last_failover: Some(("Succeeded".into(), EAST.into(), WEST.into())),
+        last_failover: Some((MoveOutcome::Succeeded, EAST.into(), WEST.into())),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use runbook::names::{EXECUTION_TAG, PLAN_TAG, keys};
-use runbook::record::{FailoverRecord, SwitchoverRecord};
+use runbook::record::{FailoverRecord, MoveOutcome, SwitchoverRecord};
 use sandbox::automation::{Automation, Document, Execution, Reading, Status};
 use sandbox::clock::Clock;
 use sandbox::events::{EventBridge, Rules};
@@ -63,7 +63,7 @@ pub struct State {
     /// What carries an execution's tag.
     pub leaked: Vec<String>,
     /// Outcome and Regions of the last failover.
-    pub last_failover: Option<(String, String, String)>,
+    pub last_failover: Option<(MoveOutcome, String, String)>,
 }
 
 impl Stage {

@@ -27,7 +27,7 @@
 use aws_sdk_ssm::Client as Ssm;
 use comparison::Found;
 use runbook::names::keys;
-use runbook::record::{FailoverRecord, ReconciliationRecord, SwitchoverRecord};
+use runbook::record::{FailoverRecord, MoveOutcome, ReconciliationRecord, SwitchoverRecord};
 use runbook::step::Mode;
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, telemetry};
 use serde::{Deserialize, Serialize};
@@ -54,7 +54,7 @@ pub enum Event {
         /// The Region that took over, or was to.
         target_region: String,
         /// How it ended.
-        outcome: record::End,
+        outcome: MoveOutcome,
         /// Lag before the failover, as preflight answers it. Taken from the execution when empty.
         #[serde(default)]
         lag: record::HandedLag,
@@ -188,7 +188,7 @@ where
             let there = plan.report_bucket(plan.other_region(&context.region));
             match store::put_and_check(other, there, &switchover_key, "application/json", text).await {
                 Ok(()) => changed.push(format!("wrote s3://{there}/{switchover_key}")),
-                Err(error) if asked.outcome == record::End::Failed => {
+                Err(error) if asked.outcome == MoveOutcome::Failed => {
                     reason += &format!("; the other Region does not know of it: {error}");
                 }
                 Err(error) => return Err(error),
@@ -312,7 +312,7 @@ mod tests {
             "outcome": "Succeeded", "lag": ""});
         assert!(matches!(
             serde_json::from_value(event.clone()).unwrap(),
-            Event::Record { outcome: record::End::Succeeded, .. }
+            Event::Record { outcome: MoveOutcome::Succeeded, .. }
         ));
         let mut unknown = event;
         unknown["since"] = json!("");

@@ -22,7 +22,7 @@ use askama::Template;
 use jiff::Timestamp;
 use runbook::error::Kind;
 use runbook::lag::{Lag, Lags};
-use runbook::record::{FailoverRecord, SwitchoverRecord};
+use runbook::record::{FailoverRecord, MoveOutcome, SwitchoverRecord};
 use runbook::step::Mode;
 use runbook::telemetry::{Measured, Metric};
 use runbook::{RecoveryPlan, StepError};
@@ -44,15 +44,6 @@ const VERIFY: [&str; 2] = ["verify", "awaitVerify"];
 /// The steps that record: their own run is still under way.
 const RECORD: [&str; 2] = ["record", "recordFailure"];
 
-/// How a failover ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum End {
-    /// Verified.
-    Succeeded,
-    /// Not.
-    Failed,
-}
-
 /// What the record is asked to be.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Asked {
@@ -61,7 +52,7 @@ pub struct Asked {
     /// The Region that took over, or was to.
     pub target_region: String,
     /// How it ended.
-    pub outcome: End,
+    pub outcome: MoveOutcome,
     /// The lag as preflight measured it; taken from the execution when it is an empty text.
     pub lag: HandedLag,
     /// Failover or switchover.
@@ -117,7 +108,7 @@ pub struct Record {
     #[serde(default)]
     pub mode: Mode,
     /// How it ended.
-    pub outcome: End,
+    pub outcome: MoveOutcome,
     /// How far it came.
     pub progress: Progress,
     /// The Region that was left.
@@ -212,13 +203,13 @@ pub fn fits(plan: &RecoveryPlan, asked: &Asked, execution: &Execution, here: &st
     let verified =
         last_run(&started(execution), &VERIFY).and_then(|run| run.output("status")) == Some("Done");
     match asked.outcome {
-        End::Succeeded if !verified => {
+        MoveOutcome::Succeeded if !verified => {
             problems.push("it did not verify that the move is complete: it has not Succeeded".into());
         }
-        End::Failed if verified => {
+        MoveOutcome::Failed if verified => {
             problems.push("it verified that the move is complete: it has not Failed".into());
         }
-        End::Succeeded | End::Failed => {}
+        MoveOutcome::Succeeded | MoveOutcome::Failed => {}
     }
     if problems.is_empty() {
         return Ok(());
@@ -278,7 +269,7 @@ pub fn build(
     let lag = plan.databases.keys().map(|name| (name.clone(), lag_of(name))).collect();
 
     let ran = |names: &[&str]| last_run(&runs, names).is_some();
-    let progress = if ran(&[TRAFFIC_ON]) || ran(&VERIFY) || asked.outcome == End::Succeeded {
+    let progress = if ran(&[TRAFFIC_ON]) || ran(&VERIFY) || asked.outcome == MoveOutcome::Succeeded {
         Progress::Promoted
     } else if ran(&PROMOTE) {
         Progress::Promoting
@@ -295,7 +286,7 @@ pub fn build(
         promotions.filter(|run| run.name == PROMOTE[0]).filter_map(|run| run.started).min();
     let began_at = earlier.iter().map(|one| one.started).min();
     let promotion_seconds = promotion_started.zip(done(&PROMOTE)).map(|(from, to)| text::seconds(from, to));
-    let verified = done(&VERIFY).filter(|_| asked.outcome == End::Succeeded);
+    let verified = done(&VERIFY).filter(|_| asked.outcome == MoveOutcome::Succeeded);
     let writes_stopped_at = match asked.mode {
         Mode::Failover | Mode::Detach => None,
         Mode::Switchover => {
@@ -323,7 +314,7 @@ pub fn build(
         writes_stopped_at,
         lag,
         rpo_budget_seconds: plan.limits.rpo_seconds,
-        stopped_by: (asked.outcome == End::Failed).then(|| stop(&runs)).flatten(),
+        stopped_by: (asked.outcome == MoveOutcome::Failed).then(|| stop(&runs)).flatten(),
         steps: steps(&runs),
     })
 }
@@ -472,7 +463,7 @@ impl Record {
         FailoverRecord {
             plan: self.plan.clone(),
             execution: self.execution.clone(),
-            outcome: format!("{:?}", self.outcome),
+            outcome: self.outcome,
             from_region: self.from_region.clone(),
             to_region: self.to_region.clone(),
             started_at: begun.map_or(began, |begun| begun.started_at.min(began)),
@@ -486,7 +477,7 @@ impl Record {
         SwitchoverRecord {
             plan: self.plan.clone(),
             execution: self.execution.clone(),
-            outcome: format!("{:?}", self.outcome),
+            outcome: self.outcome,
             from_region: self.from_region.clone(),
             to_region: self.to_region.clone(),
             started_at: self.started_at,
@@ -508,14 +499,14 @@ pub fn replaces(record: &Record, last: Option<Timestamp>, replace: bool) -> bool
 pub fn summary(record: &Record) -> String {
     let (from, to) = (&record.from_region, &record.to_region);
     match record.outcome {
-        End::Succeeded if record.mode == Mode::Switchover => {
+        MoveOutcome::Succeeded if record.mode == Mode::Switchover => {
             format!(
                 "{} moved from {from} to {to} by switchover: no write was lost. Writes stood still {}.",
                 record.plan,
                 outage(record)
             )
         }
-        End::Succeeded => {
+        MoveOutcome::Succeeded => {
             let mut line = format!("{} moved from {from} to {to}", record.plan);
             if let Some(seconds) = record.rto_seconds {
                 line += &format!(" in {}", text::duration(seconds));
@@ -534,7 +525,7 @@ pub fn summary(record: &Record) -> String {
             }
             line
         }
-        End::Failed => {
+        MoveOutcome::Failed => {
             let why = record.stopped_by.as_ref().map_or_else(
                 || "no step ran".to_owned(),
                 |stop| format!("step {}: {}", stop.step, text::cut(&stop.reason, 400)),
@@ -662,8 +653,8 @@ pub fn page(record: &Record) -> Result<String, StepError> {
         })
         .collect();
     let (heading, succeeded) = match record.outcome {
-        End::Succeeded => (format!("{} runs in {}", record.plan, record.to_region), true),
-        End::Failed => {
+        MoveOutcome::Succeeded => (format!("{} runs in {}", record.plan, record.to_region), true),
+        MoveOutcome::Failed => {
             (format!("The {} of {} to {} failed", record.mode.noun(), record.plan, record.to_region), false)
         }
     };
@@ -850,7 +841,7 @@ pub(crate) mod tests {
         Lag { seconds, at: "2026-11-25T11:59:00Z".parse().unwrap() }
     }
 
-    pub(crate) fn asked(outcome: End, lag: &str) -> Asked {
+    pub(crate) fn asked(outcome: MoveOutcome, lag: &str) -> Asked {
         Asked {
             execution: "4105a4fc".into(),
             target_region: "sandbox-west".into(),
@@ -867,7 +858,7 @@ pub(crate) mod tests {
         let record = build(
             &sample(),
             &asked(
-                End::Succeeded,
+                MoveOutcome::Succeeded,
                 r#"{"orders": {"seconds": 0.8, "at": "2026-11-25T11:59:00Z"}, "catalog": null}"#,
             ),
             &good(),
@@ -901,7 +892,8 @@ pub(crate) mod tests {
 
     #[test]
     fn what_is_known_of_a_failover_is_measured_and_nothing_else() {
-        let record = build(&sample(), &asked(End::Succeeded, ""), &good(), &[], None, at(126)).unwrap();
+        let record =
+            build(&sample(), &asked(MoveOutcome::Succeeded, ""), &good(), &[], None, at(126)).unwrap();
         assert_eq!(
             measured(&record),
             [
@@ -915,17 +907,23 @@ pub(crate) mod tests {
                 Measured::of(Metric::StepDuration, "verify", 2.0),
             ]
         );
-        let failed = build(&sample(), &asked(End::Failed, ""), &good(), &[], None, at(126)).unwrap();
+        let failed = build(&sample(), &asked(MoveOutcome::Failed, ""), &good(), &[], None, at(126)).unwrap();
         assert!(measured(&failed).iter().all(|one| one.metric != Metric::RecoveryTime));
     }
 
     #[test]
     fn the_lag_is_taken_from_the_execution_when_it_is_not_handed_over() {
-        let record = build(&sample(), &asked(End::Failed, ""), &good(), &[], None, at(126)).unwrap();
+        let record = build(&sample(), &asked(MoveOutcome::Failed, ""), &good(), &[], None, at(126)).unwrap();
         assert_eq!(record.lag["orders"], Some(lag(0.8)));
-        let error =
-            build(&sample(), &asked(End::Succeeded, "{{ preflight.lag }}"), &good(), &[], None, at(1))
-                .unwrap_err();
+        let error = build(
+            &sample(),
+            &asked(MoveOutcome::Succeeded, "{{ preflight.lag }}"),
+            &good(),
+            &[],
+            None,
+            at(1),
+        )
+        .unwrap_err();
         assert!(error.to_string().contains("`lag`"), "{error}");
     }
 
@@ -933,7 +931,8 @@ pub(crate) mod tests {
     fn the_lag_is_taken_as_text_and_as_what_automation_made_of_it() {
         let text = r#"{"orders":{"seconds":2.5,"at":"2026-11-25T11:59:00Z"},"catalog":null}"#;
         for handed in [serde_json::json!(text), serde_json::from_str(text).unwrap()] {
-            let asked = Asked { lag: serde_json::from_value(handed).unwrap(), ..asked(End::Succeeded, "") };
+            let asked =
+                Asked { lag: serde_json::from_value(handed).unwrap(), ..asked(MoveOutcome::Succeeded, "") };
             let record = build(&sample(), &asked, &good(), &[], None, at(126)).unwrap();
             assert_eq!(
                 record.lag,
@@ -988,7 +987,8 @@ pub(crate) mod tests {
                     .collect(),
                 ..good()
             };
-            let record = build(&sample(), &asked(End::Failed, ""), &execution, &[], None, at(1003)).unwrap();
+            let record =
+                build(&sample(), &asked(MoveOutcome::Failed, ""), &execution, &[], None, at(1003)).unwrap();
             assert_eq!(record.progress, progress, "{name}");
             assert_eq!(record.stopped_by.as_ref().unwrap().step, name);
             assert_eq!(record.rto_seconds, None);
@@ -999,7 +999,8 @@ pub(crate) mod tests {
 
     #[test]
     fn the_last_failover_is_the_latest_one_that_promoted() {
-        let record = build(&sample(), &asked(End::Succeeded, ""), &good(), &[], None, at(126)).unwrap();
+        let record =
+            build(&sample(), &asked(MoveOutcome::Succeeded, ""), &good(), &[], None, at(126)).unwrap();
         assert!(
             replaces(&record, None, false)
                 && replaces(&record, Some(at(-1)), false)
@@ -1018,7 +1019,7 @@ pub(crate) mod tests {
             change(&mut execution);
             fits(&sample(), asked, &execution, here).map_err(|error| error.to_string())
         };
-        let (good, failed) = (asked(End::Succeeded, ""), asked(End::Failed, ""));
+        let (good, failed) = (asked(MoveOutcome::Succeeded, ""), asked(MoveOutcome::Failed, ""));
         let unverified =
             |execution: &mut Execution| execution.steps.retain(|run| !VERIFY.contains(&run.name.as_str()));
         assert_eq!(refused(&good, &|_| {}, "sandbox-west"), Ok(()));
@@ -1055,10 +1056,11 @@ pub(crate) mod tests {
 
     #[test]
     fn the_rest_of_a_failed_failover_began_with_it() {
-        let record = build(&sample(), &asked(End::Succeeded, ""), &good(), &[], None, at(126)).unwrap();
+        let record =
+            build(&sample(), &asked(MoveOutcome::Succeeded, ""), &good(), &[], None, at(126)).unwrap();
         let begun = BTreeMap::from([("catalog".to_owned(), lag(0.3)), ("orders".to_owned(), lag(7.0))]);
         let failed = FailoverRecord {
-            outcome: "Failed".into(),
+            outcome: MoveOutcome::Failed,
             started_at: at(-500),
             lag: begun,
             ..record.failover(None, None)
@@ -1071,7 +1073,7 @@ pub(crate) mod tests {
             BTreeMap::from([("catalog".to_owned(), lag(0.3)), ("orders".to_owned(), lag(0.8))])
         );
         let elsewhere = FailoverRecord { to_region: "sandbox-east".into(), ..failed.clone() };
-        let over = FailoverRecord { outcome: "Succeeded".into(), ..failed };
+        let over = FailoverRecord { outcome: MoveOutcome::Succeeded, ..failed };
         for other in [elsewhere, over] {
             assert_eq!(record.failover(Some(&other), None), record.failover(None, None));
         }
@@ -1083,7 +1085,7 @@ pub(crate) mod tests {
         let earlier = [Execution { started: at(-4000), ..good() }];
         let mut second = good();
         second.steps[1].outputs.insert("alreadyThere".into(), vec!["catalog, orders".into()]);
-        let asked = asked(End::Succeeded, "");
+        let asked = asked(MoveOutcome::Succeeded, "");
         let record = build(&sample(), &asked, &second, &earlier, None, at(126)).unwrap();
         assert_eq!((record.began_at, record.rto_seconds), (Some(at(-4000)), Some(4125.0)));
         assert_eq!(record.failover(None, None).started_at, at(-4000));
@@ -1106,7 +1108,7 @@ pub(crate) mod tests {
             "every database has its writer in sandbox-west; detached, so write there: orders at host:3306";
         let promoted = execution.steps.iter_mut().rfind(|run| PROMOTE.contains(&run.name.as_str())).unwrap();
         promoted.outputs.insert("reason".into(), vec![reason.into()]);
-        let asked = Asked { mode: Mode::Detach, ..asked(End::Succeeded, "") };
+        let asked = Asked { mode: Mode::Detach, ..asked(MoveOutcome::Succeeded, "") };
         let record = build(&sample(), &asked, &execution, &[], None, at(126)).unwrap();
         assert!(summary(&record).ends_with(&format!("Now {reason}.")), "{}", summary(&record));
         assert_eq!(record.failover(None, None).to_region, "sandbox-west");
@@ -1126,7 +1128,7 @@ pub(crate) mod tests {
     }
 
     /// A switchover to the west, and what was there before it.
-    fn switched(outcome: End, already_there: &str, last: Option<&SwitchoverRecord>) -> Record {
+    fn switched(outcome: MoveOutcome, already_there: &str, last: Option<&SwitchoverRecord>) -> Record {
         let mut execution = Execution { document: "causeway-failback".into(), ..good() };
         execution.steps.retain(|run| run.name != TRAFFIC_BEFORE[0]);
         let found = vec![already_there.to_owned()];
@@ -1137,7 +1139,7 @@ pub(crate) mod tests {
 
     #[test]
     fn writes_stand_still_from_the_first_switch_to_the_verified_write() {
-        let record = switched(End::Succeeded, "", None);
+        let record = switched(MoveOutcome::Succeeded, "", None);
         assert_eq!((record.writes_stopped_at, record.write_outage_seconds), (Some(at(6)), Some(119.0)));
         assert_eq!(
             summary(&record),
@@ -1152,12 +1154,12 @@ pub(crate) mod tests {
     #[test]
     fn an_outage_that_began_earlier_is_counted_from_there_or_not_claimed() {
         let failed = SwitchoverRecord {
-            outcome: "Failed".into(),
+            outcome: MoveOutcome::Failed,
             writes_stopped_at: Some(at(-600)),
-            ..switched(End::Failed, "", None).switchover()
+            ..switched(MoveOutcome::Failed, "", None).switchover()
         };
         let back = SwitchoverRecord { to_region: "sandbox-east".into(), ..failed.clone() };
-        let ended = SwitchoverRecord { outcome: "Succeeded".into(), ..failed.clone() };
+        let ended = SwitchoverRecord { outcome: MoveOutcome::Succeeded, ..failed.clone() };
         let cases = [
             // The rest of it, the way back from it with and without a database left here.
             ("orders", Some(&failed), Some(at(-600))),
@@ -1170,12 +1172,12 @@ pub(crate) mod tests {
             ("orders", None, None),
         ];
         for (already_there, last, expected) in cases {
-            let record = switched(End::Succeeded, already_there, last);
+            let record = switched(MoveOutcome::Succeeded, already_there, last);
             assert_eq!(record.writes_stopped_at, expected, "{already_there:?} {last:?}");
             assert_eq!(record.switchover().writes_stopped_at, expected);
             assert_eq!(record.write_outage_seconds.is_some(), expected.is_some());
         }
-        let unknown = summary(&switched(End::Succeeded, "orders", None));
+        let unknown = summary(&switched(MoveOutcome::Succeeded, "orders", None));
         assert!(unknown.contains("a time that is not known"), "{unknown}");
     }
 
@@ -1183,7 +1185,7 @@ pub(crate) mod tests {
     fn a_failed_switchover_says_both_ways_out() {
         let mut execution = Execution { document: "causeway-failback".into(), ..good() };
         execution.steps.truncate(5);
-        let asked = Asked { mode: Mode::Switchover, ..asked(End::Failed, "") };
+        let asked = Asked { mode: Mode::Switchover, ..asked(MoveOutcome::Failed, "") };
         let record = build(&sample(), &asked, &execution, &[], None, at(126)).unwrap();
         let summary = summary(&record);
         for part in ["The switchover of shop to sandbox-west failed", "start it in sandbox-east to go back"] {
@@ -1194,9 +1196,10 @@ pub(crate) mod tests {
 
     #[test]
     fn a_failover_behind_a_switchover_is_not_the_rest_of_one_before_it() {
-        let record = build(&sample(), &asked(End::Succeeded, ""), &good(), &[], None, at(126)).unwrap();
+        let record =
+            build(&sample(), &asked(MoveOutcome::Succeeded, ""), &good(), &[], None, at(126)).unwrap();
         let failed = FailoverRecord {
-            outcome: "Failed".into(),
+            outcome: MoveOutcome::Failed,
             started_at: at(-500),
             ended_at: at(-400),
             ..record.failover(None, None)
@@ -1211,7 +1214,8 @@ pub(crate) mod tests {
         let mut execution = good();
         execution.steps[3] =
             run("trafficOff", 4, 6, &[("status", "Done"), ("reason", "<script>alert(1)</script>")]);
-        let record = build(&sample(), &asked(End::Succeeded, ""), &execution, &[], None, at(126)).unwrap();
+        let record =
+            build(&sample(), &asked(MoveOutcome::Succeeded, ""), &execution, &[], None, at(126)).unwrap();
         let page = page(&record).unwrap();
         assert!(!page.contains("<script>") && page.contains("&#60;script&#62;"));
     }

@@ -15,6 +15,15 @@ use crate::bucket::GetObject;
 use crate::error::{Kind, StepError};
 use crate::lag::Lag;
 
+/// How a failover or a switchover ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MoveOutcome {
+    /// Every database accepted a write in the Region that takes over.
+    Succeeded,
+    /// The move is not known to be complete.
+    Failed,
+}
+
 /// The last failover of a plan, at [`crate::names::keys::last_failover`]. Written by `report` at the end of
 /// `failover.yaml`, also of one that failed once it had reached the promotion; read by `preflight` (cooldown, and whether
 /// a failover is complete), by `snapshot-restore` and `report` (which snapshot, which window).
@@ -25,8 +34,8 @@ pub struct FailoverRecord {
     pub plan: String,
     /// Id of the Automation execution.
     pub execution: String,
-    /// `Succeeded` or `Failed`.
-    pub outcome: String,
+    /// How it ended.
+    pub outcome: MoveOutcome,
     /// The Region that was left.
     pub from_region: String,
     /// The Region that took over.
@@ -43,7 +52,7 @@ pub struct FailoverRecord {
 impl FailoverRecord {
     /// Whether the failover was verified.
     pub fn succeeded(&self) -> bool {
-        self.outcome == "Succeeded"
+        self.outcome == MoveOutcome::Succeeded
     }
 }
 
@@ -57,8 +66,8 @@ pub struct SwitchoverRecord {
     pub plan: String,
     /// Id of the Automation execution.
     pub execution: String,
-    /// `Succeeded` or `Failed`.
-    pub outcome: String,
+    /// How it ended.
+    pub outcome: MoveOutcome,
     /// The Region that was left.
     pub from_region: String,
     /// The Region that took over.
@@ -76,7 +85,7 @@ pub struct SwitchoverRecord {
 impl SwitchoverRecord {
     /// Whether the switchover was verified.
     pub fn succeeded(&self) -> bool {
-        self.outcome == "Succeeded"
+        self.outcome == MoveOutcome::Succeeded
     }
 }
 
@@ -191,4 +200,40 @@ async fn read<T: serde::de::DeserializeOwned>(
         let what = format!("s3://{bucket}/{key} is no record of {what}");
         StepError::new(Kind::Failed, what, "restore an earlier version of the object").with_source(error)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The files are read by later versions, so their text is part of the contract.
+    #[test]
+    fn a_stored_record_is_read_and_written_the_same() {
+        let lag = json!({"orders": {"seconds": 0.8, "at": "2026-11-25T11:59:00Z"}});
+        for (text, outcome) in [("Succeeded", MoveOutcome::Succeeded), ("Failed", MoveOutcome::Failed)] {
+            let stored = json!({"plan": "shop", "execution": "e", "outcome": text, "fromRegion": "sandbox-east",
+                "toRegion": "sandbox-west", "startedAt": "2026-11-25T12:00:00Z", "endedAt": "2026-11-25T12:03:00Z",
+                "lag": lag});
+            let record: FailoverRecord = serde_json::from_value(stored.clone()).unwrap();
+            assert_eq!((record.outcome, record.succeeded()), (outcome, text == "Succeeded"));
+            assert_eq!(serde_json::to_value(&record).unwrap(), stored);
+
+            let mut stored = stored;
+            stored.as_object_mut().unwrap().remove("lag");
+            stored["writesStoppedAt"] = json!("2026-11-25T12:01:00Z");
+            let record: SwitchoverRecord = serde_json::from_value(stored.clone()).unwrap();
+            assert_eq!((record.outcome, record.succeeded()), (outcome, text == "Succeeded"));
+            assert_eq!(serde_json::to_value(&record).unwrap(), stored);
+        }
+    }
+
+    #[test]
+    fn an_outcome_that_is_not_known_is_an_error() {
+        let stored = json!({"plan": "shop", "execution": "e", "outcome": "Cancelled", "fromRegion": "sandbox-east",
+            "toRegion": "sandbox-west", "startedAt": "2026-11-25T12:00:00Z", "endedAt": "2026-11-25T12:03:00Z"});
+        assert!(serde_json::from_value::<FailoverRecord>(stored.clone()).is_err());
+        assert!(serde_json::from_value::<SwitchoverRecord>(stored).is_err());
+    }
 }

@@ -12,7 +12,7 @@ use runbook::aurora::{
 };
 use runbook::error::Kind;
 use runbook::fakes::{Calls, injected};
-use runbook::record::FailoverRecord;
+use runbook::record::{FailoverRecord, MoveOutcome};
 use runbook::step::Clock;
 use runbook::{Context, RecoveryPlan, StepError};
 use tokio::time::Instant;
@@ -111,7 +111,7 @@ impl World {
             record: Some(FailoverRecord {
                 plan: "shop".into(),
                 execution: "failover".into(),
-                outcome: "Succeeded".into(),
+                outcome: MoveOutcome::Succeeded,
                 from_region: EAST.into(),
                 to_region: WEST.into(),
                 started_at: failover(),

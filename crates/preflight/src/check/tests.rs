@@ -2,6 +2,7 @@ use super::*;
 use crate::world::Alarm;
 use runbook::arc::TryError;
 use runbook::aurora::GlobalMember;
+use runbook::record::MoveOutcome::{self, Failed, Succeeded};
 
 const EAST: &str = "sandbox-east";
 const WEST: &str = "sandbox-west";
@@ -70,12 +71,12 @@ fn database(name: &str) -> DatabaseSeen {
     }
 }
 
-fn record(outcome: &str, minutes_ago: i64) -> FailoverRecord {
+fn record(outcome: MoveOutcome, minutes_ago: i64) -> FailoverRecord {
     let ended_at = now() - SignedDuration::from_mins(minutes_ago);
     FailoverRecord {
         plan: "shop".into(),
         execution: "e".into(),
-        outcome: outcome.into(),
+        outcome,
         from_region: WEST.into(),
         to_region: EAST.into(),
         started_at: ended_at,
@@ -266,13 +267,13 @@ fn each_thing_that_is_not_well_is_found() {
         ),
         (
             "ended at 2026-01-31T11:01:00Z, the cooldown lasts until 2026-01-31T12:01:00Z",
-            |seen| seen.record = Ok(Some(record("Succeeded", 59))),
+            |seen| seen.record = Ok(Some(record(Succeeded, 59))),
             Refused,
             Ready,
         ),
         (
             "the failover from sandbox-west to sandbox-east ended",
-            |seen| seen.other_record = Ok(Some(record("Succeeded", 0))),
+            |seen| seen.other_record = Ok(Some(record(Succeeded, 0))),
             Refused,
             Ready,
         ),
@@ -397,7 +398,7 @@ fn a_detach_goes_on_where_a_managed_failover_is_not_possible_and_asks_where_it_m
 #[test]
 fn a_person_may_override_the_cooldown_and_an_event_may_not() {
     let mut seen = seen();
-    seen.record = Ok(Some(record("Succeeded", 1)));
+    seen.record = Ok(Some(record(Succeeded, 1)));
     let judged = |trigger| {
         let asked = Asked { cooldown: Cooldown::Override, trigger, ..asked(Mode::Failover) };
         judge(&seen, &asked, &runbook::plan::sample(), now())
@@ -417,16 +418,16 @@ fn a_failover_that_stopped_behind_the_promotion_goes_on_where_that_is_clear() {
     let to_target = |outcome, minutes| {
         Some(FailoverRecord { from_region: EAST.into(), to_region: WEST.into(), ..record(outcome, minutes) })
     };
-    let to_other = || Some(record("Succeeded", 6_000));
+    let to_other = || Some(record(Succeeded, 6_000));
     let cases = [
         (On, Off, None, Refused),
-        (On, On, to_target("Succeeded", 6_000), Refused),
-        (On, On, to_target("Failed", 9), Ready),
-        (On, Off, to_target("Failed", 9), Ready),
-        (Off, Off, to_target("Succeeded", 6_000), Refused),
-        (Off, On, to_target("Succeeded", 6_000), Refused),
-        (Off, Off, to_target("Failed", 9), Ready),
-        (Off, On, to_target("Failed", 9), Ready),
+        (On, On, to_target(Succeeded, 6_000), Refused),
+        (On, On, to_target(Failed, 9), Ready),
+        (On, Off, to_target(Failed, 9), Ready),
+        (Off, Off, to_target(Succeeded, 6_000), Refused),
+        (Off, On, to_target(Succeeded, 6_000), Refused),
+        (Off, Off, to_target(Failed, 9), Ready),
+        (Off, On, to_target(Failed, 9), Ready),
         (Off, Off, None, Ready),
         (Off, Off, to_other(), Ready),
         (Off, On, None, NeedsApproval),
@@ -458,7 +459,7 @@ fn a_switchover_since_the_last_failover_is_not_taken_for_it() {
     let failover = |to: &str, outcome, minutes| {
         Some(FailoverRecord { to_region: to.into(), ..record(outcome, minutes) })
     };
-    let switchover = |to: &str, outcome: &str, minutes| {
+    let switchover = |to: &str, outcome, minutes| {
         let record = record(outcome, minutes);
         Some(SwitchoverRecord {
             plan: record.plan,
@@ -473,14 +474,14 @@ fn a_switchover_since_the_last_failover_is_not_taken_for_it() {
     };
     let cases = [
         // Back in the east since, so that a failover is what moved it west again: its rest.
-        (Off, Off, failover(WEST, "Succeeded", 900), switchover(EAST, "Succeeded", 800), Ready, Ready),
-        (Off, On, failover(WEST, "Succeeded", 900), switchover(EAST, "Succeeded", 800), NeedsApproval, Ready),
-        (Off, On, failover(WEST, "Succeeded", 800), switchover(EAST, "Succeeded", 900), Refused, Refused),
+        (Off, Off, failover(WEST, Succeeded, 900), switchover(EAST, Succeeded, 800), Ready, Ready),
+        (Off, On, failover(WEST, Succeeded, 900), switchover(EAST, Succeeded, 800), NeedsApproval, Ready),
+        (Off, On, failover(WEST, Succeeded, 800), switchover(EAST, Succeeded, 900), Refused, Refused),
         // Moved west by a switchover.
-        (Off, On, failover(EAST, "Succeeded", 900), switchover(WEST, "Succeeded", 800), Refused, Refused),
-        (Off, On, None, switchover(WEST, "Failed", 800), Refused, Ready),
-        (On, Off, None, switchover(WEST, "Failed", 800), Refused, Ready),
-        (On, Off, None, switchover(WEST, "Succeeded", 800), Refused, Ready),
+        (Off, On, failover(EAST, Succeeded, 900), switchover(WEST, Succeeded, 800), Refused, Refused),
+        (Off, On, None, switchover(WEST, Failed, 800), Refused, Ready),
+        (On, Off, None, switchover(WEST, Failed, 800), Refused, Ready),
+        (On, Off, None, switchover(WEST, Succeeded, 800), Refused, Ready),
         (On, On, None, None, Refused, Ready),
         (Off, On, None, None, NeedsApproval, Ready),
     ];
@@ -518,7 +519,7 @@ fn a_switchover_away_from_a_failover_that_nobody_has_reconciled_is_to_be_approve
     type Change = fn(&mut Seen);
     let switchover = |minutes| {
         let FailoverRecord { plan, execution, outcome, from_region, to_region, started_at, ended_at, .. } =
-            record("Succeeded", minutes);
+            record(Succeeded, minutes);
         SwitchoverRecord {
             plan,
             execution,
@@ -531,13 +532,13 @@ fn a_switchover_away_from_a_failover_that_nobody_has_reconciled_is_to_be_approve
         }
     };
     let mut unreconciled = seen();
-    unreconciled.other_record = Ok(Some(record("Succeeded", 900)));
+    unreconciled.other_record = Ok(Some(record(Succeeded, 900)));
     unreconciled.reconciliation = Ok(None);
     let cases: [(&str, Change, Status); 8] = [
         ("nobody has", |_| {}, NeedsApproval),
         (
             "a failed one lost writes, too",
-            |seen| seen.other_record = Ok(Some(record("Failed", 900))),
+            |seen| seen.other_record = Ok(Some(record(Failed, 900))),
             NeedsApproval,
         ),
         ("it can't be told", |seen| seen.reconciliation = Err("silent".into()), NeedsApproval),
@@ -545,7 +546,7 @@ fn a_switchover_away_from_a_failover_that_nobody_has_reconciled_is_to_be_approve
         (
             "the failover was to the target",
             |seen| {
-                let record = record("Succeeded", 900);
+                let record = record(Succeeded, 900);
                 let (from_region, to_region) = (record.to_region.clone(), record.from_region.clone());
                 seen.record = Ok(Some(FailoverRecord { from_region, to_region, ..record }));
                 seen.other_record = Ok(None);
@@ -594,8 +595,8 @@ fn what_is_within_limits_is_not_held_against_it() {
     let mut seen = seen();
     seen.databases.get_mut("orders").unwrap().lag = lag(60.0);
     seen.arc.values_mut().take(2).for_each(|answer| *answer = Err("down".into()));
-    seen.record = Ok(Some(record("Succeeded", 60)));
-    seen.other_record = Ok(Some(record("Failed", 1)));
+    seen.record = Ok(Some(record(Succeeded, 60)));
+    seen.other_record = Ok(Some(record(Failed, 1)));
     let expected = Judgement { status: Status::Ready, reasons: Vec::new(), notes: Vec::new() };
     assert_eq!(judged(&seen, Mode::Failover), expected);
 }
@@ -608,7 +609,7 @@ fn every_reason_is_given_at_once_refusals_first() {
     orders.lag = Ok(None);
     orders.other = Err("silent".into());
     seen.databases.get_mut("catalog").unwrap().lag = lag(99.0);
-    seen.record = Ok(Some(record("Succeeded", 1)));
+    seen.record = Ok(Some(record(Succeeded, 1)));
     let judgement = judged(&seen, Mode::Failover);
     assert_eq!(judgement.status, Status::Refused);
     assert_eq!((judgement.reasons.len(), judgement.notes.len()), (4, 1), "{judgement:?}");
