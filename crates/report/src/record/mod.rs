@@ -1117,8 +1117,8 @@ pub(crate) mod tests {
     #[test]
     fn the_names_of_the_steps_are_those_of_the_document() {
         let [failover, failback] = [
-            include_str!("../../../ssm-documents/failover.yaml"),
-            include_str!("../../../ssm-documents/failback.yaml"),
+            include_str!("../../../../ssm-documents/failover.yaml"),
+            include_str!("../../../../ssm-documents/failback.yaml"),
         ];
         let both = [PREFLIGHT, TRAFFIC_ON].into_iter().chain(PROMOTE).chain(VERIFY).chain(RECORD);
         let both = both.flat_map(|name| [(failover, name), (failback, name)]);
