@@ -17,7 +17,7 @@
 //! **Run again**, the step writes the same keys again, and there is no manifest until it is through; the bucket keeps
 //! versions. The plan's last failover is not replaced by an execution that promoted nothing, nor by one that began earlier
 //! (unless the event says that the later one was wrong): a reconciliation needs the one that moved the databases. The one
-//! before it is kept beside it. What is recorded has to be what the execution did ([`record::fits`]).
+//! before it is kept beside it. What is recorded has to be what the execution did (`record::fits`).
 //!
 //! **A failure** leaves some files written and no manifest. Nothing but the bucket is touched.
 //!
@@ -27,19 +27,21 @@
 use aws_sdk_ssm::Client as Ssm;
 use comparison::Found;
 use runbook::names::keys;
-use runbook::record::{FailoverRecord, MoveOutcome, ReconciliationRecord, SwitchoverRecord};
+use runbook::record::{MoveOutcome, ReconciliationRecord};
 use runbook::step::Mode;
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, telemetry};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 pub mod execution;
 pub mod missing;
+pub mod observed;
 pub mod record;
 pub mod store;
 pub mod text;
 
-use execution::ReadExecution;
-use store::{DeleteObject, Folder, GetObject, PutObject, ReadLines};
+pub use observed::Observed;
+
+use store::Folder;
 
 /// What the function is asked to do.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -80,21 +82,6 @@ pub enum Event {
     },
 }
 
-/// What the step answers beside its status.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Observed {
-    /// `s3://bucket/key` of the page; empty when there is none.
-    pub location: String,
-    /// What the page says, in a sentence or two.
-    pub summary: String,
-    /// The numbers that matter, as the subject of a message: ASCII, under 100 characters, as SNS wants it. Of a record
-    /// empty, and there all the same: AWS doesn't say what a selector does that finds nothing.
-    pub subject: String,
-    /// What to do about it, as far as the report can say: nothing to put back where nothing is missing. Empty as `subject`.
-    pub next: String,
-}
-
 /// Runs the step.
 ///
 /// # Errors
@@ -111,7 +98,7 @@ pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>,
             let other = runbook::bucket::client(&runbook::aws::in_region(&context.config, other));
             let asked =
                 record::Asked { execution, target_region, outcome, lag, mode, plan_parameter, replace };
-            write_record(&context, &Ssm::new(&context.config), [&s3, &other], &plan, &asked).await
+            record::write_record(&context, &Ssm::new(&context.config), [&s3, &other], &plan, &asked).await
         }
         Event::MissingTransactions { plan, execution, outage_from, outage_to } => {
             let plan = RecoveryPlan::load(&context, &plan).await?;
@@ -119,126 +106,6 @@ pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>,
             write_missing(&context, &s3, &plan, &missing::Asked { execution, outage }).await
         }
     }
-}
-
-/// Writes the record of a failover or switchover. `stores`: that of this Region, and that of the other one.
-///
-/// # Errors
-/// See [`handle`].
-pub async fn write_record<E, S>(
-    context: &Context,
-    executions: &E,
-    stores: [&S; 2],
-    plan: &RecoveryPlan,
-    asked: &record::Asked,
-) -> Result<Outcome<Observed>, StepError>
-where
-    E: ReadExecution,
-    S: GetObject + PutObject + DeleteObject + ReadLines,
-{
-    let [store, other] = stores;
-    let bucket = plan.report_bucket(&context.region);
-    let (failover_key, switchover_key) = (keys::last_failover(&plan.name), keys::last_switchover(&plan.name));
-    let execution = executions.read_execution(&asked.execution).await?;
-    record::fits(plan, asked, &execution, &context.region)?;
-    let last: Option<FailoverRecord> = last_record(store, bucket, &failover_key).await?;
-    let switchover: Option<SwitchoverRecord> = last_record(store, bucket, &switchover_key).await?;
-
-    let since = [
-        last.as_ref().filter(|last| last.succeeded()).map(|last| last.ended_at),
-        switchover.as_ref().filter(|last| last.succeeded()).map(|last| last.ended_at),
-    ];
-    let (earlier, unknown) = match beginnings(executions, &execution, since.into_iter().flatten().max()).await
-    {
-        Ok(earlier) => (earlier, None),
-        // A record that may begin too late is worth more than none.
-        Err(error) => (Vec::new(), Some(error)),
-    };
-    let record = record::build(plan, asked, &execution, &earlier, switchover.as_ref(), context.clock.now())?;
-    let page = record::page(&record)?;
-
-    let mut folder = Folder::begin_anew(store, bucket, keys::reports(&plan.name, &asked.execution)).await?;
-    folder.write_json("record.json", &record).await?;
-    let location = folder.write("record.html", "text/html; charset=utf-8", page.into_bytes()).await?;
-    folder.write_manifest(&[]).await?;
-    let mut changed = folder.written();
-    let mut reason = format!("the record is written: {location}");
-    if let Some(error) = unknown {
-        reason += &format!("; whether an earlier execution began this move is not known: {error}");
-    }
-    // The last of all, so that later runbooks never read of a move whose record is missing.
-    match asked.mode {
-        Mode::Failover | Mode::Detach
-            if record::replaces(&record, last.as_ref().map(|last| last.started_at), asked.replace) =>
-        {
-            if let Some(last) = last.as_ref().filter(|last| last.execution != record.execution) {
-                let (key, text) = (keys::earlier_failover(&plan.name, &last.execution), store::json(last)?);
-                store::put_and_check(store, bucket, &key, "application/json", text).await?;
-            }
-            let text = store::json(&record.failover(last.as_ref(), switchover.as_ref()))?;
-            store::put_and_check(store, bucket, &failover_key, "application/json", text).await?;
-            changed.push(format!("wrote s3://{bucket}/{failover_key}"));
-        }
-        Mode::Switchover
-            if record::replaces(&record, switchover.as_ref().map(|last| last.started_at), asked.replace) =>
-        {
-            let text = store::json(&record.switchover())?;
-            store::put_and_check(store, bucket, &switchover_key, "application/json", text.clone()).await?;
-            changed.push(format!("wrote s3://{bucket}/{switchover_key}"));
-            let there = plan.report_bucket(plan.other_region(&context.region));
-            match store::put_and_check(other, there, &switchover_key, "application/json", text).await {
-                Ok(()) => changed.push(format!("wrote s3://{there}/{switchover_key}")),
-                Err(error) if asked.outcome == MoveOutcome::Failed => {
-                    reason += &format!("; the other Region does not know of it: {error}");
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Mode::Failover | Mode::Switchover | Mode::Detach => {}
-    }
-    telemetry::emit(&plan.name, &record::measured(&record), context.clock.now());
-    let summary = record::summary(&record);
-    Ok(Outcome::new(
-        Status::Done,
-        reason,
-        Observed { location, summary, subject: String::new(), next: String::new() },
-    )
-    .with_changed(changed))
-}
-
-/// How many executions before this one are looked at: each is a call, and Systems Manager takes three a second.
-const EARLIER: usize = 20;
-
-/// The executions of the same runbook before this one that promoted, to the same Region, with none between that ended
-/// well and none from before `since`. What was not recorded, because it was cancelled or killed, is seen here.
-async fn beginnings(
-    executions: &impl ReadExecution,
-    execution: &execution::Execution,
-    since: Option<jiff::Timestamp>,
-) -> Result<Vec<execution::Execution>, StepError> {
-    let listed = executions.list_executions(&execution.document).await?;
-    let before = listed
-        .iter()
-        .filter(|one| one.id != execution.id && one.started <= execution.started)
-        .take_while(|one| one.status != "Success" && since.is_none_or(|since| one.started > since));
-    let mut beginnings = Vec::new();
-    for one in before.take(EARLIER) {
-        let one = executions.read_execution(&one.id).await?;
-        if record::promoted(&one) && one.parameter("ImpairedRegion") == execution.parameter("ImpairedRegion")
-        {
-            beginnings.push(one);
-        }
-    }
-    Ok(beginnings)
-}
-
-/// A record that an earlier runbook left, if it can be read: a broken one must not keep this one from being written.
-async fn last_record<T: serde::de::DeserializeOwned>(
-    store: &impl GetObject,
-    bucket: &str,
-    key: &str,
-) -> Result<Option<T>, StepError> {
-    Ok(store.get_object(bucket, key).await?.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
 /// Writes the missing-transaction report.

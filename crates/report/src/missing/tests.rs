@@ -1,5 +1,5 @@
 use super::*;
-use crate::record::tests::at;
+use crate::record::sample::at;
 use crate::write_missing;
 use runbook::bucket::fake::Bucket;
 use runbook::plan::sample;
