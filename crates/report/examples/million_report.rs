@@ -149,7 +149,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         deadline: jiff::Timestamp::MAX,
     };
     let asked = Asked { execution: "e1".into(), outage: None };
-    let outcome = report::write_missing(&context, &bucket, &runbook::plan::sample(), &asked).await?;
+    let outcome = report::missing::write_missing(&context, &bucket, &runbook::plan::sample(), &asked).await?;
     println!("{}", outcome.observed.summary);
     for file in outcome.changed {
         let path = file.split_once("sandbox-west/").map_or("", |(_, key)| key);

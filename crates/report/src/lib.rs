@@ -25,11 +25,9 @@
 //! [`missing_transactions::Limits`].
 
 use aws_sdk_ssm::Client as Ssm;
-use comparison::Found;
-use runbook::names::keys;
-use runbook::record::{MoveOutcome, ReconciliationRecord};
+use runbook::record::MoveOutcome;
 use runbook::step::Mode;
-use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, telemetry};
+use runbook::{Context, Outcome, RecoveryPlan, StepError};
 use serde::Deserialize;
 
 pub mod execution;
@@ -40,8 +38,6 @@ pub mod store;
 pub mod text;
 
 pub use observed::Observed;
-
-use store::Folder;
 
 /// What the function is asked to do.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -103,69 +99,9 @@ pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>,
         Event::MissingTransactions { plan, execution, outage_from, outage_to } => {
             let plan = RecoveryPlan::load(&context, &plan).await?;
             let outage = missing::outage(&outage_from, &outage_to)?;
-            write_missing(&context, &s3, &plan, &missing::Asked { execution, outage }).await
+            missing::write_missing(&context, &s3, &plan, &missing::Asked { execution, outage }).await
         }
     }
-}
-
-/// Writes the missing-transaction report.
-///
-/// # Errors
-/// See [`handle`].
-pub async fn write_missing<S>(
-    context: &Context,
-    store: &S,
-    plan: &RecoveryPlan,
-    asked: &missing::Asked,
-) -> Result<Outcome<Observed>, StepError>
-where
-    S: missing::Bucket,
-{
-    let (bucket, execution) = (plan.report_bucket(&context.region), &asked.execution);
-    let Some(found) = Found::open(store, bucket, &plan.name, execution).await? else {
-        let summary =
-            format!("s3://{bucket}/{}{}", keys::reconcile(&plan.name, execution), comparison::SUMMARY);
-        let reason = format!(
-            "there is no {summary}: the comparison of execution {execution} is not complete; run the step reconcile \
-             until it says Done"
-        );
-        return Ok(Outcome::new(
-            Status::Refused,
-            reason,
-            Observed {
-                location: String::new(),
-                summary: String::new(),
-                subject: String::new(),
-                next: String::new(),
-            },
-        ));
-    };
-    let known = missing::known(context, store, plan, asked).await?;
-    let facts =
-        missing::facts(plan, execution, &context.region, context.clock.now(), found.summary(), &known);
-
-    let mut folder = Folder::begin_anew(store, bucket, keys::reports(&plan.name, execution)).await?;
-    let (written, evidence) = missing::write(&mut folder, &found, plan, facts).await?;
-    folder.write_manifest(&evidence).await?;
-    let mut changed = folder.written();
-    // The last of all, so that nobody takes for reconciled what has no report.
-    if let Some(failover) = known.failover {
-        let ended_at = context.clock.now();
-        let (plan, execution) = (plan.name.clone(), execution.clone());
-        let key = keys::last_reconciliation(&plan);
-        let record = ReconciliationRecord { plan, execution, failover: failover.execution, ended_at };
-        store::put_and_check(store, bucket, &key, "application/json", store::json(&record)?).await?;
-        changed.push(format!("wrote s3://{bucket}/{key}"));
-    }
-    telemetry::emit(&plan.name, &written.measured, context.clock.now());
-    let observed = Observed {
-        summary: written.summary,
-        location: written.location,
-        subject: written.subject,
-        next: written.next,
-    };
-    let reason = format!("the missing-transaction report is written: {}", observed.location);
-    Ok(Outcome::new(Status::Done, reason, observed).with_changed(changed))
 }
 
 #[cfg(test)]
@@ -189,7 +125,6 @@ mod tests {
         let event = json!({"operation": "record", "plan": "/p", "execution": "e", "targetRegion": "r", "outcome": "Maybe"});
         assert!(serde_json::from_value::<Event>(event).is_err());
     }
-
     #[test]
     fn the_sample_events_are_valid() {
         for sample in

@@ -4,6 +4,11 @@ pub use runbook::bucket::folder::{Folder, Sum, Summing, Upload, json, put_and_ch
 pub use runbook::bucket::{DeleteObject, GetObject, ListKeys, PutObject, PutParts, ReadLines};
 use table_diff::BoxError;
 
+/// What the missing-transaction report needs of a bucket.
+pub trait Bucket: GetObject + PutObject + PutParts + DeleteObject + ReadLines + ListKeys + Sync {}
+
+impl<S: GetObject + PutObject + PutParts + DeleteObject + ReadLines + ListKeys + Sync> Bucket for S {}
+
 /// An SQL file that is written as it grows.
 pub struct Script<'u, 'a, S>(pub &'u mut Upload<'a, S>);
 

@@ -1,11 +1,13 @@
-use super::*;
-use crate::record::sample::at;
-use crate::write_missing;
 use runbook::bucket::fake::Bucket;
+use runbook::error::Kind;
 use runbook::plan::sample;
 use runbook::step::Clock;
-use runbook::{Context, Outcome, Status};
+use runbook::{Context, Outcome, RecoveryPlan, Status, StepError};
 use serde_json::{Value, json};
+
+use super::*;
+use crate::record::sample::at;
+use crate::store::Summing;
 
 const FOLDER: &str = "reconcile/shop/e1/";
 const REPORT: &str = "reports/shop/e1/";
