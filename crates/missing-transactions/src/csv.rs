@@ -86,11 +86,6 @@ impl<W: Write> CsvWriter<W> {
         &mut self.to
     }
 
-    /// Whether a row was written.
-    pub fn has_rows(&self) -> bool {
-        self.begun
-    }
-
     /// Ends the file, which has at least its first line, and gives back what was written to.
     ///
     /// # Errors
