@@ -25,6 +25,7 @@
 //! **A failure** leaves nothing behind: nothing is written but by the caller.
 
 pub mod amount;
+pub mod counts;
 pub mod csv;
 pub mod facts;
 pub mod fate;

@@ -11,8 +11,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::counts::Counts;
 use crate::loss::Window;
-use crate::report::Counts;
 use crate::text::counted;
 
 /// The recovery point of one database.

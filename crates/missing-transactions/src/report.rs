@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::amount::Amounts;
+pub use crate::counts::Counts;
 use crate::facts::Facts;
-use crate::fate::{Conflict, Doubt, Fate};
+use crate::fate::{Conflict, Doubt};
 use crate::loss::{OverTime, Window};
 use crate::recovery::RecoveryPoint;
 use crate::times::TimeColumns;
@@ -125,79 +126,6 @@ impl Transactions {
     /// All of them.
     pub fn all(&self) -> u64 {
         self.whole + self.in_part + self.undecided
-    }
-}
-
-/// Rows by what happened to them. Every difference is in exactly one of these, `missingProved` aside.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Counts {
-    /// Not in the new primary.
-    pub missing: u64,
-    /// Those of them that were written too late to come across; the others could have been deleted there since.
-    pub missing_proved: u64,
-    /// The old primary's change is lost.
-    pub lost_updates: u64,
-    /// The old primary's delete is lost.
-    pub lost_deletes: u64,
-    /// Both wrote it.
-    pub conflicts: u64,
-    /// Changed in the new primary only: nothing lost.
-    pub changed_there: u64,
-    /// Written in the new primary: nothing lost.
-    pub written_there: u64,
-    /// It can't be told, by why.
-    pub undecided: BTreeMap<Doubt, u64>,
-}
-
-impl Counts {
-    pub(crate) fn add(&mut self, fate: Fate) {
-        let count = match fate {
-            Fate::Missing { proved } => {
-                self.missing_proved += u64::from(proved);
-                &mut self.missing
-            }
-            Fate::LostUpdate => &mut self.lost_updates,
-            Fate::LostDelete => &mut self.lost_deletes,
-            Fate::Conflict(_) => &mut self.conflicts,
-            Fate::ChangedThere => &mut self.changed_there,
-            Fate::WrittenThere => &mut self.written_there,
-            Fate::Undecided(doubt) => self.undecided.entry(doubt).or_default(),
-        };
-        *count += 1;
-    }
-
-    pub(crate) fn plus(&mut self, other: &Self) {
-        self.missing += other.missing;
-        self.missing_proved += other.missing_proved;
-        self.lost_updates += other.lost_updates;
-        self.lost_deletes += other.lost_deletes;
-        self.conflicts += other.conflicts;
-        self.changed_there += other.changed_there;
-        self.written_there += other.written_there;
-        for (doubt, count) in &other.undecided {
-            *self.undecided.entry(*doubt).or_default() += count;
-        }
-    }
-
-    /// Rows of which it can't be told.
-    pub fn in_doubt(&self) -> u64 {
-        self.undecided.values().sum()
-    }
-
-    /// Rows to which nothing happened that anybody has to see to.
-    pub fn harmless(&self) -> u64 {
-        self.changed_there + self.written_there
-    }
-
-    /// Every difference.
-    pub fn all(&self) -> u64 {
-        self.missing
-            + self.lost_updates
-            + self.lost_deletes
-            + self.conflicts
-            + self.harmless()
-            + self.in_doubt()
     }
 }
 
