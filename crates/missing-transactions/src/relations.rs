@@ -55,6 +55,63 @@ pub(crate) struct Table {
     pub(crate) notes: Vec<String>,
 }
 
+impl Table {
+    /// A table without its relations.
+    fn new(database: &str, name: &str, shape: &TableShape, hints: &TableHints) -> Result<Self, Error> {
+        let times = TimeColumns::choose(&format!("{database}.{name}"), shape, hints)?;
+        // A column that the plan names is masked also where it is not there yet: it may come later.
+        let unknown =
+            hints.personal.iter().filter(|column| !shape.columns.iter().any(|known| known.name == **column));
+        let notes = unknown
+            .map(|column| format!("the plan marks column {column:?} as personal, which is not there"))
+            .collect();
+        Ok(Self {
+            database: database.to_owned(),
+            name: name.to_owned(),
+            label: hints.label.clone().unwrap_or_else(|| name.to_owned()),
+            shape: shape.clone(),
+            times,
+            personal: hints.personal.iter().cloned().collect(),
+            adding: None,
+            relations: Vec::new(),
+            referred: BTreeSet::new(),
+            notes,
+        })
+    }
+
+    /// Decides by which relations its rows are a part of others, and puts the relations into the order of choice. `part_of`
+    /// is the table that the plan says, and `named` its place, where it is known.
+    fn choose_parents(
+        &mut self,
+        place: usize,
+        part_of: Option<&str>,
+        named: Option<usize>,
+        has_children: bool,
+    ) {
+        let shape = &self.shape;
+        for relation in &mut self.relations {
+            relation.part = match part_of {
+                Some(_) => named == Some(relation.parent),
+                None => {
+                    relation.parent != place
+                        && (identifying(shape, relation) || (mandatory(shape, relation) && !has_children))
+                }
+            };
+        }
+        if let Some(parent) = part_of.filter(|parent| !parent.is_empty())
+            && !self.relations.iter().any(|relation| relation.part)
+        {
+            self.notes.push(format!("the plan says it is a part of {parent:?}, to which nothing relates it"));
+        }
+        self.relations.sort_by_key(|relation| {
+            let named = part_of.is_some() && relation.part;
+            let identifying = identifying(shape, relation);
+            let mandatory = mandatory(shape, relation);
+            (relation.parent == place, !named, !identifying, !mandatory)
+        });
+    }
+}
+
 /// The tables of all databases.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tables {
@@ -73,46 +130,49 @@ impl Tables {
             self.places.insert((database.to_owned(), name.clone()), first + i);
         }
         let none = TableHints::default();
+        let hints_of = |table: &str| hints.get(table).unwrap_or(&none);
         for (name, shape) in &catalogue.tables {
-            let hints = hints.get(name).unwrap_or(&none);
-            let times = TimeColumns::choose(&format!("{database}.{name}"), shape, hints)?;
-            let mut table = Table {
-                database: database.to_owned(),
-                name: name.clone(),
-                label: hints.label.clone().unwrap_or_else(|| name.clone()),
-                shape: shape.clone(),
-                times,
-                personal: hints.personal.iter().cloned().collect(),
-                adding: None,
-                relations: Vec::new(),
-                referred: BTreeSet::new(),
-                notes: Vec::new(),
-            };
-            for column in &hints.personal {
-                if !shape.columns.iter().any(|known| known.name == *column) {
-                    // Kept in the list all the same: a column that comes later is masked too.
-                    table
-                        .notes
-                        .push(format!("the plan marks column {column:?} as personal, which is not there"));
-                }
-            }
-            self.relate(&mut table, hints);
+            let mut table = Table::new(database, name, shape, hints_of(name))?;
+            self.relate(&mut table, hints_of(name));
             self.all.push(table);
         }
-        // What others refer to is known only now.
-        let referred: Vec<(usize, usize, Relation)> = self.all[first..]
-            .iter()
-            .enumerate()
-            .flat_map(|(i, table)| table.relations.iter().map(move |r| (first + i, r.parent, r.clone())))
-            .collect();
-        for (_, parent, relation) in &referred {
+        // What others refer to, and so which columns are masked, is known only when all of the tables are there.
+        let related = self.related(first);
+        for (_, parent, relation) in &related {
             self.all[*parent].referred.insert(relation.parent_columns.clone());
         }
-        // A value that is masked in the parent is masked where it is referred to, and the other way round, however far.
+        self.spread_personal(&related);
+        let has_children: BTreeSet<usize> = related
+            .iter()
+            .filter(|(child, parent, _)| child != parent)
+            .map(|(_, parent, _)| *parent)
+            .collect();
+        for i in first..self.all.len() {
+            let hints = hints_of(&self.all[i].name);
+            let part_of = hints.part_of.as_deref();
+            let named = part_of.and_then(|parent| self.place(database, parent));
+            let table = &mut self.all[i];
+            match Adding::of(&table.shape, hints, &|column| table.personal.contains(column)) {
+                Ok(adding) => table.adding = adding,
+                Err(why) => table.notes.push(why),
+            }
+            table.choose_parents(i, part_of, named, has_children.contains(&i));
+        }
+        Ok(())
+    }
+
+    /// The relations of the tables from `first` on: the place of the child, that of the parent, and the relation.
+    fn related(&self, first: usize) -> Vec<(usize, usize, Relation)> {
+        let tables = self.all.iter().enumerate().skip(first);
+        tables.flat_map(|(i, table)| table.relations.iter().map(move |r| (i, r.parent, r.clone()))).collect()
+    }
+
+    /// A value that is masked in the parent is masked where it is referred to, and the other way round, however far.
+    fn spread_personal(&mut self, related: &[(usize, usize, Relation)]) {
         let mut more = true;
         while more {
             more = false;
-            for (child, parent, relation) in &referred {
+            for (child, parent, relation) in related {
                 for (own, other) in relation.columns.iter().zip(&relation.parent_columns) {
                     if self.all[*parent].personal.contains(other) {
                         more |= self.all[*child].personal.insert(own.clone());
@@ -122,46 +182,6 @@ impl Tables {
                 }
             }
         }
-        let has_children: BTreeSet<usize> = referred
-            .iter()
-            .filter(|(child, parent, _)| child != parent)
-            .map(|(_, parent, _)| *parent)
-            .collect();
-        for (i, table) in self.all.iter_mut().enumerate().skip(first) {
-            // Which columns are masked is known only now.
-            let hinted = hints.get(&table.name).unwrap_or(&none);
-            match Adding::of(&table.shape, hinted, &|column| table.personal.contains(column)) {
-                Ok(adding) => table.adding = adding,
-                Err(why) => table.notes.push(why),
-            }
-            let part_of = hints.get(&table.name).and_then(|hints| hints.part_of.as_deref());
-            let place = part_of.and_then(|parent| self.places.get(&(database.to_owned(), parent.to_owned())));
-            let shape = &table.shape;
-            for relation in &mut table.relations {
-                relation.part = match part_of {
-                    Some(_) => place == Some(&relation.parent),
-                    None => {
-                        relation.parent != i
-                            && (identifying(shape, relation)
-                                || (mandatory(shape, relation) && !has_children.contains(&i)))
-                    }
-                };
-            }
-            if let Some(parent) = part_of.filter(|parent| !parent.is_empty())
-                && !table.relations.iter().any(|relation| relation.part)
-            {
-                table
-                    .notes
-                    .push(format!("the plan says it is a part of {parent:?}, to which nothing relates it"));
-            }
-            table.relations.sort_by_key(|relation| {
-                let named = part_of.is_some() && relation.part;
-                let identifying = identifying(&table.shape, relation);
-                let mandatory = mandatory(&table.shape, relation);
-                (relation.parent == i, !named, !identifying, !mandatory)
-            });
-        }
-        Ok(())
     }
 
     fn relate(&self, table: &mut Table, hints: &TableHints) {

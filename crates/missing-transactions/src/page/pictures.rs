@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::facts::{Facts, Failover};
+use crate::facts::{Facts, Failover, Outage, Step};
 use crate::recovery::Kept;
 use crate::report::Report;
 use crate::text::{clock, count, counted, duration, row_time, time};
@@ -106,48 +106,82 @@ fn mark(facts: &Facts, from: Timestamp, to: Timestamp) -> Option<Tick> {
     (from..=to).contains(&started).then(|| Tick { at: percent(part), anchor, label })
 }
 
+/// The failover as a picture and a table.
 pub(super) fn timeline(report: &Report, failover: &Failover) -> Timeline {
-    let after = |time: Timestamp, seconds: f64| {
-        let span = SignedDuration::try_from_secs_f64(seconds.max(0.0)).unwrap_or_default();
-        time.checked_add(span).unwrap_or(time)
-    };
-    let before = |time: Timestamp, seconds: f64| {
-        let span = SignedDuration::try_from_secs_f64(seconds).unwrap_or_default();
-        time.checked_sub(span).unwrap_or(time)
-    };
-    let outage = failover.outage;
-    let steps_end =
-        failover.steps.iter().map(|step| after(step.started_at, step.seconds.unwrap_or(0.0))).max();
-    let done = failover.rto_seconds.map(|rto| after(failover.started_at, rto)).max(steps_end);
-    let mut moments = vec![failover.started_at];
-    moments.extend([outage.map(|o| o.from), outage.and_then(|o| o.to), done].iter().flatten());
-    if done.is_none() {
-        moments.extend(failover.ended_at);
-    }
-    let around = (moments.iter().min().copied(), moments.iter().max().copied());
-    let (mut from, mut to) =
-        (around.0.unwrap_or(failover.started_at), around.1.unwrap_or(failover.started_at));
-    // The window of loss belongs in the picture, unless a stray time would make all else too small to see.
-    let window = report.window.as_ref().map(|window| (window.first, window.last)).map(|window| {
-        match (report.over_time.bars.first(), report.over_time.bars.last()) {
-            (Some(first), Some(last)) if report.over_time.before + report.over_time.after > 0 => (
-                first.from.max(window.0),
-                after(last.from, report.over_time.bar_seconds as f64).min(window.1),
-            ),
-            _ => window,
-        }
-    });
-    let room = seconds(from, to).max(60.0) * 3.0;
-    let window = window.filter(|(first, last)| seconds(*first, to) < room && seconds(from, *last) < room);
-    if let Some((first, last)) = window {
-        (from, to) = (from.min(first), to.max(last));
-    }
+    let done = done(failover);
+    let end = done.or(failover.ended_at).unwrap_or(failover.started_at);
+    let (from, to) = moments(failover, done);
+    let window = window_in_sight(report, from, to);
+    let (from, to) = window.map_or((from, to), |(first, last)| (from.min(first), to.max(last)));
     // A little room at both ends, so that nothing begins or ends at the edge.
     let edge = seconds(from, to).max(1.0) * 0.02;
-    (from, to) = (before(from, edge), after(to, edge));
+    let (from, to) = (before(from, edge), after(to, edge));
+    let lanes = lanes(failover, window, end, (from, to));
+    let each = lanes.iter().map(|lane| format!("{}: {}", lane.name.trim_start_matches("· "), lane.note));
+    Timeline {
+        description: format!(
+            "From {} to {}. {}. The same is in the table below.",
+            time(from),
+            time(to),
+            each.collect::<Vec<_>>().join("; ")
+        ),
+        height: 30 + lanes.len() * 38 + 24,
+        lanes,
+        ticks: ticks(from, to),
+        mark: mark(&report.facts, from, to),
+        steps: timeline_rows(report, failover, end),
+    }
+}
+
+fn after(time: Timestamp, seconds: f64) -> Timestamp {
+    let span = SignedDuration::try_from_secs_f64(seconds.max(0.0)).unwrap_or_default();
+    time.checked_add(span).unwrap_or(time)
+}
+
+fn before(time: Timestamp, seconds: f64) -> Timestamp {
+    let span = SignedDuration::try_from_secs_f64(seconds).unwrap_or_default();
+    time.checked_sub(span).unwrap_or(time)
+}
+
+/// When the failover was over, by its recovery time or its last step; `None` where neither is known.
+fn done(failover: &Failover) -> Option<Timestamp> {
+    let steps = failover.steps.iter().map(|step| after(step.started_at, step.seconds.unwrap_or(0.0)));
+    failover.rto_seconds.map(|rto| after(failover.started_at, rto)).max(steps.max())
+}
+
+/// The first and the last known moment of the failover and of the outage.
+fn moments(failover: &Failover, done: Option<Timestamp>) -> (Timestamp, Timestamp) {
+    let outage = failover.outage;
+    let end = done.or(failover.ended_at);
+    let known = [outage.map(|outage| outage.from), outage.and_then(|outage| outage.to), end];
+    let known = known.into_iter().flatten();
+    known.fold((failover.started_at, failover.started_at), |(first, last), at| (first.min(at), last.max(at)))
+}
+
+/// When the lost writes were made, unless they are so far from the failover that all else would be too small to see. Stray
+/// times are left out.
+fn window_in_sight(report: &Report, from: Timestamp, to: Timestamp) -> Option<(Timestamp, Timestamp)> {
+    let over = &report.over_time;
+    let window = report.window.as_ref()?;
+    let (first, last) = match (over.bars.first(), over.bars.last()) {
+        (Some(first), Some(last)) if over.before + over.after > 0 => {
+            (first.from.max(window.first), after(last.from, over.bar_seconds as f64).min(window.last))
+        }
+        _ => (window.first, window.last),
+    };
+    let room = seconds(from, to).max(60.0) * 3.0;
+    (seconds(first, to) < room && seconds(from, last) < room).then_some((first, last))
+}
+
+/// The bars of the timeline, from top to bottom.
+fn lanes(
+    failover: &Failover,
+    window: Option<(Timestamp, Timestamp)>,
+    end: Timestamp,
+    (from, to): (Timestamp, Timestamp),
+) -> Vec<Lane> {
     let span = seconds(from, to).max(0.001);
     let place = |time: Timestamp| seconds(from, time) / span;
-
     let mut lanes: Vec<Lane> = Vec::new();
     let mut lane = |name: &str, begin: Timestamp, end: Timestamp, note: String, class| {
         let left = place(begin).clamp(0.0, 0.995);
@@ -161,59 +195,51 @@ pub(super) fn timeline(report: &Report, failover: &Failover) -> Timeline {
             class,
         });
     };
-    if let Some(outage) = outage {
-        let end = outage.to.unwrap_or(to);
-        let note = match outage.to {
-            Some(end) => duration(seconds(outage.from, end)),
-            None => "not seen to end".to_owned(),
-        };
-        lane("Outage, as clients saw it", outage.from, end, note, "out");
+    if let Some(outage) = failover.outage {
+        lane("Outage, as clients saw it", outage.from, outage.to.unwrap_or(to), outage_note(outage), "out");
     }
     if let Some((first, last)) = window {
         let note = if first == last { clock(first) } else { duration(seconds(first, last)) };
         lane("Lost writes", first, last, note, "loss");
     }
-    let end = done.or(failover.ended_at).unwrap_or(failover.started_at);
     lane("Failover", failover.started_at, end, duration(seconds(failover.started_at, end)), "all");
     for step in &failover.steps {
         let end = after(step.started_at, step.seconds.unwrap_or(0.0));
-        let note = step.seconds.map_or_else(|| "not ended".to_owned(), duration);
         let class = if step.failed { "out" } else { "step" };
-        lane(&format!("· {}", step.name), step.started_at, end, note, class);
+        lane(&format!("· {}", step.name), step.started_at, end, step_note(step), class);
     }
-    let told = lanes.iter().map(|lane| format!("{}: {}", lane.name.trim_start_matches("· "), lane.note));
-    let description = format!(
-        "From {} to {}. {}. The same is in the table below.",
-        time(from),
-        time(to),
-        told.collect::<Vec<_>>().join("; ")
-    );
-    let mut steps: Vec<[String; 4]> = Vec::new();
-    if let Some(outage) = outage {
-        let long = outage.to.map_or("not seen to end".into(), |to| duration(seconds(outage.from, to)));
-        steps.push(["Outage, as clients saw it".into(), time(outage.from), long, String::new()]);
+    lanes
+}
+
+fn outage_note(outage: Outage) -> String {
+    outage.to.map_or_else(|| "not seen to end".to_owned(), |to| duration(seconds(outage.from, to)))
+}
+
+fn step_note(step: &Step) -> String {
+    step.seconds.map_or_else(|| "not ended".to_owned(), duration)
+}
+
+/// The rows of the timeline's table: what, when, how long, and what there is to say of it.
+fn timeline_rows(report: &Report, failover: &Failover, end: Timestamp) -> Vec<[String; 4]> {
+    let mut rows: Vec<[String; 4]> = Vec::new();
+    if let Some(outage) = failover.outage {
+        let name = "Outage, as clients saw it".into();
+        rows.push([name, time(outage.from), outage_note(outage), String::new()]);
     }
     if let Some(window) = &report.window {
         let note = format!("the last at {}", time(window.last));
-        steps.push(["Lost writes, the first".into(), time(window.first), duration(window.seconds), note]);
+        rows.push(["Lost writes, the first".into(), time(window.first), duration(window.seconds), note]);
     }
     let whole = duration(seconds(failover.started_at, end));
-    steps.push(["Failover".into(), time(failover.started_at), whole, String::new()]);
+    rows.push(["Failover".into(), time(failover.started_at), whole, String::new()]);
     for step in &failover.steps {
         let reason = if step.failed { format!("failed: {}", step.reason) } else { step.reason.clone() };
-        let long = step.seconds.map_or("not ended".into(), duration);
-        steps.push([step.name.clone(), time(step.started_at), long, reason]);
+        rows.push([step.name.clone(), time(step.started_at), step_note(step), reason]);
     }
-    Timeline {
-        description,
-        height: 30 + lanes.len() * 38 + 24,
-        lanes,
-        ticks: ticks(from, to),
-        mark: mark(&report.facts, from, to),
-        steps,
-    }
+    rows
 }
 
+/// Each time beside the plan's budget for it.
 pub(super) fn budgets(report: &Report) -> Vec<Budget> {
     let Some(budgets) = report.facts.budgets else { return Vec::new() };
     let failover = report.facts.failover.as_ref();
@@ -279,6 +305,7 @@ const BARS_AT_LEAST: usize = 24;
 /// The height of the chart's bars, in pixels.
 const HIGH: f64 = 150.0;
 
+/// The lost writes over time; `None` where there are none with a time.
 pub(super) fn chart(report: &Report) -> Option<Chart> {
     let (over, window) = (&report.over_time, report.window.as_ref()?);
     let (first, last) = (over.bars.first()?, over.bars.last()?);
