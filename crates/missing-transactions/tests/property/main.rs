@@ -28,14 +28,38 @@ fn catalogue() -> Catalogue {
     .unwrap()
 }
 
-fn facts(known: bool) -> Facts {
-    if !known {
-        return Facts::default();
+/// What the report writes of a failover.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Record {
+    /// There is none.
+    Absent,
+    /// Of one that failed before every database was seen in its new place, and before the lag was measured.
+    Failed,
+    /// Of one that succeeded.
+    Succeeded,
+}
+
+fn facts(record: Record) -> Facts {
+    let succeeded = record == Record::Succeeded;
+    let ended_at = succeeded.then_some("2026-11-25T12:03:00Z");
+    let failover = json!({"execution": "f", "startedAt": "2026-11-25T12:01:00Z", "endedAt": ended_at,
+        "rtoSeconds": succeeded.then_some(120.0)});
+    let mut database =
+        json!({"source": "old", "target": "new", "snapshot": "s", "snapshotAt": "2026-11-25T12:30:00Z"});
+    if succeeded {
+        database["lagSeconds"] = json!(1.0);
+        database["replicatedUntil"] = json!("2026-11-25T11:50:00Z");
     }
     serde_json::from_value(json!({
+        "plan": "shop",
+        "execution": "r",
         "comparedAt": "2026-11-25T13:00:00Z",
-        "failover": {"startedAt": "2026-11-25T12:01:00Z", "endedAt": "2026-11-25T12:03:00Z"},
-        "databases": {"d": {"lagSeconds": 1.0, "replicatedUntil": "2026-11-25T11:50:00Z"}},
+        "fromRegion": "us-east-1",
+        "toRegion": "us-west-2",
+        "failover": (record != Record::Absent).then_some(failover),
+        "budgets": {"rtoSeconds": 900.0, "rpoSeconds": 60.0},
+        "databases": {"d": database},
+        "clockMarginSeconds": 5.0,
     }))
     .unwrap()
 }
@@ -113,7 +137,7 @@ proptest! {
             (0..4_usize, 0..3_u8, prop::collection::vec(0..70_i64, 4), prop::collection::vec(0..70_i64, 4)),
             0..60,
         ),
-        known in any::<bool>(),
+        record in prop::sample::select(vec![Record::Absent, Record::Failed, Record::Succeeded]),
         backwards in any::<bool>(),
         grouped_rows in prop::sample::select(vec![5, 1000]),
         listed in prop::sample::select(vec![1, 1000]),
@@ -121,7 +145,7 @@ proptest! {
         let catalogue = catalogue();
         let databases = BTreeMap::from([("d".to_owned(), Database { catalogue: catalogue.clone(), ..Database::default() })]);
         let limits = Limits { grouped_rows, listed, ..Limits::default() };
-        let mut builder = Builder::new(facts(known), &databases, limits).unwrap();
+        let mut builder = Builder::new(facts(record), &databases, limits).unwrap();
         let mut order = builder.order();
         if backwards {
             order.reverse();
