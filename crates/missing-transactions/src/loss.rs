@@ -9,6 +9,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::text::seconds;
+
 /// Slots that are kept at most.
 const SLOTS: usize = 20_000;
 /// Bars that are shown at most.
@@ -121,7 +123,6 @@ impl Losses {
     /// The window; `None` when no lost write has a time.
     pub(crate) fn window(&self, started: Option<Timestamp>) -> Option<Window> {
         let (first, last) = (self.first?, self.last?);
-        let seconds = |from: Timestamp, to: Timestamp| to.duration_since(from).as_secs_f64();
         Some(Window {
             first,
             last,

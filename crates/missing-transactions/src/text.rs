@@ -21,16 +21,23 @@ pub(crate) fn clock(time: Timestamp) -> String {
     time.strftime("%H:%M:%S").to_string()
 }
 
-/// `2026-03-01 12:00:05.123`, for rows: fractions as far as there are some.
-pub(crate) fn row_time(time: Timestamp) -> String {
-    let whole = time.strftime("%Y-%m-%d %H:%M:%S").to_string();
-    match time.subsec_microsecond() {
-        0 => whole,
-        fraction => format!("{whole}.{fraction:06}").trim_end_matches('0').to_owned(),
-    }
+/// `03-01 12:00`, for the axis of more than a day.
+pub(crate) fn day(time: Timestamp) -> String {
+    time.strftime("%m-%d %H:%M").to_string()
 }
 
-/// `0.4 s`, `12 s`, `2 min 3 s`, `3 h 4 min`, `5 days`.
+/// `2026-03-01 12:00:05.123`, for rows: a fraction where there is one.
+pub(crate) fn row_time(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%S%.f").to_string()
+}
+
+/// Seconds from one time to another; negative when the other is earlier.
+pub fn seconds(from: Timestamp, to: Timestamp) -> f64 {
+    to.duration_since(from).as_secs_f64()
+}
+
+/// A time in seconds: `0.4 s`, `12 s`, `2 min 3 s`, `3 h 4 min`, `5 days`. No printer of jiff writes minutes as `min`, as the
+/// units of SI have it.
 pub fn duration(seconds: f64) -> String {
     if seconds < 0.05 {
         return "0 s".to_owned();
@@ -55,7 +62,7 @@ pub fn count(n: u64) -> String {
     grouped(&n.to_string())
 }
 
-/// A decimal number with its thousands told apart: `-1,204.50`.
+/// A decimal number with its thousands separated: `-1,204.50`.
 pub(crate) fn grouped(number: &str) -> String {
     let (whole, part) = number.split_once('.').map_or((number, None), |(whole, part)| (whole, Some(part)));
     let (sign, digits) = whole.strip_prefix('-').map_or(("", whole), |digits| ("-", digits));
@@ -116,7 +123,7 @@ pub fn cut(text: &str, limit: usize) -> String {
     }
 }
 
-/// A value as it stands in a cell.
+/// A value for a cell.
 pub(crate) fn shown(value: &Value) -> String {
     match value {
         Value::Null => "NULL".to_owned(),
@@ -182,14 +189,19 @@ mod tests {
         for (seconds, text) in [
             (0.44, "0.4 s"),
             (-1.0, "0 s"),
+            (9.96, "10 s"),
             (59.6, "1 min"),
             (123.0, "2 min 3 s"),
+            (3600.0, "1 h"),
             (11_045.0, "3 h 4 min"),
             (2e5, "2 days"),
         ] {
             assert_eq!(duration(seconds), text);
         }
         assert_eq!((count(7), count(1_234_567)), ("7".into(), "1,234,567".into()));
+        assert_eq!((counted(1, "row"), counted(1234, "row")), ("1 row".into(), "1,234 rows".into()));
+        assert_eq!(cut("äöü", 2), "äö…");
+        assert_eq!(time("2026-03-01T12:00:05.7Z".parse().unwrap()), "2026-03-01 12:00:05 UTC");
         let at = |text: &str| row_time(text.parse().unwrap());
         assert_eq!(at("2026-03-01T12:00:05.7Z"), "2026-03-01 12:00:05.7");
         assert_eq!(at("2026-03-01T12:00:00.000042Z"), "2026-03-01 12:00:00.000042");

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::facts::{Facts, Failover, Outage, Step};
 use crate::recovery::Kept;
 use crate::report::Report;
-use crate::text::{clock, count, counted, duration, row_time, time};
+use crate::text::{clock, count, counted, day, duration, row_time, seconds, time};
 
 /// The failover, as a picture and a table. Places are in percent of the width.
 pub(super) struct Timeline {
@@ -43,9 +43,9 @@ pub(super) struct Budget {
     /// Of the number, and of its bar.
     pub(super) class: &'static str,
     pub(super) bar: &'static str,
-    /// How it stands to the budget.
+    /// Whether it is within the budget.
     pub(super) word: &'static str,
-    /// Why that can't be told.
+    /// Why that is not known.
     pub(super) why: String,
 }
 
@@ -78,10 +78,6 @@ fn percent(part: f64) -> String {
     format!("{:.2}%", part.clamp(0.0, 1.0) * 100.0)
 }
 
-fn seconds(from: Timestamp, to: Timestamp) -> f64 {
-    to.duration_since(from).as_secs_f64()
-}
-
 /// Labels along an axis; the first and the last stay inside of it.
 fn ticks(from: Timestamp, to: Timestamp) -> Vec<Tick> {
     let span = seconds(from, to).max(0.001);
@@ -91,7 +87,7 @@ fn ticks(from: Timestamp, to: Timestamp) -> Vec<Tick> {
             let part = f64::from(i) / 4.0;
             let at = from.checked_add(SignedDuration::try_from_secs_f64(span * part).ok()?).ok()?;
             let anchor = ["start", "middle", "middle", "middle", "end"][usize::from(i)];
-            let label = if long { at.strftime("%m-%d %H:%M").to_string() } else { clock(at) };
+            let label = if long { day(at) } else { clock(at) };
             Some(Tick { at: percent(part), anchor, label })
         })
         .collect()
