@@ -13,7 +13,7 @@ use table_diff::{TableShape, ValueKind};
 use crate::facts::TableHints;
 use crate::text;
 
-/// Currencies that are told apart. A column with more holds something else.
+/// Currencies that are added up separately. A column with more of them holds something else.
 const CURRENCIES: usize = 20;
 /// Decimal places that are added; PostgreSQL has more.
 const PLACES: usize = 18;

@@ -25,7 +25,7 @@ pub struct Counts {
     pub changed_there: u64,
     /// Written in the new primary: nothing lost.
     pub written_there: u64,
-    /// It can't be told, by why.
+    /// Undecided, by the reason.
     pub undecided: BTreeMap<Doubt, u64>,
 }
 
@@ -59,12 +59,12 @@ impl Counts {
         }
     }
 
-    /// Rows of which it can't be told.
+    /// Undecided rows.
     pub fn in_doubt(&self) -> u64 {
         self.undecided.values().sum()
     }
 
-    /// Rows to which nothing happened that anybody has to see to.
+    /// Rows with which nothing was lost.
     pub fn harmless(&self) -> u64 {
         self.changed_there + self.written_there
     }

@@ -1,10 +1,10 @@
 //! The differences of a table for a spreadsheet, as RFC 4180 has it.
 //!
-//! A line for each version of a row to which something happened that somebody has to see to; of a row that is in both, a
-//! line for the old primary and one for the new. NULL is an empty field, an empty text is `""`. Columns with personal data
-//! are `masked`.
+//! A row with which nothing was lost has no line. Any other row has a line for each of its versions: one for the old
+//! primary, one for the new. NULL is an empty field, and an empty text is `""`; the crate `csv` quotes by file, not by
+//! field, and so can't write both. Columns with personal data are `masked`.
 //!
-//! A spreadsheet takes text that begins with `=`, `+`, `-`, `@`, a tab or a line end for a formula. Such text gets an
+//! A spreadsheet program runs text that begins with `=`, `+`, `-`, `@`, a tab or a line end as a formula. Such text gets an
 //! apostrophe before it, unless it is a number.
 
 use std::collections::BTreeSet;
@@ -35,7 +35,7 @@ impl<W: Write> CsvWriter<W> {
         Self { to, columns, personal, times, begun: false }
     }
 
-    /// Writes a row, unless nothing was lost with it. `fate` is what [`crate::TableBuilder::add`] answered.
+    /// Writes a row, unless nothing was lost with it. `fate` is what [`crate::TableBuilder::add`] returned.
     ///
     /// # Errors
     /// When it can't be written.

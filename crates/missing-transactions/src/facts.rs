@@ -173,8 +173,8 @@ pub struct TableHints {
     pub currency: Option<String>,
     /// Relations that the schema has no foreign key for.
     pub relations: Vec<ForeignKey>,
-    /// The parent table that its rows are a part of, as an item is of an order. Empty: none, they stand for
-    /// themselves.
+    /// The parent table that its rows are a part of, as an item is of an order. Empty: none, so that each row begins a
+    /// transaction.
     pub part_of: Option<String>,
 }
 

@@ -41,8 +41,8 @@
 //! | never | – | undecided: lost update, or conflict |
 //! | – | – | undecided: no record of the failover, or too near to it |
 //!
-//! The last write in the old primary is no proof that the new one did not write too: both may have. So who wrote last is
-//! never asked; asked is which of the two wrote since they parted. Equal times of different rows show that a write did
+//! The last write in the old primary is no proof that the new one did not write too: both may have. So who wrote last decides
+//! nothing; what decides is which of the two wrote since they parted. Equal times of different rows show that a write did
 //! not set the column.
 //!
 //! **In the new primary only**
@@ -93,7 +93,7 @@ pub enum Fate {
     ChangedThere,
     /// The new primary wrote it, after the failover: nothing lost.
     WrittenThere,
-    /// It can't be told.
+    /// Neither times nor record prove what happened.
     Undecided(Doubt),
 }
 
@@ -123,7 +123,7 @@ impl Conflict {
     }
 }
 
-/// Why it can't be told what happened to a row.
+/// Why nothing is proved of what happened to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Doubt {

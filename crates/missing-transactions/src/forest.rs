@@ -43,7 +43,7 @@ pub(crate) struct Candidate {
     pub(crate) relation: usize,
     /// The parent's table.
     pub(crate) table: usize,
-    /// What stands for its values.
+    /// The hash of its values, see [`crate::relations::key`].
     pub(crate) key: u64,
     /// Whether the row is a part of it when it is there.
     pub(crate) part: bool,
@@ -58,7 +58,7 @@ pub(crate) struct Candidate {
 pub(crate) enum Put {
     /// It belongs to the row at a place, by a relation.
     Below(Place, usize),
-    /// It stands for itself, or waits for the end.
+    /// It begins a transaction, or waits for the end.
     Alone,
 }
 
@@ -176,7 +176,7 @@ impl Forest {
         self.nodes[place as usize].table.into()
     }
 
-    /// Puts the rows that wait, and answers for each of them that found a parent: row, parent, relation.
+    /// Puts the rows that wait below their parents. Returns each that found one: row, parent, relation.
     pub(crate) fn settle_waiting(&mut self) -> Vec<(Place, Place, usize)> {
         let waiting = std::mem::take(&mut self.waiting);
         let mut found = Vec::new();

@@ -1,8 +1,8 @@
 //! What a failover lost, as transactions: an order with its items, not rows of two tables.
 //!
 //! Takes the differences between the old primary and the new one, row by row, with what is known of the failover, and
-//! makes a [`Report`], its page ([`page()`]) and a spreadsheet for each table ([`CsvWriter`]). It does no input or output of
-//! its own and knows no AWS.
+//! makes a [`Report`], its page ([`page()`]) and a spreadsheet for each table ([`CsvWriter`]). It reads and writes nothing
+//! itself and knows no AWS.
 //!
 //! ```text
 //! catalogue, hints ─┐
@@ -10,10 +10,10 @@
 //! limits ───────────┘                                          └─▶ Builder::finish() → Report ─▶ report.json, page()
 //! ```
 //!
-//! **Promises.** Every difference lands in exactly one count. No guess is given as a fact: what times and the record of
-//! the failover don't prove is *undecided*, or *not proved*, and says why; the table of decisions is in [`fate`], what
-//! a time proves in [`times`], what belongs to what in the module `relations`. Values of columns with personal data are in
-//! none of the outputs.
+//! **Promises.** Every difference lands in exactly one count. No guess is given as a fact: what the times and the
+//! record of the failover don't prove is *undecided*, or *not proved*, with the reason. The table of decisions is in
+//! [`fate`], what a time proves in [`times`], which rows belong together in the module `relations`. No output holds a value
+//! of a column with personal data.
 //!
 //! **Assumed**, and said on the page: every write sets the column with the time of the last write; a time without a
 //! time zone is UTC; the clocks are no further apart than [`Facts::clock_margin_seconds`].

@@ -1,12 +1,12 @@
 //! How far back the lost writes of a database go: its recovery point, for which a plan has a budget (RPO).
 //!
-//! Measured is from the earliest lost write to the start of the failover, or to the last lost write where that is later:
-//! an old Region that was not stopped goes on taking writes that are lost. A row that is not in the new primary counts
-//! from its creation, where that has a time, and else from its last write; a change counts from itself.
+//! It is the time from the earliest lost write to the start of the failover, or to the last lost write where that is later,
+//! because an old Region that was not stopped keeps taking writes that are lost. A row that is not in the new primary
+//! counts from its creation, where that has a time, and otherwise from its last write. A change counts from itself.
 //!
-//! **Promise.** It is never said to be within the budget while anything known could make it longer: lost writes without a time,
-//! rows of which it can't be told, tables that were not compared, no record of the failover. Over the budget it is as soon
-//! as one lost write is.
+//! **Promise.** A recovery point is within its budget only when nothing known could make it longer: no lost write without a
+//! time, no undecided row, no table that was not compared, and there is a record of the failover. It is over the budget as
+//! soon as one lost write is.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,19 +28,19 @@ pub struct RecoveryPoint {
     pub open: Vec<String>,
 }
 
-/// How a recovery point stands to a budget. The worst is the greatest.
+/// Whether a recovery point is within a budget. The worst is the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kept {
     /// It is within the budget.
     Within,
-    /// It can't be told.
+    /// It is not known.
     Unknown,
     /// It is over the budget.
     Over,
 }
 
 impl RecoveryPoint {
-    /// How it stands to a budget in seconds.
+    /// Whether it is within a budget in seconds.
     pub fn against(&self, budget: f64) -> Kept {
         match self.seconds {
             Some(seconds) if seconds > budget => Kept::Over,
@@ -49,8 +49,8 @@ impl RecoveryPoint {
         }
     }
 
-    /// Of a database's lost writes: when they were made, how many have no time and no row that says when, what became of its
-    /// rows, and how many of its tables were compared whole and how many not.
+    /// The recovery point of a database: when its lost writes were made, how many have no time and no row that says when, how
+    /// many of its rows have which fate, and how many of its tables were compared whole and how many not.
     pub(crate) fn of(window: Option<&Window>, unplaced: u64, counts: &Counts, tables: [u64; 2]) -> Self {
         let lost = counts.missing + counts.lost_updates + counts.lost_deletes + counts.conflicts;
         let mut open = Vec::new();

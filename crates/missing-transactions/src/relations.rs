@@ -7,7 +7,7 @@
 //!
 //! A row whose parents are all there may still be a part of one: an item of an order that did come across. It is, of the
 //! first parent in that order, when the plan says so, when the foreign key is within the row's own primary key, or when it
-//! can't be null and nothing refers to the row's table. Else the row stands for itself, as an order of a known customer does.
+//! can't be null and nothing refers to the row's table. Otherwise the row begins a transaction of its own, as an order of a known customer does.
 //!
 //! Values are compared as the comparison writes them, byte by byte, so that `A` is not `a` whatever the collation.
 
@@ -237,8 +237,8 @@ fn mandatory(shape: &TableShape, relation: &Relation) -> bool {
         .all(|name| shape.columns.iter().any(|column| column.name == *name && !column.nullable))
 }
 
-/// What stands for the values that a table's row is referred to by: 64 bits of a SHA-256, so that of some forty million
-/// reports with a million rows each one puts a row to the wrong parent. `None` where a value is null or not there.
+/// A hash of the values by which others refer to a row of a table: 64 bits of a SHA-256, so that one in some forty million
+/// reports with a million rows puts a row below the wrong parent. `None` where a value is null or not there.
 pub(crate) fn key(
     parent: usize,
     parent_columns: &[String],

@@ -118,7 +118,7 @@ pub struct Transactions {
     pub whole_proved: u64,
     /// There, with rows of theirs missing.
     pub in_part: u64,
-    /// Whether they are missing, whole or in part, can't be told.
+    /// It is not proved whether they are missing, whole or in part.
     pub undecided: u64,
 }
 
@@ -157,7 +157,7 @@ pub struct Kind {
     pub not_listed: u64,
 }
 
-/// How a transaction stands.
+/// Whether a transaction is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Standing {
@@ -165,7 +165,7 @@ pub enum Standing {
     Whole,
     /// It is there, and rows that belong to it are not.
     InPart,
-    /// Whether it is missing, whole or in part, can't be told.
+    /// It is not proved whether it is missing, whole or in part.
     Undecided,
 }
 
@@ -185,7 +185,7 @@ pub enum ParentState {
     Conflict,
     /// There, and changed there since.
     ChangedThere,
-    /// There, and different; why can't be told.
+    /// It is there, and different; why is not proved.
     Undecided,
     /// There, and the same.
     Alike,
@@ -219,7 +219,7 @@ impl ParentState {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Transaction {
-    /// How it stands.
+    /// Whether it is missing.
     pub standing: Standing,
     /// Whether its first row was written too late to come across; else it could have been deleted since.
     pub proved: bool,
@@ -287,7 +287,7 @@ pub struct TableReport {
     pub implausible_times: u64,
     /// Columns with personal data: their values are masked.
     pub personal: Vec<String>,
-    /// What its missing rows are worth, where the plan says which column tells it.
+    /// What its missing rows are worth, where the plan names the column.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amounts: Option<Amounts>,
     /// What a reader has to know of it.
@@ -332,7 +332,7 @@ pub struct Listed {
     /// Both wrote it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<Versions>,
-    /// It can't be told. Rows that are missing or undecided as a part of a transaction are there.
+    /// Undecided. Rows that are missing or undecided as a part of a transaction are listed with the transaction.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undecided: Vec<Versions>,
 }
@@ -363,7 +363,7 @@ pub struct Versions {
     /// How they are in conflict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflict: Option<Conflict>,
-    /// Why it can't be told.
+    /// Why it is undecided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doubt: Option<Doubt>,
 }

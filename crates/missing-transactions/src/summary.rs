@@ -57,7 +57,7 @@ pub(crate) fn sentences(report: &Report) -> Vec<String> {
     if let Some(headline) = sentences.first_mut() {
         headline.push_str(&amounts);
     }
-    // Beside what was found: it may be all that is to be said.
+    // Also where something was found: this may be all that the report can say.
     sentences.extend(not_compared(report));
 
     let mut others = Vec::new();
@@ -81,14 +81,14 @@ pub(crate) fn sentences(report: &Report) -> Vec<String> {
         sentences.push(format!("Besides: {}.", joined(&others)));
     }
     if !doubts.is_empty() {
-        sentences.push(format!("Of {} it can't be told what happened.", joined(&doubts)));
+        sentences.push(format!("What happened to {} is not known.", joined(&doubts)));
     }
     sentences.extend(when(report));
     sentences.extend(recovery_point(report));
     sentences
 }
 
-/// What *missing* means here, in words for somebody who was woken up. `None` where no row is.
+/// What *missing* means here, in words for somebody who was woken up. `None` where no row is missing.
 pub(crate) fn surety(report: &Report) -> Option<String> {
     let rows = &report.totals.rows;
     let to = if report.facts.to_region.is_empty() { "the new primary" } else { &report.facts.to_region };
@@ -142,13 +142,10 @@ pub fn next_steps(report: &Report) -> String {
     let by_hand: Vec<String> =
         by_hand.into_iter().filter(|(n, _)| *n > 0).map(|(_, what)| what.to_owned()).collect();
     if !by_hand.is_empty() {
-        steps.push(format!(
-            "Nothing does away with {} but somebody who decides: each is listed.",
-            joined(&by_hand)
-        ));
+        steps.push(format!("Somebody has to decide about {}: each is listed.", joined(&by_hand)));
     }
     if !report.is_complete() {
-        steps.push("Mend why not all was compared, and start the runbook reconcile again.".to_owned());
+        steps.push("Not all was compared: mend the cause, and start the runbook reconcile again.".to_owned());
     }
     if steps.is_empty() {
         steps.push("There is nothing to put back.".to_owned());
@@ -182,7 +179,7 @@ fn not_compared(report: &Report) -> Option<String> {
     Some(format!("{what}: more may be missing."))
 }
 
-/// Rows of which it can't be told and that are in no transaction.
+/// Undecided rows that are in no transaction.
 pub(crate) fn rows_in_doubt(report: &Report) -> u64 {
     let rows = &report.totals.rows;
     rows.in_doubt() - rows.undecided.get(&Doubt::LostOrDeleted).copied().unwrap_or_default()
@@ -205,7 +202,10 @@ fn when(report: &Report) -> Option<String> {
     // The date once, where it is the same.
     let to = if from.get(..10) == to.get(..10) { to.get(11..).unwrap_or(&to).to_owned() } else { to };
     Some(if stray > 0 {
-        format!("The lost writes were made between {from} and {to} UTC, {} aside.", counted(stray, "stray"))
+        format!(
+            "The lost writes were made between {from} and {to} UTC, except for {} with a time far from these.",
+            count(stray)
+        )
     } else {
         format!("The lost writes were made between {from} and {to} UTC.")
     })
@@ -238,7 +238,7 @@ fn recovery_point(report: &Report) -> Option<String> {
         Kept::Unknown => {
             let of = if of.is_empty() { of } else { format!(" for {name}") };
             let why = point.open.first().map(|why| format!(": {why}")).unwrap_or_default();
-            format!("Whether {rpo} was kept{of} can't be told{why}.")
+            format!("Whether {rpo} was kept{of} is not known{why}.")
         }
     })
 }

@@ -1,7 +1,7 @@
 //! Times of rows: which columns hold them, what they say, and what the failover's record makes of them.
 //!
-//! A time is a value that somebody wrote. It says when a row was written only where every write sets it, and only to
-//! within the difference of two clocks. Two kinds of columns are told apart: one with the time of the last write
+//! A time is a value like any other. It says when a row was written only where every write sets it, and only as exactly
+//! as two clocks agree. There are two kinds of columns: one with the time of the last write
 //! (*changed*), one with the time of the creation (*created*). The second says nothing of updates.
 //!
 //! A column is the plan's, or the first of the table's that has one of these names (case and underscores aside), is a
@@ -164,7 +164,7 @@ impl Times {
         Self { created, changed, implausible }
     }
 
-    /// The last write that they tell of.
+    /// The last write, as far as the times say.
     pub fn last(&self) -> Option<Timestamp> {
         self.changed.max(self.created)
     }

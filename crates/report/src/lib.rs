@@ -10,14 +10,14 @@
 //! **States.** `Done`: every file was written and read back the same. `Refused`: there is nothing to report on yet,
 //! because the comparison is not complete.
 //!
-//! The record of the last switchover also goes into the other Region's bucket, which is well when there was one: the next
-//! failover, to that Region, has to know of it. Where that can't be written, a switchover that ended well is not recorded:
-//! an error, to be called again. One that failed is recorded here alone; it is started again anyway.
+//! The record of the last switchover is also written into the other Region's bucket, because the next failover, to that
+//! Region, has to know of it. Where that write fails, the step fails for a switchover that succeeded, and is called again. A
+//! switchover that failed is then recorded here alone, since somebody has to start it again anyway.
 //!
-//! **Run again**, the step writes the same keys again, and there is no manifest until it is through; the bucket keeps
-//! versions. The plan's last failover is not replaced by an execution that promoted nothing, nor by one that began earlier
-//! (unless the event says that the later one was wrong): a reconciliation needs the one that moved the databases. The one
-//! before it is kept beside it. What is recorded has to be what the execution did (`record::fits`).
+//! **Run again**, the step writes the same keys again, and the manifest last; the bucket keeps versions. An execution that
+//! promoted nothing never replaces the plan's last failover, and one that began earlier does only when the event says that
+//! the later record is wrong, because a reconciliation needs the failover that moved the databases. The failover before it
+//! is kept beside it. A record has to say what its execution did (`record::fits`).
 //!
 //! **A failure** leaves some files written and no manifest. Nothing but the bucket is touched.
 //!
@@ -39,7 +39,7 @@ pub mod text;
 
 pub use observed::Observed;
 
-/// What the function is asked to do.
+/// Which file the step is to write.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "operation", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Event {
@@ -53,13 +53,13 @@ pub enum Event {
         target_region: String,
         /// How it ended.
         outcome: MoveOutcome,
-        /// Lag before the failover, as preflight answers it. Taken from the execution when empty.
+        /// Lag before the failover, as preflight returned it. Taken from the execution when empty.
         #[serde(default)]
         lag: record::HandedLag,
         /// What it is.
         #[serde(default)]
         mode: Mode,
-        /// By hand: whether it replaces the record of a later execution, which was wrong.
+        /// For calls by hand: whether it replaces the record of a later execution, because that one is wrong.
         #[serde(default)]
         replace: bool,
     },

@@ -1,8 +1,8 @@
-//! What the step answers.
+//! What the step returns.
 
 use serde::Serialize;
 
-/// What the step answers beside its status.
+/// What the step returns beside its status.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Observed {

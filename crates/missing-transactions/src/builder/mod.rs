@@ -54,7 +54,7 @@ pub struct Builder {
     tables: Tables,
     states: Vec<TableState>,
     bounds: BTreeMap<String, Bounds>,
-    /// What stands for the rows that are known to have been created in the new primary, where others refer to them.
+    /// The hashes of the rows that were created in the new primary for certain, as far as others refer to them.
     born_there: HashSet<u64>,
     /// The table that is being read.
     open: Option<usize>,
@@ -96,7 +96,7 @@ struct Held {
     key: Map<String, Value>,
     /// Absent: it is in the new primary.
     row: Option<Row>,
-    /// What it refers to: the relation, and what stands for the values.
+    /// What it refers to: the relation, and the hash of the values.
     refers: Vec<(usize, u64)>,
     /// The relation by which it was put below its parent.
     chosen: Option<usize>,
@@ -175,7 +175,7 @@ pub struct TableBuilder<'a> {
 }
 
 impl TableBuilder<'_> {
-    /// Takes a difference, and answers what happened to the row.
+    /// Takes a difference, and returns what happened to the row.
     pub fn add(&mut self, difference: &Difference) -> Fate {
         self.builder.add(self.place, &self.bounds, difference)
     }

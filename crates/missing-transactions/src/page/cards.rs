@@ -62,7 +62,7 @@ pub(super) fn cards(report: &Report) -> Vec<Card> {
             "#conflicts",
         ),
         card(
-            "Can't be told",
+            "Undecided",
             transactions.undecided + summary::rows_in_doubt(report),
             match (transactions.undecided, summary::rows_in_doubt(report)) {
                 (0, rows) => format!("{}, by their times", counted(rows, "row")),

@@ -1,11 +1,11 @@
-//! Rows and values as they stand in the page's tables.
+//! Rows and values for the cells of the page's tables.
 
 use serde_json::{Map, Value};
 
 use crate::report::TableReport;
 use crate::text::{count, cut};
 
-/// A value as it stands in a cell. Longer ones are in the data.
+/// A value for a cell, cut. The data has all of it.
 pub(super) fn shown(value: &Value) -> String {
     cut(&crate::text::shown(value), 200)
 }

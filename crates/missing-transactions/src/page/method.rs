@@ -87,7 +87,7 @@ pub(super) fn bounds(report: &Report) -> Vec<(&'static str, String)> {
     let Some(failover) = &facts.failover else {
         return vec![(
             "Failover",
-            "no record of it was found: of a row that differs it can't be told which primary changed it"
+            "no record of it was found, so that nobody knows which primary changed a row that differs"
                 .to_owned(),
         )];
     };
@@ -148,9 +148,11 @@ pub(super) fn time_columns(table: &TableReport) -> TimeColumnView {
     }
     match (&table.times.changed, &table.times.created) {
         (None, None) => {
-            notes.push("whether a row is there, and what the row that it belongs to tells".to_owned());
+            notes.push(
+                "only whether a row is there, and what is known of the row that it belongs to".to_owned(),
+            );
         }
-        (None, _) => notes.push("who changed a row can't be told".to_owned()),
+        (None, _) => notes.push("which primary changed a row is not known".to_owned()),
         (_, None) => {
             notes.push("a delete that was lost shows only while nobody changed the row since".to_owned());
         }

@@ -9,7 +9,7 @@
 //! | `transactions` | what is missing, as transactions |
 //! | `versions` | lost updates and deletes, conflicts, and rows in doubt |
 //! | `method` | what was compared, and how sure the report is |
-//! | `cells` | rows and values as they stand in tables, used by all of them |
+//! | `cells` | rows and values for the cells of tables, used by all of them |
 
 use askama::Template;
 

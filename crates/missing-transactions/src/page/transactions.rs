@@ -98,7 +98,7 @@ pub(super) fn kind_view(i: usize, kind: &Kind, report: &Report) -> KindView {
 
 /// How many transactions there are of each standing.
 fn headline(of: Transactions) -> String {
-    let parts = [(of.whole, "missing whole"), (of.in_part, "in part"), (of.undecided, "can't be told")];
+    let parts = [(of.whole, "missing whole"), (of.in_part, "in part"), (of.undecided, "undecided")];
     let parts: Vec<String> =
         parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", count(*n))).collect();
     parts.join(", ")
@@ -149,7 +149,7 @@ fn transaction_view(
     }
 }
 
-/// The class, the badge and the words for how a transaction stands.
+/// The class, the badge and the words for the standing of a transaction.
 fn badge(of: &Transaction) -> (&'static str, &'static str, String) {
     match of.standing {
         Standing::Whole if of.proved => {
@@ -158,9 +158,9 @@ fn badge(of: &Transaction) -> (&'static str, &'static str, String) {
         Standing::Whole => ("bad", "missing", "or deleted in the new primary since".to_owned()),
         Standing::InPart => ("part", "in part", format!("it {}", of.state.words())),
         Standing::Undecided if of.state == ParentState::NotCompared => {
-            ("doubt", "can't be told", "its table was not compared whole".to_owned())
+            ("doubt", "undecided", "its table was not compared whole".to_owned())
         }
-        Standing::Undecided => ("doubt", "can't be told", format!("it {}", of.state.words())),
+        Standing::Undecided => ("doubt", "undecided", format!("it {}", of.state.words())),
     }
 }
 

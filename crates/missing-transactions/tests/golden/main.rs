@@ -46,7 +46,7 @@ struct Case {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Broken {
-    /// What the report is told.
+    /// The reason that the report gives.
     reason: String,
     /// It is compared for one pass of about so many rows; without it not at all.
     #[serde(default)]
@@ -126,18 +126,21 @@ async fn report(server: &TestServer, case: &Path) -> (Report, BTreeMap<String, S
         tables.insert(listed.table.to_string(), listed.table);
     }
 
-    let told: Case = read(&case.join("facts.json"));
-    assert!(told.errors.keys().all(|table| tables.contains_key(table)), "{name}: errors of other tables");
-    let databases = BTreeMap::from([("shop".to_owned(), Database { catalogue, hints: told.hints })]);
+    let described: Case = read(&case.join("facts.json"));
+    assert!(
+        described.errors.keys().all(|table| tables.contains_key(table)),
+        "{name}: errors of other tables"
+    );
+    let databases = BTreeMap::from([("shop".to_owned(), Database { catalogue, hints: described.hints })]);
     let mut limits = Limits::default();
-    limits.listed = told.listed.unwrap_or(limits.listed);
-    limits.grouped_rows = told.grouped_rows.unwrap_or(limits.grouped_rows);
-    let mut builder = Builder::new(told.facts, &databases, limits).unwrap();
+    limits.listed = described.listed.unwrap_or(limits.listed);
+    limits.grouped_rows = described.grouped_rows.unwrap_or(limits.grouped_rows);
+    let mut builder = Builder::new(described.facts, &databases, limits).unwrap();
     let mut sheets = BTreeMap::new();
     let order = builder.order();
     assert_eq!(order.len(), tables.len(), "{name}");
     for (database, table) in order {
-        let (found, compared) = compare(&mut sides, &tables[&table], told.errors.get(&table)).await;
+        let (found, compared) = compare(&mut sides, &tables[&table], described.errors.get(&table)).await;
         let mut rows = builder.table(&database, &table, compared).unwrap();
         let mut csv = rows.csv(Vec::new());
         for difference in &found {
@@ -183,8 +186,8 @@ async fn every_case_gives_its_report() {
         }
         let names = std::fs::read_dir(&case).unwrap().map(|entry| entry.unwrap().file_name());
         let names: BTreeSet<String> = names.map(|name| name.into_string().unwrap()).collect();
-        let told = ["schema.sql", "both.sql", "old.sql", "new.sql", "facts.json"].map(str::to_owned);
-        assert_eq!(names, made.into_keys().chain(told).collect(), "{}", case.display());
+        let given = ["schema.sql", "both.sql", "old.sql", "new.sql", "facts.json"].map(str::to_owned);
+        assert_eq!(names, made.into_keys().chain(given).collect(), "{}", case.display());
     }
 }
 
@@ -226,7 +229,7 @@ fn every_page_keeps_data_data_and_needs_nothing_else() {
 }
 
 #[test]
-fn a_key_is_told_once_of_a_table_that_was_cut_off() {
+fn a_key_is_shown_once_of_a_table_that_was_cut_off() {
     let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/tables-not-compared");
     let page = missing_transactions::page(&read(&case.join("report.json"))).unwrap();
     let heads = |column: &str| page.matches(&format!("<th scope=\"col\">{column}</th>")).count();
@@ -234,7 +237,7 @@ fn a_key_is_told_once_of_a_table_that_was_cut_off() {
 }
 
 /// The page and the summary of a case.
-fn told(case: &str) -> (String, String) {
+fn page_and_summary(case: &str) -> (String, String) {
     let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(case);
     let report: Report = read(&case.join("report.json"));
     (missing_transactions::page(&report).unwrap(), report.summary)
@@ -242,7 +245,7 @@ fn told(case: &str) -> (String, String) {
 
 #[test]
 fn a_write_that_was_lost_longer_before_the_failover_than_the_budget_is_a_breach() {
-    let (page, summary) = told("rpo-breached");
+    let (page, summary) = page_and_summary("rpo-breached");
     assert!(page.contains("<b class=\"bad\">1 min 16 s</b> <small>over RPO 1 min</small>"), "{page}");
     assert!(!page.contains("within RPO"), "{page}");
     let breach = "The first lost write lies 1 min 16 s before the failover: the RPO of 1 min was not kept.";
@@ -251,7 +254,7 @@ fn a_write_that_was_lost_longer_before_the_failover_than_the_budget_is_a_breach(
 
 #[test]
 fn where_no_table_was_compared_nothing_is_said_to_be_there_or_kept() {
-    let (page, summary) = told("no-table-compared");
+    let (page, summary) = page_and_summary("no-table-compared");
     let headline = "No table was compared whole: what us-east-1 lost is not known.";
     assert!(summary.starts_with(headline), "{summary}");
     assert!(page.contains("<header class=\"doubt\">") && page.contains(&format!("<h1>{headline}</h1>")));
@@ -266,11 +269,11 @@ fn where_no_table_was_compared_nothing_is_said_to_be_there_or_kept() {
 
 #[test]
 fn the_page_says_what_missing_means_and_puts_back_only_what_is_missing() {
-    let (page, _) = told("rpo-breached");
+    let (page, _) = page_and_summary("rpo-breached");
     assert!(page.contains("Missing means: not in us-west-2 now, which is certain."), "{page}");
     assert!(page.contains("To put missing rows back, start the runbook replay in us-west-2"), "{page}");
     assert!(page.contains("<title>2 missing rows · Missing transactions of shop</title>"), "{page}");
-    let (page, _) = told("nothing-lost");
+    let (page, _) = page_and_summary("nothing-lost");
     assert!(page.contains("There is nothing to put back.") && !page.contains("Missing means"), "{page}");
     assert!(page.contains("<title>No missing rows · Missing transactions of shop</title>"), "{page}");
 }

@@ -101,7 +101,7 @@ async fn every_file_is_written_and_the_manifest_comes_last() {
         &format!("{FOLDER}orders/CUSTOMER_ORDER/part-00002.jsonl"),
         format!("{}{changed}\n{extra}", missing(3)),
     );
-    // What was found before an error is told too.
+    // What was found before an error is reported too.
     bucket.set(&format!("{FOLDER}orders/half/part-00001.jsonl"), missing(5));
 
     let outcome = report(&bucket).await.unwrap();
@@ -113,15 +113,15 @@ async fn every_file_is_written_and_the_manifest_comes_last() {
     assert_eq!(
         outcome.observed.summary,
         "4 transactions that sandbox-east had taken are missing in sandbox-west (CUSTOMER_ORDER: 3, half: 1). 3 tables \
-         were not compared whole (orders.audit, orders.gone and orders.half): more may be missing. Of 2 rows it can't be \
-         told what happened. Whether the RPO of 1 min was kept can't be told: 4 lost writes without a time."
+         were not compared whole (orders.audit, orders.gone and orders.half): more may be missing. What happened to 2 \
+         rows is not known. Whether the RPO of 1 min was kept is not known: 4 lost writes without a time."
     );
     assert_eq!(outcome.observed.subject, "Causeway: 4 transactions missing; NOT all was compared");
     assert_eq!(
         outcome.observed.next,
         "To put missing rows back, start the runbook replay in sandbox-west with ReconcileExecution e1: it shows what it \
-         would do, and asks before it does it. Nothing does away with rows in doubt but somebody who decides: each is \
-         listed. Mend why not all was compared, and start the runbook reconcile again."
+         would do, and asks before it does it. Somebody has to decide about rows in doubt: each is listed. \
+         Not all was compared: mend the cause, and start the runbook reconcile again."
     );
     let written = json_of(&bucket, "report.json");
     assert!(serde_json::from_value::<missing_transactions::Report>(written.clone()).is_ok());
@@ -164,13 +164,13 @@ async fn every_file_is_written_and_the_manifest_comes_last() {
 }
 
 #[tokio::test]
-async fn what_was_not_compared_is_never_told_as_nothing_lost() {
-    let told = async |bucket: &Bucket, plan: &RecoveryPlan| {
+async fn what_was_not_compared_is_never_reported_as_nothing_lost() {
+    let written = async |bucket: &Bucket, plan: &RecoveryPlan| {
         let observed = write_missing(&context(), bucket, plan, &asked()).await.unwrap().observed;
-        assert!(observed.next.starts_with("Mend why not all was compared"), "{}", observed.next);
+        assert!(observed.next.starts_with("Not all was compared: mend the cause"), "{}", observed.next);
         (observed.subject, observed.summary, bucket.text(&format!("{REPORT}report.html")))
     };
-    let (subject, summary, page) = told(&compared(&[]), &plan()).await;
+    let (subject, summary, page) = written(&compared(&[]), &plan()).await;
     assert_eq!(subject, "Causeway: NOT KNOWN what is lost: no table was compared");
     assert_eq!(
         summary,
@@ -182,7 +182,7 @@ async fn what_was_not_compared_is_never_told_as_nothing_lost() {
     let unseen = json!({"table": "audit", "status": "error", "error": "it was not seen on either side", "seconds": 0.0,
         "keyColumns": [], "notes": [], "rowsSource": 0, "rowsTarget": 0, "missing": 0, "changed": 0, "extra": 0});
     let bucket = compared(&[table("t", "alike", [0, 0, 0]), unseen]);
-    let (subject, summary, page) = told(&bucket, &sample()).await;
+    let (subject, summary, page) = written(&bucket, &sample()).await;
     assert_eq!(subject, "Causeway: no loss found; NOT all was compared");
     let named =
         "1 table was not compared whole (orders.audit), and no table of catalog: more may be missing.";

@@ -80,7 +80,7 @@ fn not_compared(bucket: &str, plan: &str, execution: &str) -> Outcome<Observed> 
 
 /// What was written.
 struct Written {
-    /// What the step answers.
+    /// What the step returns.
     observed: Observed,
     /// The same as metrics.
     measured: Vec<Measured>,

@@ -25,12 +25,12 @@ pub struct Asked {
     pub replace: bool,
 }
 
-/// What preflight answered as `lag`. It is JSON text, but Automation may parse a text that looks like JSON when it puts it
+/// What preflight returned as `lag`. It is JSON text, but Automation may parse a text that looks like JSON when it puts it
 /// into a map, and AWS doesn't document when.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(untagged)]
 pub enum HandedLag {
-    /// As it was answered; empty when there is none.
+    /// As preflight returned it; empty when there is none.
     Text(String),
     /// Parsed on the way.
     Parsed(Lags),
@@ -129,7 +129,7 @@ pub struct Step {
     pub runs: u32,
     /// How the last run ended, in the service's words.
     pub status: String,
-    /// What the last run answered.
+    /// The status that the last run returned.
     pub answer: Option<String>,
     /// Its reason.
     pub reason: Option<String>,

@@ -1,4 +1,4 @@
-//! The steps of an execution, as a record sees them: which of its runs count, what they answered, and which one stopped it.
+//! The steps of an execution, as a record sees them: which of its runs count, what they returned, and which one stopped it.
 
 use jiff::Timestamp;
 use runbook::lag::Lags;

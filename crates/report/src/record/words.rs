@@ -121,7 +121,7 @@ mod tests {
     use crate::record::sample::{asked, at, good, run};
 
     #[test]
-    fn a_failed_one_tells_the_step_the_reason_and_the_state_it_left() {
+    fn a_failure_names_its_step_its_reason_and_what_it_left() {
         let failed = |failure: &str| StepRun {
             status: "Failed".into(),
             failure: Some(failure.into()),
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_detach_is_told_with_where_to_write() {
+    fn a_detach_says_where_to_write() {
         let mut execution = good();
         let reason =
             "every database has its writer in sandbox-west; detached, so write there: orders at host:3306";
