@@ -192,7 +192,8 @@ pub trait Sink: Send {
 /// [`Difference`]. Going on from a cursor then scans the table again, though it finds nothing twice.
 ///
 /// # Errors
-/// When the table can't be compared; what the sink has stays right, and the last cursor can be gone on from.
+/// When the table can't be compared; what the sink has stays right, and the comparison can be continued from the last
+/// cursor. The connections are of no more use then: a statement may be left in the middle.
 pub async fn compare_table(
     source: &mut Server,
     target: &mut Server,
@@ -440,13 +441,13 @@ async fn by_hash<S: Sink, F: Fn() -> bool + Send + Sync>(
                 if let Some(Cursor { position: Position::AtHash(last), .. }) = &taker.state.last {
                     place = Some(last.clone());
                 }
-                again(source, target, attempt, &multiset::comparing(table, place.as_ref())).await?;
                 if place != before {
                     attempt = 1;
                 }
                 if !passes(&error) || attempt >= TRIES {
                     return Err(error);
                 }
+                again(source, target, attempt, &multiset::comparing(table, place.as_ref())).await?;
                 attempt += 1;
             }
         }

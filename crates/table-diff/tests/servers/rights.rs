@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use table_diff::{OTHERS, Presence, Rights, Server, Side, Target, list_tables, rights};
+use table_diff::{
+    Error, OTHERS, Options, Presence, Rights, Server, Side, Table, Target, compare_table, list_tables, rights,
+};
 
 use super::postgres_server::Postgres;
-use super::support::TestServer;
+use super::support::{Kept, TestServer};
 
 async fn connect(at: &Target) -> Server {
     Server::connect(Side::Source, at.clone(), Duration::from_secs(5)).await.unwrap()
@@ -101,4 +103,38 @@ async fn a_table_of_postgresql_that_may_not_be_read_is_named() {
     assert_eq!(seen.uninsertable, names(&["closed.c"]), "its schema is closed");
     // They are listed, and comparing them is an error.
     assert_eq!(listed(&reader, &[]).await.len(), 3);
+}
+
+/// Compares the keyless table `t` as this user would, once `denied` has taken a right away. Answers the error, and how many
+/// connections were made for it.
+async fn denied(server: &TestServer, user: &Target, denied: &str) -> (Error, u64) {
+    let mut source = connect(user).await;
+    let mut target = Server::connect(Side::Target, user.clone(), Duration::from_secs(5)).await.unwrap();
+    server.sql("", denied);
+    let connections = || server.number("SHOW GLOBAL STATUS LIKE 'Connections'");
+    let before = connections();
+    let table = Table { schema: None, name: "t".into() };
+    let options = Options::default();
+    let compared =
+        compare_table(&mut source, &mut target, &table, &options, None, &mut Kept::default(), || false).await;
+    // The client that asks for the number is one of them.
+    (compared.unwrap_err(), connections() - before - 1)
+}
+
+#[tokio::test]
+async fn a_table_without_a_key_that_may_not_be_read_is_refused_at_once_and_as_itself() {
+    let server = TestServer::mariadb();
+    server.sql("", "CREATE DATABASE shop; CREATE TABLE shop.t (v INT); INSERT INTO shop.t VALUES (1)");
+    server.sql("", "CREATE USER w IDENTIFIED BY 'p'; GRANT INSERT ON shop.* TO w");
+    let writer = Target { user: "w".into(), ..server.target("shop") };
+
+    // It sees the columns, and not the rows. Two connections look rows up, and none is made anew.
+    let (error, connections) = denied(&server, &writer, "SELECT 1").await;
+    assert!(matches!(error, Error::Query { .. }) && error.to_string().contains("denied"), "{error}");
+    assert_eq!(connections, 2, "{error}");
+
+    // Nor does trying again hide why there is no second connection.
+    let (error, connections) = denied(&server, &writer, "ALTER USER w ACCOUNT LOCK").await;
+    assert!(matches!(error, Error::Connect { .. }) && error.is_refused(), "{error:?}");
+    assert_eq!(connections, 1, "{error}");
 }
