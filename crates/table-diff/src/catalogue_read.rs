@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::Error;
 use crate::catalogue::{Catalogue, ColumnShape, ForeignKey, TableShape, ValueKind};
-use crate::schema::{Table, texts};
-use crate::server::{Cells, Engine, Server};
+use crate::cells::{Cells, texts};
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::server::Server;
+use crate::table::Table;
 
 /// What the server says of its base tables.
 ///

@@ -2,21 +2,22 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::difference::{Difference, DifferenceKind};
-use crate::keyed::{Walk, Within, comparing, hexadecimal};
+use crate::cursor::{Counts, Cursor, HashPlace, KeyPlace, Position};
+use crate::difference::Difference;
+use crate::error::{Error, disordered};
+use crate::keyed::comparing;
 use crate::multiset::{self, Found, Take};
+use crate::options::{Limits, Options};
 use crate::pass::by_scan;
+use crate::progress::{Progress, Sink, TableSummary};
+use crate::retry::{TRIES, again, passes};
 use crate::schema::{self, Paired};
 use crate::server::Server;
-use crate::sql::Key;
-use crate::throttle::Limits;
-use crate::{Error, Table, throttle};
+use crate::table::Table;
+use crate::throttle;
 
-/// How often a range is tried when the connection breaks.
-pub(crate) const TRIES: u32 = 4;
 /// How often a range may be cut before one is compared: each cut leaves an eighth of the rows or fewer on one side, so
 /// that some ten are enough, unless the servers disagree on the order.
 pub(crate) const CUTS: u32 = 100;
@@ -24,166 +25,6 @@ pub(crate) const CUTS: u32 = 100;
 pub(crate) const SLOW: Duration = Duration::from_secs(1);
 /// A range that takes less than this is followed by a larger one.
 pub(crate) const FAST: Duration = Duration::from_millis(250);
-
-/// Limits of a comparison.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Rows of the first range.
-    pub first_rows: u64,
-    /// Rows of a range, or of one pass, at most.
-    pub chunk_rows: u64,
-    /// How long a pass may take.
-    pub pass: Duration,
-    /// Rows at most whose hashes are held, of either side.
-    pub inspect_rows: u64,
-    /// Bytes of differing rows at most that are held, unless one row has more.
-    pub fetch_bytes: u64,
-    /// Rows of a chunk on average, where a table is scanned.
-    pub spread: u64,
-    /// Sums of MD5 instead of CRC: no scan, see the crate's documentation. Twice the time and more.
-    pub strong: bool,
-    /// When the target is to be left alone for a while.
-    pub limits: Limits,
-    /// Whether the source is seen as it was when its table was begun. Not where the source is written to and the target
-    /// follows it: what had not arrived by then would be told as a difference.
-    pub view: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            first_rows: 50_000,
-            chunk_rows: 4_000_000,
-            pass: Duration::from_secs(5),
-            inspect_rows: 5_000,
-            fetch_bytes: 4 * 1024 * 1024,
-            spread: 24,
-            strong: false,
-            limits: Limits::default(),
-            view: true,
-        }
-    }
-}
-
-/// Rows seen and differences found.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Counts {
-    /// Rows of the source.
-    pub rows_source: u64,
-    /// Rows of the target.
-    pub rows_target: u64,
-    /// Rows in the source only.
-    pub missing: u64,
-    /// Rows in both, not the same.
-    pub changed: u64,
-    /// Rows in the target only.
-    pub extra: u64,
-}
-
-impl Counts {
-    pub(crate) fn add(&mut self, kind: DifferenceKind) {
-        match kind {
-            DifferenceKind::Missing => self.missing += 1,
-            DifferenceKind::Changed => self.changed += 1,
-            DifferenceKind::Extra => self.extra += 1,
-        }
-    }
-
-    pub(crate) fn plus(self, other: Self) -> Self {
-        Self {
-            rows_source: self.rows_source + other.rows_source,
-            rows_target: self.rows_target + other.rows_target,
-            missing: self.missing + other.missing,
-            changed: self.changed + other.changed,
-            extra: self.extra + other.extra,
-        }
-    }
-
-    /// Differences of all kinds.
-    pub fn differences(&self) -> u64 {
-        self.missing + self.changed + self.extra
-    }
-}
-
-/// Where the comparison of a table stands: a key and counts, a few hundred bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Cursor {
-    /// What was counted so far.
-    pub counts: Counts,
-    /// The key's columns, to see that they are still the same.
-    key_columns: Vec<String>,
-    position: Position,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) enum Position {
-    AfterKey(Place),
-    AtHash(multiset::Place),
-    /// Everything is compared.
-    End,
-}
-
-/// A place in the order of the key.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Place {
-    /// Everything up to this key is compared; `None` at the start.
-    #[serde(with = "hexadecimal")]
-    pub(crate) key: Option<Key>,
-    /// The ranges that are being cut.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) within: Vec<Within>,
-}
-
-impl Place {
-    pub(crate) fn of(walk: &Walk) -> Self {
-        Self { key: walk.low.clone(), within: walk.within.clone() }
-    }
-
-    pub(crate) fn walk(self) -> Walk {
-        Walk { low: self.key, within: self.within }
-    }
-}
-
-/// A table that is compared to its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TableSummary {
-    /// What was counted.
-    pub counts: Counts,
-    /// The columns rows were matched by; empty when they were counted as a multiset.
-    pub key_columns: Vec<String>,
-    /// Differences of the schema, and what else a reader has to know.
-    pub notes: Vec<String>,
-}
-
-/// How a comparison ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Progress {
-    /// At the table's end.
-    Finished(TableSummary),
-    /// Where the caller stopped it. `None`: before anything was compared.
-    Interrupted(Option<Cursor>),
-}
-
-/// Takes what is found.
-pub trait Sink: Send {
-    /// What was found since the last call, and the place that it brings the comparison to. A comparison that goes on
-    /// from `cursor` finds the rest.
-    ///
-    /// # Errors
-    /// Ends the comparison with [`Error::Sink`].
-    fn reached(
-        &mut self,
-        found: Vec<Difference>,
-        cursor: &Cursor,
-    ) -> impl Future<Output = Result<(), Box<dyn std::error::Error + Send + Sync>>> + Send;
-
-    /// It waits, for this reason; told again and again while it does.
-    fn waiting(&mut self, _reason: &str) {}
-}
 
 /// Compares a table that both sides have, from `cursor` or from the start. After each range `stop` is asked whether to
 /// stop; at least one range is compared before.
@@ -263,7 +104,7 @@ async fn go_on(
     } else {
         let place = match position {
             Some(Position::AfterKey(place)) => place,
-            _ => Place::default(),
+            _ => KeyPlace::default(),
         };
         let sides = Sides { source, target, paired, table, options };
         by_key(sides, place, taker).await
@@ -281,7 +122,7 @@ pub(crate) struct Sides<'a> {
 
 async fn by_key<S: Sink, F: Fn() -> bool + Send + Sync>(
     mut sides: Sides<'_>,
-    place: Place,
+    place: KeyPlace,
     taker: Taker<'_, S, F>,
 ) -> Result<Progress, Error> {
     if sides.can_scan().await? {
@@ -345,7 +186,7 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Take for Taker<'_, S, F> {
 
 async fn by_range<S: Sink, F: Fn() -> bool + Send + Sync>(
     sides: Sides<'_>,
-    place: Place,
+    place: KeyPlace,
     mut taker: Taker<'_, S, F>,
 ) -> Result<Progress, Error> {
     let Sides { source, target, paired, table, options } = sides;
@@ -394,15 +235,10 @@ async fn by_range<S: Sink, F: Fn() -> bool + Send + Sync>(
             taker.hand_over(piece.counts, piece.differences, Position::End).await?;
             return Ok(taker.finished(paired));
         }
-        if !taker.hand_over(piece.counts, piece.differences, Position::AfterKey(Place::of(&walk))).await? {
+        if !taker.hand_over(piece.counts, piece.differences, Position::AfterKey(KeyPlace::of(&walk))).await? {
             return Ok(Progress::Interrupted(taker.state.last));
         }
     }
-}
-
-pub(crate) fn disordered(table: &Table) -> Error {
-    let reason = "the two servers don't put its keys in the same order (collations of different versions?)";
-    Error::Table { table: table.to_string(), reason: reason.into() }
 }
 
 async fn by_hash<S: Sink, F: Fn() -> bool + Send + Sync>(
@@ -411,7 +247,7 @@ async fn by_hash<S: Sink, F: Fn() -> bool + Send + Sync>(
     paired: &Paired,
     table: &Table,
     options: &Options,
-    mut place: Option<multiset::Place>,
+    mut place: Option<HashPlace>,
     mut taker: Taker<'_, S, F>,
 ) -> Result<Progress, Error> {
     let mut attempt = 1;
@@ -452,41 +288,4 @@ async fn by_hash<S: Sink, F: Fn() -> bool + Send + Sync>(
             }
         }
     }
-}
-
-/// Whether an error may be gone when the range is tried again: the connection broke, or the server gave up a
-/// transaction.
-pub(crate) fn passes(error: &Error) -> bool {
-    let (Error::Query { cause, .. } | Error::Connect { cause, .. }) = error else { return false };
-    match cause {
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
-            true
-        }
-        // Deadlock and serialization failure; a server that shuts down or starts, a connection lost. A timeout is not among them.
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            ["40001", "40P01", "57P01", "57P02", "57P03", "08S01"].contains(&code.as_ref())
-        }),
-        _ => false,
-    }
-}
-
-/// Waits a moment and makes both connections anew; a server that starts again gets some seconds for it. `what` was cut
-/// off.
-pub(crate) async fn again(
-    source: &mut Server,
-    target: &mut Server,
-    attempt: u32,
-    what: &str,
-) -> Result<(), Error> {
-    for wait in 0..TRIES {
-        tokio::time::sleep(Duration::from_millis(300) * attempt * (1 << wait)).await;
-        let made = match source.reconnect().await {
-            Ok(()) => target.reconnect().await,
-            Err(error) => Err(error),
-        };
-        if made.is_ok() || wait + 1 == TRIES {
-            return made.map_err(|cause| Error::Lost { what: what.to_owned(), cause: Box::new(cause) });
-        }
-    }
-    Ok(())
 }

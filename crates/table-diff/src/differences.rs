@@ -5,8 +5,9 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 
-use crate::Difference;
 use futures::stream::{self, BoxStream, StreamExt as _};
+
+use crate::difference::Difference;
 
 /// Any error.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 
 use futures::future::try_join;
-use serde::{Deserialize, Serialize};
 
-use crate::compare::{Counts, Options};
+use crate::cells::{Cells, Key, number};
+use crate::cursor::{Counts, KeyPlace, Within};
 use crate::difference::{Difference, DifferenceKind, row};
+use crate::engine::Side;
+use crate::error::Error;
+use crate::json;
+use crate::options::Options;
 use crate::schema::Paired;
-use crate::server::{Cells, Server, Side};
-use crate::sql::{Key, Statements};
-use crate::{Error, Table, json};
+use crate::server::Server;
+use crate::sql::Statements;
+use crate::table::Table;
 
 /// How many rows one statement fetches by their keys: each statement is a round trip. From 1000 on MariaDB makes a
 /// table of a list of keys.
@@ -25,38 +29,6 @@ pub(crate) struct Walk {
     pub(crate) within: Vec<Within>,
 }
 
-/// A range that is walked in pieces, because its rows are too many to be looked at together.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Within {
-    /// Whose rows are counted.
-    pub(crate) side: Side,
-    /// Where it ends; `None`: at the end of the table.
-    #[serde(with = "hexadecimal")]
-    pub(crate) high: Option<Key>,
-    /// Rows of a piece.
-    pub(crate) size: u64,
-}
-
-/// A key in a cursor: the canonical bytes of its columns, in hexadecimal.
-pub(crate) mod hexadecimal {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use crate::literal::hex;
-    use crate::sql::{Key, unhex};
-
-    pub(crate) fn serialize<S: Serializer>(key: &Option<Key>, serializer: S) -> Result<S::Ok, S::Error> {
-        let texts = key.as_ref().map(|key| key.iter().map(|part| hex(part)).collect::<Vec<_>>());
-        texts.serialize(serializer)
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Key>, D::Error> {
-        let Some(texts) = Option::<Vec<String>>::deserialize(deserializer)? else { return Ok(None) };
-        let parts = texts.iter().map(|text| unhex(text.as_bytes())).collect::<Option<Key>>();
-        parts.map(Some).ok_or_else(|| serde::de::Error::custom("a key that is not hexadecimal"))
-    }
-}
-
 /// Bytes at most of a key's value that an error shows.
 const SHOWN: usize = 40;
 
@@ -69,6 +41,16 @@ pub(crate) fn comparing(paired: &Paired, table: &Table, low: Option<&Key>) -> St
     };
     let place = paired.key_columns.iter().zip(low).map(|(name, value)| format!("{name} {}", shown(value)));
     format!("comparing table {table} after {}", place.collect::<Vec<_>>().join(", "))
+}
+
+impl KeyPlace {
+    pub(crate) fn of(walk: &Walk) -> Self {
+        Self { key: walk.low.clone(), within: walk.within.clone() }
+    }
+
+    pub(crate) fn walk(self) -> Walk {
+        Walk { low: self.key, within: self.within }
+    }
 }
 
 /// A range that is compared.
@@ -326,8 +308,4 @@ async fn whole_rows(
         })
         .await?;
     Ok(found)
-}
-
-pub(crate) fn number(bytes: Option<&[u8]>) -> u64 {
-    bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()?.parse().ok()).unwrap_or_default()
 }

@@ -1,8 +1,8 @@
 //! Names and texts as SQL. They come from databases, and are data: they enter a statement by these functions only.
 
-use std::fmt::Write;
+use crate::engine::Engine;
 
-use crate::server::Engine;
+pub use crate::cells::hex;
 
 /// A quoted name.
 pub fn name(engine: Engine, name: &str) -> String {
@@ -19,13 +19,4 @@ pub fn text(engine: Engine, value: &[u8]) -> String {
         Engine::MySql => format!("_utf8mb4 x'{}'", hex(value)),
         Engine::Postgres => format!("'{}'", String::from_utf8_lossy(value).replace('\'', "''")),
     }
-}
-
-/// Bytes as hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String can't fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

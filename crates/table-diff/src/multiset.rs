@@ -11,13 +11,16 @@ use futures::StreamExt;
 use futures::future::try_join;
 use futures::stream::BoxStream;
 
-use crate::compare::{Counts, Options};
+use crate::cells::{Cells, number};
+use crate::column::Column;
+use crate::cursor::{Counts, HashPlace};
 use crate::difference::{Difference, DifferenceKind, row};
-use crate::keyed::number;
-use crate::schema::{Column, Paired};
-use crate::server::{Cells, Server};
+use crate::error::Error;
+use crate::options::Options;
+use crate::schema::Paired;
+use crate::server::Server;
 use crate::sql::Statements;
-use crate::{Error, Table};
+use crate::table::Table;
 
 /// How many hashes one statement looks up.
 const LOOK_UP: usize = 200;
@@ -27,17 +30,6 @@ const TELL: u64 = 50_000;
 const LINES: u64 = 1000;
 /// How long the next row of a sorted stream may take: the server sorts before it sends the first.
 const WAIT: Duration = Duration::from_secs(900);
-
-/// A place in the order of the rows' hashes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Place {
-    /// Everything before this hash is compared, and its own rows are counted.
-    pub(crate) hash: String,
-    /// How many of its lines were handed over.
-    pub(crate) lines: u64,
-    /// Whether there are no more.
-    pub(crate) settled: bool,
-}
 
 /// How often a row occurs, or a row's hash with its rows counted before.
 struct Group {
@@ -83,7 +75,7 @@ fn first(streams: [&Groups<'_>; 2]) -> Option<String> {
 
 /// What is handed to the caller: a place and what was found up to it.
 pub(crate) struct Found {
-    pub(crate) place: Place,
+    pub(crate) place: HashPlace,
     pub(crate) counts: Counts,
     pub(crate) differences: Vec<Difference>,
 }
@@ -103,7 +95,7 @@ pub(crate) trait Take: Send {
 }
 
 /// What is done, as an error says it: with the hash after which it is done.
-pub(crate) fn comparing(table: &Table, place: Option<&Place>) -> String {
+pub(crate) fn comparing(table: &Table, place: Option<&HashPlace>) -> String {
     let place = place.map_or_else(String::new, |place| format!(" after the rows with hash {}", place.hash));
     format!("comparing table {table}{place}")
 }
@@ -116,7 +108,7 @@ pub(crate) async fn walk(
     paired: &Paired,
     table: &Table,
     options: &Options,
-    place: Option<Place>,
+    place: Option<HashPlace>,
     taker: &mut impl Take,
 ) -> Result<Option<Counts>, Error> {
     let what = comparing(table, place.as_ref());
@@ -156,7 +148,7 @@ pub(crate) async fn walk(
             suspects.push(Suspect { hash, counts: std::mem::take(&mut counts), lines });
         } else if told >= TELL && suspects.is_empty() {
             told = 0;
-            let place = Place { hash, lines: 0, settled: true };
+            let place = HashPlace { hash, lines: 0, settled: true };
             let found = Found { place, counts: std::mem::take(&mut counts), differences: Vec::new() };
             if !taker.take(found).await? {
                 return Ok(None);
@@ -214,7 +206,7 @@ async fn look_up(
             }
             handed += now;
             let settled = handed >= surplus;
-            let place = Place { hash: hash.clone(), lines: handed, settled };
+            let place = HashPlace { hash: hash.clone(), lines: handed, settled };
             let found = Found { place, counts: std::mem::take(&mut counts), differences };
             if !taker.take(found).await? {
                 return Ok(false);

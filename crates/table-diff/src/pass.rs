@@ -5,15 +5,16 @@
 
 use futures::future::try_join;
 
-use crate::Error;
-use crate::compare::{
-    CUTS, Counts, Place, Position, Progress, Sides, Sink, TRIES, Taker, again, disordered, passes,
-};
+use crate::cells::Key;
+use crate::compare::{CUTS, Sides, Taker};
+use crate::cursor::{Counts, KeyPlace, Position, Within};
 use crate::difference::Difference;
-use crate::keyed::{Walk, Within, comparing, fetch, keys_of};
+use crate::engine::Side;
+use crate::error::{Error, disordered};
+use crate::keyed::{Walk, comparing, fetch, keys_of};
+use crate::progress::{Progress, Sink};
+use crate::retry::{TRIES, again, passes};
 use crate::scan::{Finding, HELD, Reach, cut, differing, follows_index, scan};
-use crate::server::Side;
-use crate::sql::Key;
 
 /// Bytes of chunks at most that are held of either side.
 const KEPT: u64 = 12 * 1024 * 1024;
@@ -102,7 +103,7 @@ struct Waiting {
 
 pub(crate) async fn by_scan<S: Sink, F: Fn() -> bool + Send + Sync>(
     sides: Sides<'_>,
-    place: Place,
+    place: KeyPlace,
     taker: Taker<'_, S, F>,
 ) -> Result<Progress, Error> {
     let options = sides.options;
@@ -158,7 +159,7 @@ struct Run<'a, 'b, S, F> {
     sides: Sides<'a>,
     taker: Taker<'b, S, F>,
     /// What was handed over reaches to here.
-    place: Place,
+    place: KeyPlace,
     what: String,
     /// How many chunks the slower side came to in the last pass, when that ended in time.
     slower: Option<u64>,
@@ -275,14 +276,14 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
         let Waiting { keys, counts, at, .. } = waiting;
         let Sides { source, target, paired, .. } = &mut self.sides;
         let found = fetch(source, target, paired, &keys, &self.what).await?;
-        let place = at.map(|key| Place { key: Some(key), within: Vec::new() });
+        let place = at.map(|key| KeyPlace { key: Some(key), within: Vec::new() });
         self.tell(place, counts, found).await
     }
 
     /// Tells what was found up to `place`; the end of the table when there is none.
     async fn tell(
         &mut self,
-        place: Option<Place>,
+        place: Option<KeyPlace>,
         mut counts: Counts,
         found: Vec<Difference>,
     ) -> Result<Next, Error> {
@@ -313,7 +314,7 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
                 continue;
             };
             cuts = 0;
-            let place = (!piece.finished).then(|| Place::of(&walk));
+            let place = (!piece.finished).then(|| KeyPlace::of(&walk));
             // Differences are counted where they are told.
             let Counts { rows_source, rows_target, .. } = piece.counts;
             let counts =

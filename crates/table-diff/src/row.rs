@@ -4,9 +4,9 @@
 use serde_json::{Map, Value};
 
 use crate::catalogue::{TableShape, ValueKind};
+use crate::column::{Column, mysql_column, postgres_column};
 use crate::difference;
-use crate::schema::{Column, mysql_column, postgres_column};
-use crate::server::Engine;
+use crate::engine::Engine;
 
 /// How the rows of a table are read.
 ///

@@ -14,11 +14,13 @@ use std::time::Duration;
 
 use futures::future::try_join;
 
-use crate::compare::Counts;
-use crate::keyed::{Digest, number};
+use crate::cells::{Key, number};
+use crate::cursor::Counts;
+use crate::engine::Side;
+use crate::error::Error;
+use crate::keyed::Digest;
 use crate::server::{Came, Server};
-use crate::sql::{Key, ROW, Statements};
-use crate::{Error, Side};
+use crate::sql::{ROW, Statements};
 
 /// Rows of a part, about, where the sides have no cut in common.
 const APART: u64 = 1000;

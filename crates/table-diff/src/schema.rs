@@ -1,42 +1,16 @@
 //! Tables, columns and keys as the two servers describe them, and how the two sides of a table are paired.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::server::{Cells, Dialect, Engine, Server};
-use crate::{Error, literal, sql};
-
-/// A table's name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Table {
-    /// PostgreSQL's schema; `None` on MySQL, where the database is the schema.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub schema: Option<String>,
-    /// The table's own name.
-    pub name: String,
-}
-
-impl Table {
-    pub(crate) fn quoted(&self, engine: Engine) -> String {
-        let table = literal::name(engine, &self.name);
-        match &self.schema {
-            Some(schema) => format!("{}.{table}", literal::name(engine, schema)),
-            None => table,
-        }
-    }
-}
-
-/// The name, with PostgreSQL's schema before it unless that is `public`.
-impl fmt::Display for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.schema.as_deref() {
-            None | Some("public") => f.write_str(&self.name),
-            Some(schema) => write!(f, "{schema}.{}", self.name),
-        }
-    }
-}
+use crate::cells::{Cells, lossy, texts};
+use crate::column::{Column, Kind, mysql_column, postgres_column};
+use crate::engine::{Dialect, Engine};
+use crate::error::Error;
+use crate::server::Server;
+use crate::table::Table;
+use crate::{literal, sql};
 
 /// Which sides have a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -240,53 +214,6 @@ pub async fn estimated_rows(server: &mut Server) -> Result<BTreeMap<Table, u64>,
         .collect())
 }
 
-/// What kind of value a column holds: how it is hashed and shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Integer,
-    Decimal,
-    Float,
-    Boolean,
-    /// Dates and times.
-    Moment,
-    Text,
-    Bytes,
-    /// Bytes that the server writes as hexadecimal digits.
-    Hex,
-    /// Anything else, by the text that the server writes.
-    Other,
-}
-
-/// How the server's own order of a column can be used for ranges: the literal that its values are compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Native {
-    /// Not at all: ranges follow the bytes of the canonical text.
-    None,
-    Number,
-    Text,
-    Bytes,
-}
-
-/// A column.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Column {
-    pub(crate) name: String,
-    /// Type, in the server's words.
-    pub(crate) type_text: String,
-    pub(crate) kind: Kind,
-    pub(crate) nullable: bool,
-    /// Too long to be hashed as it is.
-    pub(crate) wide: bool,
-    /// JSON: other text may say the same.
-    pub(crate) json: bool,
-    pub(crate) collation: String,
-    /// Expression of the canonical text or bytes, over the table alias `t`.
-    pub(crate) canonical: String,
-    /// Expression of the server's own order.
-    pub(crate) order: String,
-    pub(crate) native: Native,
-}
-
 /// A unique index over columns that can't be null.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Unique {
@@ -451,10 +378,6 @@ fn common_key<'a>(
     })
 }
 
-fn lossy(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
-}
-
 async fn describe(server: &mut Server, table: &Table) -> Result<Described, Error> {
     let engine = server.engine();
     let name = literal::text(engine, table.name.as_bytes());
@@ -538,12 +461,6 @@ async fn describe(server: &mut Server, table: &Table) -> Result<Described, Error
     Ok(Described { columns, uniques: uniques(indexes) })
 }
 
-/// The first cells as texts; NULL is empty.
-pub(crate) fn texts<const N: usize>(row: Cells) -> [String; N] {
-    let mut cells = row.into_iter().map(|cell| cell.map(lossy).unwrap_or_default());
-    std::array::from_fn(|_| cells.next().unwrap_or_default())
-}
-
 /// The usable unique indexes from rows of index, primary, column, usable column.
 fn uniques(rows: Vec<Cells>) -> Vec<Unique> {
     let mut found: BTreeMap<String, (Unique, bool)> = BTreeMap::new();
@@ -556,88 +473,6 @@ fn uniques(rows: Vec<Cells>) -> Vec<Unique> {
         entry.0.columns.push(column);
     }
     found.into_values().filter(|(_, usable)| *usable).map(|(unique, _)| unique).collect()
-}
-
-pub(crate) fn mysql_column(name: String, base: &str, type_text: String, collation: String) -> Column {
-    let column = format!("t.{}", literal::name(Engine::MySql, &name));
-    let as_text = |expression: &str| format!("CAST({expression} AS CHAR)");
-    let characters = if collation.starts_with("utf8mb4_") {
-        format!("CAST({column} AS BINARY)")
-    } else {
-        format!("CAST(CONVERT({column} USING utf8mb4) AS BINARY)")
-    };
-    let plain = || column.clone();
-    let (kind, canonical, order, native) = match base {
-        // ZEROFILL is a matter of display: adding 0 takes it off. BIT becomes its number.
-        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" if !type_text.contains("zerofill") => {
-            (Kind::Integer, as_text(&column), plain(), Native::Number)
-        }
-        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "bit" => {
-            let number = format!("({column} + 0)");
-            (Kind::Integer, as_text(&number), number, Native::Number)
-        }
-        "year" => (Kind::Integer, as_text(&column), plain(), Native::Number),
-        "decimal" if !type_text.contains("zerofill") => {
-            (Kind::Decimal, as_text(&column), plain(), Native::Number)
-        }
-        "decimal" => (Kind::Decimal, as_text(&format!("({column} + 0)")), plain(), Native::Number),
-        // Times one, not plus zero: that would turn −0 into 0. FLOAT is widened, for its own text has six digits.
-        // A plain DOUBLE as it is: MySQL cuts the text of an expression off after 22 characters, and -2.2250738585072014e-300
-        // has one more. A FLOAT that is cut off there still has more digits than it needs.
-        "double" if type_text == "double" => (Kind::Float, as_text(&column), plain(), Native::None),
-        "float" | "double" => (Kind::Float, as_text(&format!("({column} * 1e0)")), plain(), Native::None),
-        "date" | "time" | "datetime" | "timestamp" => (Kind::Moment, as_text(&column), plain(), Native::Text),
-        "char" | "varchar" => (Kind::Text, characters, plain(), Native::Text),
-        "tinytext" | "text" | "mediumtext" | "longtext" | "json" | "enum" | "set" => {
-            (Kind::Text, characters, plain(), Native::None)
-        }
-        "binary" | "varbinary" => (Kind::Bytes, plain(), plain(), Native::Bytes),
-        "tinyblob" | "blob" | "mediumblob" | "longblob" => (Kind::Bytes, plain(), plain(), Native::None),
-        "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring"
-        | "multipolygon" | "geometrycollection" | "geomcollection" | "vector" => {
-            (Kind::Bytes, format!("CAST({column} AS BINARY)"), plain(), Native::None)
-        }
-        _ => (Kind::Other, as_text(&column), plain(), Native::None),
-    };
-    let wide = matches!(kind, Kind::Text | Kind::Bytes)
-        && !matches!(base, "char" | "varchar" | "enum" | "set" | "binary" | "varbinary");
-    Column {
-        name,
-        type_text,
-        kind,
-        nullable: true,
-        wide,
-        json: base == "json",
-        collation,
-        canonical,
-        order,
-        native,
-    }
-}
-
-pub(crate) fn postgres_column(name: String, base: &str, type_text: String, collation: String) -> Column {
-    let column = format!("t.{}", literal::name(Engine::Postgres, &name));
-    let text = format!("({column})::text");
-    let (kind, canonical, native) = match base {
-        "int2" | "int4" | "int8" => (Kind::Integer, text, Native::Number),
-        // NaN and infinity are no literals.
-        "numeric" => (Kind::Decimal, text, Native::None),
-        "float4" | "float8" => (Kind::Float, text, Native::None),
-        "bool" => (Kind::Boolean, text, Native::None),
-        "date" | "time" | "timetz" | "timestamp" | "timestamptz" | "uuid" => (
-            if base == "uuid" { Kind::Other } else { Kind::Moment },
-            text,
-            if base == "timetz" { Native::None } else { Native::Text },
-        ),
-        "text" | "varchar" => (Kind::Text, text, Native::Text),
-        "bpchar" | "name" | "json" | "jsonb" | "xml" => (Kind::Text, text, Native::None),
-        "bytea" => (Kind::Hex, format!("encode({column}, 'hex')"), Native::Bytes),
-        _ => (Kind::Other, text, Native::None),
-    };
-    // As a key, `text` may be what the index is over; as a value it may be long. Hashing needs no care for length here.
-    let wide = matches!(base, "json" | "jsonb" | "xml");
-    let json = matches!(base, "json" | "jsonb");
-    Column { name, type_text, kind, nullable: true, wide, json, collation, canonical, order: column, native }
 }
 
 #[cfg(test)]

@@ -10,7 +10,9 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySq
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Row};
 
-use crate::Error;
+use crate::cells::Cells;
+use crate::engine::{Dialect, Engine, Side};
+use crate::error::Error;
 use crate::throttle::Watch;
 
 /// How long connecting may take.
@@ -23,34 +25,6 @@ const PACKET: u64 = 1024 * 1024;
 
 /// What MariaDB and MySQL say of a statement whose time is over.
 const OVER_TIME: [u16; 2] = [1969, 3024];
-
-/// What a server speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Engine {
-    /// MySQL, MariaDB, Aurora MySQL.
-    MySql,
-    /// PostgreSQL, Aurora PostgreSQL.
-    Postgres,
-}
-
-/// Which of the two servers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Side {
-    /// What is compared with.
-    Source,
-    /// What is compared.
-    Target,
-}
-
-impl fmt::Display for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Source => "source",
-            Self::Target => "target",
-        })
-    }
-}
 
 /// Where a database is.
 #[derive(Clone)]
@@ -91,16 +65,6 @@ impl fmt::Debug for Tls {
             Self::Required => "Required",
             Self::Verified(_) => "Verified",
         })
-    }
-}
-
-/// Whether an error says that the server has not proved to be the host, or that it speaks no TLS.
-pub fn is_untrusted(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Tls(_) => true,
-        // So the TLS library tells what it thinks of a certificate.
-        sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::InvalidData,
-        _ => false,
     }
 }
 
@@ -319,9 +283,6 @@ enum Connection {
     Postgres(PgConnection),
 }
 
-/// A row as the server's bytes, `None` for NULL.
-pub(crate) type Cells = Vec<Option<Vec<u8>>>;
-
 /// A server with one connection.
 pub struct Server {
     address: Address,
@@ -332,16 +293,6 @@ pub struct Server {
     /// Whether it sees the database as it was at one moment.
     view: bool,
     pub(crate) watch: Watch,
-}
-
-/// How a server differs from others of its engine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Dialect {
-    /// MariaDB: a binary separator is enough to make `CONCAT_WS` join bytes, and a statement's time is limited in words of
-    /// its own.
-    pub(crate) mariadb: bool,
-    /// It has `MD5`, which MySQL 9.6 moved to a component of its own.
-    pub(crate) md5: bool,
 }
 
 /// How much of what a statement gives came.

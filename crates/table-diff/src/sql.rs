@@ -4,10 +4,12 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use crate::Error;
-use crate::literal::{hex, name, text};
-use crate::schema::{Column, Kind, Native, Table};
-use crate::server::{Dialect, Engine};
+use crate::cells::{Key, hex, unhex};
+use crate::column::{Column, Kind, Native};
+use crate::engine::{Dialect, Engine};
+use crate::error::Error;
+use crate::literal::{name, text};
+use crate::table::Table;
 
 /// A literal of bytes.
 fn bytes(value: &[u8]) -> String {
@@ -22,20 +24,8 @@ fn number(value: &[u8]) -> Option<String> {
     plain.then(|| text.to_owned())
 }
 
-/// The bytes of hexadecimal digits.
-pub(crate) fn unhex(text: &[u8]) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    if !text.len().is_multiple_of(2) {
-        return None;
-    }
-    text.chunks(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
-}
-
 /// How many ranges, or composite keys, one SELECT looks for.
 const TOGETHER: usize = 4;
-
-/// A key: the canonical bytes of its columns.
-pub(crate) type Key = Vec<Vec<u8>>;
 
 /// The statements about one table on one side.
 #[derive(Debug)]

@@ -9,33 +9,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::Error;
-use crate::keyed::number;
-use crate::server::{Engine, Server};
+use crate::cells::number;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::options::Limits;
+use crate::server::Server;
 
 /// How often the load is asked for.
 const EVERY: Duration = Duration::from_secs(1);
 /// How long it waits before it asks a busy server again.
 const WAIT: Duration = Duration::from_millis(500);
-
-/// What the target may be at while it is read. `None`: whatever it likes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Statements that run at once, the comparison's own among them: `Threads_running` on MySQL's family, active sessions
-    /// on PostgreSQL.
-    pub running: Option<u64>,
-    /// How far a replica is behind: the readers of an Aurora cluster, PostgreSQL's standbys; elsewhere the target itself,
-    /// where it is a replica.
-    pub lag: Option<Duration>,
-    /// How long a wait may last.
-    pub patience: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { running: Some(25), lag: Some(Duration::from_secs(2)), patience: Duration::from_secs(60) }
-    }
-}
 
 /// What the target is at. `None`: not known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

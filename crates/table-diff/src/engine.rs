@@ -1,0 +1,43 @@
+//! What a server speaks, and which of the two it is.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// MySQL, MariaDB, Aurora MySQL.
+    MySql,
+    /// PostgreSQL, Aurora PostgreSQL.
+    Postgres,
+}
+
+/// How a server differs from others of its engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Dialect {
+    /// MariaDB: a binary separator is enough to make `CONCAT_WS` join bytes, and a statement's time is limited in words of
+    /// its own.
+    pub(crate) mariadb: bool,
+    /// It has `MD5`, which MySQL 9.6 moved to a component of its own.
+    pub(crate) md5: bool,
+}
+
+/// Which of the two servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Side {
+    /// What is compared with.
+    Source,
+    /// What is compared.
+    Target,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Source => "source",
+            Self::Target => "target",
+        })
+    }
+}
