@@ -1,7 +1,7 @@
 //! A column as the comparison sees it: its kind, its canonical text, and the order that ranges may follow.
 
 use crate::engine::Engine;
-use crate::literal;
+use crate::sql::literal;
 
 /// What kind of value a column holds: how it is hashed and shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,16 +7,16 @@ use tokio::time::Instant;
 use crate::cursor::{Counts, Cursor, HashPlace, KeyPlace, Position};
 use crate::difference::Difference;
 use crate::error::{Error, disordered};
-use crate::keyed::comparing;
-use crate::multiset::{self, Found, Take};
 use crate::options::{Limits, Options};
-use crate::pass::by_scan;
 use crate::progress::{Progress, Sink, TableSummary};
 use crate::retry::{TRIES, again, passes};
 use crate::schema::{self, Paired};
 use crate::server::Server;
 use crate::table::Table;
 use crate::throttle;
+use crate::walk::keyed::comparing;
+use crate::walk::multiset::{self, Found, Take};
+use crate::walk::pass::by_scan;
 
 /// How often a range may be cut before one is compared: each cut leaves an eighth of the rows or fewer on one side, so
 /// that some ten are enough, unless the servers disagree on the order.

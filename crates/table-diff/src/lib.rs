@@ -62,8 +62,6 @@
 //!   as long as `innodb_old_blocks_time` is above the milliseconds in which a page's rows are read (its default is
 //!   1000): the pages that are in use stay. PostgreSQL has no such guard for a walk along an index.
 
-mod catalogue;
-mod catalogue_read;
 mod cells;
 mod column;
 mod compare;
@@ -73,23 +71,17 @@ mod differences;
 mod engine;
 mod error;
 mod json;
-mod keyed;
-pub mod literal;
-mod multiset;
 mod options;
-mod pass;
 mod progress;
 mod retry;
 mod row;
-mod scan;
 mod schema;
 mod server;
 mod sql;
 mod table;
 mod throttle;
+mod walk;
 
-pub use catalogue::{Catalogue, ColumnShape, ForeignKey, TableShape, ValueKind};
-pub use catalogue_read::read_catalogue;
 pub use compare::compare_table;
 pub use cursor::{Counts, Cursor};
 pub use difference::{Difference, DifferenceKind};
@@ -99,6 +91,10 @@ pub use error::{Error, is_untrusted, one_line};
 pub use options::{Limits, Options};
 pub use progress::{Progress, Sink, TableSummary};
 pub use row::RowReader;
-pub use schema::{Listed, OTHERS, Presence, Rights, estimated_rows, list_tables, rights};
+pub use schema::{
+    Catalogue, ColumnShape, ForeignKey, Listed, OTHERS, Presence, Rights, TableShape, ValueKind,
+    estimated_rows, list_tables, read_catalogue, rights,
+};
 pub use server::{Address, AddressError, Server, Target, Tls};
+pub use sql::literal;
 pub use table::Table;

@@ -3,10 +3,10 @@
 
 use serde_json::{Map, Value};
 
-use crate::catalogue::{TableShape, ValueKind};
 use crate::column::{Column, mysql_column, postgres_column};
 use crate::difference;
 use crate::engine::Engine;
+use crate::schema::{TableShape, ValueKind};
 
 /// How the rows of a table are read.
 ///

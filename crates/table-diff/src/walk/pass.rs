@@ -11,10 +11,10 @@ use crate::cursor::{Counts, KeyPlace, Position, Within};
 use crate::difference::Difference;
 use crate::engine::Side;
 use crate::error::{Error, disordered};
-use crate::keyed::{Walk, comparing, fetch, keys_of};
 use crate::progress::{Progress, Sink};
 use crate::retry::{TRIES, again, passes};
-use crate::scan::{Finding, HELD, Reach, cut, differing, follows_index, scan};
+use crate::walk::keyed::{Walk, comparing, fetch, keys_of};
+use crate::walk::scan::{Finding, HELD, Reach, cut, differing, follows_index, scan};
 
 /// Bytes of chunks at most that are held of either side.
 const KEPT: u64 = 12 * 1024 * 1024;

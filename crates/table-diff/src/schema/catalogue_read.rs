@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::catalogue::{Catalogue, ColumnShape, ForeignKey, TableShape, ValueKind};
+use super::catalogue::{Catalogue, ColumnShape, ForeignKey, TableShape, ValueKind};
 use crate::cells::{Cells, texts};
 use crate::engine::Engine;
 use crate::error::Error;

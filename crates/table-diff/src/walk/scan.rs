@@ -18,9 +18,9 @@ use crate::cells::{Key, number};
 use crate::cursor::Counts;
 use crate::engine::Side;
 use crate::error::Error;
-use crate::keyed::Digest;
 use crate::server::{Came, Server};
 use crate::sql::{ROW, Statements};
+use crate::walk::keyed::Digest;
 
 /// Rows of a part, about, where the sides have no cut in common.
 const APART: u64 = 1000;
@@ -259,7 +259,7 @@ pub(crate) async fn differing(
         .into_iter()
         .zip(right)
         .map(|(mut left, mut right)| {
-            crate::keyed::drop_alike(&mut left, &mut right);
+            crate::walk::keyed::drop_alike(&mut left, &mut right);
             (left, right)
         })
         .collect())

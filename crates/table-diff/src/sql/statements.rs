@@ -1,0 +1,591 @@
+//! The statements. Names and values come from databases and are data: names enter by [`name()`], values by [`text()`],
+//! [`bytes`] and [`number`], and by nothing else.
+
+use std::cmp::Ordering;
+use std::time::Duration;
+
+use crate::cells::{Key, hex, unhex};
+use crate::column::{Column, Kind, Native};
+use crate::engine::{Dialect, Engine};
+use crate::error::Error;
+use crate::sql::literal::{name, text};
+use crate::table::Table;
+
+/// A literal of bytes.
+fn bytes(value: &[u8]) -> String {
+    format!("x'{}'", hex(value))
+}
+
+/// A numeric literal; `None` when the text is no number.
+fn number(value: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(value).ok()?;
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    plain.then(|| text.to_owned())
+}
+
+/// How many ranges, or composite keys, one SELECT looks for.
+const TOGETHER: usize = 4;
+
+/// The statements about one table on one side.
+#[derive(Debug)]
+pub(crate) struct Statements {
+    engine: Engine,
+    dialect: Dialect,
+    table: Table,
+    from: String,
+    /// All of the side's columns, canonical.
+    select: String,
+    /// MD5 of the compared columns, 32 hexadecimal digits.
+    hash: String,
+    /// Bytes of a row, about.
+    size: String,
+    key: Vec<KeyPart>,
+    /// How many bytes a key may have.
+    pub(crate) key_bytes: u64,
+    /// Index of each key column in `select`.
+    pub(crate) key_index: Vec<usize>,
+    /// Index of each compared column in `select`.
+    pub(crate) compared: Vec<usize>,
+    /// The expression of a row's CRC and the index to follow, where the table can be scanned.
+    scan: Option<(String, String)>,
+}
+
+/// What a row adds to the state of its chunk, beside its mixed CRC, which is below 2³²: so a state holds both the count
+/// of rows and their sum, up to 2¹² rows. A chunk of more comes about by chance never, and then counts too many.
+pub(crate) const ROW: u64 = 1 << 44;
+
+/// How a pair of columns enters the text whose CRC a scan takes: the same way on both sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ColumnForm {
+    /// NULL is possible on either side.
+    nullable: bool,
+    form: Form,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Digits and the like.
+    Digits,
+    /// Long: its CRC and its length, which are digits.
+    Crc,
+    Text,
+    Bytes,
+}
+
+impl ColumnForm {
+    pub(crate) fn of(left: &Column, right: &Column) -> Self {
+        let both = |of: fn(Kind) -> bool| of(left.kind) && of(right.kind);
+        let form = if both(|kind| matches!(kind, Kind::Integer | Kind::Decimal | Kind::Float | Kind::Moment))
+        {
+            Form::Digits
+        } else if left.wide || right.wide {
+            Form::Crc
+        } else if both(|kind| kind == Kind::Text) {
+            Form::Text
+        } else {
+            Form::Bytes
+        };
+        Self { nullable: left.nullable || right.nullable, form }
+    }
+}
+
+/// The CRC of a row: of its values, joined so that their boundaries can't move.
+///
+/// UTF-8 has no byte `FF` and no `FE`: the one separates, the other is a NULL text (`CONCAT_WS` leaves a NULL out, which
+/// is as clear for the last). Digits come first, with a letter for NULL; then texts; then bytes, which may hold anything
+/// and whose lengths stand among the digits, but for the last.
+fn row_crc(dialect: Dialect, columns: &[Column], compared: &[(usize, bool)], forms: &[ColumnForm]) -> String {
+    let (mut digits, mut texts, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
+    let or_none = |value: String, nullable| if nullable { format!("COALESCE({value}, 'N')") } else { value };
+    for (&(index, _), &ColumnForm { nullable, form }) in compared.iter().zip(forms) {
+        let column = &columns[index];
+        let value = match column.kind {
+            // The number itself; `canonical` would only say in other words how it becomes text.
+            Kind::Integer | Kind::Decimal | Kind::Moment => column.order.clone(),
+            // Joined with a binary separator, text is taken as its bytes.
+            Kind::Text if UTF8.iter().any(|start| column.collation.starts_with(start)) => {
+                column.order.clone()
+            }
+            _ => column.canonical.clone(),
+        };
+        match form {
+            Form::Digits => digits.push(or_none(value, nullable)),
+            Form::Crc => {
+                digits.push(or_none(format!("LENGTH({value})"), nullable));
+                digits.push(or_none(format!("CRC32({value})"), nullable));
+            }
+            Form::Text => texts.push((nullable, value)),
+            Form::Bytes => bytes.push((nullable, value)),
+        }
+    }
+    // Where only the last may be NULL, none has to be written.
+    texts.sort_by_key(|(nullable, _)| *nullable);
+    let last = if bytes.is_empty() { texts.len().saturating_sub(1) } else { texts.len() };
+    for (number, (nullable, value)) in texts.iter_mut().enumerate() {
+        if *nullable && number < last {
+            let bytes = if dialect.mariadb { value.clone() } else { format!("CAST({value} AS BINARY)") };
+            *value = format!("COALESCE({bytes}, UNHEX('FE'))");
+        }
+    }
+    for (nullable, value) in bytes.iter().rev().skip(1).rev() {
+        digits.push(or_none(format!("LENGTH({value})"), *nullable));
+    }
+    digits.extend(texts.into_iter().chain(bytes).map(|(_, value)| value));
+    if !dialect.mariadb
+        && let Some(first) = digits.first_mut()
+    {
+        *first = format!("CAST({first} AS BINARY)");
+    }
+    format!("CRC32(CONCAT_WS(UNHEX('FF'), {}))", digits.join(", "))
+}
+
+/// Collations of character sets whose bytes are those of UTF-8.
+const UTF8: [&str; 4] = ["utf8mb4_", "utf8mb3_", "utf8_", "ascii_"];
+
+#[derive(Debug)]
+struct KeyPart {
+    /// What ranges are made of.
+    order: String,
+    canonical: String,
+    native: Native,
+}
+
+impl Statements {
+    /// `compared`: index of the column, and whether it enters the hash as its MD5. `key`: index of the column, and
+    /// whether ranges follow the server's own order. `index`: what a scan may follow; `forms`: how it sees `compared`.
+    pub(crate) fn new(
+        (engine, dialect): (Engine, Dialect),
+        table: &Table,
+        columns: &[Column],
+        compared: &[(usize, bool)],
+        key: &[(usize, bool)],
+        forms: &[ColumnForm],
+        index: Option<String>,
+    ) -> Self {
+        let parts = compared
+            .iter()
+            .map(|&(index, wide)| part(engine, dialect, &columns[index], wide))
+            .collect::<Vec<_>>();
+        let (hash, length) = match engine {
+            Engine::MySql => (hash(dialect, &format!("CONCAT_WS('#', {})", parts.join(", "))), "LENGTH"),
+            Engine::Postgres => (format!("md5({})", parts.join(" || '#' || ")), "octet_length"),
+        };
+        // Asked of each row that is looked into: measured only where it can be much.
+        let mut fixed = 0;
+        let mut sizes = Vec::new();
+        for column in columns {
+            match (column.kind, declared_length(&column.type_text)) {
+                (Kind::Text | Kind::Bytes, Some(most)) if engine == Engine::MySql && most <= 255 => {
+                    fixed += most + 32;
+                }
+                (Kind::Text | Kind::Bytes | Kind::Hex | Kind::Other, _) => {
+                    fixed += 32;
+                    sizes.push(format!("COALESCE({length}({}), 0)", column.canonical));
+                }
+                _ => fixed += 32,
+            }
+        }
+        sizes.push(fixed.to_string());
+        let key_parts = key.iter().map(|&(index, native)| {
+            let column = &columns[index];
+            let native = if native { column.native } else { Native::None };
+            let order = match (native, engine) {
+                (Native::None, Engine::MySql) => format!("CAST({} AS BINARY)", column.canonical),
+                (Native::None, Engine::Postgres) => format!("({}) COLLATE \"C\"", column.canonical),
+                _ => column.order.clone(),
+            };
+            KeyPart { order, canonical: column.canonical.clone(), native }
+        });
+        Self {
+            engine,
+            dialect,
+            table: table.clone(),
+            from: format!("{} AS t", table.quoted(engine)),
+            select: columns.iter().map(|column| column.canonical.as_str()).collect::<Vec<_>>().join(", "),
+            hash,
+            size: sizes.join(" + "),
+            key: key_parts.collect(),
+            key_bytes: key.iter().map(|&(index, _)| declared_bytes(&columns[index])).sum(),
+            key_index: key.iter().map(|&(index, _)| index).collect(),
+            compared: compared.iter().map(|&(index, _)| index).collect(),
+            scan: index.map(|index| (row_crc(dialect, columns, compared, forms), name(engine, &index))),
+        }
+    }
+
+    /// Whether the table can be scanned.
+    pub(crate) fn scannable(&self) -> bool {
+        self.scan.is_some()
+    }
+
+    /// One pass in the order of the key: key and state of each chunk's last row, at most `limit` of them. Then, as a
+    /// row with the state only, what came after the last. After `time` the server ends it.
+    ///
+    /// The state is kept in a user variable, which each row adds to; MySQL deprecates that, and has no other way to sum
+    /// up without a temporary table, which costs as much as the scan.
+    pub(crate) fn scan(
+        &self,
+        low: Option<&Key>,
+        spread: u64,
+        limit: u64,
+        time: Duration,
+    ) -> Result<String, Error> {
+        let (before, hint) = if self.dialect.mariadb {
+            (format!("SET STATEMENT max_statement_time = {:.3} FOR ", time.as_secs_f64()), String::new())
+        } else {
+            (String::new(), format!("/*+ MAX_EXECUTION_TIME({}) */ ", time.as_millis()))
+        };
+        Ok(format!(
+            "SET @causeway_sum = CAST(0 AS UNSIGNED), @causeway_row = CAST(0 AS UNSIGNED); {before}{}; \
+             SELECT {}CAST(@causeway_sum AS CHAR), 0",
+            self.chunks(low, spread, limit, &hint)?,
+            "NULL, ".repeat(self.key.len()),
+        ))
+    }
+
+    fn chunks(&self, low: Option<&Key>, spread: u64, limit: u64, hint: &str) -> Result<String, Error> {
+        let crc = self.scan.as_ref().map_or("0", |(crc, _)| crc.as_str());
+        let order = self.key.iter().map(|part| part.order.as_str()).collect::<Vec<_>>().join(", ");
+        // As short as can be, for it is asked of each row.
+        let after = match low.map(|key| self.literals(key)).transpose()? {
+            Some(values) => {
+                let columns = self.key.iter().map(|part| part.order.as_str()).collect::<Vec<_>>();
+                beyond(&columns, &values, ">", ">")
+            }
+            None => "1 = 1".to_owned(),
+        };
+        // A CRC times itself is no linear function of it any more; see the crate's documentation.
+        Ok(format!(
+            "SELECT {hint}{}, CAST(@causeway_sum AS CHAR), @causeway_sum := 0 FROM {} \
+             WHERE {} AND (@causeway_sum := @causeway_sum + {ROW} + \
+             ((@causeway_row := {crc}) * (@causeway_row >> 2) >> 30)) AND @causeway_row < {} \
+             ORDER BY {order} LIMIT {limit}",
+            self.key_select(),
+            self.indexed(),
+            after,
+            (1_u64 << 32) / spread.max(1),
+        ))
+    }
+
+    /// How the server goes about the scan; the last column tells.
+    pub(crate) fn explain(&self, spread: u64) -> Result<String, Error> {
+        Ok(format!("EXPLAIN {}", self.chunks(None, spread, 1_000_000, "")?))
+    }
+
+    /// The number of its range, then key, CRC and size of each row of these ranges, which follow each other.
+    ///
+    /// A SELECT for each would cost more than its rows, and one for all would compare each row with each range.
+    pub(crate) fn digests_of(&self, ranges: &[(Option<&Key>, Option<&Key>)]) -> Result<String, Error> {
+        let crc = self.scan.as_ref().map_or("0", |(crc, _)| crc.as_str());
+        let columns = self.key.iter().map(|part| part.order.as_str()).collect::<Vec<_>>();
+        let selects = ranges.chunks(TOGETHER).enumerate().map(|(group, ranges)| {
+            let mut conditions = Vec::new();
+            let mut cases = String::new();
+            let first = group * TOGETHER;
+            for (number, (low, high)) in ranges.iter().enumerate() {
+                conditions.push(format!("({})", self.range(*low, *high)?));
+                if let Some(high) = high.filter(|_| number + 1 < ranges.len()) {
+                    let within = beyond(&columns, &self.literals(high)?, "<", "<=");
+                    cases.push_str(&format!("WHEN {within} THEN {} ", first + number));
+                }
+            }
+            let last = first + ranges.len() - 1;
+            let number =
+                if cases.is_empty() { last.to_string() } else { format!("CASE {cases}ELSE {last} END") };
+            Ok(format!(
+                "(SELECT {}, {}, {}, {} FROM {} WHERE {})",
+                self.as_text(&number),
+                self.key_select(),
+                self.as_text(crc),
+                self.as_text(&self.size),
+                self.indexed(),
+                conditions.join(" OR ")
+            ))
+        });
+        Ok(selects.collect::<Result<Vec<_>, Error>>()?.join(" UNION ALL "))
+    }
+
+    /// The table, and where it is scanned the index to take: a server that finds many ranges would rather read it whole.
+    fn indexed(&self) -> String {
+        match &self.scan {
+            Some((_, index)) => format!("{} FORCE INDEX ({index})", self.from),
+            None => self.from.clone(),
+        }
+    }
+
+    fn as_text(&self, expression: &str) -> String {
+        match self.engine {
+            Engine::MySql => format!("CAST({expression} AS CHAR)"),
+            Engine::Postgres => format!("({expression})::text"),
+        }
+    }
+
+    fn key_select(&self) -> String {
+        self.key.iter().map(|part| part.canonical.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Count and sum of the rows' hashes in a range.
+    pub(crate) fn sum(&self, low: Option<&Key>, high: Option<&Key>) -> Result<String, Error> {
+        let number = match self.engine {
+            Engine::MySql => format!("CAST(CONV(LEFT({}, 16), 16, 10) AS UNSIGNED)", self.hash),
+            Engine::Postgres => format!("('x' || substr({}, 1, 16))::bit(64)::bigint", self.hash),
+        };
+        Ok(format!(
+            "SELECT {}, {} FROM {} WHERE {}",
+            self.as_text("COUNT(*)"),
+            self.as_text(&format!("SUM({number})")),
+            self.from,
+            self.range(low, high)?
+        ))
+    }
+
+    /// Key of the `size`-th row of a range.
+    pub(crate) fn boundary(&self, low: Option<&Key>, high: Option<&Key>, size: u64) -> Result<String, Error> {
+        let order = self.key.iter().map(|part| part.order.as_str()).collect::<Vec<_>>().join(", ");
+        Ok(format!(
+            "SELECT {} FROM {} WHERE {} ORDER BY {order} LIMIT 1 OFFSET {}",
+            self.key_select(),
+            self.from,
+            self.range(low, high)?,
+            size.saturating_sub(1)
+        ))
+    }
+
+    /// Key, hash and size of each row of a range.
+    pub(crate) fn digests(&self, low: Option<&Key>, high: Option<&Key>) -> Result<String, Error> {
+        Ok(format!(
+            "SELECT {}, {}, {} FROM {} WHERE {}",
+            self.key_select(),
+            self.hash,
+            self.as_text(&self.size),
+            self.from,
+            self.range(low, high)?
+        ))
+    }
+
+    /// The whole rows of these keys, and others that are equal to them under the collation.
+    pub(crate) fn rows(&self, keys: &[&Key]) -> Result<String, Error> {
+        let select = |condition| format!("SELECT {} FROM {} WHERE {condition}", self.select, self.indexed());
+        // A list is searched; each term of an OR is asked of each row.
+        if let [part] = self.key.as_slice() {
+            let values = keys.iter().map(|key| Ok(self.literals(key)?.remove(0)));
+            let values = values.collect::<Result<Vec<_>, Error>>()?;
+            return Ok(select(format!("{} IN ({})", part.order, values.join(", "))));
+        }
+        let selects = keys.chunks(TOGETHER).map(|keys| {
+            let mut conditions = Vec::new();
+            for key in keys {
+                let equal = self.key.iter().zip(self.literals(key)?);
+                let equal = equal.map(|(part, value)| format!("{} = {value}", part.order));
+                conditions.push(format!("({})", equal.collect::<Vec<_>>().join(" AND ")));
+            }
+            Ok(format!("({})", select(conditions.join(" OR "))))
+        });
+        Ok(selects.collect::<Result<Vec<_>, Error>>()?.join(" UNION ALL "))
+    }
+
+    /// How often each hash occurs, in order, with the size of a row. After `from`, or from it on.
+    pub(crate) fn groups(&self, from: Option<(&str, bool)>) -> String {
+        let (order, from) = match self.engine {
+            Engine::MySql => ("h", from.map(|(hash, settled)| (text(self.engine, hash.as_bytes()), settled))),
+            Engine::Postgres => {
+                ("h COLLATE \"C\"", from.map(|(hash, settled)| (text(self.engine, hash.as_bytes()), settled)))
+            }
+        };
+        let condition = from.map_or_else(String::new, |(hash, settled)| {
+            format!("WHERE {order} {} {hash} ", if settled { ">" } else { ">=" })
+        });
+        format!(
+            "SELECT h, {}, {} FROM (SELECT {} AS h, {} AS s FROM {}) AS g {condition}GROUP BY h ORDER BY {order}",
+            self.as_text("COUNT(*)"),
+            self.as_text("MAX(s)"),
+            self.hash,
+            self.size,
+            self.from
+        )
+    }
+
+    /// Hash and whole row of each row with one of these hashes.
+    pub(crate) fn rows_by_hash(&self, hashes: &[&str]) -> String {
+        let hashes = hashes.iter().map(|hash| text(self.engine, hash.as_bytes())).collect::<Vec<_>>();
+        format!(
+            "SELECT {}, {} FROM {} WHERE {} IN ({})",
+            self.hash,
+            self.select,
+            self.from,
+            self.hash,
+            hashes.join(", ")
+        )
+    }
+
+    /// Which of two keys comes first on the servers. Under a collation only they know: there it is by the bytes.
+    pub(crate) fn compare(&self, left: &Key, right: &Key) -> Ordering {
+        let parts = self.key.iter().zip(left.iter().zip(right));
+        let mut ordered = parts.map(|(part, (left, right))| match part.native {
+            Native::Number => by_value(left, right),
+            _ => left.cmp(right),
+        });
+        ordered.find(|ordering| ordering.is_ne()).unwrap_or(Ordering::Equal)
+    }
+
+    /// What a key's values are compared with.
+    fn literals(&self, key: &Key) -> Result<Vec<String>, Error> {
+        let altered = || {
+            Error::Table {
+            table: self.table.to_string(),
+            reason: "the place where the comparison stands does not fit the table's key; compare it from the start".into(),
+        }
+        };
+        if key.len() != self.key.len() {
+            return Err(altered());
+        }
+        self.key
+            .iter()
+            .zip(key)
+            .map(|(part, value)| match (part.native, self.engine) {
+                (Native::Number, _) => number(value).ok_or_else(altered),
+                (Native::None | Native::Bytes, Engine::MySql) => Ok(bytes(value)),
+                (Native::Bytes, Engine::Postgres) => {
+                    let digits = unhex(value).ok_or_else(altered)?;
+                    Ok(format!("'\\x{}'::bytea", hex(&digits)))
+                }
+                _ => Ok(text(self.engine, value)),
+            })
+            .collect()
+    }
+
+    /// The condition `low < key <= high`; a side that is `None` is open.
+    ///
+    /// What the two bounds share at the front becomes equalities, and the next column gets plain bounds: that is what
+    /// lets a server walk only this part of a composite index.
+    fn range(&self, low: Option<&Key>, high: Option<&Key>) -> Result<String, Error> {
+        let lows = low.map(|key| self.literals(key)).transpose()?;
+        let highs = high.map(|key| self.literals(key)).transpose()?;
+        let orders = self.key.iter().map(|part| part.order.as_str()).collect::<Vec<_>>();
+        let shared = match (&lows, &highs) {
+            (Some(lows), Some(highs)) => {
+                // Not the last one: a range has more than one key.
+                let most = orders.len().saturating_sub(1);
+                lows.iter().zip(highs).take(most).take_while(|(low, high)| low == high).count()
+            }
+            _ => 0,
+        };
+        let mut conditions = Vec::new();
+        if let Some(lows) = lows.as_deref().or(highs.as_deref()) {
+            conditions.extend((0..shared).map(|index| format!("{} = {}", orders[index], lows[index])));
+        }
+        let rest = &orders[shared..];
+        if let Some(lows) = &lows {
+            let lows = &lows[shared..];
+            if rest.len() > 1 {
+                conditions.push(format!("{} >= {}", rest[0], lows[0]));
+            }
+            conditions.push(beyond(rest, lows, ">", ">"));
+        }
+        if let Some(highs) = &highs {
+            let highs = &highs[shared..];
+            if rest.len() > 1 {
+                conditions.push(format!("{} <= {}", rest[0], highs[0]));
+            }
+            conditions.push(beyond(rest, highs, "<", "<="));
+        }
+        if conditions.is_empty() {
+            conditions.push("1 = 1".to_owned());
+        }
+        Ok(conditions.join(" AND "))
+    }
+}
+
+/// `(columns) compare (values)` in the order of a composite key: `compare` for all but the last column.
+fn beyond(columns: &[&str], values: &[String], compare: &str, last: &str) -> String {
+    match (columns, values) {
+        ([column], [value]) => format!("{column} {last} {value}"),
+        ([column, columns @ ..], [value, values @ ..]) => {
+            let rest = beyond(columns, values, compare, last);
+            format!("({column} {compare} {value} OR ({column} = {value} AND {rest}))")
+        }
+        _ => "1 = 1".to_owned(),
+    }
+}
+
+/// The order of two numbers' canonical texts, with as many digits behind the point on either side.
+fn by_value(left: &[u8], right: &[u8]) -> Ordering {
+    let size = |text: &[u8]| text.iter().position(|byte| *byte == b'.').unwrap_or(text.len());
+    let by_size = |left: &[u8], right: &[u8]| size(left).cmp(&size(right)).then_with(|| left.cmp(right));
+    match (left.strip_prefix(b"-"), right.strip_prefix(b"-")) {
+        (None, None) => by_size(left, right),
+        (Some(left), Some(right)) => by_size(right, left),
+        (left, _) => left.map_or(Ordering::Greater, |_| Ordering::Less),
+    }
+}
+
+/// A hash in hexadecimal, on MySQL: MD5, or SHA-256 where that is not to be had.
+fn hash(dialect: Dialect, value: &str) -> String {
+    if dialect.md5 { format!("MD5({value})") } else { format!("SHA2({value}, 256)") }
+}
+
+/// The length in a type's text, such as that of `varchar(120)`.
+fn declared_length(type_text: &str) -> Option<u64> {
+    type_text.split_once('(')?.1.split_once(')')?.0.parse().ok()
+}
+
+/// Bytes that a value of a key's column may have, as canonical text.
+fn declared_bytes(column: &Column) -> u64 {
+    let declared = declared_length(&column.type_text);
+    match column.kind {
+        Kind::Text | Kind::Bytes | Kind::Hex | Kind::Other => declared.unwrap_or(255),
+        _ => declared.unwrap_or(0).max(30),
+    }
+}
+
+/// A column's part of the text that is hashed.
+fn part(engine: Engine, dialect: Dialect, column: &Column, wide: bool) -> String {
+    let value = &column.canonical;
+    // Numbers and times hold no `#` and no `N`: their boundaries are clear without a length.
+    let bounded =
+        matches!(column.kind, Kind::Integer | Kind::Decimal | Kind::Float | Kind::Boolean | Kind::Moment);
+    let known = match (engine, bounded, wide) {
+        (Engine::MySql, true, _) => value.clone(),
+        (Engine::MySql, false, false) => format!("CONCAT(LENGTH({value}), '#', {value})"),
+        (Engine::MySql, false, true) => format!("CONCAT(LENGTH({value}), '#', {})", hash(dialect, value)),
+        // PostgreSQL's "NaN" and "infinity" begin otherwise than "N" alone: a lone N is NULL.
+        (Engine::Postgres, true, _) => value.clone(),
+        (Engine::Postgres, false, false) => format!("octet_length({value}) || '#' || ({value})"),
+        (Engine::Postgres, false, true) => format!("octet_length({value}) || '#' || md5({value})"),
+    };
+    format!("COALESCE({known}, 'N')")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_values_are_data() {
+        assert_eq!(name(Engine::MySql, "a`; DROP TABLE b; --"), "`a``; DROP TABLE b; --`");
+        assert_eq!(name(Engine::Postgres, "a\"b"), "\"a\"\"b\"");
+        assert_eq!(text(Engine::MySql, b"'\\"), "_utf8mb4 x'275c'");
+        assert_eq!(text(Engine::Postgres, b"it's"), "'it''s'");
+        assert_eq!(number(b"-12.50"), Some("-12.50".into()));
+        for bad in ["", "-", "1;2", "1e5", "0x1", "1 OR 1"] {
+            assert_eq!(number(bad.as_bytes()), None, "{bad}");
+        }
+        assert_eq!(unhex(hex(&[0, 255, 16]).as_bytes()), Some(vec![0, 255, 16]));
+    }
+
+    #[test]
+    fn numbers_are_ordered_by_value() {
+        let numbers = ["-100", "-12.5", "-12.4", "-9", "0", "0.5", "9", "10", "10.1", "18446744073709551615"];
+        for (place, left) in numbers.iter().enumerate() {
+            for (other, right) in numbers.iter().enumerate() {
+                assert_eq!(by_value(left.as_bytes(), right.as_bytes()), place.cmp(&other), "{left} {right}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_range_of_a_composite_key_is_lexicographic() {
+        let text = beyond(&["a", "b"], &["1".into(), "2".into()], "<", "<=");
+        assert_eq!(text, "(a < 1 OR (a = 1 AND b <= 2))");
+    }
+}
