@@ -2,9 +2,11 @@
 
 mod catalogue;
 mod catalogue_read;
+mod describe;
+mod listing;
 mod pair;
 
 pub use catalogue::{Catalogue, ColumnShape, ForeignKey, TableShape, ValueKind};
 pub use catalogue_read::read_catalogue;
-pub use pair::{Listed, OTHERS, Presence, Rights, estimated_rows, list_tables, rights};
+pub use listing::{Listed, OTHERS, Presence, Rights, estimated_rows, list_tables, rights};
 pub(crate) use pair::{Paired, pair};

@@ -1,7 +1,9 @@
 //! Statements, and the names and values in them.
 
+mod hashing;
 mod statements;
 
 pub mod literal;
 
-pub(crate) use statements::{ColumnForm, ROW, Statements};
+pub(crate) use hashing::ColumnForm;
+pub(crate) use statements::{ROW, Statements};

@@ -14,6 +14,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::options::Limits;
 use crate::server::Server;
+use crate::server::watch::LagSource;
 
 /// How often the load is asked for.
 const EVERY: Duration = Duration::from_secs(1);
@@ -38,23 +39,6 @@ impl Limits {
         let (limit, lag) = over(self.lag.map(milliseconds), load.lag.map(milliseconds))?;
         Some(format!("a replica is {lag} ms behind, more than {limit}"))
     }
-}
-
-/// What is known of watching a server.
-#[derive(Debug, Default)]
-pub(crate) struct Watch {
-    asked: Option<Instant>,
-    /// How the lag is asked for; `None` before that is known.
-    lag: Option<LagSource>,
-}
-
-/// Where a server tells of its replicas.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LagSource {
-    AuroraMySql,
-    AuroraPostgres,
-    Standbys,
-    Itself,
 }
 
 /// Waits while `target` is busy; `told` hears why. False: the caller wants to stop.

@@ -20,3 +20,16 @@ pub fn text(engine: Engine, value: &[u8]) -> String {
         Engine::Postgres => format!("'{}'", String::from_utf8_lossy(value).replace('\'', "''")),
     }
 }
+
+/// A literal of bytes.
+pub(crate) fn bytes(value: &[u8]) -> String {
+    format!("x'{}'", hex(value))
+}
+
+/// A numeric literal; `None` when the text is no number.
+pub(crate) fn number(value: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(value).ok()?;
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    plain.then(|| text.to_owned())
+}

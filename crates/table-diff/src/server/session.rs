@@ -1,0 +1,112 @@
+//! A session that only reads, and whose settings don't depend on the server's.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Row};
+
+use super::address::{Address, Login};
+use crate::cells::Cells;
+use crate::engine::Dialect;
+
+/// `max_allowed_packet` a server must have: a row's canonical text without its long columns is at most some 130 KB
+/// (rows are limited to 64 KB, characters take up to 4/3 of that again in UTF-8).
+const PACKET: u64 = 1024 * 1024;
+
+pub(super) enum Connection {
+    MySql(MySqlConnection),
+    Postgres(PgConnection),
+}
+
+/// Opens a connection and fixes the session's settings.
+pub(super) fn open(
+    address: &Address,
+    timeout: Duration,
+) -> BoxFuture<'_, Result<(Connection, Dialect), sqlx::Error>> {
+    Box::pin(async move {
+        match &address.login {
+            Login::MySql(options) => {
+                let (connection, dialect) = open_mysql(options, timeout).await?;
+                Ok((Connection::MySql(connection), dialect))
+            }
+            Login::Postgres(options) => {
+                let connection = open_postgres(options, timeout).await?;
+                Ok((Connection::Postgres(connection), Dialect { mariadb: false, md5: true }))
+            }
+        }
+    })
+}
+
+async fn open_mysql(
+    options: &MySqlConnectOptions,
+    timeout: Duration,
+) -> Result<(MySqlConnection, Dialect), sqlx::Error> {
+    let options = options
+        .clone()
+        .charset("utf8mb4")
+        .timezone(Some("+00:00".to_owned()))
+        .pipes_as_concat(false)
+        .no_engine_substitution(false)
+        .disable_statement_logging();
+    let mut connection = options.connect().await?;
+    let row = sqlx::raw_sql("SELECT VERSION(), CAST(@@max_allowed_packet AS CHAR)")
+        .fetch_one(&mut connection)
+        .await?;
+    let text = |index| row.try_get_unchecked::<String, _>(index);
+    let (version, packet) = (text(0)?, text(1)?);
+    if packet.parse::<u64>().unwrap_or_default() < PACKET {
+        return Err(sqlx::Error::Protocol(format!("max_allowed_packet is {packet}, need at least {PACKET}")));
+    }
+    let mariadb = version.contains("MariaDB");
+    let limit = if mariadb {
+        format!("max_statement_time = {}", timeout.as_secs().max(1))
+    } else {
+        format!("max_execution_time = {}", timeout.as_millis().max(1))
+    };
+    // A stream waits while the other side's is read, hence the long net_write_timeout. A view of one moment is to be had
+    // in REPEATABLE READ only. All in one go: each statement is a round trip.
+    let settings = format!(
+        "SET SESSION sql_mode = '', SESSION sql_safe_updates = 0, SESSION sql_big_selects = 1, \
+         SESSION sql_select_limit = 18446744073709551615, SESSION net_write_timeout = 900, SESSION {limit}; \
+         SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+    );
+    sqlx::raw_sql(AssertSqlSafe(settings)).execute(&mut connection).await?;
+    let md5 = mariadb
+        || match sqlx::raw_sql("SELECT MD5('')").fetch_one(&mut connection).await {
+            Ok(_) => true,
+            Err(sqlx::Error::Database(_)) => false,
+            Err(error) => return Err(error),
+        };
+    Ok((connection, Dialect { mariadb, md5 }))
+}
+
+async fn open_postgres(options: &PgConnectOptions, timeout: Duration) -> Result<PgConnection, sqlx::Error> {
+    let mut connection = options.clone().disable_statement_logging().connect().await?;
+    let settings = format!(
+        "SET default_transaction_read_only = on; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; \
+         SET IntervalStyle = 'iso_8601'; SET extra_float_digits = 3; SET bytea_output = 'hex'; \
+         SET standard_conforming_strings = on; SET xmloption = 'content'; SET lc_monetary = 'C'; \
+         SET statement_timeout = {}",
+        timeout.as_millis().max(1)
+    );
+    sqlx::raw_sql(AssertSqlSafe(settings)).execute(&mut connection).await?;
+    Ok(connection)
+}
+
+// Every expression is cast to text or bytes by the statement and comes by the text protocol: what is read here are the
+// server's own bytes, never a driver's idea of a date or a float.
+pub(super) fn mysql_cells(row: &sqlx::mysql::MySqlRow) -> Result<Cells, sqlx::Error> {
+    (0..row.len())
+        .map(|index| Ok(row.try_get_unchecked::<Option<&[u8]>, _>(index)?.map(<[u8]>::to_vec)))
+        .collect()
+}
+
+pub(super) fn postgres_cells(row: &sqlx::postgres::PgRow) -> Result<Cells, sqlx::Error> {
+    (0..row.len())
+        .map(|index| {
+            Ok(row.try_get_unchecked::<Option<&str>, _>(index)?.map(|text| text.as_bytes().to_vec()))
+        })
+        .collect()
+}
