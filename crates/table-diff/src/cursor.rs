@@ -1,5 +1,7 @@
 //! Where the comparison of a table stands, and what was counted up to there: what a caller keeps, to continue later.
 
+use std::ops::AddAssign;
+
 use serde::{Deserialize, Serialize};
 
 use crate::cells::{Key, hexadecimal};
@@ -31,19 +33,19 @@ impl Counts {
         }
     }
 
-    pub(crate) fn plus(self, other: Self) -> Self {
-        Self {
-            rows_source: self.rows_source + other.rows_source,
-            rows_target: self.rows_target + other.rows_target,
-            missing: self.missing + other.missing,
-            changed: self.changed + other.changed,
-            extra: self.extra + other.extra,
-        }
-    }
-
     /// Differences of all kinds.
     pub fn differences(&self) -> u64 {
         self.missing + self.changed + self.extra
+    }
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, more: Self) {
+        self.rows_source += more.rows_source;
+        self.rows_target += more.rows_target;
+        self.missing += more.missing;
+        self.changed += more.changed;
+        self.extra += more.extra;
     }
 }
 

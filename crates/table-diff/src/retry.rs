@@ -10,7 +10,7 @@ pub(crate) const TRIES: u32 = 4;
 
 /// Whether an error may be gone when the range is tried again: the connection broke, or the server gave up a
 /// transaction.
-pub(crate) fn passes(error: &Error) -> bool {
+pub(crate) fn is_transient(error: &Error) -> bool {
     let (Error::Query { cause, .. } | Error::Connect { cause, .. }) = error else { return false };
     match cause {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
@@ -26,7 +26,7 @@ pub(crate) fn passes(error: &Error) -> bool {
 
 /// Waits a moment and makes both connections anew; a server that starts again gets some seconds for it. `what` was cut
 /// off.
-pub(crate) async fn again(
+pub(crate) async fn reconnect(
     source: &mut Server,
     target: &mut Server,
     attempt: u32,

@@ -42,12 +42,12 @@ pub struct Server {
     pub(crate) watch: Watch,
 }
 
-/// How much of what a statement gives came.
+/// How many of a statement's rows were received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Came {
+pub(crate) enum Rows {
     All,
-    /// Its time was over first.
-    InTime,
+    /// Those before the server's limit on its time.
+    Partial,
 }
 
 impl fmt::Debug for Server {
@@ -174,18 +174,23 @@ impl Server {
     }
 
     /// As [`Self::each`], for a statement that the server ends by itself after a while: what came until then counts.
-    pub(crate) async fn each_in_time<F>(&mut self, sql: String, what: &str, each: F) -> Result<Came, Error>
+    pub(crate) async fn each_until_timeout<F>(
+        &mut self,
+        sql: String,
+        what: &str,
+        each: F,
+    ) -> Result<Rows, Error>
     where
         F: FnMut(Cells) + Send,
     {
         match self.each(sql, what, each).await {
-            Ok(()) => Ok(Came::All),
+            Ok(()) => Ok(Rows::All),
             Err(Error::Query { cause: sqlx::Error::Database(error), .. })
                 if error
                     .try_downcast_ref::<MySqlDatabaseError>()
                     .is_some_and(|error| OVER_TIME.contains(&error.number())) =>
             {
-                Ok(Came::InTime)
+                Ok(Rows::Partial)
             }
             Err(error) => Err(error),
         }

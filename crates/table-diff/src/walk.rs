@@ -1,6 +1,9 @@
 //! The ways through a table: by ranges of its key, in passes along an index, or by the hashes of its rows.
 
-pub(crate) mod keyed;
+pub(crate) mod caller;
 pub(crate) mod multiset;
 pub(crate) mod pass;
-pub(crate) mod scan;
+pub(crate) mod ranges;
+mod rows;
+mod scan;
+pub(crate) mod sides;

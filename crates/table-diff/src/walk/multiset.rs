@@ -11,12 +11,15 @@ use futures::StreamExt;
 use futures::future::try_join;
 use futures::stream::BoxStream;
 
+use super::caller::Caller;
+use super::sides::Sides;
 use crate::cells::{Cells, number};
 use crate::column::Column;
-use crate::cursor::{Counts, HashPlace};
+use crate::cursor::{Counts, HashPlace, Position};
 use crate::difference::{Difference, DifferenceKind, row};
 use crate::error::Error;
-use crate::options::Options;
+use crate::progress::{Progress, Sink};
+use crate::retry::{TRIES, is_transient, reconnect};
 use crate::schema::Paired;
 use crate::server::Server;
 use crate::sql::Statements;
@@ -24,8 +27,8 @@ use crate::table::Table;
 
 /// How many hashes one statement looks up.
 const LOOK_UP: usize = 200;
-/// After how many groups without a difference the place is told to the sink.
-const TELL: u64 = 50_000;
+/// After how many groups without a difference the place is handed over.
+const SAVE: u64 = 50_000;
 /// How many lines are handed over at once.
 const LINES: u64 = 1000;
 /// How long the next row of a sorted stream may take: the server sorts before it sends the first.
@@ -48,12 +51,12 @@ struct Groups<'a> {
 impl<'a> Groups<'a> {
     async fn open(server: &'a mut Server, sql: String, what: &'a str, table: &Table) -> Result<Self, Error> {
         let mut groups = Self { rows: server.stream(sql, what), next: None, table: table.to_string() };
-        groups.take().await?;
+        groups.advance().await?;
         Ok(groups)
     }
 
     /// The group read ahead; reads the one after it.
-    async fn take(&mut self) -> Result<Option<Group>, Error> {
+    async fn advance(&mut self) -> Result<Option<Group>, Error> {
         let row = tokio::time::timeout(WAIT, self.rows.next()).await.map_err(|_| Error::Table {
             table: self.table.clone(),
             reason: format!("no row came in {} s", WAIT.as_secs()),
@@ -66,6 +69,15 @@ impl<'a> Groups<'a> {
         });
         Ok(std::mem::replace(&mut self.next, next))
     }
+
+    /// How often this hash occurs and the size of a row; reads on when it is the next one, else it occurs never.
+    async fn count_of(&mut self, hash: &str) -> Result<(u64, u64), Error> {
+        if self.next.as_ref().is_none_or(|group| group.hash != hash) {
+            return Ok((0, 0));
+        }
+        let group = self.advance().await?;
+        Ok(group.map_or((0, 0), |group| (group.count, group.size)))
+    }
 }
 
 /// The first hash that either stream has next.
@@ -73,150 +85,191 @@ fn first(streams: [&Groups<'_>; 2]) -> Option<String> {
     streams.into_iter().filter_map(|stream| stream.next.as_ref()).map(|group| &group.hash).min().cloned()
 }
 
-/// What is handed to the caller: a place and what was found up to it.
-pub(crate) struct Found {
-    pub(crate) place: HashPlace,
-    pub(crate) counts: Counts,
-    pub(crate) differences: Vec<Difference>,
-}
-
-/// A hash that occurs differently often, with the counts of rows up to and with it.
+/// A hash that occurs differently often, with the rows up to and with it.
 struct Suspect {
     hash: String,
-    counts: Counts,
+    rows: Counts,
     /// Lines handed over before.
     lines: u64,
 }
 
-/// Takes what is found; answers whether to go on.
-pub(crate) trait Take: Send {
-    /// Takes what is found; answers whether to go on.
-    fn take(&mut self, found: Found) -> impl Future<Output = Result<bool, Error>> + Send;
-}
-
 /// What is done, as an error says it: with the hash after which it is done.
-pub(crate) fn comparing(table: &Table, place: Option<&HashPlace>) -> String {
+fn comparing(table: &Table, place: Option<&HashPlace>) -> String {
     let place = place.map_or_else(String::new, |place| format!(" after the rows with hash {}", place.hash));
     format!("comparing table {table}{place}")
 }
 
-/// Compares from `place` on. At the end it gives the counts of what came after the last difference; `None` when it was
-/// stopped before.
-pub(crate) async fn walk(
-    (source, target): (&mut Server, &mut Server),
-    lookup: &mut (Server, Server),
-    paired: &Paired,
-    table: &Table,
-    options: &Options,
-    place: Option<HashPlace>,
-    taker: &mut impl Take,
-) -> Result<Option<Counts>, Error> {
-    let what = comparing(table, place.as_ref());
-    let from = place.as_ref().map(|place| (place.hash.as_str(), place.settled));
+/// Compares a table by its rows' hashes, from `place` on, or from the start.
+pub(crate) async fn by_hash<S: Sink, F: Fn() -> bool + Send + Sync>(
+    mut sides: Sides<'_>,
+    mut place: Option<HashPlace>,
+    mut caller: Caller<'_, S, F>,
+) -> Result<Progress, Error> {
+    let mut attempt = 1;
+    loop {
+        let error = match walk(&mut sides, place.as_ref(), &mut caller).await {
+            Ok(Walked::Finished(rest)) => {
+                caller.hand_over(rest, Vec::new(), Position::End).await?;
+                return Ok(caller.finished());
+            }
+            Ok(Walked::Stopped) => {
+                // The streams were left in the middle.
+                sides.source.reconnect().await?;
+                sides.target.reconnect().await?;
+                return Ok(caller.interrupted());
+            }
+            Err(error) => error,
+        };
+        if let Some(Position::AtHash(reached)) = caller.position()
+            && place.as_ref() != Some(reached)
+        {
+            place = Some(reached.clone());
+            attempt = 1;
+        }
+        if !is_transient(&error) || attempt >= TRIES {
+            return Err(error);
+        }
+        let what = comparing(sides.table, place.as_ref());
+        reconnect(sides.source, sides.target, attempt, &what).await?;
+        attempt += 1;
+    }
+}
+
+/// How far a walk came.
+enum Walked {
+    /// To the end of the table: the rows behind what was handed over last.
+    Finished(Counts),
+    /// As far as the caller wanted.
+    Stopped,
+}
+
+/// Walks both sides in the order of the hashes, from `place` on.
+async fn walk<S: Sink, F: Fn() -> bool + Send + Sync>(
+    sides: &mut Sides<'_>,
+    place: Option<&HashPlace>,
+    caller: &mut Caller<'_, S, F>,
+) -> Result<Walked, Error> {
+    if !caller.wait(sides.target).await? {
+        return Ok(Walked::Stopped);
+    }
+    let Sides { source, target, paired, table, options } = sides;
+    let what = comparing(table, place);
+    let mut lookup = Lookup {
+        source: source.another().await?,
+        target: target.another().await?,
+        paired,
+        most_bytes: options.fetch_bytes,
+        what: &what,
+    };
+    let from = place.map(|place| (place.hash.as_str(), place.settled));
     let (mut left, mut right) = try_join(
         Groups::open(source, paired.source.groups(from), &what, table),
         Groups::open(target, paired.target.groups(from), &what, table),
     )
     .await?;
-    let mut counts = Counts::default();
+    let mut rows = Counts::default();
     let mut suspects: Vec<Suspect> = Vec::new();
-    let (mut bytes, mut told) = (0, 0);
+    let (mut bytes, mut unsaved) = (0, 0);
     while let Some(hash) = first([&left, &right]) {
-        let mut count = 0;
-        let mut size = 0;
-        let mut other = 0;
-        if left.next.as_ref().is_some_and(|group| group.hash == hash)
-            && let Some(group) = left.take().await?
-        {
-            (count, size) = (group.count, group.size);
-        }
-        if right.next.as_ref().is_some_and(|group| group.hash == hash)
-            && let Some(group) = right.take().await?
-        {
-            other = group.count;
-            size = size.max(group.size);
-        }
-        let resumed = place.as_ref().filter(|place| place.hash == hash);
+        let (rows_source, left_size) = left.count_of(&hash).await?;
+        let (rows_target, right_size) = right.count_of(&hash).await?;
+        let resumed = place.filter(|place| place.hash == hash);
         if resumed.is_none() {
-            counts.rows_source += count;
-            counts.rows_target += other;
+            rows += Counts { rows_source, rows_target, ..Counts::default() };
         }
-        told += 1;
-        if count != other {
-            bytes += size;
+        unsaved += 1;
+        if rows_source != rows_target {
+            bytes += left_size.max(right_size);
             let lines = resumed.map_or(0, |place| place.lines);
-            suspects.push(Suspect { hash, counts: std::mem::take(&mut counts), lines });
-        } else if told >= TELL && suspects.is_empty() {
-            told = 0;
-            let place = HashPlace { hash, lines: 0, settled: true };
-            let found = Found { place, counts: std::mem::take(&mut counts), differences: Vec::new() };
-            if !taker.take(found).await? {
-                return Ok(None);
+            suspects.push(Suspect { hash, rows: std::mem::take(&mut rows), lines });
+        } else if unsaved >= SAVE && suspects.is_empty() {
+            unsaved = 0;
+            let place = Position::AtHash(HashPlace { hash, lines: 0, settled: true });
+            if !caller.hand_over(std::mem::take(&mut rows), Vec::new(), place).await? {
+                return Ok(Walked::Stopped);
             }
         }
         if suspects.len() >= LOOK_UP || bytes > options.fetch_bytes {
             bytes = 0;
-            if !look_up(lookup, paired, &what, options, std::mem::take(&mut suspects), taker).await? {
-                return Ok(None);
+            if !lookup.confirm(std::mem::take(&mut suspects), caller).await? {
+                return Ok(Walked::Stopped);
             }
         }
     }
-    if !look_up(lookup, paired, &what, options, suspects, taker).await? {
-        return Ok(None);
-    }
-    Ok(Some(counts))
+    let goes_on = lookup.confirm(suspects, caller).await?;
+    Ok(if goes_on { Walked::Finished(rows) } else { Walked::Stopped })
 }
 
-/// Counts the suspects again, with their whole rows, and hands over what still differs.
-async fn look_up(
-    servers: &mut (Server, Server),
-    paired: &Paired,
-    what: &str,
-    options: &Options,
-    suspects: Vec<Suspect>,
-    taker: &mut impl Take,
-) -> Result<bool, Error> {
-    if suspects.is_empty() {
-        return Ok(true);
+/// Looks rows up by their hashes, over connections of its own.
+struct Lookup<'a> {
+    source: Server,
+    target: Server,
+    paired: &'a Paired,
+    /// Bytes of lines at most that are handed over at once.
+    most_bytes: u64,
+    /// What is done, as an error says it.
+    what: &'a str,
+}
+
+/// How often a row occurs, and its cells.
+type Occurrences = (u64, Cells);
+
+impl Lookup<'_> {
+    /// Counts the suspects again, with their whole rows, and hands over what still differs; returns whether to continue.
+    async fn confirm<S: Sink, F: Fn() -> bool + Send + Sync>(
+        &mut self,
+        suspects: Vec<Suspect>,
+        caller: &mut Caller<'_, S, F>,
+    ) -> Result<bool, Error> {
+        if suspects.is_empty() {
+            return Ok(true);
+        }
+        let hashes = suspects.iter().map(|suspect| suspect.hash.as_str()).collect::<Vec<_>>();
+        let (left, right) = try_join(
+            count(&mut self.source, &self.paired.source, &hashes, self.what),
+            count(&mut self.target, &self.paired.target, &hashes, self.what),
+        )
+        .await?;
+        for suspect in suspects {
+            let found = (left.get(&suspect.hash), right.get(&suspect.hash));
+            if !self.hand_over(suspect, found, caller).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
-    let hashes = suspects.iter().map(|suspect| suspect.hash.as_str()).collect::<Vec<_>>();
-    let (left, right) = try_join(
-        count(&mut servers.0, &paired.source, &hashes, what),
-        count(&mut servers.1, &paired.target, &hashes, what),
-    )
-    .await?;
-    for Suspect { hash, mut counts, lines: mut handed } in suspects {
-        let (in_left, in_right) = (left.get(&hash), right.get(&hash));
-        let times = |found: Option<&(u64, Cells)>| found.map_or(0, |(count, _)| *count);
-        let (kind, columns, cells) = if times(in_left) >= times(in_right) {
-            (DifferenceKind::Missing, &paired.source_columns, in_left)
+
+    /// Hands over a line for each time that the row occurs too often on either side, many at once.
+    async fn hand_over<S: Sink, F: Fn() -> bool + Send + Sync>(
+        &self,
+        Suspect { hash, mut rows, lines: mut handed }: Suspect,
+        (left, right): (Option<&Occurrences>, Option<&Occurrences>),
+        caller: &mut Caller<'_, S, F>,
+    ) -> Result<bool, Error> {
+        let times = |found: Option<&Occurrences>| found.map_or(0, |(count, _)| *count);
+        let (kind, columns, found) = if times(left) >= times(right) {
+            (DifferenceKind::Missing, &self.paired.source_columns, left)
         } else {
-            (DifferenceKind::Extra, &paired.target_columns, in_right)
+            (DifferenceKind::Extra, &self.paired.target_columns, right)
         };
-        let surplus = times(in_left).abs_diff(times(in_right));
-        let size = cells
+        let surplus = times(left).abs_diff(times(right));
+        let size = found
             .map_or(0, |(_, cells)| cells.iter().flatten().map(|cell| cell.len() as u64 + 32).sum::<u64>());
-        let at_once = (options.fetch_bytes / size.max(1)).clamp(1, LINES);
+        let at_once = (self.most_bytes / size.max(1)).clamp(1, LINES);
         loop {
             let now = surplus.saturating_sub(handed).min(at_once);
-            let differences =
-                (0..now).filter_map(|_| Some(line(kind, columns, &cells?.1))).collect::<Vec<_>>();
-            for difference in &differences {
-                counts.add(difference.kind);
-            }
+            let differences = (0..now).filter_map(|_| Some(line(kind, columns, &found?.1))).collect();
             handed += now;
             let settled = handed >= surplus;
-            let place = HashPlace { hash: hash.clone(), lines: handed, settled };
-            let found = Found { place, counts: std::mem::take(&mut counts), differences };
-            if !taker.take(found).await? {
+            let place = Position::AtHash(HashPlace { hash: hash.clone(), lines: handed, settled });
+            if !caller.hand_over(std::mem::take(&mut rows), differences, place).await? {
                 return Ok(false);
             }
             if settled {
-                break;
+                return Ok(true);
             }
         }
     }
-    Ok(true)
 }
 
 fn line(kind: DifferenceKind, columns: &[Column], cells: &Cells) -> Difference {
@@ -231,8 +284,8 @@ async fn count(
     statements: &Statements,
     hashes: &[&str],
     what: &str,
-) -> Result<BTreeMap<String, (u64, Cells)>, Error> {
-    let mut found: BTreeMap<String, (u64, Cells)> = BTreeMap::new();
+) -> Result<BTreeMap<String, Occurrences>, Error> {
+    let mut found: BTreeMap<String, Occurrences> = BTreeMap::new();
     server
         .each(statements.rows_by_hash(hashes), what, |mut cells| {
             let hash = String::from_utf8_lossy(&cells.remove(0).unwrap_or_default()).into_owned();

@@ -9,18 +9,19 @@
 //! them, whatever the time and wherever a comparison went on; only where there is none for a long way it depends on how
 //! far a pass came.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::future::try_join;
 
+use super::rows::{Digest, Digests, drop_alike};
+use super::sides::Sides;
 use crate::cells::{Key, number};
 use crate::cursor::Counts;
 use crate::engine::Side;
 use crate::error::Error;
-use crate::server::{Came, Server};
+use crate::server::{Rows, Server};
 use crate::sql::{ROW, Statements};
-use crate::walk::keyed::Digest;
 
 /// Rows of a part, about, where the sides have no cut in common.
 const APART: u64 = 1000;
@@ -40,7 +41,7 @@ pub(crate) struct Scanned {
     /// Whether the pass came to the end of the table.
     complete: bool,
     /// Whether its time was over before.
-    pub(crate) in_time: bool,
+    pub(crate) timed_out: bool,
 }
 
 /// Bytes that a pass holds of a chunk beside its key's own.
@@ -208,22 +209,22 @@ pub(crate) async fn scan(
     // The server's own limit on a statement holds for this one too.
     let time = reach.time.min(server.timeout());
     let sql = statements.scan(low, reach.spread, reach.chunks, time)?;
-    let came = server
-        .each_in_time(sql, what, |mut cells| {
+    let rows = server
+        .each_until_timeout(sql, what, |mut cells| {
             cells.pop();
             let state = number(cells.pop().flatten().as_deref());
             scanned.push(&cells, state);
         })
         .await?;
     // The last row has the state only.
-    if came == Came::All
+    if rows == Rows::All
         && let Some(tail) = scanned.states.pop()
     {
         scanned.ends.pop();
         scanned.tail = tail;
         scanned.complete = scanned.chunks() < reach.chunks;
     }
-    scanned.in_time = came == Came::InTime;
+    scanned.timed_out = rows == Rows::Partial;
     Ok(scanned)
 }
 
@@ -236,30 +237,27 @@ pub(crate) async fn follows_index(
 ) -> Result<bool, Error> {
     let rows = server.all(statements.explain(spread)?, what).await?;
     let last = rows.iter().flat_map(|cells| cells.last().cloned().flatten());
-    let mut told = last.map(|told| String::from_utf8_lossy(&told).to_lowercase());
-    Ok(!told.any(|told| told.contains("sort") || told.contains("temporary")))
+    let mut plan = last.map(|text| String::from_utf8_lossy(&text).to_lowercase());
+    Ok(!plan.any(|text| text.contains("sort") || text.contains("temporary")))
 }
-
-/// Digests by key.
-pub(crate) type Digests = BTreeMap<Key, Digest>;
 
 /// What differs in each of these ranges, as the digests of its rows on either side.
 pub(crate) async fn differing(
-    servers: (&mut Server, &mut Server),
-    statements: (&Statements, &Statements),
+    sides: &mut Sides<'_>,
     ranges: &[(Option<&Key>, Option<&Key>)],
     what: &str,
 ) -> Result<Vec<(Digests, Digests)>, Error> {
+    let Sides { source, target, paired, .. } = sides;
     let (left, right) = try_join(
-        digests_of(servers.0, statements.0, ranges, what),
-        digests_of(servers.1, statements.1, ranges, what),
+        digests_of(source, &paired.source, ranges, what),
+        digests_of(target, &paired.target, ranges, what),
     )
     .await?;
     Ok(left
         .into_iter()
         .zip(right)
         .map(|(mut left, mut right)| {
-            crate::walk::keyed::drop_alike(&mut left, &mut right);
+            drop_alike(&mut left, &mut right);
             (left, right)
         })
         .collect())
