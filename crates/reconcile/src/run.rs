@@ -126,7 +126,7 @@ pub(crate) async fn run<S: GetObject + PutObject + Sync>(
     state: State,
 ) -> Result<Outcome<Observed>, StepError> {
     let now = context.clock.now();
-    let stop_at = earlier(now + SLICE, context.deadline - MARGIN);
+    let stop_at = (now + SLICE).min(context.deadline - MARGIN);
     let recovering = !state.settled;
     let mut work = Work { context, folder, store, stop_at, recovering, state, saved: now };
     work.state.settled = false;
@@ -204,10 +204,6 @@ fn gone<'a>(
         wanted.tables.is_empty() && !wanted.exclude.contains(table) && !listed.contains(*table)
     });
     gone.map(String::as_str)
-}
-
-fn earlier(a: Timestamp, b: Timestamp) -> Timestamp {
-    a.min(b)
 }
 
 struct Work<'a, S> {
@@ -403,7 +399,7 @@ impl<S: GetObject + PutObject + Sync> Work<'_, S> {
                 observed.table = Some(format!("{name}/{}", listed.table));
             }
             if let Some(cursor) = &database.current.cursor {
-                add(&mut observed.counts, cursor.counts);
+                observed.counts += cursor.counts;
             }
         }
         let at = observed.table.as_ref().map_or_else(String::new, |table| format!(", now at {table}"));
@@ -510,20 +506,12 @@ fn not_compared(table: &str, error: String) -> TableSummary {
     }
 }
 
-fn add(counts: &mut Counts, more: Counts) {
-    counts.rows_source += more.rows_source;
-    counts.rows_target += more.rows_target;
-    counts.missing += more.missing;
-    counts.changed += more.changed;
-    counts.extra += more.extra;
-}
-
 fn observed(summary: &Summary) -> Observed {
     let mut observed = Observed::default();
     for table in summary.databases.values().flat_map(|database| &database.tables) {
         observed.tables_done += 1;
         observed.tables_in_error += u64::from(table.status == TableStatus::Error);
-        add(&mut observed.counts, table.counts);
+        observed.counts += table.counts;
     }
     observed
 }
