@@ -4,7 +4,7 @@ use crate::cursor::{Counts, Cursor, KeyPlace, Position};
 use crate::error::Error;
 use crate::options::Options;
 use crate::progress::{Progress, Sink};
-use crate::retry::{TRIES, is_transient, reconnect};
+use crate::retry::Retry;
 use crate::schema::{self, Paired};
 use crate::server::Server;
 use crate::table::Table;
@@ -32,17 +32,16 @@ pub async fn compare_table(
     sink: &mut impl Sink,
     stop: impl Fn() -> bool + Send + Sync,
 ) -> Result<Progress, Error> {
-    let mut paired = begin(source, target, table, options).await;
-    for attempt in 1..TRIES {
-        match &paired {
-            Err(error) if is_transient(error) => {
-                reconnect(source, target, attempt, &format!("reading the columns of table {table}")).await?;
-                paired = begin(source, target, table, options).await;
+    let mut retry = Retry::new();
+    let paired = loop {
+        match begin(source, target, table, options).await {
+            Ok(paired) => break paired,
+            Err(error) => {
+                let what = format!("reading the columns of table {table}");
+                retry.recover(error, source, target, &what).await?;
             }
-            _ => break,
         }
-    }
-    let paired = paired?;
+    };
     let (counts, position) = match cursor {
         Some(cursor) if cursor.key_columns != paired.key_columns => {
             let reason = "its key changed while it was compared; compare it from the start".into();

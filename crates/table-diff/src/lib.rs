@@ -90,6 +90,7 @@ pub use engine::{Engine, Side};
 pub use error::{Error, is_untrusted, one_line};
 pub use options::{Limits, Options};
 pub use progress::{Progress, Sink, TableSummary};
+pub use retry::retry_policy;
 pub use row::RowReader;
 pub use schema::{
     Catalogue, ColumnShape, ForeignKey, Listed, OTHERS, Presence, Rights, TableShape, ValueKind,

@@ -1,16 +1,64 @@
-//! What is tried again: a connection that broke, a transaction that the server gave up.
+//! What is tried again, how often and after which pauses.
 
 use std::time::Duration;
+
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder, RetryableWithContext as _};
 
 use crate::error::Error;
 use crate::server::Server;
 
-/// How often a range is tried when the connection breaks.
-pub(crate) const TRIES: u32 = 4;
+/// The policy of everything that is tried again on a database: five times, with 300 ms before the second try and twice as
+/// long before each further one, 4.5 s together.
+pub fn retry_policy() -> ExponentialBuilder {
+    ExponentialBuilder::new().with_min_delay(Duration::from_millis(300)).with_factor(2.0).with_max_times(4)
+}
+
+/// The tries at one place of a table.
+pub(crate) struct Retry {
+    pauses: ExponentialBackoff,
+}
+
+impl Retry {
+    pub(crate) fn new() -> Self {
+        Self { pauses: retry_policy().build() }
+    }
+
+    /// The comparison came further: the next place has all of its tries.
+    pub(crate) fn reset(&mut self) {
+        *self = Self::new();
+    }
+
+    /// Makes both connections anew, so that the place can be tried again. Returns `error` at once when it would come again,
+    /// and when there were tries enough; [`Error::Lost`], with `what` was cut off, when no connection can be made.
+    pub(crate) async fn recover(
+        &mut self,
+        error: Error,
+        source: &mut Server,
+        target: &mut Server,
+        what: &str,
+    ) -> Result<(), Error> {
+        let pause = if is_transient(&error) { self.pauses.next() } else { None };
+        let Some(pause) = pause else { return Err(error) };
+        tokio::time::sleep(pause).await;
+        // A server that starts again gets some seconds for it.
+        let (_, made) = reconnect.retry(retry_policy()).context((source, target)).await;
+        made.map_err(|cause| Error::Lost { what: what.to_owned(), cause: Box::new(cause) })
+    }
+}
+
+type Both<'a> = (&'a mut Server, &'a mut Server);
+
+async fn reconnect<'a>((source, target): Both<'a>) -> (Both<'a>, Result<(), Error>) {
+    let made = match source.reconnect().await {
+        Ok(()) => target.reconnect().await,
+        Err(error) => Err(error),
+    };
+    ((source, target), made)
+}
 
 /// Whether an error may be gone when the range is tried again: the connection broke, or the server gave up a
 /// transaction.
-pub(crate) fn is_transient(error: &Error) -> bool {
+fn is_transient(error: &Error) -> bool {
     let (Error::Query { cause, .. } | Error::Connect { cause, .. }) = error else { return false };
     match cause {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
@@ -22,25 +70,4 @@ pub(crate) fn is_transient(error: &Error) -> bool {
         }),
         _ => false,
     }
-}
-
-/// Waits a moment and makes both connections anew; a server that starts again gets some seconds for it. `what` was cut
-/// off.
-pub(crate) async fn reconnect(
-    source: &mut Server,
-    target: &mut Server,
-    attempt: u32,
-    what: &str,
-) -> Result<(), Error> {
-    for wait in 0..TRIES {
-        tokio::time::sleep(Duration::from_millis(300) * attempt * (1 << wait)).await;
-        let made = match source.reconnect().await {
-            Ok(()) => target.reconnect().await,
-            Err(error) => Err(error),
-        };
-        if made.is_ok() || wait + 1 == TRIES {
-            return made.map_err(|cause| Error::Lost { what: what.to_owned(), cause: Box::new(cause) });
-        }
-    }
-    Ok(())
 }

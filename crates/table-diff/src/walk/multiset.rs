@@ -19,7 +19,7 @@ use crate::cursor::{Counts, HashPlace, Position};
 use crate::difference::{Difference, DifferenceKind, row};
 use crate::error::Error;
 use crate::progress::{Progress, Sink};
-use crate::retry::{TRIES, is_transient, reconnect};
+use crate::retry::Retry;
 use crate::schema::Paired;
 use crate::server::Server;
 use crate::sql::Statements;
@@ -105,7 +105,7 @@ pub(crate) async fn by_hash<S: Sink, F: Fn() -> bool + Send + Sync>(
     mut place: Option<HashPlace>,
     mut caller: Caller<'_, S, F>,
 ) -> Result<Progress, Error> {
-    let mut attempt = 1;
+    let mut retry = Retry::new();
     loop {
         let error = match walk(&mut sides, place.as_ref(), &mut caller).await {
             Ok(Walked::Finished(rest)) => {
@@ -124,14 +124,10 @@ pub(crate) async fn by_hash<S: Sink, F: Fn() -> bool + Send + Sync>(
             && place.as_ref() != Some(reached)
         {
             place = Some(reached.clone());
-            attempt = 1;
-        }
-        if !is_transient(&error) || attempt >= TRIES {
-            return Err(error);
+            retry.reset();
         }
         let what = comparing(sides.table, place.as_ref());
-        reconnect(sides.source, sides.target, attempt, &what).await?;
-        attempt += 1;
+        retry.recover(error, sides.source, sides.target, &what).await?;
     }
 }
 

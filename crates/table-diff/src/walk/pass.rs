@@ -15,7 +15,7 @@ use crate::cursor::{Counts, KeyPlace, Position, Within};
 use crate::difference::Difference;
 use crate::error::Error;
 use crate::progress::{Progress, Sink};
-use crate::retry::{TRIES, is_transient, reconnect};
+use crate::retry::Retry;
 
 /// Bytes of chunks at most that are held of either side.
 const KEPT: u64 = 12 * 1024 * 1024;
@@ -105,7 +105,7 @@ pub(crate) async fn by_scan<S: Sink, F: Fn() -> bool + Send + Sync>(
     let most = most_chunks(&sides, spread);
     let longest = sides.source.timeout().min(sides.target.timeout());
     let mut reach = Reach { spread, chunks: most, time: options.pass };
-    let mut attempt = 1;
+    let mut retry = Retry::new();
     let what = sides.comparing(place.key.as_ref());
     let mut run = Run { sides, caller, place, what, slower: None };
     loop {
@@ -121,7 +121,7 @@ pub(crate) async fn by_scan<S: Sink, F: Fn() -> bool + Send + Sync>(
             Ok(Next::Stopped) => return Ok(run.caller.interrupted()),
             Ok(Next::Finished) => return Ok(run.caller.finished()),
             Ok(Next::Continue) => {
-                attempt = 1;
+                retry.reset();
                 // Not much further than the slower side comes in its time: what the other reads beyond is read again.
                 reach.chunks = match run.slower {
                     Some(chunks) => (chunks + chunks / 4).clamp(1, most),
@@ -136,13 +136,9 @@ pub(crate) async fn by_scan<S: Sink, F: Fn() -> bool + Send + Sync>(
             }
             Err(error) => {
                 if run.place != before {
-                    attempt = 1;
+                    retry.reset();
                 }
-                if !is_transient(&error) || attempt >= TRIES {
-                    return Err(error);
-                }
-                reconnect(run.sides.source, run.sides.target, attempt, &run.what).await?;
-                attempt += 1;
+                retry.recover(error, run.sides.source, run.sides.target, &run.what).await?;
             }
         }
     }

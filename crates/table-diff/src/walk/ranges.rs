@@ -16,7 +16,7 @@ use crate::difference::Difference;
 use crate::engine::Side;
 use crate::error::{Error, disordered};
 use crate::progress::{Progress, Sink};
-use crate::retry::{TRIES, is_transient, reconnect};
+use crate::retry::Retry;
 use crate::server::Server;
 use crate::sql::Statements;
 
@@ -40,7 +40,7 @@ pub(crate) async fn by_range<S: Sink, F: Fn() -> bool + Send + Sync>(
     let unit = sides.options.inspect_rows.max(1);
     let most = (sides.options.chunk_rows / unit).max(1) * unit;
     let mut size = (sides.options.first_rows / unit).max(1) * unit;
-    let mut attempt = 1;
+    let mut retry = Retry::new();
     loop {
         let begun = Instant::now();
         let step = match caller.wait(sides.target).await {
@@ -50,15 +50,13 @@ pub(crate) async fn by_range<S: Sink, F: Fn() -> bool + Send + Sync>(
         };
         let step = match step {
             Ok(step) => step,
-            Err(error) if is_transient(&error) && attempt < TRIES => {
+            Err(error) => {
                 let what = sides.comparing(walk.place.key.as_ref());
-                reconnect(sides.source, sides.target, attempt, &what).await?;
-                attempt += 1;
+                retry.recover(error, sides.source, sides.target, &what).await?;
                 continue;
             }
-            Err(error) => return Err(error),
         };
-        attempt = 1;
+        retry.reset();
         let Some(piece) = step else {
             // Differences are seldom alone: large ranges would be summed for nothing.
             size = unit;
