@@ -12,8 +12,8 @@
 //! sink got puts back the rest.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
+use backon::BackoffBuilder as _;
 use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -24,10 +24,6 @@ use crate::session::{Failure, Refusal, Session};
 use crate::table::{Parent, Table};
 use crate::{Error, one_line_json, sequence};
 
-/// How often a transaction is tried when the connection breaks or others are in the way.
-const TRIES: u32 = 5;
-/// How long to wait before the second try; twice as long before each further one.
-const PAUSE: Duration = Duration::from_millis(100);
 /// How often a row is tried that is not inserted, though nothing is in its way.
 const ROW_TRIES: u32 = 3;
 
@@ -150,13 +146,6 @@ impl Counts {
             Fate::LeftOut { .. } => &mut self.left_out,
         } += 1;
     }
-
-    /// Rows that are not there, or not as they were.
-    pub fn not_put_back(&self) -> u64 {
-        let Self { key_taken, unique_collision, parent_missing, parent_left_out, refused, left_out, .. } =
-            self;
-        key_taken + unique_collision + parent_missing + parent_left_out + refused + left_out
-    }
 }
 
 /// What was counted, and what a reader has to know.
@@ -250,12 +239,12 @@ pub async fn apply(
         let table = Table::new(engine, catalogue, name);
         let mut batches = Batches::new(source, &order, &cursor, options, run.session.packet());
         while let Some(batch) = batches.next(table.as_ref()).await? {
-            let (fates, left) = run.settle(name, table.as_ref(), &batch, &mut cursor).await?;
-            cursor.left.extend(left);
+            let outcome = run.put_back(name, table.as_ref(), &batch, &mut cursor).await?;
+            cursor.left.extend(outcome.left);
             cursor.read = batches.read;
             let counts = cursor.summary.tables.entry(name.clone()).or_default();
             counts.conflicts += batch.conflicts;
-            let fates = batch.rows.into_iter().zip(fates).map(|(row, fate)| {
+            let fates = batch.rows.into_iter().zip(outcome.fates).map(|(row, fate)| {
                 counts.add(&fate);
                 let Difference { key, source, .. } = row.difference;
                 let key = if key.is_empty() { source.unwrap_or_default() } else { key };
@@ -382,113 +371,134 @@ struct Run<'a> {
     options: &'a Options,
 }
 
-/// The fates of a batch, and as what others refer to the rows that were not put back.
-type Settled = (Vec<Fate>, BTreeSet<u64>);
+/// What became of the rows of a transaction.
+#[derive(Default)]
+struct Outcome {
+    /// One for each row, in their order.
+    fates: Vec<Fate>,
+    /// The rows that were not put back, as others refer to them.
+    left: BTreeSet<u64>,
+}
+
+/// How many rows each statement inserted.
+type Affected = std::vec::IntoIter<u64>;
 
 impl Run<'_> {
-    /// One transaction, tried again when it failed for no fault of its own.
-    async fn settle(
+    /// Puts the rows of one transaction back, and tries again when it failed for no fault of its own.
+    async fn put_back(
         &mut self,
         name: &str,
         table: Option<&Table<'_>>,
         batch: &Batch,
         cursor: &mut Cursor,
-    ) -> Result<Settled, Error> {
-        let Some(first) = batch.rows.first() else { return Ok(Settled::default()) };
+    ) -> Result<Outcome, Error> {
+        let Some(first) = batch.rows.first() else { return Ok(Outcome::default()) };
+        let Some(table) = table else {
+            let fates = batch.rows.iter().map(|_| left_out(UNKNOWN_TABLE)).collect();
+            return Ok(Outcome { fates, left: BTreeSet::new() });
+        };
+        note_unknown_columns(table, batch, &mut cursor.summary.notes);
         let key = if first.difference.key.is_empty() {
             String::new()
         } else {
             format!(" from {} on", one_line_json(&first.difference.key))
         };
         let what = format!("putting back rows of table {name}{key}");
-        let mut attempt = 1;
+        let mut pauses = table_diff::retry_policy().build();
         loop {
-            let failure = match self.once(table, batch, cursor).await {
-                Ok(settled) => return Ok(settled),
+            let failure = match self.attempt(table, batch, cursor).await {
+                Ok(outcome) => return Ok(outcome),
                 Err(failure) => failure,
             };
-            let again = match &failure {
-                Failure::Broken(_) | Failure::Refused(Refusal::Again, _) => attempt < TRIES,
-                Failure::Refused(..) => false,
-            };
-            let broken = matches!(failure, Failure::Broken(_));
             // So that nothing of it stays open, whoever has the session next.
-            let rolled_back = !broken && self.session.execute("ROLLBACK".into()).await.is_ok();
-            if !again {
-                let address = self.session.address();
-                return Err(match failure {
-                    Failure::Refused(Refusal::MayNotWrite, cause) => {
-                        Error::MayNotWrite { what, address, cause }
-                    }
-                    Failure::Refused(_, cause) | Failure::Broken(cause) => {
-                        Error::Query { what, address, cause }
-                    }
-                });
-            }
-            tokio::time::sleep(PAUSE * 2_u32.pow(attempt - 1)).await;
+            let is_broken = matches!(failure, Failure::Broken(_));
+            let rolled_back = !is_broken && self.session.execute("ROLLBACK".into()).await.is_ok();
+            let pause = if failure.is_transient() { pauses.next() } else { None };
+            let Some(pause) = pause else { return Err(failure.into_error(what, self.session.address())) };
+            tokio::time::sleep(pause).await;
             if !rolled_back {
                 self.session.reconnect().await?;
             }
-            attempt += 1;
         }
     }
 
-    async fn once(
+    async fn attempt(
         &mut self,
-        table: Option<&Table<'_>>,
+        table: &Table<'_>,
         batch: &Batch,
         cursor: &mut Cursor,
-    ) -> Result<Settled, Failure> {
-        let mut settled = Settled::default();
-        let Some(table) = table else {
-            settled.0 = batch.rows.iter().map(|_| left_out(UNKNOWN_TABLE)).collect();
-            return Ok(settled);
-        };
-        for row in &batch.rows {
-            let unknown =
-                row.difference.source.as_ref().map(|values| table.unknown(values)).unwrap_or_default();
-            if !unknown.is_empty() {
-                let note = format!("{}: the database does not have the columns {unknown:?}", table.name);
-                cursor.summary.notes.insert(note);
-            }
-        }
+    ) -> Result<Outcome, Failure> {
         if self.options.dry_run {
-            for row in &batch.rows {
-                let fate = match self.foreseen(table, row, &cursor.left, &settled.1) {
-                    Some(fate) => fate,
-                    None => self.inspect(table, &row.difference).await?.unwrap_or(Fate::Inserted),
-                };
-                self.keep(table, row, fate, &mut settled);
-            }
-            return Ok(settled);
+            return self.preview(table, batch, &cursor.left).await;
         }
-        if batch.rows.iter().any(|row| self.foreseen(table, row, &cursor.left, &settled.1).is_none()) {
+        let tried = self.untouched(table, batch, &cursor.left);
+        if !tried.is_empty() {
             self.advance_sequences(table, batch, &mut cursor.summary.notes).await?;
         }
         // What one row says of the next, in a table that refers to itself, is known only row by row.
-        let itself = table.shape.foreign_keys.iter().any(|key| key.parent == table.name);
-        let mut together = None;
-        if !itself {
-            let tried =
-                batch.rows.iter().filter(|row| self.foreseen(table, row, &cursor.left, &settled.1).is_none());
-            let statements = tried.filter_map(|row| row.insert.as_deref()).collect::<Vec<_>>().join("; ");
-            if !statements.is_empty() {
-                self.begin().await?;
-                together = match self.session.execute(statements).await {
-                    Ok(affected) => Some(affected.into_iter()),
-                    Err(Failure::Refused(Refusal::Row, _)) => {
-                        self.session.execute("ROLLBACK".into()).await?;
-                        None
-                    }
-                    Err(failure) => return Err(failure),
-                };
-            }
-        }
+        let refers_to_itself = table.shape.foreign_keys.iter().any(|key| key.parent == table.name);
+        let together = if refers_to_itself { None } else { self.insert_together(&tried).await? };
         if together.is_none() {
             self.begin().await?;
         }
+        let outcome = self.row_by_row(table, batch, &cursor.left, together).await?;
+        self.session.execute("COMMIT".into()).await?;
+        Ok(outcome)
+    }
+
+    /// A dry run: what would become of each row, by what the server has now.
+    async fn preview(
+        &mut self,
+        table: &Table<'_>,
+        batch: &Batch,
+        left: &BTreeSet<u64>,
+    ) -> Result<Outcome, Failure> {
+        let mut outcome = Outcome::default();
         for row in &batch.rows {
-            let fate = match self.foreseen(table, row, &cursor.left, &settled.1) {
+            let fate = match self.foreseen(table, row, left, &outcome.left) {
+                Some(fate) => fate,
+                None => self.inspect(table, &row.difference).await?.unwrap_or(Fate::Inserted),
+            };
+            self.keep(table, row, fate, &mut outcome);
+        }
+        Ok(outcome)
+    }
+
+    /// The statements of the rows whose fate only the server knows.
+    fn untouched<'b>(&self, table: &Table<'_>, batch: &'b Batch, left: &BTreeSet<u64>) -> Vec<&'b str> {
+        let none = BTreeSet::new();
+        let tried = batch.rows.iter().filter(|row| self.foreseen(table, row, left, &none).is_none());
+        tried.filter_map(|row| row.insert.as_deref()).collect()
+    }
+
+    /// Begins a transaction with all of these statements in one go: the rows that each inserted. `None`, with no transaction
+    /// open, when there is none, or the server refuses a row.
+    async fn insert_together(&mut self, statements: &[&str]) -> Result<Option<Affected>, Failure> {
+        if statements.is_empty() {
+            return Ok(None);
+        }
+        self.begin().await?;
+        match self.session.execute(statements.join("; ")).await {
+            Ok(affected) => Ok(Some(affected.into_iter())),
+            Err(Failure::Refused(Refusal::Row, _)) => {
+                self.session.execute("ROLLBACK".into()).await?;
+                Ok(None)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// In an open transaction: asks why a row was not inserted with the others, and inserts those alone that were not tried.
+    async fn row_by_row(
+        &mut self,
+        table: &Table<'_>,
+        batch: &Batch,
+        left: &BTreeSet<u64>,
+        mut together: Option<Affected>,
+    ) -> Result<Outcome, Failure> {
+        let mut outcome = Outcome::default();
+        for row in &batch.rows {
+            let fate = match self.foreseen(table, row, left, &outcome.left) {
                 Some(fate) => fate,
                 None => match together.as_mut().and_then(Iterator::next) {
                     Some(1) => Fate::Inserted,
@@ -499,10 +509,9 @@ impl Run<'_> {
                     None => self.alone(table, row).await?,
                 },
             };
-            self.keep(table, row, fate, &mut settled);
+            self.keep(table, row, fate, &mut outcome);
         }
-        self.session.execute("COMMIT".into()).await?;
-        Ok(settled)
+        Ok(outcome)
     }
 
     async fn begin(&mut self) -> Result<(), Failure> {
@@ -515,13 +524,13 @@ impl Run<'_> {
     }
 
     /// Notes a row's fate; one that is not there as it was keeps out what belongs to it.
-    fn keep(&self, table: &Table<'_>, row: &Row, fate: Fate, settled: &mut Settled) {
+    fn keep(&self, table: &Table<'_>, row: &Row, fate: Fate, outcome: &mut Outcome) {
         if let (false, Some(values)) =
             (matches!(fate, Fate::Inserted | Fate::AlreadyThere), &row.difference.source)
         {
-            settled.1.extend(self.order.references_to(table.name, values));
+            outcome.left.extend(self.order.references_to(table.name, values));
         }
-        settled.0.push(fate);
+        outcome.fates.push(fate);
     }
 
     /// A fate that is clear without the server.
@@ -648,6 +657,16 @@ impl Run<'_> {
 
 const UNKNOWN_TABLE: &str = "the catalogue of the database does not have the table";
 const NO_KEY: &str = "without a key it can't be told whether the row is there";
+
+/// Notes the columns of these rows that the database does not have: they are not written.
+fn note_unknown_columns(table: &Table<'_>, batch: &Batch, notes: &mut BTreeSet<String>) {
+    for values in batch.rows.iter().filter_map(|row| row.difference.source.as_ref()) {
+        let unknown = table.unknown(values);
+        if !unknown.is_empty() {
+            notes.insert(format!("{}: the database does not have the columns {unknown:?}", table.name));
+        }
+    }
+}
 
 fn left_out(reason: &str) -> Fate {
     Fate::LeftOut { reason: reason.into() }

@@ -76,6 +76,19 @@ pub(crate) enum Refusal {
 }
 
 impl Failure {
+    /// Whether the transaction may succeed when it is tried again.
+    pub(crate) fn is_transient(&self) -> bool {
+        matches!(self, Self::Broken(_) | Self::Refused(Refusal::Again, _))
+    }
+
+    /// The error of the transaction in which it occurred.
+    pub(crate) fn into_error(self, what: String, address: String) -> Error {
+        match self {
+            Self::Refused(Refusal::MayNotWrite, cause) => Error::MayNotWrite { what, address, cause },
+            Self::Refused(_, cause) | Self::Broken(cause) => Error::Query { what, address, cause },
+        }
+    }
+
     fn of(error: sqlx::Error, engine: Engine) -> Self {
         let sqlx::Error::Database(cause) = &error else { return Self::Broken(error) };
         let code = cause.code().unwrap_or_default().into_owned();
