@@ -14,7 +14,7 @@ use preflight::probe::{Write, WriteTarget};
 use preflight::{AcceptsWrite, SignsIn};
 use reconcile::{Compare, Failure, Sides};
 use replay::{Place, Replay, Rows};
-use row_replay::{Fate, RowFate};
+use row_replay::{Replayed, ReplayedRow};
 use runbook::error::Kind;
 use runbook::secret::Place as At;
 use runbook::step::{Clock, call};
@@ -312,12 +312,12 @@ impl Replay for Back<'_> {
                     if !rows.options.dry_run {
                         self.0.rows.lock().unwrap().entry(id).or_default().push(status);
                     }
-                    (Fate::Inserted, "inserted")
+                    (Replayed::Inserted, "inserted")
                 }
-                Some(there) if there == status => (Fate::AlreadyThere, "alreadyThere"),
+                Some(there) if there == status => (Replayed::AlreadyThere, "alreadyThere"),
                 Some(there) => {
                     let other = json!({"ID": id.1, "STATUS": there}).as_object().cloned().unwrap();
-                    (Fate::KeyTaken { other }, "keyTaken")
+                    (Replayed::KeyTaken { other }, "keyTaken")
                 }
             };
             let counts = &mut cursor["summary"]["tables"]["CUSTOMER_ORDER"];
@@ -328,7 +328,7 @@ impl Replay for Back<'_> {
             (cursor["read"], cursor["table"], cursor["pass"]) =
                 (json!(number), json!("CUSTOMER_ORDER"), json!(1));
             let reached: row_replay::Cursor = serde_json::from_value(cursor.clone()).unwrap();
-            let fates = vec![RowFate { table: "CUSTOMER_ORDER".into(), key, fate }];
+            let fates = vec![ReplayedRow { table: "CUSTOMER_ORDER".into(), key, replayed: fate }];
             let kept = sink.reached(fates, &reached).await;
             kept.map_err(|error| *error.downcast::<StepError>().unwrap())?;
             if stop() {

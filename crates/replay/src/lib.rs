@@ -35,7 +35,6 @@ use runbook::error::Kind;
 use runbook::{Context, Outcome, RecoveryPlan, StepError};
 use serde::Deserialize;
 
-mod fate;
 mod observed;
 mod personal;
 mod place;
@@ -43,6 +42,7 @@ mod report;
 mod run;
 mod servers;
 mod state;
+mod status;
 #[cfg(test)]
 mod tests;
 

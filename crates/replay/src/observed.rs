@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use missing_transactions::text::{count, counted, cut};
 use serde::{Deserialize, Serialize};
 
-use crate::fate::{Standing, Tally};
 use crate::state::State;
+use crate::status::{RowStatus, Tally};
 
 /// Characters of a summary at most: an approval's message has 4,096, and the request more around it.
 const SUMMARY: usize = 2000;
@@ -69,21 +69,21 @@ pub(crate) fn preview(
     not_compared: &[String],
 ) -> String {
     let total = total(databases);
-    let to_put_back = total.of(Standing::ToPutBack);
+    let to_put_back = total.of(RowStatus::ToPutBack);
     let mut text = match to_put_back {
         0 => "No row to put back".to_owned(),
         _ => {
             let by_database = databases
                 .iter()
-                .filter(|(_, tally)| tally.of(Standing::ToPutBack) > 0)
-                .map(|(name, tally)| format!("{name} {}", count(tally.of(Standing::ToPutBack))));
+                .filter(|(_, tally)| tally.of(RowStatus::ToPutBack) > 0)
+                .map(|(name, tally)| format!("{name} {}", count(tally.of(RowStatus::ToPutBack))));
             let by_database = by_database.collect::<Vec<_>>().join(", ");
             format!("{} to put back ({by_database})", counted(to_put_back, "row"))
         }
     };
     let left_out = total.all() - total.there() - to_put_back;
     if left_out > 0 {
-        text = format!("{text}; {} to leave out: {}", count(left_out), total.words(&Standing::LEFT[1..]));
+        text = format!("{text}; {} to leave out: {}", count(left_out), total.words(&RowStatus::LEFT[1..]));
     }
     if total.there() > 0 {
         text = format!("{text}; {} there already", count(total.there()));
@@ -95,11 +95,11 @@ pub(crate) fn preview(
 pub(crate) fn applied(databases: &BTreeMap<String, Tally>) -> String {
     let total = total(databases);
     // A row whose call was killed before it could tell is found there by the next.
-    let back = total.of(Standing::ToPutBack) + total.there();
+    let back = total.of(RowStatus::ToPutBack) + total.there();
     let mut text = format!("{} there now", counted(back, "lost row"));
     let left = total.all() - back;
     if left > 0 {
-        text = format!("{text}; {} left out: {}", count(left), total.words(&Standing::LEFT[1..]));
+        text = format!("{text}; {} left out: {}", count(left), total.words(&RowStatus::LEFT[1..]));
     }
     cut(&text, SUMMARY)
 }
@@ -107,14 +107,14 @@ pub(crate) fn applied(databases: &BTreeMap<String, Tally>) -> String {
 /// What is left after all.
 pub(crate) fn verified(tally: &Tally, conflicts: u64, not_compared: &[String]) -> String {
     let mut text = format!("{} of {} there", count(tally.there()), counted(tally.all(), "lost row"));
-    let altered = tally.of(Standing::Altered);
+    let altered = tally.of(RowStatus::Altered);
     if altered > 0 {
         text = format!("{text} ({} put back and changed since)", count(altered));
     }
     let left = tally.all() - tally.there();
     text = match left {
         0 => format!("{text}; none is left"),
-        _ => format!("{text}; {} left: {}", count(left), tally.words(&Standing::LEFT)),
+        _ => format!("{text}; {} left: {}", count(left), tally.words(&RowStatus::LEFT)),
     };
     cut(&format!("{text}.{}", beside(conflicts, not_compared)), SUMMARY)
 }
@@ -150,12 +150,12 @@ mod tests {
             "1,207 lost rows there now; 1 left out: 1 whose key another row has now"
         );
         let end =
-            Tally(BTreeMap::from([(Standing::There, 5), (Standing::Altered, 1), (Standing::Refused, 2)]));
+            Tally(BTreeMap::from([(RowStatus::There, 5), (RowStatus::Altered, 1), (RowStatus::Refused, 2)]));
         assert_eq!(
             verified(&end, 0, &[]),
             "6 of 8 lost rows there (1 put back and changed since); 2 left: 2 that the server refuses."
         );
-        let whole = Tally(BTreeMap::from([(Standing::There, 1)]));
+        let whole = Tally(BTreeMap::from([(RowStatus::There, 1)]));
         assert_eq!(verified(&whole, 0, &[]), "1 of 1 lost row there; none is left.");
     }
 }

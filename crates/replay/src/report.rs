@@ -9,7 +9,7 @@ use askama::Template;
 use comparison::{Found, TableStatus};
 use jiff::Timestamp;
 use missing_transactions::text::{count, counted, cut, time};
-use row_replay::{Counts, Fate, RowFate, Summary};
+use row_replay::{Counts, Replayed, ReplayedRow, Summary};
 use runbook::bucket::folder::Folder as Reports;
 use runbook::bucket::{DeleteObject, GetObject, Lines, ListKeys, PutObject, ReadLines, broken};
 use runbook::error::Kind;
@@ -19,7 +19,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::io::AsyncBufReadExt as _;
 
-use crate::fate::{Standing, Tally, standing};
+use crate::status::{RowStatus, Tally, status};
 use crate::observed;
 use crate::personal::Personal;
 use crate::run::unreadable;
@@ -132,7 +132,8 @@ struct Row {
     database: String,
     table: String,
     key: Map<String, Value>,
-    standing: Standing,
+    #[serde(rename = "standing")]
+    status: RowStatus,
     /// Why, for a person.
     reason: String,
     /// What is there in its place.
@@ -157,7 +158,7 @@ impl<'a, S: ReadLines> Fates<'a, S> {
         Self { store, bucket: &folder.bucket, keys, open: None }
     }
 
-    async fn next(&mut self) -> Result<Option<RowFate>, StepError> {
+    async fn next(&mut self) -> Result<Option<ReplayedRow>, StepError> {
         loop {
             let (key, lines) = match &mut self.open {
                 Some(open) => open,
@@ -234,13 +235,13 @@ pub(crate) async fn read<S: GetObject + ReadLines + ListKeys + Sync>(
             {
                 return Err(misfit(name, &report.fates));
             }
-            let (standing, why) = standing(&row.fate, before.as_ref().map(|before| &before.fate));
-            database.tables.entry(row.table.clone()).or_default().rows.add(standing);
+            let (status, why) = status(&row.replayed, before.as_ref().map(|before| &before.replayed));
+            database.tables.entry(row.table.clone()).or_default().rows.add(status);
             // What would be put back is no row that is left out.
-            if standing.is_there() || (standing == Standing::ToPutBack && !report.origin.applied) {
+            if status.is_there() || (status == RowStatus::ToPutBack && !report.origin.applied) {
                 continue;
             }
-            let listed = listed(&personal, name, &row, standing, why);
+            let listed = listed(&personal, name, &row, status, why);
             let size = serde_json::to_string(&listed).map_or(0, |text| text.len());
             if report.left.len() < LISTED && size <= room {
                 room -= size;
@@ -298,24 +299,24 @@ fn counts(name: &str, states: &States<'_>) -> Database {
 }
 
 /// A row as it is listed.
-fn listed(personal: &Personal, database: &str, row: &RowFate, standing: Standing, why: &Fate) -> Row {
+fn listed(personal: &Personal, database: &str, row: &ReplayedRow, status: RowStatus, why: &Replayed) -> Row {
     let show = |table: &str, values: &Map<String, Value>| shown(personal, table, values);
     let text = |table: &str, values: &Map<String, Value>| line(&show(table, values));
-    let (reason, there) = match (standing, why) {
-        (Standing::Gone, _) => ("it was put back, and is not there any more".to_owned(), None),
-        (_, Fate::Inserted | Fate::AlreadyThere) => ("nothing known of is in its way".to_owned(), None),
-        (_, Fate::KeyTaken { other }) => {
+    let (reason, there) = match (status, why) {
+        (RowStatus::Gone, _) => ("it was put back, and is not there any more".to_owned(), None),
+        (_, Replayed::Inserted | Replayed::AlreadyThere) => ("nothing known of is in its way".to_owned(), None),
+        (_, Replayed::KeyTaken { other }) => {
             ("another row has its key now; it was not touched".to_owned(), Some(show(&row.table, other)))
         }
-        (_, Fate::UniqueCollision { columns, other_key, other }) => {
+        (_, Replayed::UniqueCollision { columns, other_key, other }) => {
             let key = text(&row.table, other_key);
             let reason = format!("the row with {key} has the same {}", columns.join(", "));
             (reason, Some(show(&row.table, other)))
         }
-        (_, Fate::ParentMissing { parent, parent_key, .. }) => {
+        (_, Replayed::ParentMissing { parent, parent_key, .. }) => {
             (format!("it belongs to {parent} {}, which is not there", text(parent, parent_key)), None)
         }
-        (_, Fate::ParentLeftOut { parent, parent_key, .. }) => {
+        (_, Replayed::ParentLeftOut { parent, parent_key, .. }) => {
             let key = text(parent, parent_key);
             (
                 format!(
@@ -324,14 +325,14 @@ fn listed(personal: &Personal, database: &str, row: &RowFate, standing: Standing
                 None,
             )
         }
-        (_, Fate::Refused { .. }) if personal.is_in(&row.table) => {
+        (_, Replayed::Refused { .. }) if personal.is_in(&row.table) => {
             ("the server refuses it, in words that may quote personal values".to_owned(), None)
         }
-        (_, Fate::Refused { reason }) => (format!("the server says: {}", cut(reason, 2 * SHOWN)), None),
-        (_, Fate::LeftOut { reason }) => (reason.clone(), None),
+        (_, Replayed::Refused { reason }) => (format!("the server says: {}", cut(reason, 2 * SHOWN)), None),
+        (_, Replayed::LeftOut { reason }) => (reason.clone(), None),
     };
     let key = show(&row.table, &row.key);
-    Row { database: database.to_owned(), table: row.table.clone(), key, standing, reason, there }
+    Row { database: database.to_owned(), table: row.table.clone(), key, status, reason, there }
 }
 
 /// Values as they are shown: personal ones masked, long ones cut.
@@ -371,12 +372,12 @@ impl Report {
         let tables = self.databases.iter().flat_map(|(database, of)| {
             of.tables.iter().map(move |(table, of)| TableLine::new(database, table, of))
         });
-        let groups = Standing::LEFT.into_iter().filter_map(|standing| {
-            let all = self.rows.of(standing);
-            let rows = self.left.iter().filter(|row| row.standing == standing).collect::<Vec<_>>();
-            let would_be = standing == Standing::ToPutBack && !self.origin.applied;
+        let groups = RowStatus::LEFT.into_iter().filter_map(|status| {
+            let all = self.rows.of(status);
+            let rows = self.left.iter().filter(|row| row.status == status).collect::<Vec<_>>();
+            let would_be = status == RowStatus::ToPutBack && !self.origin.applied;
             (all > 0 && !would_be).then(|| Group {
-                heading: format!("{} {}", counted(all, "row"), standing.words()),
+                heading: format!("{} {}", counted(all, "row"), status.words()),
                 not_listed: all - rows.len() as u64,
                 rows: rows.into_iter().map(RowLine::new).collect(),
             })
@@ -403,7 +404,7 @@ impl Report {
         let (all, there) = (self.rows.all(), self.rows.there());
         let conflicts = self.databases.values().flat_map(|database| database.tables.values());
         let conflicts = conflicts.map(|table| table.preview.conflicts).sum();
-        let to_put_back = self.rows.of(Standing::ToPutBack);
+        let to_put_back = self.rows.of(RowStatus::ToPutBack);
         let first = if self.origin.applied {
             vec![(count(there), "lost rows are there"), (count(all - there), "are left")]
         } else {
@@ -462,7 +463,7 @@ impl<'a> TableLine<'a> {
     fn new(database: &'a str, table: &'a str, of: &Table) -> Self {
         let (all, there) = (of.rows.all(), of.rows.there());
         let before = of.preview.already_there;
-        let to_put_back = if of.apply.is_none() { of.rows.of(Standing::ToPutBack) } else { 0 };
+        let to_put_back = if of.apply.is_none() { of.rows.of(RowStatus::ToPutBack) } else { 0 };
         let put_back = if of.apply.is_none() { to_put_back } else { there.saturating_sub(before) };
         let left = all - there - to_put_back;
         Self {

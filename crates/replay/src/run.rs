@@ -5,7 +5,7 @@ use std::time::Duration;
 use comparison::Found;
 use jiff::Timestamp;
 use missing_transactions::text::counted;
-use row_replay::{Cursor, Options, Progress, RowFate, Sink};
+use row_replay::{Cursor, Options, Progress, ReplayedRow, Sink};
 use runbook::bucket::folder::Summing;
 use runbook::bucket::{DeleteObject, GetObject, ListKeys, ListObjects, Listed, PutObject, ReadLines};
 use runbook::error::Kind;
@@ -13,7 +13,7 @@ use runbook::names::keys;
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError};
 use table_diff::BoxError;
 
-use crate::fate::Standing;
+use crate::status::RowStatus;
 use crate::observed::{self, Observed};
 use crate::place::Place;
 use crate::report;
@@ -200,7 +200,7 @@ impl<S: Store> Work<'_, S> {
         // Kept from the first call on: the limit counts from then.
         self.save().await?;
         let context = self.job.context;
-        let inserted = |state: &State| observed::total(&observed::tallies(state)).of(Standing::ToPutBack);
+        let inserted = |state: &State| observed::total(&observed::tallies(state)).of(RowStatus::ToPutBack);
         let known = inserted(&self.state);
         let most = (SLICE + OVERTIME).min(context.time_left().saturating_sub(ANSWER));
         let walked = tokio::time::timeout(most, Box::pin(self.walk(replay, places))).await;
@@ -321,7 +321,7 @@ impl<S: Store> Work<'_, S> {
             let (location, changed) = report::write(*store, &self.folder.bucket, &read).await?;
             let databases = read.tallies();
             let asks = event.operation == Operation::Preview
-                && observed::total(&databases).of(Standing::ToPutBack) > 0;
+                && observed::total(&databases).of(RowStatus::ToPutBack) > 0;
             let status = if asks { Status::NeedsApproval } else { Status::Done };
             (status, Observed { databases, summary: read.summary, location }, changed)
         };
@@ -388,7 +388,7 @@ impl<S: Store> Fates<'_, '_, S> {
 }
 
 impl<S: Store> Sink for Fates<'_, '_, S> {
-    async fn reached(&mut self, fates: Vec<RowFate>, cursor: &Cursor) -> Result<(), BoxError> {
+    async fn reached(&mut self, fates: Vec<ReplayedRow>, cursor: &Cursor) -> Result<(), BoxError> {
         for fate in &fates {
             serde_json::to_writer(&mut self.text, fate)?;
             self.text.push(b'\n');

@@ -3,7 +3,7 @@
 //! | key | what |
 //! |---|---|
 //! | `<operation>/cursor.json` | [`State`]: where the operation stands |
-//! | `<operation>/<database>/fates-00001-1a2b3c4d.jsonl` … | a [`row_replay::RowFate`] on each line |
+//! | `<operation>/<database>/fates-00001-1a2b3c4d.jsonl` … | a [`row_replay::ReplayedRow`] on each line |
 //!
 //! A part of fates is written before the cursor that names it, and has a sum of its content in its name: whoever else
 //! writes at the same time, or does the work of a killed call again, never changes what a cursor names. A part that no

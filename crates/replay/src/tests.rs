@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use comparison::{DatabaseSummary, Summary, TableStatus, TableSummary};
 use jiff::{SignedDuration, Timestamp};
-use row_replay::RowFate;
+use row_replay::ReplayedRow;
 use runbook::bucket::fake::Bucket;
 use runbook::secret::SignIn;
 use runbook::step::Clock;
@@ -158,7 +158,7 @@ impl Shop {
     }
 
     /// Every fate that an operation kept.
-    fn fates(&self, operation: &str) -> Vec<RowFate> {
+    fn fates(&self, operation: &str) -> Vec<ReplayedRow> {
         let folder = format!("replay/shop/r1/{operation}/");
         let state: Value = serde_json::from_str(&self.bucket.text(&format!("{folder}cursor.json"))).unwrap();
         let names = state["databases"]["orders"]["parts"].as_array().unwrap();

@@ -4,7 +4,7 @@
 //! each whether it can be there, inserts it, commits; then the sink gets the fates with the cursor behind them.
 //!
 //! **Promises.** Run again, from any cursor or from none, nothing is there twice: a row that was put back before is found
-//! and told as [`Fate::AlreadyThere`]. That is so too for rows whose transaction was committed when the connection broke
+//! and told as [`Replayed::AlreadyThere`]. That is so too for rows whose transaction was committed when the connection broke
 //! or the sink failed. A dry run reads only, and gives the same fates, but for what only the server's refusal tells, and
 //! for rows that need each other, which it takes for possible.
 //!
@@ -47,7 +47,7 @@ impl Default for Options {
 /// What became of a missing row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "fate", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Fate {
+pub enum Replayed {
     /// It is there now; in a dry run: it would be.
     Inserted,
     /// It was there, just the same.
@@ -99,51 +99,51 @@ pub enum Fate {
 /// A missing row and what became of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct RowFate {
+pub struct ReplayedRow {
     /// Its table.
     pub table: String,
     /// Its key; the whole row where it has none.
     pub key: Map<String, Value>,
     /// What became of it.
     #[serde(flatten)]
-    pub fate: Fate,
+    pub replayed: Replayed,
 }
 
 /// How many rows had which fate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
-    /// [`Fate::Inserted`].
+    /// [`Replayed::Inserted`].
     pub inserted: u64,
-    /// [`Fate::AlreadyThere`].
+    /// [`Replayed::AlreadyThere`].
     pub already_there: u64,
-    /// [`Fate::KeyTaken`].
+    /// [`Replayed::KeyTaken`].
     pub key_taken: u64,
-    /// [`Fate::UniqueCollision`].
+    /// [`Replayed::UniqueCollision`].
     pub unique_collision: u64,
-    /// [`Fate::ParentMissing`].
+    /// [`Replayed::ParentMissing`].
     pub parent_missing: u64,
-    /// [`Fate::ParentLeftOut`].
+    /// [`Replayed::ParentLeftOut`].
     pub parent_left_out: u64,
-    /// [`Fate::Refused`].
+    /// [`Replayed::Refused`].
     pub refused: u64,
-    /// [`Fate::LeftOut`].
+    /// [`Replayed::LeftOut`].
     pub left_out: u64,
     /// Rows on both sides that differ: not touched, no fate.
     pub conflicts: u64,
 }
 
 impl Counts {
-    fn add(&mut self, fate: &Fate) {
+    fn add(&mut self, fate: &Replayed) {
         *match fate {
-            Fate::Inserted => &mut self.inserted,
-            Fate::AlreadyThere => &mut self.already_there,
-            Fate::KeyTaken { .. } => &mut self.key_taken,
-            Fate::UniqueCollision { .. } => &mut self.unique_collision,
-            Fate::ParentMissing { .. } => &mut self.parent_missing,
-            Fate::ParentLeftOut { .. } => &mut self.parent_left_out,
-            Fate::Refused { .. } => &mut self.refused,
-            Fate::LeftOut { .. } => &mut self.left_out,
+            Replayed::Inserted => &mut self.inserted,
+            Replayed::AlreadyThere => &mut self.already_there,
+            Replayed::KeyTaken { .. } => &mut self.key_taken,
+            Replayed::UniqueCollision { .. } => &mut self.unique_collision,
+            Replayed::ParentMissing { .. } => &mut self.parent_missing,
+            Replayed::ParentLeftOut { .. } => &mut self.parent_left_out,
+            Replayed::Refused { .. } => &mut self.refused,
+            Replayed::LeftOut { .. } => &mut self.left_out,
         } += 1;
     }
 }
@@ -208,7 +208,7 @@ pub trait Sink: Send {
     /// Ends the replay with [`Error::Sink`].
     fn reached(
         &mut self,
-        fates: Vec<RowFate>,
+        fates: Vec<ReplayedRow>,
         cursor: &Cursor,
     ) -> impl Future<Output = Result<(), BoxError>> + Send;
 }
@@ -248,7 +248,7 @@ pub async fn apply(
                 counts.add(&fate);
                 let Difference { key, source, .. } = row.difference;
                 let key = if key.is_empty() { source.unwrap_or_default() } else { key };
-                RowFate { table: name.clone(), key, fate }
+                ReplayedRow { table: name.clone(), key, replayed: fate }
             });
             let fates = fates.collect();
             sink.reached(fates, &cursor).await.map_err(Error::Sink)?;
@@ -375,7 +375,7 @@ struct Run<'a> {
 #[derive(Default)]
 struct Outcome {
     /// One for each row, in their order.
-    fates: Vec<Fate>,
+    fates: Vec<Replayed>,
     /// The rows that were not put back, as others refer to them.
     left: BTreeSet<u64>,
 }
@@ -457,7 +457,7 @@ impl Run<'_> {
         for row in &batch.rows {
             let fate = match self.foreseen(table, row, left, &outcome.left) {
                 Some(fate) => fate,
-                None => self.inspect(table, &row.difference).await?.unwrap_or(Fate::Inserted),
+                None => self.inspect(table, &row.difference).await?.unwrap_or(Replayed::Inserted),
             };
             self.keep(table, row, fate, &mut outcome);
         }
@@ -501,7 +501,7 @@ impl Run<'_> {
             let fate = match self.foreseen(table, row, left, &outcome.left) {
                 Some(fate) => fate,
                 None => match together.as_mut().and_then(Iterator::next) {
-                    Some(1) => Fate::Inserted,
+                    Some(1) => Replayed::Inserted,
                     Some(_) => match self.inspect(table, &row.difference).await? {
                         Some(fate) => fate,
                         None => self.alone(table, row).await?,
@@ -524,9 +524,9 @@ impl Run<'_> {
     }
 
     /// Notes a row's fate; one that is not there as it was keeps out what belongs to it.
-    fn keep(&self, table: &Table<'_>, row: &Row, fate: Fate, outcome: &mut Outcome) {
+    fn keep(&self, table: &Table<'_>, row: &Row, fate: Replayed, outcome: &mut Outcome) {
         if let (false, Some(values)) =
-            (matches!(fate, Fate::Inserted | Fate::AlreadyThere), &row.difference.source)
+            (matches!(fate, Replayed::Inserted | Replayed::AlreadyThere), &row.difference.source)
         {
             outcome.left.extend(self.order.references_to(table.name, values));
         }
@@ -540,13 +540,13 @@ impl Run<'_> {
         row: &Row,
         left: &BTreeSet<u64>,
         just_left: &BTreeSet<u64>,
-    ) -> Option<Fate> {
+    ) -> Option<Replayed> {
         let Some(insert) = &row.insert else { return Some(left_out(NO_KEY)) };
         let most = self.session.packet();
         if insert.len() >= most {
             let reason =
                 format!("its statement has {} bytes, and max_allowed_packet is {most}", insert.len());
-            return Some(Fate::Refused { reason });
+            return Some(Replayed::Refused { reason });
         }
         let parents = table.parents(row.difference.source.as_ref()?);
         let out = parents.into_iter().find(|parent| {
@@ -556,7 +556,7 @@ impl Run<'_> {
                     || self.order.doubtful.contains(&reference)
             })
         });
-        out.map(|Parent { key, values, .. }| Fate::ParentLeftOut {
+        out.map(|Parent { key, values, .. }| Replayed::ParentLeftOut {
             foreign_key: key.name.clone(),
             parent: key.parent.clone(),
             parent_key: values,
@@ -564,12 +564,12 @@ impl Run<'_> {
     }
 
     /// Inserts a row by itself, and tells why not.
-    async fn alone(&mut self, table: &Table<'_>, row: &Row) -> Result<Fate, Failure> {
+    async fn alone(&mut self, table: &Table<'_>, row: &Row) -> Result<Replayed, Failure> {
         let Some(insert) = &row.insert else { return Ok(left_out(NO_KEY)) };
         for _ in 0..ROW_TRIES {
             let tried = format!("SAVEPOINT causeway_row; {insert}; RELEASE SAVEPOINT causeway_row");
             let refused = match self.session.execute(tried).await {
-                Ok(affected) if affected.get(1) == Some(&1) => return Ok(Fate::Inserted),
+                Ok(affected) if affected.get(1) == Some(&1) => return Ok(Replayed::Inserted),
                 Ok(_) => None,
                 Err(Failure::Refused(Refusal::Row, cause)) => {
                     self.session.execute("ROLLBACK TO SAVEPOINT causeway_row".into()).await?;
@@ -581,15 +581,21 @@ impl Run<'_> {
                 return Ok(fate);
             }
             if let Some(cause) = refused {
-                return Ok(Fate::Refused { reason: table_diff::one_line(&cause) });
+                return Ok(Replayed::Refused { reason: table_diff::one_line(&cause) });
             }
             // What was in its way has gone in the meantime.
         }
-        Ok(Fate::Refused { reason: "the server does not insert it, and gives no reason: a trigger?".into() })
+        Ok(Replayed::Refused {
+            reason: "the server does not insert it, and gives no reason: a trigger?".into(),
+        })
     }
 
     /// What is in a row's way, looked up. `None`: nothing that is known of.
-    async fn inspect(&mut self, table: &Table<'_>, difference: &Difference) -> Result<Option<Fate>, Failure> {
+    async fn inspect(
+        &mut self,
+        table: &Table<'_>,
+        difference: &Difference,
+    ) -> Result<Option<Replayed>, Failure> {
         let Some(values) = &difference.source else { return Ok(None) };
         if let Some(key) = table.key(difference)
             && let Some(cells) = self.session.query(table.rows(&key)).await?.first()
@@ -601,7 +607,7 @@ impl Run<'_> {
                 other.get(name).map(text).is_some_and(|other| other == text(value))
             };
             let same = table.written(values).all(|(column, value)| same(&column.name, value));
-            return Ok(Some(if same { Fate::AlreadyThere } else { Fate::KeyTaken { other } }));
+            return Ok(Some(if same { Replayed::AlreadyThere } else { Replayed::KeyTaken { other } }));
         }
         for unique in table.uniques(difference) {
             if let Some(cells) = self.session.query(table.rows(&unique.taken)).await?.first() {
@@ -609,13 +615,13 @@ impl Run<'_> {
                 let key =
                     difference.key.keys().filter_map(|name| Some((name.clone(), other.get(name)?.clone())));
                 let (columns, other_key) = (unique.columns.to_vec(), key.collect());
-                return Ok(Some(Fate::UniqueCollision { columns, other_key, other }));
+                return Ok(Some(Replayed::UniqueCollision { columns, other_key, other }));
             }
         }
         for Parent { key, values, query, reference } in table.parents(values) {
             let will_be = reference.is_some_and(|reference| self.order.missing.contains(&reference));
             if !will_be && self.session.query(query).await?.is_empty() {
-                return Ok(Some(Fate::ParentMissing {
+                return Ok(Some(Replayed::ParentMissing {
                     foreign_key: key.name.clone(),
                     parent: key.parent.clone(),
                     parent_key: values,
@@ -668,8 +674,8 @@ fn note_unknown_columns(table: &Table<'_>, batch: &Batch, notes: &mut BTreeSet<S
     }
 }
 
-fn left_out(reason: &str) -> Fate {
-    Fate::LeftOut { reason: reason.into() }
+fn left_out(reason: &str) -> Replayed {
+    Replayed::LeftOut { reason: reason.into() }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Puts back the rows that a failover lost: what `table-diff` found in the old primary and not in the new one. Knows no
 //! AWS and no runbook.
 //!
-//! Two ways: [`write_sql`] writes `replay.sql`, [`apply`] does it over a connection and tells each row's [`Fate`]. Both
+//! Two ways: [`write_sql`] writes `replay.sql`, [`apply`] does it over a connection and tells each row's [`Replayed`]. Both
 //! follow the same order, parents first, and the same rules. Nothing that is there is ever updated or deleted.
 //!
 //! # What is put back
@@ -41,7 +41,7 @@ mod session;
 mod table;
 mod write;
 
-pub use apply::{Counts, Cursor, Fate, Options, Progress, RowFate, Sink, Summary, apply};
+pub use apply::{Counts, Cursor, Options, Progress, Replayed, ReplayedRow, Sink, Summary, apply};
 pub use session::Session;
 pub use write::{Out, WrittenTable, write_sql};
 
@@ -125,7 +125,7 @@ mod tests {
     struct Nothing;
 
     impl Sink for Nothing {
-        async fn reached(&mut self, _: Vec<RowFate>, _: &Cursor) -> Result<(), BoxError> {
+        async fn reached(&mut self, _: Vec<ReplayedRow>, _: &Cursor) -> Result<(), BoxError> {
             Ok(())
         }
     }

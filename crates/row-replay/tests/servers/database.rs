@@ -5,7 +5,9 @@ use std::io::Write as _;
 use std::process::Command;
 use std::time::Duration;
 
-use row_replay::{Cursor, Fate, Options, Progress, RowFate, Session, Sink, Summary, apply, write_sql};
+use row_replay::{
+    Cursor, Options, Progress, Replayed, ReplayedRow, Session, Sink, Summary, apply, write_sql,
+};
 use table_diff::{
     BoxError, Catalogue, Difference, Differences, Engine, Presence, Server, Side, Target, Tls, list_tables,
     read_catalogue,
@@ -128,7 +130,7 @@ impl Database {
         source: &impl Differences,
         options: &Options,
         cut: usize,
-    ) -> (Vec<RowFate>, Summary) {
+    ) -> (Vec<ReplayedRow>, Summary) {
         let catalogue = self.catalogue("b").await;
         let mut session = self.session("b").await;
         let mut kept = Kept::default();
@@ -151,33 +153,33 @@ impl Database {
 
 /// Keeps the fates.
 #[derive(Default)]
-pub struct Kept(pub Vec<RowFate>);
+pub struct Kept(pub Vec<ReplayedRow>);
 
 impl Sink for Kept {
-    async fn reached(&mut self, fates: Vec<RowFate>, _: &Cursor) -> Result<(), BoxError> {
+    async fn reached(&mut self, fates: Vec<ReplayedRow>, _: &Cursor) -> Result<(), BoxError> {
         self.0.extend(fates);
         Ok(())
     }
 }
 
 /// A fate in short: `orders {"id":1} inserted`.
-pub fn short(fate: &RowFate) -> String {
+pub fn short(fate: &ReplayedRow) -> String {
     let key = serde_json::to_string(&fate.key).unwrap();
-    let told = match &fate.fate {
-        Fate::Inserted => "inserted".into(),
-        Fate::AlreadyThere => "already there".into(),
-        Fate::KeyTaken { other } => format!("key taken by {}", serde_json::to_string(other).unwrap()),
-        Fate::UniqueCollision { columns, other_key, .. } => {
+    let told = match &fate.replayed {
+        Replayed::Inserted => "inserted".into(),
+        Replayed::AlreadyThere => "already there".into(),
+        Replayed::KeyTaken { other } => format!("key taken by {}", serde_json::to_string(other).unwrap()),
+        Replayed::UniqueCollision { columns, other_key, .. } => {
             format!("{} is that of {}", columns.join(", "), serde_json::to_string(other_key).unwrap())
         }
-        Fate::ParentMissing { parent, parent_key, .. } => {
+        Replayed::ParentMissing { parent, parent_key, .. } => {
             format!("no {parent} {}", serde_json::to_string(parent_key).unwrap())
         }
-        Fate::ParentLeftOut { parent, parent_key, .. } => {
+        Replayed::ParentLeftOut { parent, parent_key, .. } => {
             format!("left out with {parent} {}", serde_json::to_string(parent_key).unwrap())
         }
-        Fate::Refused { reason } => format!("refused: {reason}"),
-        Fate::LeftOut { reason } => format!("left out: {reason}"),
+        Replayed::Refused { reason } => format!("refused: {reason}"),
+        Replayed::LeftOut { reason } => format!("left out: {reason}"),
     };
     format!("{} {key} {told}", fate.table)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use row_replay::{Cursor, Fate, Options, Progress, RowFate, Sink, apply};
+use row_replay::{Cursor, Options, Progress, Replayed, ReplayedRow, Sink, apply};
 use table_diff::{BoxError, Difference, Engine};
 
 use crate::database::{Database, Kept, short};
@@ -106,7 +106,7 @@ fn state(database: &Database) -> String {
         .join("--\n")
 }
 
-fn sorted(fates: &[RowFate], without: &str) -> Vec<String> {
+fn sorted(fates: &[ReplayedRow], without: &str) -> Vec<String> {
     let mut lines = fates.iter().map(short).collect::<Vec<_>>();
     lines.retain(|line| !line.starts_with(without));
     lines.sort();
@@ -141,7 +141,10 @@ async fn each_row_has_its_fate() {
 
         let (fates, _) = database.apply(&lost, &options(2, false), 1).await;
         let refused = fates.iter().find(|fate| fate.table == "strict" && fate.key["id"] == 2).unwrap();
-        assert!(matches!(&refused.fate, Fate::Refused { reason } if reason.contains("small")), "{refused:?}");
+        assert!(
+            matches!(&refused.replayed, Replayed::Refused { reason } if reason.contains("small")),
+            "{refused:?}"
+        );
         let circle = fates.iter().filter(|fate| fate.table == "staff" && fate.key["id"].as_i64() >= Some(10));
         let circle = circle.map(short).collect::<Vec<_>>();
         assert_eq!(circle.len(), 2);
@@ -152,8 +155,8 @@ async fn each_row_has_its_fate() {
 
         // Again: what is there is there, what was kept out is kept out.
         let (again, _) = database.apply(&lost, &options(500, false), usize::MAX).await;
-        let there = fates.iter().map(|fate| match fate.fate {
-            Fate::Inserted => RowFate { fate: Fate::AlreadyThere, ..fate.clone() },
+        let there = fates.iter().map(|fate| match fate.replayed {
+            Replayed::Inserted => ReplayedRow { replayed: Replayed::AlreadyThere, ..fate.clone() },
             _ => fate.clone(),
         });
         assert_eq!(sorted(&again, "-"), sorted(&there.collect::<Vec<_>>(), "-"));
@@ -204,7 +207,7 @@ async fn each_row_has_its_fate() {
 struct Killer<'a>(&'a Database, Kept, usize);
 
 impl Sink for Killer<'_> {
-    async fn reached(&mut self, fates: Vec<RowFate>, cursor: &Cursor) -> Result<(), BoxError> {
+    async fn reached(&mut self, fates: Vec<ReplayedRow>, cursor: &Cursor) -> Result<(), BoxError> {
         match self.0 {
             // One by one: MySQL can't kill all of a user's.
             Database::MySql(_) => {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use row_replay::{Fate, Options, RowFate};
+use row_replay::{Options, Replayed, ReplayedRow};
 use table_diff::{Difference, DifferenceKind, Engine};
 
 use crate::database::{Database, short};
@@ -269,7 +269,7 @@ async fn check(database: &Database, case: &Case) -> Result<(), TestCaseError> {
     let (fates, _) = database.apply(&lost, &options, case.cut).await;
     prop_assert_eq!(fates.len(), missing);
     // What the file put back is there by now.
-    let plain = |fates: &[RowFate]| {
+    let plain = |fates: &[ReplayedRow]| {
         let told = fates.iter().map(|fate| short(fate).replace("inserted", "already there"));
         let mut told = told.collect::<Vec<_>>();
         told.sort();
@@ -277,7 +277,8 @@ async fn check(database: &Database, case: &Case) -> Result<(), TestCaseError> {
     };
     prop_assert_eq!(plain(&foreseen), plain(&fates), "a dry run tells what is to be");
     if case.by_file {
-        let inserted = fates.iter().filter(|fate| fate.fate == Fate::Inserted).map(short).collect::<Vec<_>>();
+        let inserted =
+            fates.iter().filter(|fate| fate.replayed == Replayed::Inserted).map(short).collect::<Vec<_>>();
         prop_assert!(inserted.is_empty(), "the file left out {:?}", inserted);
     }
 
@@ -290,7 +291,8 @@ async fn check(database: &Database, case: &Case) -> Result<(), TestCaseError> {
     }
     // What is still missing has a fate that says so; everything else is there as it was lost.
     let left = database.differences().await;
-    let kept_out = fates.iter().filter(|fate| !matches!(fate.fate, Fate::Inserted | Fate::AlreadyThere));
+    let kept_out =
+        fates.iter().filter(|fate| !matches!(fate.replayed, Replayed::Inserted | Replayed::AlreadyThere));
     let kept_out = kept_out
         .map(|fate| (fate.table.clone(), serde_json::to_string(&fate.key).unwrap()))
         .collect::<BTreeSet<_>>();
@@ -300,7 +302,9 @@ async fn check(database: &Database, case: &Case) -> Result<(), TestCaseError> {
     }
     // No row was given to a parent that is somebody else's.
     let changed = keys(&left, DifferenceKind::Changed);
-    for fate in fates.iter().filter(|fate| matches!(fate.fate, Fate::Inserted | Fate::AlreadyThere)) {
+    for fate in
+        fates.iter().filter(|fate| matches!(fate.replayed, Replayed::Inserted | Replayed::AlreadyThere))
+    {
         let table = usize::from(fate.table.as_bytes()[1] - b'0');
         let row = lost[&fate.table].iter().find(|row| row.key == fate.key).unwrap().source.clone().unwrap();
         let of = parent(case, table);
@@ -318,7 +322,11 @@ async fn check(database: &Database, case: &Case) -> Result<(), TestCaseError> {
         prop_assert!(!another, "{:?} belongs to {:?}, which may be another", fate, referred);
     }
     for fate in &fates {
-        prop_assert!(!matches!(fate.fate, Fate::Refused { .. } | Fate::LeftOut { .. }), "{:?}", fate);
+        prop_assert!(
+            !matches!(fate.replayed, Replayed::Refused { .. } | Replayed::LeftOut { .. }),
+            "{:?}",
+            fate
+        );
     }
     Ok(())
 }

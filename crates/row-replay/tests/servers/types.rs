@@ -1,6 +1,6 @@
 //! Every type there and back: what is lost is put back to the last bit.
 
-use row_replay::{Fate, Options};
+use row_replay::{Options, Replayed};
 use table_diff::Files;
 
 use crate::database::Database;
@@ -142,9 +142,9 @@ async fn back(database: &Database, schema: &str, rows: &str) {
         let before = database.differences().await.is_empty();
         let (fates, summary) = database.apply(&lost, &options, cut).await;
         assert_eq!(fates.len(), count);
-        let expected = if before { Fate::AlreadyThere } else { Fate::Inserted };
+        let expected = if before { Replayed::AlreadyThere } else { Replayed::Inserted };
         for fate in &fates {
-            assert_eq!(fate.fate, expected, "{fate:?}");
+            assert_eq!(fate.replayed, expected, "{fate:?}");
         }
         let counted =
             summary.tables.values().map(|counts| counts.inserted + counts.already_there).sum::<u64>();

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use missing_transactions::text::count;
-use row_replay::Fate;
+use row_replay::Replayed;
 use serde::{Deserialize, Serialize};
 
 /// Where a row stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Standing {
+pub(crate) enum RowStatus {
     /// It is there, just the same.
     There,
     /// It was put back, and what has its key is not the same any more: the application goes on with it.
@@ -32,7 +32,7 @@ pub(crate) enum Standing {
     NotTried,
 }
 
-impl Standing {
+impl RowStatus {
     /// Those that are not there, in the order in which they are shown.
     pub(crate) const LEFT: [Self; 8] = [
         Self::ToPutBack,
@@ -49,16 +49,16 @@ impl Standing {
         matches!(self, Self::There | Self::Altered)
     }
 
-    fn of(fate: &Fate) -> Self {
+    fn of(fate: &Replayed) -> Self {
         match fate {
-            Fate::Inserted => Self::ToPutBack,
-            Fate::AlreadyThere => Self::There,
-            Fate::KeyTaken { .. } => Self::KeyTaken,
-            Fate::UniqueCollision { .. } => Self::UniqueCollision,
-            Fate::ParentMissing { .. } => Self::ParentMissing,
-            Fate::ParentLeftOut { .. } => Self::ParentLeftOut,
-            Fate::Refused { .. } => Self::Refused,
-            Fate::LeftOut { .. } => Self::NotTried,
+            Replayed::Inserted => Self::ToPutBack,
+            Replayed::AlreadyThere => Self::There,
+            Replayed::KeyTaken { .. } => Self::KeyTaken,
+            Replayed::UniqueCollision { .. } => Self::UniqueCollision,
+            Replayed::ParentMissing { .. } => Self::ParentMissing,
+            Replayed::ParentLeftOut { .. } => Self::ParentLeftOut,
+            Replayed::Refused { .. } => Self::Refused,
+            Replayed::LeftOut { .. } => Self::NotTried,
         }
     }
 
@@ -81,39 +81,39 @@ impl Standing {
 
 /// Where a row stands, and the fate that tells why. `last` is from a dry run; `applied` from putting it back, if that was
 /// done.
-pub(crate) fn standing<'a>(last: &'a Fate, applied: Option<&'a Fate>) -> (Standing, &'a Fate) {
-    let was_put_back = matches!(applied, Some(Fate::Inserted | Fate::AlreadyThere));
+pub(crate) fn status<'a>(last: &'a Replayed, applied: Option<&'a Replayed>) -> (RowStatus, &'a Replayed) {
+    let was_put_back = matches!(applied, Some(Replayed::Inserted | Replayed::AlreadyThere));
     match (last, applied) {
-        (Fate::Inserted, Some(_)) if was_put_back => (Standing::Gone, last),
+        (Replayed::Inserted, Some(_)) if was_put_back => (RowStatus::Gone, last),
         // A dry run knows neither what the server refuses nor rows that need each other.
-        (Fate::Inserted, Some(applied)) => (Standing::of(applied), applied),
-        (Fate::KeyTaken { .. }, _) if was_put_back => (Standing::Altered, last),
-        _ => (Standing::of(last), last),
+        (Replayed::Inserted, Some(applied)) => (RowStatus::of(applied), applied),
+        (Replayed::KeyTaken { .. }, _) if was_put_back => (RowStatus::Altered, last),
+        _ => (RowStatus::of(last), last),
     }
 }
 
 /// How many rows stand where.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Tally(pub(crate) BTreeMap<Standing, u64>);
+pub(crate) struct Tally(pub(crate) BTreeMap<RowStatus, u64>);
 
 impl Tally {
-    pub(crate) fn add(&mut self, standing: Standing) {
-        *self.0.entry(standing).or_default() += 1;
+    pub(crate) fn add(&mut self, status: RowStatus) {
+        *self.0.entry(status).or_default() += 1;
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
-        for (standing, rows) in &other.0 {
-            *self.0.entry(*standing).or_default() += rows;
+        for (status, rows) in &other.0 {
+            *self.0.entry(*status).or_default() += rows;
         }
     }
 
-    pub(crate) fn of(&self, standing: Standing) -> u64 {
-        self.0.get(&standing).copied().unwrap_or_default()
+    pub(crate) fn of(&self, status: RowStatus) -> u64 {
+        self.0.get(&status).copied().unwrap_or_default()
     }
 
     pub(crate) fn there(&self) -> u64 {
-        self.0.iter().filter(|(standing, _)| standing.is_there()).map(|(_, rows)| rows).sum()
+        self.0.iter().filter(|(status, _)| status.is_there()).map(|(_, rows)| rows).sum()
     }
 
     pub(crate) fn all(&self) -> u64 {
@@ -121,9 +121,9 @@ impl Tally {
     }
 
     /// Of `among`, those that occur: `1 whose key another row has now, 2 that the server refuses`.
-    pub(crate) fn words(&self, among: &[Standing]) -> String {
-        let words = among.iter().filter(|standing| self.of(**standing) > 0);
-        let words = words.map(|standing| format!("{} {}", count(self.of(*standing)), standing.words()));
+    pub(crate) fn words(&self, among: &[RowStatus]) -> String {
+        let words = among.iter().filter(|status| self.of(**status) > 0);
+        let words = words.map(|status| format!("{} {}", count(self.of(*status)), status.words()));
         words.collect::<Vec<_>>().join(", ")
     }
 }
@@ -142,14 +142,14 @@ impl From<row_replay::Counts> for Tally {
             conflicts: _,
         } = counts;
         let all = [
-            (Standing::ToPutBack, inserted),
-            (Standing::There, already_there),
-            (Standing::KeyTaken, key_taken),
-            (Standing::UniqueCollision, unique_collision),
-            (Standing::ParentMissing, parent_missing),
-            (Standing::ParentLeftOut, parent_left_out),
-            (Standing::Refused, refused),
-            (Standing::NotTried, left_out),
+            (RowStatus::ToPutBack, inserted),
+            (RowStatus::There, already_there),
+            (RowStatus::KeyTaken, key_taken),
+            (RowStatus::UniqueCollision, unique_collision),
+            (RowStatus::ParentMissing, parent_missing),
+            (RowStatus::ParentLeftOut, parent_left_out),
+            (RowStatus::Refused, refused),
+            (RowStatus::NotTried, left_out),
         ];
         Self(all.into_iter().filter(|(_, rows)| *rows > 0).collect())
     }
@@ -163,28 +163,28 @@ mod tests {
 
     #[test]
     fn the_last_look_and_what_putting_back_said_are_one_standing() {
-        let taken = Fate::KeyTaken { other: Map::new() };
-        let refused = Fate::Refused { reason: "too long".into() };
-        let (inserted, there) = (Fate::Inserted, Fate::AlreadyThere);
+        let taken = Replayed::KeyTaken { other: Map::new() };
+        let refused = Replayed::Refused { reason: "too long".into() };
+        let (inserted, there) = (Replayed::Inserted, Replayed::AlreadyThere);
         let cases = [
             // A preview.
-            (&inserted, None, Standing::ToPutBack),
-            (&there, None, Standing::There),
-            (&taken, None, Standing::KeyTaken),
+            (&inserted, None, RowStatus::ToPutBack),
+            (&there, None, RowStatus::There),
+            (&taken, None, RowStatus::KeyTaken),
             // After putting back.
-            (&there, Some(&inserted), Standing::There),
-            (&there, Some(&refused), Standing::There),
-            (&inserted, Some(&refused), Standing::Refused),
-            (&inserted, Some(&inserted), Standing::Gone),
-            (&inserted, Some(&there), Standing::Gone),
-            (&taken, Some(&inserted), Standing::Altered),
-            (&taken, Some(&taken), Standing::KeyTaken),
-            (&taken, Some(&refused), Standing::KeyTaken),
+            (&there, Some(&inserted), RowStatus::There),
+            (&there, Some(&refused), RowStatus::There),
+            (&inserted, Some(&refused), RowStatus::Refused),
+            (&inserted, Some(&inserted), RowStatus::Gone),
+            (&inserted, Some(&there), RowStatus::Gone),
+            (&taken, Some(&inserted), RowStatus::Altered),
+            (&taken, Some(&taken), RowStatus::KeyTaken),
+            (&taken, Some(&refused), RowStatus::KeyTaken),
         ];
         for (last, applied, expected) in cases {
-            assert_eq!(standing(last, applied).0, expected, "{last:?} {applied:?}");
+            assert_eq!(status(last, applied).0, expected, "{last:?} {applied:?}");
         }
-        assert_eq!(standing(&inserted, Some(&refused)).1, &refused, "the reason is the server's");
+        assert_eq!(status(&inserted, Some(&refused)).1, &refused, "the reason is the server's");
     }
 
     #[test]
@@ -194,7 +194,7 @@ mod tests {
         let tally = Tally::from(counts);
         assert_eq!((tally.all(), tally.there()), (1003, 2));
         assert_eq!(
-            tally.words(&Standing::LEFT),
+            tally.words(&RowStatus::LEFT),
             "1,000 with nothing known of in the way, 1 whose key another row has now"
         );
     }
