@@ -22,8 +22,7 @@ use tokio::io::AsyncBufReadExt as _;
 use crate::status::{RowStatus, Tally, status};
 use crate::observed;
 use crate::personal::Personal;
-use crate::run::unreadable;
-use crate::state::{Folder, State};
+use crate::state::{Folder, State, unreadable};
 use crate::{Event, Operation};
 
 /// How many rows are listed.

@@ -403,16 +403,6 @@ impl<S: Store> Sink for Fates<'_, '_, S> {
     }
 }
 
-/// The error for what this step wrote and can't read.
-pub(crate) fn unreadable(origin: &str, error: impl Into<BoxError>) -> StepError {
-    StepError::new(
-        Kind::Failed,
-        format!("{origin} is not what this step writes"),
-        "start the runbook again: rows that are there are seen",
-    )
-    .with_source(error)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,6 +17,7 @@ use runbook::bucket::{GetObject, Listed, PutObject};
 use runbook::error::Kind;
 use runbook::{Outcome, RecoveryPlan, StepError, names};
 use serde::{Deserialize, Serialize};
+use table_diff::BoxError;
 
 use crate::{Observed, Operation};
 
@@ -106,6 +107,16 @@ impl Folder {
         })?;
         store.put_object(&self.bucket, &self.cursor(operation), "application/json", body).await
     }
+}
+
+/// The error for what this step wrote and can't read.
+pub(crate) fn unreadable(origin: &str, error: impl Into<BoxError>) -> StepError {
+    StepError::new(
+        Kind::Failed,
+        format!("{origin} is not what this step writes"),
+        "start the runbook again: rows that are there are seen",
+    )
+    .with_source(error)
 }
 
 #[cfg(test)]
