@@ -7,7 +7,7 @@ use std::time::Duration;
 use runbook::aurora::{DescribeCluster, DescribeGlobalCluster, RemoveFromGlobalCluster};
 use runbook::settle::{Call, Verdict, make_all, verdict};
 use runbook::step::Mode;
-use runbook::watch::{Look, watch};
+use runbook::watch::{Look, Pace, watch};
 use runbook::{Outcome, Status, StepError};
 
 use crate::calls::{FailoverGlobalCluster, SwitchoverGlobalCluster};
@@ -57,7 +57,7 @@ where
     for (name, database) in &run.plan.databases {
         names.entry(&database.global_cluster).or_default().push(name);
     }
-    watch(run.context, LOOK, Step { run, client, mode, names, memory: Memory::default() }).await
+    watch(run.context, Pace::every(LOOK), Step { run, client, mode, names, memory: Memory::default() }).await
 }
 
 /// What this call did: AWS may show it a moment later.

@@ -33,7 +33,7 @@ use runbook::aurora::Answer;
 use runbook::names::{CLUSTER_TAG, PLAN_TAG, kept_name};
 use runbook::plan::Database;
 use runbook::settle::{Call, Verdict, make_all, noted, verdict};
-use runbook::watch::{Look, watch};
+use runbook::watch::{Look, Pace, watch};
 use runbook::{Outcome, Status, StepError};
 
 use crate::observed::Observed;
@@ -61,7 +61,7 @@ where
     F: Fn(&str) -> C,
 {
     let clients = [client(run.target), client(run.plan.other_region(run.target))];
-    watch(run.context, LOOK, Step { run, clients, notes: BTreeMap::new() }).await
+    watch(run.context, Pace::every(LOOK), Step { run, clients, notes: BTreeMap::new() }).await
 }
 
 struct Step<'a, C> {

@@ -14,7 +14,7 @@
 //! created, is tried again at every look. Kept snapshots do not carry the tag and stay: they are the evidence.
 
 use runbook::settle::{Call, make_all};
-use runbook::watch::{Look, watch};
+use runbook::watch::{Look, Pace, watch};
 use runbook::{Outcome, Status, StepError};
 
 use crate::calls::ForCleanup;
@@ -32,7 +32,7 @@ where
     C: ForCleanup,
     F: Fn(&str) -> C,
 {
-    watch(run.context, LOOK, Step { run, client: client(&run.restore_region), notes: Vec::new() }).await
+    watch(run.context, Pace::every(LOOK), Step { run, client: client(&run.restore_region), notes: Vec::new() }).await
 }
 
 struct Step<'a, C> {

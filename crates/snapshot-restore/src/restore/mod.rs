@@ -41,7 +41,7 @@ use runbook::plan::{Database, Member};
 use runbook::record::FailoverRecord;
 use runbook::secret::SignIn;
 use runbook::settle::{Call, Verdict, make_all, noted, verdict};
-use runbook::watch::{Look, watch};
+use runbook::watch::{Look, Pace, watch};
 use runbook::{Outcome, Status, StepError};
 
 use crate::ReadLastFailover;
@@ -80,7 +80,7 @@ where
         let observed = Observed { since: run.since, databases: BTreeMap::new() };
         return Ok(Outcome::new(Status::Refused, reason, observed));
     };
-    watch(run.context, LOOK, Step { run, client, record, notes: BTreeMap::new() }).await
+    watch(run.context, Pace::every(LOOK), Step { run, client, record, notes: BTreeMap::new() }).await
 }
 
 struct Step<'a, F> {
