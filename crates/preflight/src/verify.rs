@@ -6,10 +6,12 @@
 //! traffic: ARC has the target Region On and the other one Off, as most of its endpoints that answer say. It is read once the
 //! databases are complete.
 //!
-//! States: complete (`Done`); not yet, looked at again about once a second for up to [`SLICE`] (`InProgress`); not yet,
-//! and the plan's `promotionMinutes` since `since` have passed (`Refused`). Traffic that is elsewhere is no matter of waiting:
-//! after [`TRAFFIC`] looks it is `Refused`, too. What waiting does not mend (credentials,
-//! permissions, a plan that names what does not exist) is an error at once. Throttling and silence are waited out.
+//! States: complete (`Done`); not yet, looked at again about once a second for up to [`SLICE`](runbook::watch::SLICE)
+//! (`InProgress`); not yet, and more than the plan's `promotionMinutes` since `since` have passed (`Refused`). Traffic that is
+//! elsewhere is not waited for: after [`TRAFFIC`] looks it is `Refused`, too. What waiting does not mend (credentials,
+//! permissions, a plan that names what does not exist) is an error at once. Throttling and silence are waited out; beyond
+//! the limit they are an error when this call's time is over, not a refusal.
+//!
 //! Nothing is changed but the row of the write, and calling again is safe.
 
 use std::collections::BTreeMap;
@@ -21,6 +23,7 @@ use jiff::{SignedDuration, Timestamp};
 use runbook::arc::{self, Endpoint, ReadStates, State};
 use runbook::aurora::{Cluster, DescribeCluster, DescribeGlobalCluster, GlobalCluster, region_of};
 use runbook::error::Kind;
+use runbook::watch::{Look, Pace, watch};
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, aurora, aws};
 use serde::Serialize;
 
@@ -28,16 +31,12 @@ use crate::check::{cause, within};
 use crate::probe::{AcceptsWrite, Write, WriteTarget};
 use crate::{Mode, VerifyEvent};
 
-/// How long one call looks again and again.
-pub const SLICE: Duration = Duration::from_secs(45);
-/// Time between two looks.
-const PAUSE: Duration = Duration::from_secs(1);
+/// A look asks, connects and runs some statements: a slow database takes it 45 s at most.
+const PACE: Pace = Pace { interval: Duration::from_secs(1), longest_look: Duration::from_secs(45) };
 /// How long a question to the target Region may take, the SDK's retries included.
 const QUESTION: Duration = Duration::from_secs(8);
-/// How many looks in a row may see the traffic elsewhere: ARC's endpoints agree after a moment, not at once.
+/// How many looks of a call may see the traffic elsewhere: ARC's endpoints agree after a moment, not at once.
 pub const TRAFFIC: u32 = 5;
-/// What one look may take at most: the questions, a connection, some statements.
-const LOOK: Duration = Duration::from_secs(45);
 
 /// What was seen.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -101,45 +100,60 @@ pub fn topology(
 
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Next {
+pub enum Decision {
     /// Nothing: it is complete.
-    Done,
+    Complete,
     /// Look again.
     Wait,
-    /// The time is over.
-    Refuse,
+    /// More than the plan's minutes have passed.
+    TooLate,
+    /// The databases are complete, and the traffic stays elsewhere.
+    TrafficElsewhere,
 }
 
-/// What to do when this is still missing, `waited` after the beginning.
-pub fn plan(missing: &[String], waited: SignedDuration, promotion_minutes: u32) -> Next {
+/// What to do when this is still missing, `waited` after the beginning. `elsewhere`: how many looks of
+/// this call, the last one included, have seen complete databases and the traffic elsewhere.
+pub fn decide(
+    missing: &[String],
+    elsewhere: u32,
+    waited: SignedDuration,
+    promotion_minutes: u32,
+) -> Decision {
     if missing.is_empty() {
-        Next::Done
-    } else if waited >= SignedDuration::from_mins(i64::from(promotion_minutes)) {
-        Next::Refuse
+        Decision::Complete
+    } else if waited > SignedDuration::from_mins(i64::from(promotion_minutes)) {
+        Decision::TooLate
+    } else if elsewhere >= TRAFFIC {
+        Decision::TrafficElsewhere
     } else {
-        Next::Wait
+        Decision::Wait
     }
 }
 
-/// Looks at one database.
-async fn look(
+/// What is seen of one database, and the error of a question that got no answer.
+async fn observe_database(
     rds: &(impl DescribeGlobalCluster + DescribeCluster),
     probe: &impl AcceptsWrite,
     recovery: &RecoveryPlan,
     name: &str,
     event: &VerifyEvent,
-) -> Result<DatabaseObserved, StepError> {
+) -> Result<(DatabaseObserved, Option<StepError>), StepError> {
     let mut observed = DatabaseObserved::default();
-    match try_look(rds, probe, recovery, name, event, &mut observed).await {
-        Ok(missing) => observed.missing = missing,
+    match try_observe(rds, probe, recovery, name, event, &mut observed).await {
+        Ok(missing) => {
+            observed.missing = missing;
+            Ok((observed, None))
+        }
         // A database in the middle of a promotion, an API that throttles: waited out.
-        Err(error) if error.kind() == Kind::Unreachable => observed.missing = Some(cause(&error)),
-        Err(error) => return Err(error),
+        Err(error) if error.kind() == Kind::Unreachable => {
+            observed.missing = Some(cause(&error));
+            Ok((observed, Some(error)))
+        }
+        Err(error) => Err(error),
     }
-    Ok(observed)
 }
 
-async fn try_look(
+async fn try_observe(
     rds: &(impl DescribeGlobalCluster + DescribeCluster),
     probe: &impl AcceptsWrite,
     recovery: &RecoveryPlan,
@@ -236,7 +250,7 @@ fn misplaced(states: &BTreeMap<String, State>, target: &str, other: &str) -> Opt
 pub async fn run(
     context: &Context,
     event: &VerifyEvent,
-    probe: &impl AcceptsWrite,
+    probe: &(impl AcceptsWrite + Sync),
 ) -> Result<Outcome<crate::Observed>, StepError> {
     let recovery = crate::plan_for(context, &event.plan, &event.target_region).await?;
     let rds = Rds::new(&aws::in_region(&context.config, &event.target_region));
@@ -247,71 +261,125 @@ pub async fn run(
 /// Looks until it is complete, or this call's time is over.
 async fn verify(
     context: &Context,
-    rds: &(impl DescribeGlobalCluster + DescribeCluster),
-    probe: &impl AcceptsWrite,
-    endpoints: &[Endpoint<impl ReadStates>],
-    recovery: &RecoveryPlan,
+    rds: &(impl DescribeGlobalCluster + DescribeCluster + Sync),
+    probe: &(impl AcceptsWrite + Sync),
+    endpoints: &[Endpoint<impl ReadStates + Sync>],
+    plan: &RecoveryPlan,
     event: &VerifyEvent,
 ) -> Result<Outcome<crate::Observed>, StepError> {
     let since = event.since.unwrap_or_else(|| context.clock.now());
-    let end = tokio::time::Instant::now() + SLICE;
-    let mut elsewhere = 0;
-    loop {
-        let names: Vec<&String> = recovery.databases.keys().collect();
-        let looks = join_all(names.iter().map(|name| look(rds, probe, recovery, name, event))).await;
-        let mut databases = BTreeMap::new();
-        for (name, look) in names.into_iter().zip(looks) {
-            databases.insert(name.clone(), look?);
+    watch(context, PACE, Verify { context, rds, probe, endpoints, plan, event, since, elsewhere: 0 }).await
+}
+
+/// A call of `verify`.
+struct Verify<'a, R, P, A> {
+    context: &'a Context,
+    rds: &'a R,
+    probe: &'a P,
+    endpoints: &'a [Endpoint<A>],
+    plan: &'a RecoveryPlan,
+    event: &'a VerifyEvent,
+    /// When waiting began, in an earlier call perhaps.
+    since: Timestamp,
+    /// How many looks of this call have seen complete databases and the traffic elsewhere.
+    elsewhere: u32,
+}
+
+/// What one look sees.
+struct Seen {
+    databases: BTreeMap<String, DatabaseObserved>,
+    traffic: BTreeMap<String, State>,
+    /// What is still missing, one line each.
+    missing: Vec<String>,
+    /// Why a database could not be seen.
+    silent: Option<StepError>,
+}
+
+impl<R, P, A> Look for Verify<'_, R, P, A>
+where
+    R: DescribeGlobalCluster + DescribeCluster + Sync,
+    P: AcceptsWrite + Sync,
+    A: ReadStates + Sync,
+{
+    type Observed = crate::Observed;
+
+    async fn look(&mut self, _: &mut Vec<String>) -> Result<Outcome<crate::Observed>, StepError> {
+        let mut seen = self.observe().await?;
+        let waited = self.context.clock.now().duration_since(self.since);
+        let decision = decide(&seen.missing, self.elsewhere, waited, self.plan.limits.promotion_minutes);
+        match seen.silent.take() {
+            // A look that did not see everything does not say what is missing.
+            Some(silent) if decision == Decision::TooLate => Err(silent),
+            _ => Ok(self.outcome(&decision, seen)),
         }
-        let mut missing: Vec<String> = databases
-            .iter()
-            .filter_map(|(name, database)| Some(format!("{name}: {}", database.missing.as_ref()?)))
-            .collect();
-        let target = &event.target_region;
-        let mut traffic = BTreeMap::new();
-        if missing.is_empty() {
-            match read_traffic(endpoints, recovery).await {
-                Ok(states) => {
-                    let wrong = misplaced(&states, target, recovery.other_region(target));
-                    elsewhere = if wrong.is_some() { elsewhere + 1 } else { 0 };
-                    missing.extend(wrong);
-                    traffic = states;
-                }
-                Err(unknown) => missing.push(unknown),
+    }
+}
+
+impl<R, P, A> Verify<'_, R, P, A>
+where
+    R: DescribeGlobalCluster + DescribeCluster + Sync,
+    P: AcceptsWrite + Sync,
+    A: ReadStates + Sync,
+{
+    /// The databases, and the traffic once these are complete.
+    async fn observe(&mut self) -> Result<Seen, StepError> {
+        let target = self.event.target_region.as_str();
+        let looks = self.plan.databases.keys().map(async |name| {
+            let look = observe_database(self.rds, self.probe, self.plan, name, self.event).await?;
+            Ok((name.clone(), look))
+        });
+        let mut seen =
+            Seen { databases: BTreeMap::new(), traffic: BTreeMap::new(), missing: Vec::new(), silent: None };
+        for look in join_all(looks).await {
+            let (name, (database, silent)) = look?;
+            seen.missing.extend(database.missing.as_ref().map(|missing| format!("{name}: {missing}")));
+            seen.silent = seen.silent.or(silent);
+            seen.databases.insert(name, database);
+        }
+        if !seen.missing.is_empty() {
+            return Ok(seen);
+        }
+        match read_traffic(self.endpoints, self.plan).await {
+            Ok(states) => {
+                let wrong = misplaced(&states, target, self.plan.other_region(target));
+                self.elsewhere += u32::from(wrong.is_some());
+                seen.missing.extend(wrong);
+                seen.traffic = states;
             }
+            Err(unknown) => seen.missing.push(unknown),
         }
-        let waited = context.clock.now().duration_since(since);
-        let (status, reason) = match plan(&missing, waited, recovery.limits.promotion_minutes) {
-            Next::Wait if elsewhere >= TRAFFIC => (
-                Status::Refused,
-                format!(
-                    "every database has its one writer in {target}, but {}: somebody else sets the routing controls, or the \
-                     plan's `routing.controls` are wrong. Mend that, and start this runbook again",
-                    missing.join("; ")
-                ),
-            ),
-            Next::Done => (
+        Ok(seen)
+    }
+
+    fn outcome(&self, decision: &Decision, seen: Seen) -> Outcome<crate::Observed> {
+        let target = &self.event.target_region;
+        let missing = seen.missing.join("; ");
+        let (status, reason) = match decision {
+            Decision::Complete => (
                 Status::Done,
                 format!(
                     "every database has its one writer in {target} and accepts writes, and {target} alone has the traffic"
                 ),
             ),
-            Next::Refuse => (
+            Decision::Wait => (Status::InProgress, missing),
+            Decision::TooLate => (
                 Status::Refused,
                 format!(
-                    "not complete after the plan's {} minutes: {}",
-                    recovery.limits.promotion_minutes,
-                    missing.join("; ")
+                    "not complete after the plan's {} minutes: {missing}",
+                    self.plan.limits.promotion_minutes
                 ),
             ),
-            Next::Wait if tokio::time::Instant::now() + PAUSE < end && context.time_left() > LOOK + PAUSE => {
-                tokio::time::sleep(PAUSE).await;
-                continue;
-            }
-            Next::Wait => (Status::InProgress, missing.join("; ")),
+            Decision::TrafficElsewhere => (
+                Status::Refused,
+                format!(
+                    "every database has its one writer in {target}, but {missing}: somebody else sets the routing controls, or the \
+                     plan's `routing.controls` are wrong. Mend that, and start this runbook again"
+                ),
+            ),
         };
-        let observed = Observed { since, target_region: target.clone(), databases, traffic };
-        return Ok(Outcome::new(status, reason, crate::Observed::Verify(observed)));
+        let Seen { databases, traffic, .. } = seen;
+        let observed = Observed { since: self.since, target_region: target.clone(), databases, traffic };
+        Outcome::new(status, reason, crate::Observed::Verify(observed))
     }
 }
 

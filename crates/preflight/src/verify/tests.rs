@@ -3,6 +3,7 @@ use aws_config::SdkConfig;
 use runbook::arc::TryError;
 use runbook::aurora::{GlobalMember, Operation};
 use runbook::step::Clock;
+use runbook::watch::SLICE;
 use std::sync::Mutex;
 
 const EAST: &str = "sandbox-east";
@@ -93,18 +94,18 @@ fn topology_names_what_is_missing() {
 }
 
 #[test]
-fn plan_waits_until_the_limit_and_no_longer() {
+fn it_waits_until_the_limit_and_no_longer() {
     let missing = ["orders: it has no writer".to_owned()];
     let minutes = SignedDuration::from_mins;
     let cases: [(&[String], _, _); 5] = [
-        (&[], minutes(0), Next::Done),
-        (&[], minutes(99), Next::Done),
-        (&missing, minutes(0), Next::Wait),
-        (&missing, SignedDuration::from_secs(3599), Next::Wait),
-        (&missing, minutes(60), Next::Refuse),
+        (&[], minutes(0), Decision::Complete),
+        (&[], minutes(99), Decision::Complete),
+        (&missing, minutes(0), Decision::Wait),
+        (&missing, minutes(60), Decision::Wait),
+        (&missing, minutes(60) + SignedDuration::from_nanos(1), Decision::TooLate),
     ];
     for (missing, waited, expected) in cases {
-        assert_eq!(plan(missing, waited, 60), expected, "{missing:?} {waited:?}");
+        assert_eq!(decide(missing, 0, waited, 60), expected, "{missing:?} {waited:?}");
     }
 }
 
@@ -263,7 +264,7 @@ async fn what_takes_longer_is_in_progress_and_keeps_its_beginning() {
 async fn after_the_plans_limit_it_is_refused_unless_it_is_so_by_then() {
     let (outcome, took) = verified(&World::new(0, u32::MAX), Some("2026-01-31T11:00:00Z")).await;
     let outcome = outcome.unwrap();
-    assert_eq!((outcome.status, took), (Status::Refused, Duration::ZERO));
+    assert_eq!((outcome.status, took), (Status::Refused, Duration::from_secs(1)), "more than the limit");
     assert!(
         outcome
             .reason
@@ -287,6 +288,21 @@ async fn silence_is_waited_out_and_a_denial_is_an_error_at_once() {
     let (outcome, took) = verified(&World { denied: true, ..World::new(0, 0) }, None).await;
     assert!(outcome.unwrap_err().to_string().contains("shop/orders"));
     assert_eq!(took, Duration::ZERO);
+}
+
+/// Beyond the limit, too, a look that got no answer decides nothing.
+#[tokio::test(start_paused = true)]
+async fn a_region_that_is_silent_for_a_moment_is_not_refused() {
+    let silent = |times| {
+        let error = || StepError::new(Kind::Unreachable, "describing failed", "do");
+        World { errors: Mutex::new((0..times).map(|_| error()).collect()), ..World::new(0, 0) }
+    };
+    let beyond = Some("2026-01-31T10:00:00Z");
+    let (outcome, took) = verified(&silent(1), beyond).await;
+    assert_eq!((outcome.unwrap().status, took), (Status::Done, Duration::from_secs(1)));
+    let (outcome, took) = verified(&silent(1_000), beyond).await;
+    assert_eq!(outcome.unwrap_err().kind(), Kind::Unreachable);
+    assert!(took > Duration::from_secs(40) && took <= SLICE, "{took:?}");
 }
 
 /// Databases that are complete, with the traffic in the Region that was left, are no takeover.
