@@ -686,8 +686,8 @@ where
             global,
             target: cluster?,
             instances: instances?,
-            other: other.map_err(|error| cause(&error)),
-            lag: lag.map_err(|error| cause(&error)),
+            other: other.map_err(|error| error.cause()),
+            lag: lag.map_err(|error| error.cause()),
         };
         Ok((name.clone(), seen))
     });
@@ -732,15 +732,15 @@ where
     );
     let alarms = BTreeMap::from(
         [(asked.target, alarms), (asked.other, other_alarms)]
-            .map(|(region, alarms)| (region, alarms.map_err(|error| cause(&error)))),
+            .map(|(region, alarms)| (region, alarms.map_err(|error| error.cause()))),
     );
     Ok(Seen {
         databases: databases?.into_iter().collect(),
         arc: arc.into_iter().collect(),
-        record: record.map_err(|error| cause(&error)),
-        other_record: other_record.map_err(|error| cause(&error)),
-        switchovers: [switchover, other_switchover].map(|record| record.map_err(|error| cause(&error))),
-        reconciliation: reconciliation.map_err(|error| cause(&error)),
+        record: record.map_err(|error| error.cause()),
+        other_record: other_record.map_err(|error| error.cause()),
+        switchovers: [switchover, other_switchover].map(|record| record.map_err(|error| error.cause())),
+        reconciliation: reconciliation.map_err(|error| error.cause()),
         evidence: automatic.map(|automatic| evidence::votes(automatic, &alarms)).unwrap_or_default(),
         locked: None,
     })
@@ -759,12 +759,6 @@ pub(crate) async fn within<T>(
             "check that the Region can be reached from this function, then run the step again",
         ))
     })
-}
-
-/// An error's text without its remedy, as part of a longer line.
-pub(crate) fn cause(error: &StepError) -> String {
-    let text = error.to_string();
-    text.split(". To mend it: ").next().unwrap_or(&text).to_owned()
 }
 
 /// Serves `check`.

@@ -55,7 +55,7 @@ use serde::Serialize;
 use table_diff::Rights;
 
 use crate::ReadinessEvent;
-use crate::check::{TARGET, available, cause, within};
+use crate::check::{TARGET, available, within};
 use crate::evidence;
 use crate::overdue;
 use crate::permissions::{self, Need, SimulatePolicy, Stack};
@@ -707,7 +707,7 @@ async fn rights_of(databases: &impl SignsIn, target: &WriteTarget) -> (Answer<()
     match sign_in(databases, target).await {
         Ok(()) => {
             let rights = within(SIGN_IN, &target.region, databases.rights(target)).await;
-            (Ok(()), rights.map(Some).map_err(|error| cause(&error)))
+            (Ok(()), rights.map(Some).map_err(|error| error.cause()))
         }
         denied => (denied, Ok(None)),
     }
@@ -719,13 +719,13 @@ async fn sign_in(databases: &impl SignsIn, target: &WriteTarget) -> Answer<()> {
         Ok(Write::NotYet(why)) => {
             Err(format!("{}: the database in {} can't be read: {why}", target.name, target.region))
         }
-        Err(error) => Err(cause(&error)),
+        Err(error) => Err(error.cause()),
     }
 }
 
 /// The answer to a question, or why there is none, within the time for one.
 async fn answer<T>(region: &str, question: impl Future<Output = Result<T, StepError>>) -> Answer<T> {
-    within(TARGET, region, question).await.map_err(|error| cause(&error))
+    within(TARGET, region, question).await.map_err(|error| error.cause())
 }
 
 /// How much was found, as a metric of the plan.
@@ -766,7 +766,7 @@ pub async fn run(
             }
             (findings.0, overdue.ok())
         }
-        Err(error) => (vec![Finding { check: Check::Plan, text: cause(&error) }], None),
+        Err(error) => (vec![Finding { check: Check::Plan, text: error.cause() }], None),
     };
     let (plan, found) = measured(&event.plan, findings.len());
     telemetry::emit(plan, &[found], now);

@@ -27,7 +27,7 @@ use runbook::watch::{Look, Pace, watch};
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, aurora, aws};
 use serde::Serialize;
 
-use crate::check::{cause, within};
+use crate::check::within;
 use crate::probe::{AcceptsWrite, Write, WriteTarget};
 use crate::{Mode, VerifyEvent};
 
@@ -146,7 +146,7 @@ async fn observe_database(
         }
         // A database in the middle of a promotion, an API that throttles: waited out.
         Err(error) if error.kind() == Kind::Unreachable => {
-            observed.missing = Some(cause(&error));
+            observed.missing = Some(error.cause());
             Ok((observed, Some(error)))
         }
         Err(error) => Err(error),

@@ -1,10 +1,10 @@
 //! The one error type of the steps.
 //!
 //! An error is for what is broken: a bad event, a bad plan, something that can't be reached, a call that AWS
-//! refused for no reason the step knows. A state of the world that forbids going on is not an error but a
+//! refused for no reason the step knows. A state of the world in which the step must not continue is not an error but a
 //! [`Refused`](crate::Status::Refused) outcome.
 //!
-//! `Display` is one line: the thing, the cause (with the causes below it), the remedy.
+//! `Display` is one line: the thing and its causes ([`StepError::cause`]), then the remedy ([`StepError::remedy`]).
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -27,7 +27,7 @@ pub enum Kind {
     Failed,
 }
 
-/// An error of a step: names the thing, keeps the cause, tells the reader what to do.
+/// An error of a step: names the thing, keeps the cause, says what to do.
 #[derive(Debug)]
 pub struct StepError {
     kind: Kind,
@@ -89,6 +89,24 @@ impl StepError {
     pub fn kind(&self) -> Kind {
         self.kind
     }
+
+    /// What is wrong, with the causes below it, in one line without the remedy: for a longer line that lists several.
+    pub fn cause(&self) -> String {
+        let Some(source) = &self.source else { return self.what.clone() };
+        let mut text = format!("{}: {source}", self.what);
+        // An `AwsCause` already holds the causes below it.
+        let mut below = if source.is::<AwsCause>() { None } else { source.source() };
+        while let Some(inner) = below {
+            text = format!("{text}: {inner}");
+            below = inner.source();
+        }
+        text
+    }
+
+    /// What to do about it, a sentence without a full stop.
+    pub fn remedy(&self) -> &str {
+        &self.remedy
+    }
 }
 
 /// An SDK error's own words, with the service's code and message where there are any.
@@ -129,20 +147,7 @@ impl AwsCause {
 
 impl fmt::Display for StepError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.what)?;
-        if let Some(source) = &self.source {
-            let text = source.to_string();
-            write!(f, ": {text}")?;
-            // An `AwsCause` already holds the causes below it.
-            if !source.is::<AwsCause>() {
-                let mut cause = source.source();
-                while let Some(inner) = cause {
-                    write!(f, ": {inner}")?;
-                    cause = inner.source();
-                }
-            }
-        }
-        write!(f, ". To mend it: {}", self.remedy)
+        write!(f, "{}. To mend it: {}", self.cause(), self.remedy)
     }
 }
 
@@ -155,5 +160,25 @@ impl StdError for StepError {
 impl From<StepError> for lambda_runtime::Diagnostic {
     fn from(error: StepError) -> Self {
         Self { error_type: format!("{:?}", error.kind), error_message: error.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the upper")]
+    struct Upper(#[source] std::fmt::Error);
+
+    #[test]
+    fn the_cause_and_the_remedy_make_the_line() {
+        let alone = StepError::new(Kind::Failed, "a. To mend it: b", "do");
+        assert_eq!(alone.cause(), "a. To mend it: b");
+        let error = StepError::new(Kind::Failed, "reading x failed", "wait").with_source(Upper(fmt::Error));
+        let lower = fmt::Error.to_string();
+        assert_eq!(error.cause(), format!("reading x failed: the upper: {lower}"));
+        assert_eq!(error.remedy(), "wait");
+        assert_eq!(error.to_string(), format!("{}. To mend it: wait", error.cause()));
     }
 }
