@@ -30,6 +30,11 @@ pub struct Instance {
     pub status: String,
 }
 
+/// How many of them are available.
+pub(crate) fn available(instances: &[Instance]) -> usize {
+    instances.iter().filter(|instance| instance.status == "available").count()
+}
+
 /// Reads the instances of a cluster.
 pub trait DescribeInstances {
     /// Those of `cluster` in the Region of this client.

@@ -1,8 +1,32 @@
-use super::*;
-use crate::world::Alarm;
-use runbook::arc::TryError;
-use runbook::aurora::GlobalMember;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use runbook::arc::{Endpoint, ReadStates, State, TryError};
+use runbook::aurora::{
+    Cluster, DescribeCluster, DescribeGlobalCluster, GlobalCluster, GlobalMember, Operation,
+};
+use runbook::lag::Lag;
+use runbook::lock::Lock;
+use runbook::plan::{BeyondRpo, Engine, Strategy};
+use runbook::record::{
+    FailoverRecord, ReadLastFailover, ReadLastReconciliation, ReadLastSwitchover, ReconciliationRecord,
+    SwitchoverRecord,
+};
 use runbook::record::MoveOutcome::{self, Failed, Succeeded};
+use runbook::step::Trigger;
+use runbook::{Status, arc};
+
+use super::database::without_patch;
+use super::decide::decide;
+use super::findings::Decision;
+use super::observe::{CheckApis, IMPAIRED, observe};
+use super::outcome::{BRIEF, brief, outcome};
+use super::seen::{CheckSeen, DatabaseSeen, MoveAsked};
+use super::*;
+use crate::event::Cooldown;
+use crate::evidence::Evidence;
+use crate::world::{Alarm, DescribeInstances, Instance, MeasureLag, ReadAlarms};
 
 const EAST: &str = "sandbox-east";
 const WEST: &str = "sandbox-west";
@@ -96,8 +120,8 @@ fn reconciled(failover: &str) -> Result<Option<ReconciliationRecord>, String> {
 }
 
 /// A world in which everything is well; what the execution `e` lost was looked for.
-fn seen() -> Seen {
-    Seen {
+fn seen() -> CheckSeen {
+    CheckSeen {
         databases: ["catalog", "orders"].map(|name| (name.to_owned(), database(name))).into(),
         arc: (1..=5)
             .map(|i| (format!("arc-{i}"), Ok(BTreeMap::from([(EAST.to_owned(), State::On)]))))
@@ -111,19 +135,19 @@ fn seen() -> Seen {
     }
 }
 
-fn asked(mode: Mode) -> Asked<'static> {
-    Asked { target: WEST, other: EAST, mode, trigger: Trigger::Manual, cooldown: Cooldown::Keep }
+fn asked(mode: Mode) -> MoveAsked<'static> {
+    MoveAsked { target: WEST, other: EAST, mode, trigger: Trigger::Manual, cooldown: Cooldown::Keep }
 }
 
-fn judged(seen: &Seen, mode: Mode) -> Judgement {
-    judge(seen, &asked(mode), &runbook::plan::sample(), now())
+fn decided(seen: &CheckSeen, mode: Mode) -> Decision {
+    decide(seen, &asked(mode), &runbook::plan::sample(), now())
 }
 
 #[test]
 fn when_all_is_well_it_is_ready_without_a_word() {
     for mode in [Mode::Failover, Mode::Switchover] {
-        let expected = Judgement { status: Status::Ready, reasons: Vec::new(), notes: Vec::new() };
-        assert_eq!(judged(&seen(), mode), expected);
+        let expected = Decision { status: Status::Ready, reasons: Vec::new(), notes: Vec::new() };
+        assert_eq!(decided(&seen(), mode), expected);
     }
 }
 
@@ -132,8 +156,8 @@ fn when_all_is_well_it_is_ready_without_a_word() {
 #[test]
 fn each_thing_that_is_not_well_is_found() {
     use Status::{NeedsApproval, Ready, Refused};
-    type Spoil = fn(&mut Seen);
-    fn orders(seen: &mut Seen) -> &mut DatabaseSeen {
+    type Spoil = fn(&mut CheckSeen);
+    fn orders(seen: &mut CheckSeen) -> &mut DatabaseSeen {
         seen.databases.get_mut("orders").unwrap()
     }
     let cases: Vec<(&str, Spoil, Status, Status)> = vec![
@@ -306,9 +330,9 @@ fn each_thing_that_is_not_well_is_found() {
         for (mode, status) in [(Mode::Failover, failover), (Mode::Switchover, switchover)] {
             let mut seen = seen();
             spoil(&mut seen);
-            let judgement = judged(&seen, mode);
-            assert_eq!(judgement.status, status, "{mode:?}: {expected}: {judgement:?}");
-            let texts = if status == Ready { &judgement.notes } else { &judgement.reasons };
+            let decision = decided(&seen, mode);
+            assert_eq!(decision.status, status, "{mode:?}: {expected}: {decision:?}");
+            let texts = if status == Ready { &decision.notes } else { &decision.reasons };
             assert!(
                 texts.iter().any(|text| text.contains(expected)),
                 "{mode:?}: {expected} is missing in: {texts:?}"
@@ -340,10 +364,10 @@ fn a_switchover_needs_more_than_a_failover() {
     for (expected, spoil) in cases {
         let mut seen = seen();
         spoil(seen.databases.get_mut("orders").unwrap());
-        assert_eq!(judged(&seen, Mode::Failover).status, Status::Ready, "{expected}");
-        let judgement = judged(&seen, Mode::Switchover);
-        assert_eq!(judgement.status, Status::Refused, "{expected}: {judgement:?}");
-        assert!(judgement.reasons[0].contains(expected), "{expected} is missing in: {judgement:?}");
+        assert_eq!(decided(&seen, Mode::Failover).status, Status::Ready, "{expected}");
+        let decision = decided(&seen, Mode::Switchover);
+        assert_eq!(decision.status, Status::Refused, "{expected}: {decision:?}");
+        assert!(decision.reasons[0].contains(expected), "{expected} is missing in: {decision:?}");
     }
 }
 
@@ -387,11 +411,11 @@ fn a_detach_goes_on_where_a_managed_failover_is_not_possible_and_asks_where_it_m
         let other = &mut seen.databases.get_mut("catalog").unwrap().other;
         other.as_mut().unwrap().as_mut().unwrap().engine_version = "9".into();
         spoil(seen.databases.get_mut("orders").unwrap());
-        let judgement = judged(&seen, Mode::Detach);
-        assert_eq!(judgement.status, status, "{expected}: {judgement:?}");
-        let texts = if status == Ready { &judgement.notes } else { &judgement.reasons };
+        let decision = decided(&seen, Mode::Detach);
+        assert_eq!(decision.status, status, "{expected}: {decision:?}");
+        let texts = if status == Ready { &decision.notes } else { &decision.reasons };
         assert!(texts.iter().any(|text| text.contains(expected)), "{expected} is missing in: {texts:?}");
-        assert_eq!(judged(&seen, Mode::Failover).status, Refused, "catalog");
+        assert_eq!(decided(&seen, Mode::Failover).status, Refused, "catalog");
     }
 }
 
@@ -399,14 +423,14 @@ fn a_detach_goes_on_where_a_managed_failover_is_not_possible_and_asks_where_it_m
 fn a_person_may_override_the_cooldown_and_an_event_may_not() {
     let mut seen = seen();
     seen.record = Ok(Some(record(Succeeded, 1)));
-    let judged = |trigger| {
-        let asked = Asked { cooldown: Cooldown::Override, trigger, ..asked(Mode::Failover) };
-        judge(&seen, &asked, &runbook::plan::sample(), now())
+    let decided = |trigger| {
+        let asked = MoveAsked { cooldown: Cooldown::Override, trigger, ..asked(Mode::Failover) };
+        decide(&seen, &asked, &runbook::plan::sample(), now())
     };
-    let person = judged(Trigger::Manual);
+    let person = decided(Trigger::Manual);
     assert_eq!(person.status, Status::Ready, "{person:?}");
     assert!(person.notes.iter().any(|note| note.contains("the cooldown lasts until")), "{person:?}");
-    let event = judged(Trigger::Automatic);
+    let event = decided(Trigger::Automatic);
     assert!(event.reasons.iter().any(|reason| reason.contains("Cooldown=override")), "{event:?}");
 }
 
@@ -444,9 +468,9 @@ fn a_failover_that_stopped_behind_the_promotion_goes_on_where_that_is_clear() {
         let case =
             format!("{other:?} {target:?} {:?}", last.as_ref().map(|last| (&last.to_region, &last.outcome)));
         seen.record = Ok(last);
-        let judgement = judged(&seen, Mode::Failover);
-        assert_eq!(judgement.status, expected, "{case}: {judgement:?}");
-        assert!(format!("{judgement:?}").contains("already is primary of every database"), "{case}");
+        let decision = decided(&seen, Mode::Failover);
+        assert_eq!(decision.status, expected, "{case}: {decision:?}");
+        assert!(format!("{decision:?}").contains("already is primary of every database"), "{case}");
     }
 }
 
@@ -500,13 +524,13 @@ fn a_switchover_since_the_last_failover_is_not_taken_for_it() {
             seen.switchovers[1 - place] = Err("silent".into());
             let case = format!("{other:?} {target:?} {last_failover:?} {last_switchover:?}");
             for (mode, expected) in [(Mode::Failover, to_failover), (Mode::Switchover, to_switchover)] {
-                let judgement = judged(&seen, mode);
-                assert_eq!(judgement.status, expected, "{mode:?} {case}: {judgement:?}");
+                let decision = decided(&seen, mode);
+                assert_eq!(decision.status, expected, "{mode:?} {case}: {decision:?}");
             }
             // Killed between the two: one Region does not know of the switchover, so it is recorded again.
             if last_switchover.as_ref().is_some_and(|last| last.to_region == WEST) {
                 seen.switchovers[1 - place] = Ok(None);
-                assert_eq!(judged(&seen, Mode::Switchover).status, Ready, "{case}");
+                assert_eq!(decided(&seen, Mode::Switchover).status, Ready, "{case}");
             }
         }
     }
@@ -516,7 +540,7 @@ fn a_switchover_since_the_last_failover_is_not_taken_for_it() {
 #[test]
 fn a_switchover_away_from_a_failover_that_nobody_has_reconciled_is_to_be_approved() {
     use Status::{NeedsApproval, Ready, Refused};
-    type Change = fn(&mut Seen);
+    type Change = fn(&mut CheckSeen);
     let switchover = |minutes| {
         let FailoverRecord { plan, execution, outcome, from_region, to_region, started_at, ended_at, .. } =
             record(Succeeded, minutes);
@@ -570,10 +594,10 @@ fn a_switchover_away_from_a_failover_that_nobody_has_reconciled_is_to_be_approve
     for (case, change, expected) in cases {
         let mut seen = unreconciled.clone();
         change(&mut seen);
-        let judgement = judged(&seen, Mode::Switchover);
-        assert_eq!(judgement.status, expected, "{case}: {judgement:?}");
-        let asked = judgement.reasons.iter().any(|reason| reason.contains("looked for"));
-        assert_eq!(asked, !matches!(expected, Ready), "{case}: {judgement:?}");
+        let decision = decided(&seen, Mode::Switchover);
+        assert_eq!(decision.status, expected, "{case}: {decision:?}");
+        let asked = decision.reasons.iter().any(|reason| reason.contains("looked for"));
+        assert_eq!(asked, !matches!(expected, Ready), "{case}: {decision:?}");
     }
     for (failover, moved, expected) in [
         ("e", None, Ready),
@@ -584,9 +608,9 @@ fn a_switchover_away_from_a_failover_that_nobody_has_reconciled_is_to_be_approve
         let mut seen = unreconciled.clone();
         seen.reconciliation = reconciled(failover);
         seen.switchovers[1] = Ok(moved.map(switchover));
-        let judgement = judged(&seen, Mode::Switchover);
-        assert_eq!(judgement.status, expected, "{failover} {moved:?}: {judgement:?}");
-        assert_eq!(judged(&seen, Mode::Failover).status, Ready, "a failover can't wait for it");
+        let decision = decided(&seen, Mode::Switchover);
+        assert_eq!(decision.status, expected, "{failover} {moved:?}: {decision:?}");
+        assert_eq!(decided(&seen, Mode::Failover).status, Ready, "a failover can't wait for it");
     }
 }
 
@@ -597,8 +621,8 @@ fn what_is_within_limits_is_not_held_against_it() {
     seen.arc.values_mut().take(2).for_each(|answer| *answer = Err("down".into()));
     seen.record = Ok(Some(record(Succeeded, 60)));
     seen.other_record = Ok(Some(record(Failed, 1)));
-    let expected = Judgement { status: Status::Ready, reasons: Vec::new(), notes: Vec::new() };
-    assert_eq!(judged(&seen, Mode::Failover), expected);
+    let expected = Decision { status: Status::Ready, reasons: Vec::new(), notes: Vec::new() };
+    assert_eq!(decided(&seen, Mode::Failover), expected);
 }
 
 #[test]
@@ -610,12 +634,12 @@ fn every_reason_is_given_at_once_refusals_first() {
     orders.other = Err("silent".into());
     seen.databases.get_mut("catalog").unwrap().lag = lag(99.0);
     seen.record = Ok(Some(record(Succeeded, 1)));
-    let judgement = judged(&seen, Mode::Failover);
-    assert_eq!(judgement.status, Status::Refused);
-    assert_eq!((judgement.reasons.len(), judgement.notes.len()), (4, 1), "{judgement:?}");
+    let decision = decided(&seen, Mode::Failover);
+    assert_eq!(decision.status, Status::Refused);
+    assert_eq!((decision.reasons.len(), decision.notes.len()), (4, 1), "{decision:?}");
     assert!(
-        judgement.reasons[0].contains("no instance") && judgement.reasons[1].contains("cooldown"),
-        "{judgement:?}"
+        decision.reasons[0].contains("no instance") && decision.reasons[1].contains("cooldown"),
+        "{decision:?}"
     );
 }
 
@@ -646,8 +670,8 @@ fn the_answer_holds_the_lag_as_json_text_and_the_notes_in_its_reason() {
     seen.databases.get_mut("catalog").unwrap().lag = Ok(None);
     seen.databases.get_mut("orders").unwrap().other = Err("silent".into());
     seen.databases.get_mut("catalog").unwrap().global = global("catalog", WEST);
-    let judged = judged(&seen, Mode::Failover);
-    let outcome = outcome(&seen, &asked(Mode::Failover), Strategy::TrafficFirst, judged);
+    let decided = decided(&seen, Mode::Failover);
+    let outcome = outcome(&seen, &asked(Mode::Failover), Strategy::TrafficFirst, decided);
     assert!(outcome.reason.contains(". Note: "), "{}", outcome.reason);
     assert!(outcome.reason.contains("orders: the engine version"), "{}", outcome.reason);
     let json = serde_json::to_value(&outcome.observed).unwrap();
@@ -749,8 +773,8 @@ impl ReadStates for Fake {
 const WELL: Fake = Fake { silent: false };
 const SILENT: Fake = Fake { silent: true };
 
-fn apis() -> Apis<Fake, Fake, Fake, Fake, Fake> {
-    Apis {
+fn apis() -> CheckApis<Fake, Fake, Fake, Fake, Fake> {
+    CheckApis {
         target: WELL,
         other: WELL,
         metrics: WELL,
@@ -761,7 +785,9 @@ fn apis() -> Apis<Fake, Fake, Fake, Fake, Fake> {
     }
 }
 
-async fn observed(apis: &Apis<Fake, Fake, Fake, Fake, Fake>) -> (Result<Seen, StepError>, Duration) {
+async fn observed(
+    apis: &CheckApis<Fake, Fake, Fake, Fake, Fake>,
+) -> (Result<CheckSeen, StepError>, Duration) {
     let start = tokio::time::Instant::now();
     let seen = observe(apis, &runbook::plan::sample(), &asked(Mode::Failover), now()).await;
     (seen, start.elapsed())
@@ -770,35 +796,35 @@ async fn observed(apis: &Apis<Fake, Fake, Fake, Fake, Fake>) -> (Result<Seen, St
 #[tokio::test(start_paused = true)]
 async fn what_is_observed_of_a_well_world_is_ready() {
     let (seen, _) = observed(&apis()).await;
-    let judgement = judged(&seen.unwrap(), Mode::Failover);
-    assert_eq!((judgement.status, judgement.notes.len()), (Status::Ready, 0), "{judgement:?}");
+    let decision = decided(&seen.unwrap(), Mode::Failover);
+    assert_eq!((decision.status, decision.notes.len()), (Status::Ready, 0), "{decision:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_other_region_costs_one_time_limit_and_is_only_noted() {
-    let mut apis = Apis { other: SILENT, other_records: SILENT, ..apis() };
+    let mut apis = CheckApis { other: SILENT, other_records: SILENT, ..apis() };
     apis.arc[0].api = SILENT;
     let (seen, took) = observed(&apis).await;
     // The silent ARC endpoint has longer than the silent Region.
     assert!(took <= arc::ATTEMPT.max(IMPAIRED) + Duration::from_millis(10), "{took:?}");
-    let judgement = judged(&seen.unwrap(), Mode::Failover);
-    assert_eq!(judgement.status, Status::Ready, "{judgement:?}");
-    assert_eq!(judgement.notes.len(), 3, "two versions, one bucket: {judgement:?}");
-    assert!(judgement.notes[0].contains("sandbox-east did not answer within 2 s"), "{judgement:?}");
+    let decision = decided(&seen.unwrap(), Mode::Failover);
+    assert_eq!(decision.status, Status::Ready, "{decision:?}");
+    assert_eq!(decision.notes.len(), 3, "two versions, one bucket: {decision:?}");
+    assert!(decision.notes[0].contains("sandbox-east did not answer within 2 s"), "{decision:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_target_is_an_error_and_silent_measures_need_approval_within_one_limit() {
-    let (seen, took) = observed(&Apis { target: SILENT, ..apis() }).await;
+    let (seen, took) = observed(&CheckApis { target: SILENT, ..apis() }).await;
     let error = seen.unwrap_err();
     assert_eq!(error.kind(), Kind::Unreachable);
     assert!(error.to_string().contains("sandbox-west did not answer within 8 s"), "{error}");
     assert!(took <= Duration::from_secs(10), "{took:?}");
 
-    let (seen, took) = observed(&Apis { metrics: SILENT, records: SILENT, ..apis() }).await;
-    let judgement = judged(&seen.unwrap(), Mode::Failover);
-    assert_eq!(judgement.status, Status::NeedsApproval);
-    assert_eq!(judgement.reasons.len(), 3, "{judgement:?}");
+    let (seen, took) = observed(&CheckApis { metrics: SILENT, records: SILENT, ..apis() }).await;
+    let decision = decided(&seen.unwrap(), Mode::Failover);
+    assert_eq!(decision.status, Status::NeedsApproval);
+    assert_eq!(decision.reasons.len(), 3, "{decision:?}");
     assert!(took <= Duration::from_secs(10), "{took:?}");
 }
 
@@ -823,7 +849,8 @@ fn the_region_to_leave_is_the_other_one() {
         (WEST, Some("sandbox-north"), Mode::Failover, Some("is not a Region of plan shop")),
     ];
     for (target, impaired, mode, expected) in cases {
-        let error = regions(&plan, &asked(target, impaired, mode), WEST).err().map(|error| error.to_string());
+        let error =
+            require_regions(&plan, &asked(target, impaired, mode), WEST).err().map(|error| error.to_string());
         match (expected, &error) {
             (None, None) => {}
             (Some(part), Some(error)) => assert!(error.contains(part), "{error}"),
@@ -836,27 +863,27 @@ fn the_region_to_leave_is_the_other_one() {
 #[tokio::test(start_paused = true)]
 async fn a_false_alarm_and_a_second_execution_are_refused_with_their_reasons() {
     let plan = runbook::plan::sample();
-    let automatic = Asked { trigger: Trigger::Automatic, ..asked(Mode::Failover) };
+    let automatic = MoveAsked { trigger: Trigger::Automatic, ..asked(Mode::Failover) };
     let mut seen = observe(&apis(), &plan, &automatic, now()).await.unwrap();
-    let judgement = judge(&seen, &automatic, &plan, now());
-    assert_eq!(judgement.status, Status::Refused);
+    let decision = decide(&seen, &automatic, &plan, now());
+    assert_eq!(decision.status, Status::Refused);
     assert!(
-        judgement.reasons[0].starts_with("only 0 of 3 signals say that sandbox-east is ill"),
-        "{judgement:?}"
+        decision.reasons[0].starts_with("only 0 of 3 signals say that sandbox-east is ill"),
+        "{decision:?}"
     );
     let without = RecoveryPlan { automatic: None, ..plan.clone() };
-    assert!(judge(&seen, &automatic, &without, now()).reasons[0].contains("has no `automatic`"));
+    assert!(decide(&seen, &automatic, &without, now()).reasons[0].contains("has no `automatic`"));
     // A person needs no signals, but the lock.
-    assert_eq!(judged(&seen, Mode::Failover).status, Status::Ready);
+    assert_eq!(decided(&seen, Mode::Failover).status, Status::Ready);
     seen.locked = Some(Lock {
         execution: "another".into(),
         subject: String::new(),
         taken_at: now(),
         expires_at: now() + SignedDuration::from_mins(240),
     });
-    let judgement = judged(&seen, Mode::Failover);
-    assert_eq!(judgement.status, Status::Refused);
-    assert!(judgement.reasons[0].starts_with("execution another fails over already"), "{judgement:?}");
+    let decision = decided(&seen, Mode::Failover);
+    assert_eq!(decision.status, Status::Refused);
+    assert!(decision.reasons[0].starts_with("execution another fails over already"), "{decision:?}");
 }
 
 #[test]
@@ -866,8 +893,8 @@ fn a_loss_beyond_the_budget_is_only_noted_where_the_plan_goes_on() {
     for lag in [lag(60.1), Ok(None)] {
         let mut seen = seen();
         seen.databases.get_mut("orders").unwrap().lag = lag;
-        let judgement = judge(&seen, &asked(Mode::Failover), &plan, now());
-        assert_eq!((judgement.status, judgement.notes.len()), (Status::Ready, 1), "{judgement:?}");
-        assert_eq!(judge(&seen, &asked(Mode::Switchover), &plan, now()).status, Status::Refused);
+        let decision = decide(&seen, &asked(Mode::Failover), &plan, now());
+        assert_eq!((decision.status, decision.notes.len()), (Status::Ready, 1), "{decision:?}");
+        assert_eq!(decide(&seen, &asked(Mode::Switchover), &plan, now()).status, Status::Refused);
     }
 }

@@ -54,17 +54,18 @@ use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, aws, bucket};
 use serde::Serialize;
 use table_diff::Rights;
 
-use crate::ReadinessEvent;
-use crate::check::{TARGET, available, within};
+use crate::asking::{TARGET, within};
+use crate::event::ReadinessEvent;
 use crate::evidence;
 use crate::overdue;
 use crate::permissions::{self, Need, SimulatePolicy, Stack};
 use crate::probe::{SignsIn, Write, WriteTarget};
 use crate::rules::{self, ReadRules, Rule};
 use crate::tables;
+use crate::traffic;
 use crate::world::{
     Alarm, CheckSecret, DescribeDetails, DescribeInstances, DescribeKey, Details, Instance, MeasureLag,
-    Quota, ReadAlarms, ReadQuotas, Secrets, no_lag,
+    Quota, ReadAlarms, ReadQuotas, Secrets, available, no_lag,
 };
 
 /// How long it may take to be let in by a database: a secret, a connection, a statement.
@@ -601,14 +602,6 @@ where
         (name.clone(), DatabaseSeen { global, members, secret, signed_in, rights, replay_rights })
     });
     let controls: Vec<String> = plan.routing.controls.values().cloned().collect();
-    let endpoints = apis.arc.iter().map(async |endpoint| {
-        let states = endpoint.api.read_states(&controls).await.map_err(|error| error.cause());
-        let by_region = |states: BTreeMap<String, State>| {
-            let state = |(region, control): (&String, &String)| Some((region.clone(), *states.get(control)?));
-            plan.routing.controls.iter().filter_map(state).collect()
-        };
-        (endpoint.region.clone(), states.map(by_region))
-    });
     let buckets = apis.regions.iter().map(async |(region, apis)| {
         let read = apis.records.read_last_failover(plan.report_bucket(region), &plan.name);
         (region.clone(), answer(region, read).await)
@@ -626,7 +619,7 @@ where
     let rules = async { join_all(asked).await.into_iter().collect::<Result<Vec<_>, _>>() };
     let (databases, arc, buckets, alarms, quotas, rules) = futures::join!(
         join_all(databases),
-        join_all(endpoints),
+        traffic::read(&apis.arc, &plan.routing.controls),
         join_all(buckets),
         join_all(alarms),
         join_all(quotas),
@@ -744,7 +737,7 @@ pub async fn run(
     context: &Context,
     event: &ReadinessEvent,
     databases: &(impl SignsIn + Sync),
-) -> Result<Outcome<crate::Observed>, StepError> {
+) -> Result<Outcome<Observed>, StepError> {
     let now = context.clock.now();
     let plan = within(TARGET, &context.region, Box::pin(RecoveryPlan::load(context, &event.plan))).await;
     let (findings, overdue) = match plan {
@@ -784,7 +777,7 @@ pub async fn run(
     for overdue in overdue.unwrap_or_default() {
         reason += &format!("; {overdue}");
     }
-    Ok(Outcome::new(status, reason, crate::Observed::Readiness(Observed { findings })))
+    Ok(Outcome::new(status, reason, Observed { findings }))
 }
 
 /// Looks with the SDK's clients.

@@ -23,13 +23,14 @@ use jiff::{SignedDuration, Timestamp};
 use runbook::arc::{self, Endpoint, ReadStates, State};
 use runbook::aurora::{Cluster, DescribeCluster, DescribeGlobalCluster, GlobalCluster, region_of};
 use runbook::error::Kind;
+use runbook::step::Mode;
 use runbook::watch::{Look, Pace, watch};
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, aurora, aws};
 use serde::Serialize;
 
-use crate::check::within;
+use crate::asking::{plan_for, within};
+use crate::event::VerifyEvent;
 use crate::probe::{AcceptsWrite, Write, WriteTarget};
-use crate::{Mode, VerifyEvent};
 
 /// A look asks, connects and runs some statements: a slow database takes it 45 s at most.
 const PACE: Pace = Pace { interval: Duration::from_secs(1), longest_look: Duration::from_secs(45) };
@@ -251,8 +252,8 @@ pub async fn run(
     context: &Context,
     event: &VerifyEvent,
     probe: &(impl AcceptsWrite + Sync),
-) -> Result<Outcome<crate::Observed>, StepError> {
-    let recovery = crate::plan_for(context, &event.plan, &event.target_region).await?;
+) -> Result<Outcome<Observed>, StepError> {
+    let recovery = plan_for(context, &event.plan, &event.target_region).await?;
     let rds = Rds::new(&aws::in_region(&context.config, &event.target_region));
     let endpoints = arc::endpoints(&context.config, &recovery.routing);
     Box::pin(verify(context, &rds, probe, &endpoints, &recovery, event)).await
@@ -266,7 +267,7 @@ async fn verify(
     endpoints: &[Endpoint<impl ReadStates + Sync>],
     plan: &RecoveryPlan,
     event: &VerifyEvent,
-) -> Result<Outcome<crate::Observed>, StepError> {
+) -> Result<Outcome<Observed>, StepError> {
     let since = event.since.unwrap_or_else(|| context.clock.now());
     watch(context, PACE, Verify { context, rds, probe, endpoints, plan, event, since, elsewhere: 0 }).await
 }
@@ -301,9 +302,9 @@ where
     P: AcceptsWrite + Sync,
     A: ReadStates + Sync,
 {
-    type Observed = crate::Observed;
+    type Observed = Observed;
 
-    async fn look(&mut self, _: &mut Vec<String>) -> Result<Outcome<crate::Observed>, StepError> {
+    async fn look(&mut self, _: &mut Vec<String>) -> Result<Outcome<Observed>, StepError> {
         let mut seen = self.observe().await?;
         let waited = self.context.clock.now().duration_since(self.since);
         let decision = decide(&seen.missing, self.elsewhere, waited, self.plan.limits.promotion_minutes);
@@ -351,7 +352,7 @@ where
         Ok(seen)
     }
 
-    fn outcome(&self, decision: &Decision, seen: Seen) -> Outcome<crate::Observed> {
+    fn outcome(&self, decision: &Decision, seen: Seen) -> Outcome<Observed> {
         let target = &self.event.target_region;
         let missing = seen.missing.join("; ");
         let (status, reason) = match decision {
@@ -379,7 +380,7 @@ where
         };
         let Seen { databases, traffic, .. } = seen;
         let observed = Observed { since: self.since, target_region: target.clone(), databases, traffic };
-        Outcome::new(status, reason, crate::Observed::Verify(observed))
+        Outcome::new(status, reason, observed)
     }
 }
 

@@ -212,10 +212,7 @@ fn event(since: Option<&str>) -> VerifyEvent {
     }
 }
 
-async fn verified(
-    world: &World,
-    since: Option<&str>,
-) -> (Result<Outcome<crate::Observed>, StepError>, Duration) {
+async fn verified(world: &World, since: Option<&str>) -> (Result<Outcome<Observed>, StepError>, Duration) {
     let start = tokio::time::Instant::now();
     let arc = [Endpoint { region: "us-east-1".into(), api: world }];
     let outcome = verify(&context(), world, world, &arc, &runbook::plan::sample(), &event(since)).await;
