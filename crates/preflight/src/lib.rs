@@ -45,7 +45,7 @@ pub enum Observed {
     /// By `verify`.
     Verify(verify::Observed),
     /// By `readiness`.
-    Readiness(readiness::Observed),
+    Readiness(readiness::ReadinessObserved),
 }
 
 /// Serves an event.

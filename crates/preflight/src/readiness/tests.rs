@@ -1,5 +1,21 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use runbook::arc::State;
+use runbook::aurora::{Cluster, GlobalCluster, GlobalMember, Operation};
+use runbook::lag::Lag;
+use runbook::secret::SignIn;
+use runbook::telemetry::{Measured, Metric};
+use table_diff::Rights;
+
+use super::connections::{reader, sign_in};
+use super::decide::{QUOTAS, decide};
+use super::seen::{DatabaseSeen, MemberSeen, ReadinessSeen};
 use super::*;
-use runbook::aurora::{GlobalMember, Operation};
+use crate::evidence;
+use crate::permissions::Need;
+use crate::probe::{Write, WriteTarget};
+use crate::rules::{self, Rule};
+use crate::world::{Alarm, Details, Instance, Quota};
 
 const EAST: &str = "sandbox-east";
 const WEST: &str = "sandbox-west";
@@ -61,7 +77,7 @@ fn tables(names: &[&str]) -> BTreeSet<String> {
 }
 
 /// A world in which everything is well.
-fn well() -> Seen {
+fn well() -> ReadinessSeen {
     let rights = || Rights { tables: tables(&["CUSTOMER_ORDER", "session"]), ..Rights::default() };
     let database = |name: &str| DatabaseSeen {
         global: Ok(Some(global(name))),
@@ -73,7 +89,7 @@ fn well() -> Seen {
     };
     let quotas = QUOTAS.map(|name| (name.to_owned(), Quota { used: 4, max: 40 }));
     let by_region = |region: &str| region.to_owned();
-    Seen {
+    ReadinessSeen {
         other_plan: Ok(runbook::plan::sample()),
         databases: ["catalog", "orders"].map(|name| (name.to_owned(), database(name))).into(),
         arc: (1..=5)
@@ -90,8 +106,8 @@ fn well() -> Seen {
     }
 }
 
-fn found(seen: &Seen) -> Vec<Finding> {
-    find(seen, &runbook::plan::sample(), WEST)
+fn found(seen: &ReadinessSeen) -> Vec<Finding> {
+    decide(seen, &runbook::plan::sample(), WEST)
 }
 
 #[test]
@@ -108,17 +124,17 @@ fn a_well_world_has_no_finding() {
 /// Each case spoils one thing of the well world, and is found as just that.
 #[test]
 fn each_thing_that_is_not_well_is_one_finding() {
-    type Spoil = fn(&mut Seen);
-    fn orders(seen: &mut Seen) -> &mut DatabaseSeen {
+    type Spoil = fn(&mut ReadinessSeen);
+    fn orders(seen: &mut ReadinessSeen) -> &mut DatabaseSeen {
         seen.databases.get_mut("orders").unwrap()
     }
-    fn east(seen: &mut Seen) -> &mut MemberSeen {
+    fn east(seen: &mut ReadinessSeen) -> &mut MemberSeen {
         orders(seen).members.get_mut(EAST).unwrap()
     }
-    fn west(seen: &mut Seen) -> &mut MemberSeen {
+    fn west(seen: &mut ReadinessSeen) -> &mut MemberSeen {
         orders(seen).members.get_mut(WEST).unwrap()
     }
-    fn of(seen: &mut Seen) -> &mut GlobalCluster {
+    fn of(seen: &mut ReadinessSeen) -> &mut GlobalCluster {
         orders(seen).global.as_mut().unwrap().as_mut().unwrap()
     }
     fn cluster(member: &mut MemberSeen) -> &mut Cluster {
@@ -329,7 +345,7 @@ fn a_table_that_the_plan_names_and_that_is_not_there_is_found() {
         seen.other_plan = Ok(plan.clone());
         let orders = seen.databases.get_mut("orders").unwrap();
         (orders.rights, orders.replay_rights) = (Ok(Some(rights)), Ok(None));
-        find(&seen, &plan, WEST).into_iter().map(|finding| finding.text).collect::<Vec<_>>()
+        decide(&seen, &plan, WEST).into_iter().map(|finding| finding.text).collect::<Vec<_>>()
     };
     let some = || Rights { tables: tables(&["a", "b"]), ..Rights::default() };
     let named = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
