@@ -43,7 +43,7 @@ pub enum Observed {
     /// By `check`.
     Check(check::CheckObserved),
     /// By `verify`.
-    Verify(verify::Observed),
+    Verify(verify::VerifyObserved),
     /// By `readiness`.
     Readiness(readiness::ReadinessObserved),
 }

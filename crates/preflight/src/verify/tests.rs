@@ -1,10 +1,17 @@
-use super::*;
-use aws_config::SdkConfig;
-use runbook::arc::TryError;
-use runbook::aurora::{GlobalMember, Operation};
-use runbook::step::Clock;
-use runbook::watch::SLICE;
+use std::collections::BTreeMap;
 use std::sync::Mutex;
+
+use aws_config::SdkConfig;
+use jiff::SignedDuration;
+use runbook::Status;
+use runbook::arc::{Endpoint, State, TryError};
+use runbook::aurora::{Cluster, GlobalCluster, GlobalMember, Operation};
+use runbook::step::{Clock, Mode};
+use runbook::watch::SLICE;
+
+use super::decide::{TRAFFIC, misplaced, topology};
+use super::*;
+use crate::probe::{Write, WriteTarget};
 
 const EAST: &str = "sandbox-east";
 const WEST: &str = "sandbox-west";
@@ -212,10 +219,20 @@ fn event(since: Option<&str>) -> VerifyEvent {
     }
 }
 
-async fn verified(world: &World, since: Option<&str>) -> (Result<Outcome<Observed>, StepError>, Duration) {
+fn apis<'a>(
+    world: &'a World,
+    endpoints: &'a [Endpoint<&'a World>],
+) -> VerifyApis<'a, World, World, &'a World> {
+    VerifyApis { rds: world, probe: world, endpoints }
+}
+
+async fn verified(
+    world: &World,
+    since: Option<&str>,
+) -> (Result<Outcome<VerifyObserved>, StepError>, Duration) {
     let start = tokio::time::Instant::now();
     let arc = [Endpoint { region: "us-east-1".into(), api: world }];
-    let outcome = verify(&context(), world, world, &arc, &runbook::plan::sample(), &event(since)).await;
+    let outcome = verify(&context(), apis(world, &arc), &runbook::plan::sample(), &event(since)).await;
     (outcome, start.elapsed())
 }
 
@@ -354,8 +371,7 @@ async fn a_call_ends_before_it_is_cut_off() {
     let start = tokio::time::Instant::now();
     let world = World::new(u32::MAX, 0);
     let arc = [Endpoint { region: "us-east-1".into(), api: &world }];
-    let outcome =
-        verify(&context, &world, &world, &arc, &runbook::plan::sample(), &event(None)).await.unwrap();
+    let outcome = verify(&context, apis(&world, &arc), &runbook::plan::sample(), &event(None)).await.unwrap();
     assert_eq!(outcome.status, Status::InProgress);
     assert!(start.elapsed() <= Duration::from_secs(5), "{:?}", start.elapsed());
 }
