@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use preflight::probe::{AcceptsWrite, SignsIn, SqlProbe, Write, WriteTarget};
+use preflight::probe::{AcceptsWrite, Admission, DatabaseTarget, Heartbeat, SignsIn, Write};
+use preflight::sql_probe::SqlProbe;
 use reconcile::{Compare, Failure, Sides};
 use row_replay::Session;
 use runbook::authorities::REMEDY;
@@ -43,7 +44,7 @@ async fn a_server_of_another_authority_or_another_name_is_refused_by_every_funct
     let at = servers.create_primary("orders", "orders", &credentials.username, password).await.unwrap();
     let [right, wrong] = authorities(std::fs::read_to_string(servers.authority()).unwrap());
 
-    let write = |host: &str| WriteTarget {
+    let database = |host: &str| DatabaseTarget {
         name: "orders".into(),
         engine: Engine::AuroraMysql,
         database: "orders".into(),
@@ -51,9 +52,8 @@ async fn a_server_of_another_authority_or_another_name_is_refused_by_every_funct
         host: host.into(),
         port: at.port,
         sign_in: SignIn::Secret("shop/orders".into()),
-        row: "shop/orders".into(),
-        execution: "e".into(),
     };
+    let row = Heartbeat { row: "shop/orders".into(), execution: "e".into() };
     let target = |host: &str, authorities: &Arc<[u8]>| Target {
         engine: table_diff::Engine::MySql,
         host: host.into(),
@@ -65,8 +65,8 @@ async fn a_server_of_another_authority_or_another_name_is_refused_by_every_funct
     };
     let probe = |authorities: &Arc<[u8]>| SqlProbe::new(config.clone(), Arc::clone(authorities));
     let good = probe(&right);
-    assert_eq!(good.signs_in(&write(&at.host)).await.unwrap(), Write::Accepted);
-    assert_eq!(good.accepts_write(&write(&at.host)).await.unwrap(), Write::Accepted);
+    assert_eq!(good.signs_in(&database(&at.host)).await.unwrap(), Admission::Granted);
+    assert_eq!(good.accepts_write(&database(&at.host), &row).await.unwrap(), Write::Accepted);
     Server::connect(Side::Source, target(&at.host, &right), TIME).await.unwrap();
     Session::connect(target(&at.host, &right), TIME).await.unwrap();
 
@@ -81,8 +81,8 @@ async fn a_server_of_another_authority_or_another_name_is_refused_by_every_funct
             }
             assert!(!line.contains(password) && !line.contains('\n'), "{line}");
         };
-        told(probe(authorities).signs_in(&write(host)).await.unwrap_err().to_string());
-        told(probe(authorities).accepts_write(&write(host)).await.unwrap_err().to_string());
+        told(probe(authorities).signs_in(&database(host)).await.unwrap_err().to_string());
+        told(probe(authorities).accepts_write(&database(host), &row).await.unwrap_err().to_string());
         let sides = Sides {
             name: "orders".into(),
             source_cluster: "old".into(),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
-use preflight::probe::{Write, WriteTarget};
+use preflight::probe::{Admission, DatabaseTarget, Heartbeat, Write};
 use preflight::{AcceptsWrite, SignsIn};
 use reconcile::{Compare, Failure, Sides};
 use replay::{Place, Replay, Rows};
@@ -154,7 +154,7 @@ struct Probe<'a>(&'a Handlers, &'a SdkConfig);
 
 impl Probe<'_> {
     /// Signs in as the function does.
-    async fn sign_in(&self, target: &WriteTarget) -> Result<(), StepError> {
+    async fn sign_in(&self, target: &DatabaseTarget) -> Result<(), StepError> {
         let place = At { region: &target.region, host: &target.host, port: target.port };
         let signed = target.sign_in.credentials(self.1, place).await?;
         let plan = runbook::plan::sample();
@@ -165,7 +165,7 @@ impl Probe<'_> {
 }
 
 impl AcceptsWrite for Probe<'_> {
-    async fn accepts_write(&self, target: &WriteTarget) -> Result<Write, StepError> {
+    async fn accepts_write(&self, target: &DatabaseTarget, _: &Heartbeat) -> Result<Write, StepError> {
         self.sign_in(target).await?;
         let plan = runbook::plan::sample();
         let cluster = &plan.databases[&target.name].members[&target.region].cluster_arn;
@@ -178,12 +178,12 @@ impl AcceptsWrite for Probe<'_> {
 }
 
 impl SignsIn for Probe<'_> {
-    async fn signs_in(&self, target: &WriteTarget) -> Result<Write, StepError> {
+    async fn signs_in(&self, target: &DatabaseTarget) -> Result<Admission, StepError> {
         self.sign_in(target).await?;
-        Ok(Write::Accepted)
+        Ok(Admission::Granted)
     }
 
-    async fn rights(&self, target: &WriteTarget) -> Result<Rights, StepError> {
+    async fn rights(&self, target: &DatabaseTarget) -> Result<Rights, StepError> {
         self.sign_in(target).await?;
         let others = self.0.other_tables.lock().unwrap().clone();
         let tables = others.into_iter().chain(["CUSTOMER_ORDER".to_owned()]).collect();

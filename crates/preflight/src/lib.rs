@@ -4,7 +4,7 @@
 //! - `check` ([`check`]): before. Looks at everything at once, answers Ready, NeedsApproval or Refused with every reason.
 //!   Of a failover it takes the lock that keeps others from starting ([`runbook::lock`]), and changes nothing else.
 //! - `verify` ([`verify`]): after. Waits until every database has one writer, in the target Region, that accepts a
-//!   write. The write goes to a table of Causeway's own ([`probe`]).
+//!   write. The write goes to a table of Causeway's own ([`sql_probe`]).
 //! - `readiness` ([`readiness`]): on a quiet day. Looks at everything that can be seen without changing anything, in both
 //!   Regions, and lists every finding.
 //!
@@ -27,6 +27,7 @@ pub mod permissions;
 pub mod probe;
 pub mod readiness;
 pub mod rules;
+pub mod sql_probe;
 pub mod tables;
 mod traffic;
 pub mod verify;
@@ -53,7 +54,7 @@ pub enum Observed {
 /// # Errors
 /// See [`check`], [`verify`] and [`readiness`]; besides, when the event or the plan is bad.
 pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>, StepError> {
-    let probe = probe::SqlProbe::new(context.config.clone(), runbook::authorities::load()?);
+    let probe = sql_probe::SqlProbe::new(context.config.clone(), runbook::authorities::load()?);
     handle_with(context, event, &probe).await
 }
 

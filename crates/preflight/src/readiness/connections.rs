@@ -8,7 +8,7 @@ use table_diff::Rights;
 
 use super::seen::MemberSeen;
 use crate::asking::{Answer, answer, within};
-use crate::probe::{SignsIn, Write, WriteTarget};
+use crate::probe::{Admission, DatabaseTarget, SignsIn};
 use crate::world::available;
 
 /// How long signing in to a database may take: a secret, a connection, a statement.
@@ -20,13 +20,13 @@ pub(super) fn reader(
     name: &str,
     here: &str,
     members: &BTreeMap<String, MemberSeen>,
-) -> Option<WriteTarget> {
+) -> Option<DatabaseTarget> {
     let (database, seen) = (plan.databases.get(name)?, members.get(here)?);
     let (host, port) = seen.details.as_ref().ok()?.reader.clone()?;
     if available(seen.instances.as_ref().ok()?) == 0 {
         return None;
     }
-    Some(WriteTarget {
+    Some(DatabaseTarget {
         name: name.to_owned(),
         engine: database.engine,
         database: database.database.clone(),
@@ -34,15 +34,13 @@ pub(super) fn reader(
         host,
         port,
         sign_in: database.members.get(here)?.sign_in(),
-        row: String::new(),
-        execution: String::new(),
     })
 }
 
 /// Whether a database lets a user in, and what it may do there; `None` when it was not let in.
 pub(super) async fn let_in(
     databases: &impl SignsIn,
-    target: &WriteTarget,
+    target: &DatabaseTarget,
 ) -> (Answer<()>, Answer<Option<Rights>>) {
     match sign_in(databases, target).await {
         Ok(()) => {
@@ -53,10 +51,10 @@ pub(super) async fn let_in(
     }
 }
 
-pub(super) async fn sign_in(databases: &impl SignsIn, target: &WriteTarget) -> Answer<()> {
+pub(super) async fn sign_in(databases: &impl SignsIn, target: &DatabaseTarget) -> Answer<()> {
     match within(SIGN_IN, &target.region, databases.signs_in(target)).await {
-        Ok(Write::Accepted) => Ok(()),
-        Ok(Write::NotYet(why)) => {
+        Ok(Admission::Granted) => Ok(()),
+        Ok(Admission::NotYet(why)) => {
             Err(format!("{}: the database in {} can't be read: {why}", target.name, target.region))
         }
         Err(error) => Err(error.cause()),

@@ -14,7 +14,7 @@ use super::connections::{let_in, reader};
 use super::seen::{DatabaseSeen, MemberSeen, ReadinessSeen};
 use crate::asking::{self, Answer, TARGET};
 use crate::permissions::{self, Need, SimulatePolicy, Stack};
-use crate::probe::{SignsIn, WriteTarget};
+use crate::probe::{DatabaseTarget, SignsIn};
 use crate::rules::{self, ReadRules, Rule};
 use crate::world::{
     CheckSecret, DescribeDetails, DescribeInstances, DescribeKey, MeasureLag, ReadAlarms, ReadQuotas,
@@ -163,7 +163,7 @@ where
         replay_rights = match replay {
             None => rights.clone(),
             Some(sign_in) => {
-                let (signed_in, rights) = let_in(databases, &WriteTarget { sign_in, ..target }).await;
+                let (signed_in, rights) = let_in(databases, &DatabaseTarget { sign_in, ..target }).await;
                 signed_in.and(rights)
             }
         };

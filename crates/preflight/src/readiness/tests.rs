@@ -13,7 +13,7 @@ use super::seen::{DatabaseSeen, MemberSeen, ReadinessSeen};
 use super::*;
 use crate::evidence;
 use crate::permissions::Need;
-use crate::probe::{Write, WriteTarget};
+use crate::probe::{Admission, DatabaseTarget};
 use crate::rules::{self, Rule};
 use crate::world::{Alarm, Details, Instance, Quota};
 
@@ -381,9 +381,9 @@ fn the_metric_has_the_name_of_the_plan() {
 /// Whom nobody is asked to let in is let in; else what the database says is the answer.
 #[tokio::test(start_paused = true)]
 async fn a_database_that_does_not_let_its_user_in_says_why() {
-    struct Door(Option<Result<Write, &'static str>>);
+    struct Door(Option<Result<Admission, &'static str>>);
     impl SignsIn for Door {
-        async fn signs_in(&self, _: &WriteTarget) -> Result<Write, StepError> {
+        async fn signs_in(&self, _: &DatabaseTarget) -> Result<Admission, StepError> {
             match self.0.clone() {
                 Some(Ok(write)) => Ok(write),
                 Some(Err(what)) => Err(StepError::new(runbook::error::Kind::Denied, what, "do")),
@@ -391,7 +391,7 @@ async fn a_database_that_does_not_let_its_user_in_says_why() {
             }
         }
 
-        async fn rights(&self, _: &WriteTarget) -> Result<Rights, StepError> {
+        async fn rights(&self, _: &DatabaseTarget) -> Result<Rights, StepError> {
             Ok(Rights::default())
         }
     }
@@ -406,9 +406,9 @@ async fn a_database_that_does_not_let_its_user_in_says_why() {
     members.get_mut(WEST).unwrap().instances = Ok(Vec::new());
     assert_eq!(reader(&plan, "orders", WEST, &members), None, "no instance is a finding of its own");
     let cases = [
-        (Some(Ok(Write::Accepted)), None),
+        (Some(Ok(Admission::Granted)), None),
         (
-            Some(Ok(Write::NotYet("db:3306: refused".into()))),
+            Some(Ok(Admission::NotYet("db:3306: refused".into()))),
             Some("orders: the database in sandbox-west can't be read: db:3306: refused"),
         ),
         (Some(Err("a wrong password")), Some("a wrong password")),

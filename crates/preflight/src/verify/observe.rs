@@ -12,7 +12,7 @@ use super::decide::{misplaced, topology};
 use super::outcome::DatabaseObserved;
 use crate::asking::{Answer, TARGET, within};
 use crate::event::VerifyEvent;
-use crate::probe::{AcceptsWrite, Write, WriteTarget};
+use crate::probe::{AcceptsWrite, DatabaseTarget, Heartbeat, Write};
 use crate::traffic::{self, States};
 
 /// The clients of `verify`.
@@ -140,7 +140,7 @@ async fn try_observe(
     else {
         return Ok(Some(format!("cluster {} has no endpoint", cluster.id)));
     };
-    let write = WriteTarget {
+    let at = DatabaseTarget {
         name: name.to_owned(),
         engine: database.engine,
         database: database.database.clone(),
@@ -148,11 +148,10 @@ async fn try_observe(
         host,
         port,
         sign_in: member.sign_in(),
-        row: format!("{}/{name}", plan.name),
-        execution: event.execution.clone(),
     };
+    let heartbeat = Heartbeat { row: format!("{}/{name}", plan.name), execution: event.execution.clone() };
     observed.accepts_write = Some(false);
-    match probe.accepts_write(&write).await? {
+    match probe.accepts_write(&at, &heartbeat).await? {
         Write::Accepted => {
             observed.accepts_write = Some(true);
             Ok(None)

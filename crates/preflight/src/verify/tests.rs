@@ -11,7 +11,7 @@ use runbook::watch::SLICE;
 
 use super::decide::{TRAFFIC, misplaced, topology};
 use super::*;
-use crate::probe::{Write, WriteTarget};
+use crate::probe::{DatabaseTarget, Heartbeat, Write};
 
 const EAST: &str = "sandbox-east";
 const WEST: &str = "sandbox-west";
@@ -125,7 +125,7 @@ struct World {
     /// Errors that the first looks end in.
     errors: Mutex<Vec<StepError>>,
     denied: bool,
-    written: Mutex<Vec<WriteTarget>>,
+    written: Mutex<Vec<(DatabaseTarget, Heartbeat)>>,
     /// Reads until the traffic is in the west alone.
     traffic: Mutex<u32>,
     /// Whether the endpoints of ARC answer.
@@ -171,14 +171,14 @@ impl DescribeCluster for World {
 }
 
 impl AcceptsWrite for World {
-    async fn accepts_write(&self, target: &WriteTarget) -> Result<Write, StepError> {
+    async fn accepts_write(&self, target: &DatabaseTarget, row: &Heartbeat) -> Result<Write, StepError> {
         if self.denied {
             return Err(StepError::new(Kind::Denied, "wrong password of secret shop/orders", "correct it"));
         }
         if !count_down(&self.read_only) {
             return Ok(Write::NotYet("read-only".into()));
         }
-        self.written.lock().unwrap().push(target.clone());
+        self.written.lock().unwrap().push((target.clone(), row.clone()));
         Ok(Write::Accepted)
     }
 }
@@ -247,9 +247,9 @@ async fn it_is_done_once_every_database_was_written_to() {
     assert_eq!(json["databases"]["orders"]["acceptsWrite"], true);
     assert_eq!(json["databases"]["orders"]["writerRegions"], serde_json::json!([WEST]));
     let written = world.written.lock().unwrap();
-    let orders = written.iter().find(|target| target.name == "orders").unwrap();
+    let (orders, heartbeat) = written.iter().find(|(target, _)| target.name == "orders").unwrap();
     assert_eq!((orders.host.as_str(), orders.port, orders.region.as_str()), ("orders.sandbox", 3306, WEST));
-    assert_eq!((orders.row.as_str(), orders.execution.as_str()), ("shop/orders", "e"));
+    assert_eq!((heartbeat.row.as_str(), heartbeat.execution.as_str()), ("shop/orders", "e"));
     assert_eq!(written.len(), 2);
 }
 
