@@ -294,7 +294,7 @@ async fn simulated(region: &str) -> BTreeMap<String, Asks> {
     let stack: Stack = serde_json::from_str(&stack).unwrap();
     let mut roles: BTreeMap<String, Asks> = BTreeMap::new();
     let keys = [EAST, WEST].map(|region| format!("arn:aws:kms:{region}:000000000000:key/one")).into();
-    for need in preflight::permissions::needs(&runbook::plan::sample(), &stack, region, &keys) {
+    for need in preflight::permissions::needs(&runbook::plan::sample(), &stack, region, &keys).unwrap() {
         let keys: BTreeSet<String> = need.context.iter().map(|(key, _)| (*key).to_owned()).collect();
         let asks = roles.entry(format!("readiness of {}", need.role)).or_default();
         let resources = asks.entry(need.action.to_owned()).or_default();

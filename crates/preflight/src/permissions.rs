@@ -1,11 +1,12 @@
 //! May the roles of the stack do what the runbooks will ask of them?
 //!
 //! The stack is given the ARNs of clusters and routing controls beside the plan; one that was added to the plan alone is
-//! denied at the promotion, at night. IAM's policy simulator tells beforehand, and does nothing ("SimulatePrincipalPolicy",
-//! IAM API reference). What it does not see: policies of resources and of the organisation that the account can't read.
+//! denied at the promotion, at night. IAM's policy simulator says so beforehand, and changes nothing
+//! ("SimulatePrincipalPolicy", IAM API reference). What it does not see: policies of resources and of the organisation that
+//! the account can't read.
 //!
-//! What each role needs most, by the Region in which the runbooks run; what a check or a comparison reads itself is seen
-//! by reading it. The stack leaves the roles' ARNs in a parameter beside the plan, [`parameter`].
+//! [`needs`] lists what matters most to each role, by the Region in which the runbooks run; what a check or a comparison
+//! reads itself is tested by reading it. The stack leaves the roles' ARNs in a parameter beside the plan, [`parameter`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -60,125 +61,197 @@ pub struct Need {
 
 /// What the roles need for the runbooks to run in `here`, where these keys of the account (ARNs) encrypt the clusters of the
 /// plan: RDS uses them in the role's name. AWS's own key `aws/rds` is not among them, it lets RDS in by itself.
-pub fn needs(plan: &RecoveryPlan, stack: &Stack, here: &str, keys: &BTreeSet<String>) -> Vec<Need> {
-    let other = plan.other_region(here);
-    let mut arn = stack.roles.values().next().map(String::as_str).unwrap_or_default().split(':');
-    let (partition, account) = (arn.nth(1).unwrap_or_default(), arn.nth(2).unwrap_or_default());
-    let of = |service: &str, region: &str, resource: &str| {
-        format!("arn:{partition}:{service}:{region}:{account}:{resource}")
-    };
-    let need = |role, action, resources| Need { role, action, resources, context: Vec::new() };
-    let topic = of("sns", here, &format!("{}-notifications", stack.prefix));
-    let controls: Vec<String> = plan.routing.controls.values().cloned().collect();
-    let globals: Vec<String> = plan
-        .databases
-        .values()
-        .map(|one| {
-            // A global cluster is in no Region.
-            of("rds", "", &format!("global-cluster:{}", one.global_cluster))
-        })
-        .collect();
-    let members = plan.databases.values().flat_map(|one| one.members.values());
-    let members: Vec<String> = members.map(|one| one.cluster_arn.clone()).collect();
-    let databases = [globals.clone(), members.clone()].concat();
-    let old = of("rds", other, "cluster-snapshot:causeway-detached-x");
-    let rebuilt = of("rds", other, "db:causeway-rebuilt-x");
-    let taken = of("rds", other, "cluster-snapshot:rds:unplanned-global-failover-x");
-    let kept = of("rds", here, "cluster-snapshot:causeway-x");
-    let restored = of("rds", here, "cluster:causeway-x");
-    let instance = of("rds", here, "db:causeway-x");
-    let object = |key: &str| format!("arn:{partition}:s3:::{}/{key}", plan.report_bucket(here));
-    let runbooks = RUNBOOKS.iter().flat_map(|(role, functions)| {
-        let function = |name: &&str| of("lambda", here, &format!("function:{}-{name}", stack.prefix));
-        let functions = functions.iter().map(function).collect();
-        [need(role, "lambda:InvokeFunction", functions), need(role, "sns:Publish", vec![topic.clone()])]
-    });
-    let starts = STARTS.iter().filter(|(role, _)| stack.roles.contains_key(*role) || *role == STARTS[0].0);
-    let starts = starts.flat_map(|(role, runbook)| {
-        // EventBridge starts what it may start by both; the execution has no id yet.
-        let document = of("ssm", here, &format!("document/{}-{runbook}", stack.prefix));
-        let execution = of("ssm", here, "automation-execution/x");
-        let runbook = stack.roles.get(&format!("{runbook}-runbook")).cloned();
-        let context = vec![("iam:PassedToService", "ssm.amazonaws.com".to_owned())];
-        [
-            need(role, "ssm:StartAutomationExecution", vec![document, execution]),
-            Need { context, ..need(role, "iam:PassRole", runbook.into_iter().collect()) },
-        ]
-    });
-    let mut needs = vec![
-        need(
-            "preflight",
-            "s3:PutObject",
-            vec![object("records/x/failover-lock.json"), object("records/x/tables.json")],
-        ),
-        need("routing-control", "route53-recovery-cluster:UpdateRoutingControlStates", controls),
-        need("global-failover", "rds:FailoverGlobalCluster", databases.clone()),
-        need("global-failover", "rds:SwitchoverGlobalCluster", databases.clone()),
-        need("global-failover", "rds:RemoveFromGlobalCluster", databases.clone()),
-        need("global-failover", "rds:CreateGlobalCluster", databases.clone()),
-        need("global-failover", "rds:DeleteGlobalCluster", globals.clone()),
-        need("global-failover", "rds:CreateDBCluster", databases),
-        need("global-failover", "rds:ModifyDBCluster", members.clone()),
-        need("global-failover", "rds:CreateDBClusterSnapshot", [members.clone(), vec![old.clone()]].concat()),
-        need(
-            "global-failover",
-            "rds:AddTagsToResource",
-            [members.clone(), vec![old, rebuilt.clone()]].concat(),
-        ),
-        need("global-failover", "rds:CreateDBInstance", [members, vec![rebuilt]].concat()),
-        need("snapshot-restore", "s3:PutObject", vec![object("records/x/reconcile-lock.json")]),
-        need("snapshot-restore", "rds:CopyDBClusterSnapshot", vec![taken, kept.clone()]),
-        need("snapshot-restore", "rds:RestoreDBClusterFromSnapshot", vec![kept, restored.clone()]),
-        need("snapshot-restore", "rds:CreateDBInstance", vec![restored.clone(), instance.clone()]),
-        need("snapshot-restore", "rds:AddTagsToResource", vec![restored, instance]),
-        need("reconcile", "s3:PutObject", vec![object("reconcile/x")]),
-        need("replay", "s3:PutObject", vec![object("replay/x"), object("reports/x/replay.json")]),
-        need("report", "s3:PutObject", vec![object("records/x"), object("reports/x")]),
-    ];
-    needs.extend(runbooks);
-    needs.extend(starts);
-    if stack.roles.contains_key("snapshot-rule") {
-        needs.push(need("snapshot-rule", "events:PutEvents", vec![of("events", other, "event-bus/default")]));
-    }
-    // The restored cluster's resource id is not known before; like its name, any will do.
-    let by_iam = plan.databases.values().filter_map(|one| match one.members.get(here)?.sign_in() {
-        SignIn::Iam(user) => Some(of("rds-db", here, &format!("dbuser:cluster-X/{user}"))),
-        SignIn::Secret(_) => None,
-    });
-    let by_iam: Vec<String> = by_iam.collect();
-    if !by_iam.is_empty() {
-        needs.push(need("reconcile", "rds-db:connect", by_iam));
-    }
-    let named = plan.databases.values().filter_map(|one| one.members.get(here)?.restore.kms_key.clone());
-    // A key may be named by its id or alias, too; the simulator knows ARNs only.
-    let all: BTreeSet<String> =
-        named.filter(|key| key.starts_with("arn:")).chain(keys.iter().cloned()).collect();
-    // A rebuild uses the clusters' own keys only.
-    for (role, keys) in [("global-failover", keys), ("snapshot-restore", &all)] {
-        for region in &plan.regions {
-            let there: Vec<String> = keys.iter().filter(|key| region_of(key) == region).cloned().collect();
-            if there.is_empty() {
-                continue;
-            }
-            let via = vec![("kms:ViaService", format!("rds.{region}.amazonaws.com"))];
-            let grant = vec![("kms:GrantIsForAWSResource", "true".to_owned())];
-            needs.extend(
-                [
-                    ("kms:DescribeKey", Vec::new()),
-                    ("kms:CreateGrant", grant),
-                    ("kms:GenerateDataKey", via.clone()),
-                    ("kms:Decrypt", via),
-                ]
-                .map(|(action, context)| Need {
-                    role,
-                    action,
-                    resources: there.clone(),
-                    context,
-                }),
-            );
+///
+/// # Errors
+/// Why that is not known, in one line: the stack names no role by its ARN, which says whose account it is.
+pub fn needs(
+    plan: &RecoveryPlan,
+    stack: &Stack,
+    here: &str,
+    keys: &BTreeSet<String>,
+) -> Result<Vec<Need>, String> {
+    let account = stack.roles.values().find_map(|role| Account::of(role)).ok_or_else(|| {
+        format!("the stack in {here} names no role by its ARN: what its roles may do is not known")
+    })?;
+    let scope = Scope { plan, stack, here, account };
+    Ok([scope.functions(), scope.runbooks(), scope.rules(), scope.database_users(), scope.kms_keys(keys)]
+        .concat())
+}
+
+/// An account of AWS.
+#[derive(Debug, Clone, Copy)]
+struct Account<'a> {
+    /// Such as `aws` or `aws-cn`.
+    partition: &'a str,
+    /// Twelve digits.
+    id: &'a str,
+}
+
+impl<'a> Account<'a> {
+    /// The account of a role, by its ARN; `None` when that is none.
+    fn of(role: &'a str) -> Option<Self> {
+        let parts: Vec<&str> = role.split(':').collect();
+        match parts.as_slice() {
+            ["arn", partition, "iam", _, id, _] if !id.is_empty() => Some(Self { partition, id }),
+            _ => None,
         }
     }
-    needs
+}
+
+fn need(role: &'static str, action: &'static str, resources: Vec<String>) -> Need {
+    Need { role, action, resources, context: Vec::new() }
+}
+
+/// Whose needs, for what, and where.
+struct Scope<'a> {
+    plan: &'a RecoveryPlan,
+    stack: &'a Stack,
+    here: &'a str,
+    account: Account<'a>,
+}
+
+impl Scope<'_> {
+    /// ARN of a resource of the account in `region`; a global cluster is in none.
+    fn arn(&self, service: &str, region: &str, resource: &str) -> String {
+        let Account { partition, id } = self.account;
+        format!("arn:{partition}:{service}:{region}:{id}:{resource}")
+    }
+
+    /// The functions, for what they do to what the plan names, and to what a runbook makes under names that begin so.
+    fn functions(&self) -> Vec<Need> {
+        let (plan, here) = (self.plan, self.here);
+        let other = plan.other_region(here);
+        let controls: Vec<String> = plan.routing.controls.values().cloned().collect();
+        let globals: Vec<String> = plan
+            .databases
+            .values()
+            .map(|one| self.arn("rds", "", &format!("global-cluster:{}", one.global_cluster)))
+            .collect();
+        let members = plan.databases.values().flat_map(|one| one.members.values());
+        let members: Vec<String> = members.map(|one| one.cluster_arn.clone()).collect();
+        let databases = [globals.clone(), members.clone()].concat();
+        let old = self.arn("rds", other, "cluster-snapshot:causeway-detached-x");
+        let rebuilt = self.arn("rds", other, "db:causeway-rebuilt-x");
+        let taken = self.arn("rds", other, "cluster-snapshot:rds:unplanned-global-failover-x");
+        let kept = self.arn("rds", here, "cluster-snapshot:causeway-x");
+        let restored = self.arn("rds", here, "cluster:causeway-x");
+        let instance = self.arn("rds", here, "db:causeway-x");
+        let (partition, bucket) = (self.account.partition, plan.report_bucket(here));
+        let object = |key: &str| format!("arn:{partition}:s3:::{bucket}/{key}");
+        vec![
+            need(
+                "preflight",
+                "s3:PutObject",
+                vec![object("records/x/failover-lock.json"), object("records/x/tables.json")],
+            ),
+            need("routing-control", "route53-recovery-cluster:UpdateRoutingControlStates", controls),
+            need("global-failover", "rds:FailoverGlobalCluster", databases.clone()),
+            need("global-failover", "rds:SwitchoverGlobalCluster", databases.clone()),
+            need("global-failover", "rds:RemoveFromGlobalCluster", databases.clone()),
+            need("global-failover", "rds:CreateGlobalCluster", databases.clone()),
+            need("global-failover", "rds:DeleteGlobalCluster", globals.clone()),
+            need("global-failover", "rds:CreateDBCluster", databases),
+            need("global-failover", "rds:ModifyDBCluster", members.clone()),
+            need(
+                "global-failover",
+                "rds:CreateDBClusterSnapshot",
+                [members.clone(), vec![old.clone()]].concat(),
+            ),
+            need(
+                "global-failover",
+                "rds:AddTagsToResource",
+                [members.clone(), vec![old, rebuilt.clone()]].concat(),
+            ),
+            need("global-failover", "rds:CreateDBInstance", [members, vec![rebuilt]].concat()),
+            need("snapshot-restore", "s3:PutObject", vec![object("records/x/reconcile-lock.json")]),
+            need("snapshot-restore", "rds:CopyDBClusterSnapshot", vec![taken, kept.clone()]),
+            need("snapshot-restore", "rds:RestoreDBClusterFromSnapshot", vec![kept, restored.clone()]),
+            need("snapshot-restore", "rds:CreateDBInstance", vec![restored.clone(), instance.clone()]),
+            need("snapshot-restore", "rds:AddTagsToResource", vec![restored, instance]),
+            need("reconcile", "s3:PutObject", vec![object("reconcile/x")]),
+            need("replay", "s3:PutObject", vec![object("replay/x"), object("reports/x/replay.json")]),
+            need("report", "s3:PutObject", vec![object("records/x"), object("reports/x")]),
+        ]
+    }
+
+    /// The runbooks, for the functions that their steps call and for their notifications.
+    fn runbooks(&self) -> Vec<Need> {
+        let prefix = &self.stack.prefix;
+        let topic = self.arn("sns", self.here, &format!("{prefix}-notifications"));
+        let needs = RUNBOOKS.iter().flat_map(|(role, functions)| {
+            let function = |name: &&str| self.arn("lambda", self.here, &format!("function:{prefix}-{name}"));
+            let functions = functions.iter().map(function).collect();
+            [need(role, "lambda:InvokeFunction", functions), need(role, "sns:Publish", vec![topic.clone()])]
+        });
+        needs.collect()
+    }
+
+    /// The rules that the stack has, for starting their runbooks and for passing events on.
+    fn rules(&self) -> Vec<Need> {
+        let Self { stack, here, .. } = *self;
+        let starts =
+            STARTS.iter().filter(|(role, _)| stack.roles.contains_key(*role) || *role == STARTS[0].0);
+        let starts = starts.flat_map(|(role, runbook)| {
+            // EventBridge starts what it may start by both; the execution has no id yet.
+            let document = self.arn("ssm", here, &format!("document/{}-{runbook}", stack.prefix));
+            let execution = self.arn("ssm", here, "automation-execution/x");
+            let runbook = stack.roles.get(&format!("{runbook}-runbook")).cloned();
+            let context = vec![("iam:PassedToService", "ssm.amazonaws.com".to_owned())];
+            [
+                need(role, "ssm:StartAutomationExecution", vec![document, execution]),
+                Need { context, ..need(role, "iam:PassRole", runbook.into_iter().collect()) },
+            ]
+        });
+        let mut needs: Vec<Need> = starts.collect();
+        if stack.roles.contains_key("snapshot-rule") {
+            let bus = self.arn("events", self.plan.other_region(here), "event-bus/default");
+            needs.push(need("snapshot-rule", "events:PutEvents", vec![bus]));
+        }
+        needs
+    }
+
+    /// The comparison, for signing in to the restored clusters by IAM where the plan does so.
+    fn database_users(&self) -> Vec<Need> {
+        // The restored cluster's resource id is not known before; like its name, any will do.
+        let users =
+            self.plan.databases.values().filter_map(|one| match one.members.get(self.here)?.sign_in() {
+                SignIn::Iam(user) => Some(self.arn("rds-db", self.here, &format!("dbuser:cluster-X/{user}"))),
+                SignIn::Secret(_) => None,
+            });
+        let users: Vec<String> = users.collect();
+        if users.is_empty() { Vec::new() } else { vec![need("reconcile", "rds-db:connect", users)] }
+    }
+
+    /// A rebuild, for the clusters' own keys; a restore, for the keys too that the plan names.
+    fn kms_keys(&self, keys: &BTreeSet<String>) -> Vec<Need> {
+        let members = self.plan.databases.values().filter_map(|one| one.members.get(self.here));
+        let named = members.filter_map(|member| member.restore.kms_key.clone());
+        // A key may be named by its id or alias, too; the simulator knows ARNs only.
+        let all: BTreeSet<String> =
+            named.filter(|key| key.starts_with("arn:")).chain(keys.iter().cloned()).collect();
+        let mut needs = Vec::new();
+        for (role, keys) in [("global-failover", keys), ("snapshot-restore", &all)] {
+            for region in &self.plan.regions {
+                let there: Vec<String> =
+                    keys.iter().filter(|key| region_of(key) == region).cloned().collect();
+                if there.is_empty() {
+                    continue;
+                }
+                let via = vec![("kms:ViaService", format!("rds.{region}.amazonaws.com"))];
+                let grant = vec![("kms:GrantIsForAWSResource", "true".to_owned())];
+                needs.extend(
+                    [
+                        ("kms:DescribeKey", Vec::new()),
+                        ("kms:CreateGrant", grant),
+                        ("kms:GenerateDataKey", via.clone()),
+                        ("kms:Decrypt", via),
+                    ]
+                    .map(|(action, context)| Need { context, ..need(role, action, there.clone()) }),
+                );
+            }
+        }
+        needs
+    }
 }
 
 /// Asks what a role may do.
@@ -241,7 +314,7 @@ mod tests {
         };
         west(&mut plan, "alias/key");
         let none = BTreeSet::new();
-        let needs = |plan: &RecoveryPlan, here: &str| super::needs(plan, &stack, here, &none);
+        let needs = |plan: &RecoveryPlan, here: &str| super::needs(plan, &stack, here, &none).unwrap();
         let all = needs(&plan, "sandbox-west");
         let of = |action: &str| all.iter().find(|need| need.action == action).unwrap().resources.clone();
         assert_eq!(of("sns:Publish"), ["arn:aws:sns:sandbox-west:111122223333:dr-notifications"]);
@@ -261,7 +334,7 @@ mod tests {
         assert!(!needs(&plan, "sandbox-east").iter().any(|need| need.action == "kms:CreateGrant"));
         assert!(!all.iter().any(|need| need.action == "rds-db:connect"), "the plan signs in with secrets");
         let own = BTreeSet::from(["arn:aws:kms:sandbox-east:111122223333:key/own".to_owned()]);
-        let keyed = super::needs(&plan, &stack, "sandbox-west", &own);
+        let keyed = super::needs(&plan, &stack, "sandbox-west", &own).unwrap();
         let keyed = keyed.iter().filter(|need| need.action == "kms:Decrypt");
         let keyed: Vec<_> = keyed.map(|need| (need.role, &*need.resources[0], &*need.context[0].1)).collect();
         let (east, west) = (&**own.first().unwrap(), "arn:aws:kms:sandbox-west:111122223333:key/one");
@@ -288,7 +361,7 @@ mod tests {
             roles: BTreeMap::from([role("reconcile-runbook"), role("readiness-runbook")]),
         };
         let starts = |stack: &Stack| {
-            let all = needs(&runbook::plan::sample(), stack, "sandbox-west", &BTreeSet::new());
+            let all = needs(&runbook::plan::sample(), stack, "sandbox-west", &BTreeSet::new()).unwrap();
             let of_rules = all
                 .into_iter()
                 .filter(|need| need.role.ends_with("-rule") || need.role.ends_with("-schedule"));
@@ -311,6 +384,21 @@ mod tests {
             ("snapshot-rule", "events:PutEvents", vec![bus]),
         ];
         assert_eq!(starts(&stack), [&expected[..], &more[..]].concat());
+    }
+
+    /// A made-up account would make up what the roles lack.
+    #[test]
+    fn a_stack_without_a_role_s_arn_has_no_account() {
+        let needs = |roles: &[(&str, &str)]| {
+            let roles = roles.iter().map(|(name, arn)| ((*name).to_owned(), (*arn).to_owned())).collect();
+            let stack = Stack { prefix: "dr".into(), roles };
+            needs(&runbook::plan::sample(), &stack, "sandbox-west", &BTreeSet::new())
+        };
+        for roles in [&[][..], &[("report", "ReportRole")], &[("report", "arn:aws:iam:::role/report")]] {
+            let error = needs(roles).unwrap_err();
+            assert!(error.starts_with("the stack in sandbox-west names no role by its ARN"), "{error}");
+        }
+        assert!(needs(&[("preflight", ""), ("report", "arn:aws:iam::1:role/report")]).is_ok());
     }
 
     #[test]

@@ -214,7 +214,7 @@ async fn observe_permissions<R, M, S, K: DescribeKey>(
     let members = databases.values().flat_map(|database| database.members.values());
     let keys = members.filter_map(|member| member.details.as_ref().ok()?.key.clone()).collect();
     let keys = of_account(regions, keys).await?;
-    let asked = permissions::needs(scope.plan, &stack, here, &keys).into_iter().map(async |need| {
+    let asked = permissions::needs(scope.plan, &stack, here, &keys)?.into_iter().map(async |need| {
         let denied = match stack.roles.get(need.role) {
             Some(role) => answer(here, iam.denied(role, &need)).await,
             None => Err(format!("the stack in {here} names no role of {}", need.role)),
