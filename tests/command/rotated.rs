@@ -7,12 +7,13 @@ use reconcile::{Compare, Failure, Servers, Sides};
 use runbook::error::Kind;
 use runbook::secret::SignIn;
 use sandbox::WEST;
+use sandbox::account::OPERATOR;
+use sandbox::api::Api;
 use sandbox::clock::Clock;
 use sandbox::databases::NoServers;
-use sandbox::functions::OPERATOR;
 use sandbox::wire::Wire;
 use sandbox::wire::connector::sdk_config;
-use sandbox::world::{Api, World};
+use sandbox::world::World;
 use serde_json::json;
 use table_diff::Target;
 

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use sandbox::functions::OPERATOR;
-use sandbox::world::{Api, ApiError, Call, CallError};
+use sandbox::account::OPERATOR;
+use sandbox::api::{Api, ApiError, Call, CallError};
 use serde_json::Value;
 use tokio::sync::Notify;
 

@@ -20,11 +20,13 @@ use runbook::secret::Place as At;
 use runbook::step::{Clock, call};
 use runbook::{Context, StepError};
 use sandbox::WEST;
-use sandbox::functions::{Functions, Invocation, access_key_id};
+use sandbox::account::access_key_id;
+use sandbox::api::ApiError;
+use sandbox::functions::{Functions, Invocation};
 use sandbox::permissions::Permissions;
 use sandbox::wire::Wire;
 use sandbox::wire::connector::sdk_config;
-use sandbox::world::{ApiError, World};
+use sandbox::world::World;
 use serde_json::{Value, json};
 use table_diff::{
     Catalogue, ColumnShape, Counts, Cursor, Difference, DifferenceKind, Differences, Listed, Presence,

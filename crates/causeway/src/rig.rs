@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use runbook::RecoveryPlan;
+use sandbox::account::OPERATOR;
+use sandbox::account::runbook_role;
 use sandbox::automation::{Automation, Document, Event, EventKind, Reading, Status};
 use sandbox::clock::Clock;
 use sandbox::databases::mariadb::MariaDb;
 use sandbox::folder::Folder;
-use sandbox::functions::OPERATOR;
 use sandbox::functions::binaries::Binaries;
 use sandbox::functions::binaries::Settings;
-use sandbox::permissions::{Permissions, runbook_role};
+use sandbox::permissions::Permissions;
 use sandbox::router::Router;
 use sandbox::wire::Wire;
 use sandbox::wire::connector::sdk_config;

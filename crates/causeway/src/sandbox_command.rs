@@ -7,8 +7,8 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Args;
+use sandbox::account::runbook_role;
 use sandbox::folder::{Folder, remove_abandoned};
-use sandbox::permissions::runbook_role;
 use sandbox::{EAST, REGIONS, WEST};
 use tokio::sync::mpsc::UnboundedReceiver;
 

@@ -25,11 +25,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 
+use crate::account::{ACCOUNT, REGIONS};
+use crate::api::event;
 use crate::automation::{self, Automation};
 use crate::permissions::template::Stack;
 use crate::permissions::{Need, Permissions, TemplateError};
 use crate::world::World;
-use crate::{ACCOUNT, REGIONS};
 
 /// A rule.
 #[derive(Debug, Clone)]
@@ -443,28 +444,6 @@ fn ended(happened: &automation::Event) -> Option<Value> {
     });
     let kind = "EC2 Automation Execution Status-change Notification";
     Some(event(happened.at, &happened.region, "aws.ssm", kind, &arn, &detail))
-}
-
-/// An event as EventBridge carries it.
-pub(crate) fn event(
-    at: jiff::Timestamp,
-    region: &str,
-    source: &str,
-    kind: &str,
-    arn: &str,
-    detail: &Value,
-) -> Value {
-    json!({
-        "version": "0",
-        "id": uuid::Uuid::new_v4().to_string(),
-        "detail-type": kind,
-        "source": source,
-        "account": ACCOUNT,
-        "time": at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        "region": region,
-        "resources": [arn],
-        "detail": detail,
-    })
 }
 
 #[cfg(test)]

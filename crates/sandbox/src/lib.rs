@@ -1,5 +1,7 @@
 //! Two AWS Regions on this machine, for rehearsals. Never deployed.
 //!
+//! - [`account`]: the account and its Regions
+//! - [`api`]: a call to a service, and its answer
 //! - [`world`]: one state machine for what the runbooks touch, called as `(region, service, operation, input)`
 //! - [`wire`]: the AWS wire protocols over it, over TCP and as an in-process connector under the real SDK
 //! - [`databases`]: real database servers as Aurora clusters
@@ -13,6 +15,8 @@
 //! Region names are such that AWS can't have them, and credentials such that they can't be real: a rehearsal can't
 //! reach an account.
 
+pub mod account;
+pub mod api;
 pub mod automation;
 pub mod clock;
 pub mod databases;
@@ -25,17 +29,7 @@ pub mod router;
 pub mod wire;
 pub mod world;
 
-/// The Region that is primary at first.
-pub const EAST: &str = "sandbox-east";
-/// The Region that takes over.
-pub const WEST: &str = "sandbox-west";
-/// The two Regions.
-pub const REGIONS: [&str; 2] = [EAST, WEST];
-/// The account, which no real one can be.
-pub const ACCOUNT: &str = "000000000000";
-/// The Regions of the five ARC endpoints, in the order of their numbers 1 to 5.
-pub const ARC_REGIONS: [&str; 5] =
-    ["us-east-1", "us-west-2", "eu-west-1", "ap-northeast-1", "ap-southeast-2"];
+pub use account::{ACCOUNT, ARC_REGIONS, EAST, REGIONS, WEST};
 
 /// A text that nobody guesses, for a password or a secret: 24 letters.
 pub fn random_text() -> String {

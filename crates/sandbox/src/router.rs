@@ -8,9 +8,10 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
+use crate::api::{Api, ApiError, Call, CallError};
 use crate::automation::Automation;
 use crate::functions::{Functions, Invocation};
-use crate::world::{Api, ApiError, Call, CallError, World};
+use crate::world::World;
 
 /// Routes each call to the service that answers it.
 pub struct Router {

@@ -15,9 +15,10 @@ use super::document::{Document, DocumentError, Step};
 use super::execution::{Execution, Status, StepExecution};
 use super::runner::{Decision, Run, Signals, Stop, Waiting};
 use super::types::{text, texts};
+use crate::account::OPERATOR;
+use crate::api::{Api, ApiError};
 use crate::clock::Clock;
-use crate::functions::{Functions, OPERATOR};
-use crate::world::{Api, ApiError};
+use crate::functions::Functions;
 
 /// The principal of the calls that the actions of a document without a role make.
 pub(crate) const PRINCIPAL: &str = "SANDBOX-AUTOMATION";
@@ -615,7 +616,7 @@ fn listed(name: &str) -> Map<String, Value> {
         ("DocumentFormat", "YAML"),
         ("SchemaVersion", "0.3"),
         ("DocumentVersion", "1"),
-        ("Owner", crate::ACCOUNT),
+        ("Owner", crate::account::ACCOUNT),
     ];
     shown.map(|(member, value)| (member.to_owned(), json!(value))).into_iter().collect()
 }

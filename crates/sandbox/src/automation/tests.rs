@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 
 use super::execution::StepExecution;
 use super::*;
+use crate::api::{Api, ApiError, Call, CallError};
 use crate::clock::Clock;
 use crate::functions::{Functions, Invocation};
-use crate::world::{Api, ApiError, Call, CallError};
 
-const WEST: &str = crate::WEST;
+const WEST: &str = crate::account::WEST;
 /// Where a test is not about the reading: a function's error fails its step.
 const READING: Reading = Reading {
     function_error_fails_step: true,
@@ -1248,7 +1248,7 @@ async fn the_failover_runbook_ends_well_or_as_failed_under_every_reading() {
     let ready = [outcome("Ready"), outcome("Done")];
     let (done, refused) = ([outcome("Done")], [outcome("Refused")]);
     let promoting = [outcome("InProgress"), outcome("InProgress"), outcome("Done")];
-    let services = [Does::Answer(json!({"Account": crate::ACCOUNT}))];
+    let services = [Does::Answer(json!({"Account": crate::account::ACCOUNT}))];
     let cases: [(&[Does], Status); 3] =
         [(&promoting, Status::Success), (&refused, Status::Failed), (&[FAIL], Status::Failed)];
     for reading in Reading::ALL {

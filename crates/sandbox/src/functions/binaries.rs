@@ -25,8 +25,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
 use super::{Functions, Invocation};
-use crate::ACCOUNT;
-use crate::world::ApiError;
+use crate::account::ACCOUNT;
+use crate::api::ApiError;
 
 /// How long a function may take to ask for its first event (Lambda's limit of the init phase).
 const INIT: Duration = Duration::from_secs(10);
@@ -271,7 +271,7 @@ impl Inner {
                 ("AWS_REGION", region),
                 ("AWS_DEFAULT_REGION", region),
                 ("AWS_ENDPOINT_URL", &self.settings.endpoint),
-                ("AWS_ACCESS_KEY_ID", &super::access_key_id(region, function)),
+                ("AWS_ACCESS_KEY_ID", &crate::account::access_key_id(region, function)),
                 ("AWS_SECRET_ACCESS_KEY", &self.settings.secret),
             ])
             .env(runbook::authorities::VARIABLE, &self.settings.database_authority)

@@ -1,6 +1,7 @@
 //! Step functions, as the world's Lambda service runs them.
 //!
-//! A function's credentials name it and its Region ([`access_key_id`]), so that the world knows who calls. [`binaries`] runs the deployed binaries behind a Lambda runtime API.
+//! A function's credentials name it and its Region ([`crate::account::access_key_id`]), so that the world knows who calls.
+//! [`binaries`] runs the deployed binaries behind a Lambda runtime API.
 
 pub mod binaries;
 
@@ -8,18 +9,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::Value;
 
-/// The access key id of the operator, who may do anything and whom no test disturbs.
-pub const OPERATOR: &str = "SANDBOX";
-
-/// The access key id of a function, such as `SANDBOX.sandbox-west.causeway-preflight`.
-pub fn access_key_id(region: &str, function: &str) -> String {
-    format!("{OPERATOR}.{region}.{function}")
-}
-
-/// The Region and the name of the function with this access key id; `None` for another caller.
-pub(crate) fn caller(access_key_id: &str) -> Option<(&str, &str)> {
-    access_key_id.strip_prefix(OPERATOR)?.strip_prefix('.')?.split_once('.')
-}
+use crate::api::ApiError;
 
 /// What an invocation ended in.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +35,7 @@ pub trait Functions: Send + Sync + 'static {
         region: &'a str,
         function: &'a str,
         event: Value,
-    ) -> BoxFuture<'a, Result<Invocation, crate::world::ApiError>>;
+    ) -> BoxFuture<'a, Result<Invocation, ApiError>>;
 }
 
 /// No functions at all: for what nobody invokes one in.
@@ -59,11 +49,8 @@ impl Functions for NoFunctions {
         _: &'a str,
         function: &'a str,
         _: Value,
-    ) -> BoxFuture<'a, Result<Invocation, crate::world::ApiError>> {
-        let none = crate::world::ApiError::new(
-            "ResourceNotFoundException",
-            format!("there is no function {function}"),
-        );
+    ) -> BoxFuture<'a, Result<Invocation, ApiError>> {
+        let none = ApiError::new("ResourceNotFoundException", format!("there is no function {function}"));
         async { Err(none) }.boxed()
     }
 }

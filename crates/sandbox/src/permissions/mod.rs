@@ -29,57 +29,13 @@ use futures::future::BoxFuture;
 use runbook::RecoveryPlan;
 use serde_json::{Value, json};
 
-use crate::functions::{Functions, Invocation, OPERATOR, caller};
-use crate::world::{Api, ApiError, Call, CallError, World};
-use crate::{ACCOUNT, REGIONS};
+use crate::account::{ACCOUNT, OPERATOR, REGIONS, caller, role_arn};
+use crate::api::{Api, ApiError, Call, CallError};
+use crate::functions::{Functions, Invocation};
+use crate::world::World;
 pub use policy::Need;
 use policy::{Verdict, decide};
 use template::{Role, Roles};
-
-/// Name of the stack.
-const STACK: &str = "causeway";
-
-/// The roles that the stack names, by runbook or function and by their names in the template.
-pub(crate) const ROLES: [(&str, &str); 14] = [
-    ("failover-runbook", "FailoverRunbookRole"),
-    ("failback-runbook", "FailbackRunbookRole"),
-    ("reconcile-runbook", "ReconcileRunbookRole"),
-    ("replay-runbook", "ReplayRunbookRole"),
-    ("rebuild-runbook", "RebuildRunbookRole"),
-    ("routing-runbook", "RoutingRunbookRole"),
-    ("readiness-runbook", "ReadinessRunbookRole"),
-    ("preflight", "PreflightRole"),
-    ("routing-control", "RoutingControlRole"),
-    ("global-failover", "GlobalFailoverRole"),
-    ("snapshot-restore", "SnapshotRestoreRole"),
-    ("reconcile", "ReconcileRole"),
-    ("replay", "ReplayRole"),
-    ("report", "ReportRole"),
-];
-
-/// The same of the rules: the first is always there, the others where something starts by itself.
-pub(crate) const RULE_ROLES: [(&str, &str); 4] = [
-    ("readiness-schedule", "ReadinessScheduleRole"),
-    ("failover-rule", "FailoverRuleRole"),
-    ("snapshot-rule", "SnapshotRuleRole"),
-    ("reconcile-rule", "ReconcileRuleRole"),
-];
-
-/// ARN of a role of the stack in a Region. CloudFormation names it after the stack, the role and a word of its own, which
-/// is the Region here.
-pub(crate) fn role_arn(role: &str, region: &str) -> String {
-    format!("arn:aws:iam::{ACCOUNT}:role/{STACK}-{role}-{region}")
-}
-
-/// ARN of the role that a runbook (such as `causeway-failover`) is given in a Region; one that no role is for where the
-/// stack has none.
-#[must_use]
-pub fn runbook_role(document: &str, region: &str) -> String {
-    let named = document.strip_prefix(STACK).and_then(|name| name.strip_prefix('-')).unwrap_or(document);
-    let named = format!("{named}-runbook");
-    let role = ROLES.iter().find(|(name, _)| *name == named).map_or(document, |(_, role)| role);
-    role_arn(role, region)
-}
 
 /// A template whose roles can't be read.
 #[derive(Debug, thiserror::Error)]

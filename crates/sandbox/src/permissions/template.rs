@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use serde_norway::Value as Yaml;
 
 use super::policy::{self, Statement};
-use crate::ACCOUNT;
+use crate::account::{ACCOUNT, STACK, role_arn};
 
 /// A role: its name in the template, and what its policies say.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ pub(super) fn roles(text: &str, plan: &RecoveryPlan, region: &str) -> Result<Rol
     let mut runbooks = BTreeMap::new();
     for role in resources.keys().filter_map(Yaml::as_str) {
         if trusted(&template, role) == "ssm.amazonaws.com" {
-            runbooks.insert(super::role_arn(role, region), stack.role(role)?);
+            runbooks.insert(role_arn(role, region), stack.role(role)?);
         }
     }
     let mut rules = BTreeMap::new();
@@ -72,8 +72,7 @@ pub(super) fn roles(text: &str, plan: &RecoveryPlan, region: &str) -> Result<Rol
                 continue;
             }
             let arn = target["RoleArn"].as_str().unwrap_or_default();
-            let role =
-                resources.keys().filter_map(Yaml::as_str).find(|role| super::role_arn(role, region) == arn);
+            let role = resources.keys().filter_map(Yaml::as_str).find(|role| role_arn(role, region) == arn);
             let role = role.ok_or_else(|| format!("{name} has a target without a role of the template"))?;
             if trusted(&template, role) != "events.amazonaws.com" {
                 return Err(format!("{role} does not trust events.amazonaws.com"));
@@ -253,7 +252,7 @@ impl<'a> Stack<'a> {
             "AWS::Region" => return Ok(json!(self.region)),
             "AWS::AccountId" => return Ok(json!(ACCOUNT)),
             "AWS::Partition" => return Ok(json!("aws")),
-            "AWS::StackName" => return Ok(json!(super::STACK)),
+            "AWS::StackName" => return Ok(json!(STACK)),
             _ => {}
         }
         let parameter = &self.template["Parameters"][name];
@@ -310,7 +309,7 @@ impl<'a> Stack<'a> {
             Some("AWS::Logs::LogGroup") => {
                 format!("arn:aws:logs:{region}:{ACCOUNT}:log-group:{}:*", named("LogGroupName")?)
             }
-            Some("AWS::IAM::Role") => super::role_arn(name, region),
+            Some("AWS::IAM::Role") => role_arn(name, region),
             Some("AWS::CloudWatch::Alarm" | "AWS::CloudWatch::CompositeAlarm") => {
                 format!("arn:aws:cloudwatch:{region}:{ACCOUNT}:alarm:{}", named("AlarmName")?)
             }

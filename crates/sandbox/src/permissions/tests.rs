@@ -5,10 +5,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::account::{EAST, WEST, access_key_id};
 use crate::clock::Clock;
 use crate::databases::NoServers;
-use crate::functions::access_key_id;
-use crate::{EAST, WEST};
 
 fn template() -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml");

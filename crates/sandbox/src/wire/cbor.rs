@@ -6,7 +6,7 @@ use http::{Request, Response};
 use serde_json::{Map, Number, Value, json};
 
 use super::{malformed, response, set_header, tables, unknown};
-use crate::world::ApiError;
+use crate::api::ApiError;
 
 /// CBOR's tag of seconds since 1970.
 const TIME: u64 = 1;

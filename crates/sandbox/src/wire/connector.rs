@@ -23,7 +23,7 @@ use http::{HeaderValue, Request, Uri};
 use http_body_util::BodyExt;
 
 use super::Wire;
-use crate::ARC_REGIONS;
+use crate::account::ARC_REGIONS;
 
 /// The endpoint that the SDK is given. An address, so that S3 puts the bucket into the path, and one reserved for
 /// documentation (RFC 5737), so that nothing is reached should a client go past the connector.

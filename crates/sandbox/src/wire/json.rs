@@ -5,7 +5,7 @@ use http::{Request, Response};
 use serde_json::{Value, json};
 
 use super::{malformed, response, set_header, tables, unknown};
-use crate::world::ApiError;
+use crate::api::ApiError;
 
 /// Content type of the answers; clients of 1.0 don't look at it.
 const CONTENT: &str = "application/x-amz-json-1.1";

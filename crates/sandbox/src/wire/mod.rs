@@ -1,6 +1,6 @@
 //! The AWS wire protocols over the world.
 //!
-//! A [`Wire`] takes an HTTP request as an SDK sends it, makes a [`crate::world::Call`] of it, and encodes what the [`Api`] answers.
+//! A [`Wire`] takes an HTTP request as an SDK sends it, makes a [`crate::api::Call`] of it, and encodes what the [`Api`] answers.
 //! It is reached in two ways: over TCP ([`server`]), and as an in-process connector under the real SDK
 //! ([`connector`]), with which a test may pause tokio's time.
 //!
@@ -40,8 +40,8 @@ use http::header::{CONTENT_TYPE, HeaderMap};
 use http::{HeaderValue, Request, Response, StatusCode};
 use serde_json::Value;
 
-use crate::ARC_REGIONS;
-use crate::world::{Api, ApiError, CallError};
+use crate::account::ARC_REGIONS;
+use crate::api::{Api, ApiError, CallError};
 use scope::Scope;
 
 /// The secret access key that goes with every access key id where none is given.

@@ -14,7 +14,7 @@ use quick_xml::events::BytesText;
 use serde_json::{Map, Value};
 
 use super::{malformed, response, tables};
-use crate::world::ApiError;
+use crate::api::ApiError;
 
 /// How deep a parameter may be nested; RDS needs 6.
 const DEPTH: usize = 16;

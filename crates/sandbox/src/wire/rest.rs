@@ -11,7 +11,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use super::{json as aws_json, malformed, response, set_header, unknown};
-use crate::world::ApiError;
+use crate::api::ApiError;
 
 const CONFIG: &str = "route53-recovery-control-config";
 

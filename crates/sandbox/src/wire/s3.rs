@@ -27,7 +27,7 @@ use tokio::sync::RwLock;
 
 use super::scope::Scope;
 use super::{WireError, response};
-use crate::world::{Api, CallError};
+use crate::api::{Api, CallError};
 
 /// The S3 service over one folder.
 pub(super) struct Store {

@@ -3,7 +3,7 @@
 use http::header::{AUTHORIZATION, HeaderMap};
 use serde_json::Value;
 
-use crate::world::{ApiError, Call};
+use crate::api::{ApiError, Call};
 
 /// The credential scope of a signature.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -25,8 +25,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{Wire, WireError};
-use crate::ARC_REGIONS;
-use crate::world::Api;
+use crate::account::ARC_REGIONS;
+use crate::api::Api;
 
 /// The largest body of a request, in bytes. Larger objects take S3's multipart upload.
 pub const MAX_BODY: usize = 64 * 1024 * 1024;

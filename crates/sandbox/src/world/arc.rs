@@ -8,8 +8,9 @@ use std::sync::Arc;
 use runbook::RecoveryPlan;
 use serde_json::{Value, json};
 
-use super::{ApiError, Call, CallError, World, required, unknown};
-use crate::{ACCOUNT, ARC_REGIONS};
+use super::{World, required, unknown};
+use crate::account::{ACCOUNT, ARC_REGIONS};
+use crate::api::{ApiError, Call, CallError};
 
 /// Most controls in one batch (ARC quotas).
 const BATCH: usize = 10;

@@ -403,7 +403,8 @@ impl World {
         let now = self.clock.now();
         let name =
             format!("rds:unplanned-global-failover-{}-{}", name_of(old), now.strftime("%Y-%m-%d-%H-%M-%S"));
-        let arn = format!("arn:aws:rds:{}:{}:cluster-snapshot:{name}", region_of(old), crate::ACCOUNT);
+        let arn =
+            format!("arn:aws:rds:{}:{}:cluster-snapshot:{name}", region_of(old), crate::account::ACCOUNT);
         let entered = self.state(|state| {
             let snapshot = Snapshot::of(state.clusters.get(old)?, &arn, "automated", "creating", now);
             state.snapshots.insert(arn.clone(), snapshot);

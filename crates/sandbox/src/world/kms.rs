@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::aurora::{name_of, region_of};
 use super::rds::key_arn;
-use super::{ApiError, Call, World, aws_key, required, unknown};
-use crate::ACCOUNT;
+use super::{World, aws_key, required, unknown};
+use crate::account::ACCOUNT;
+use crate::api::{ApiError, Call};
 
 pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
     if call.operation != "DescribeKey" {

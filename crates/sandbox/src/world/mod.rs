@@ -33,65 +33,13 @@ use tokio::task::JoinSet;
 pub(crate) use rds::key_arn;
 pub(crate) use secrets::secret_arn;
 
+use crate::account::{ACCOUNT, EAST, REGIONS, ROLES, RULE_ROLES, WEST, role_arn, topic_arn};
+use crate::api::{Api, ApiError, Call, CallError};
 use crate::clock::Clock;
 use crate::databases::{ServerError, Servers};
-use crate::permissions::{ROLES, RULE_ROLES, role_arn};
-use crate::{ACCOUNT, EAST, REGIONS, WEST};
 
 /// Engine version of the shop's clusters.
 pub const VERSION: &str = "8.0.mysql_aurora.3.08.0";
-
-/// One call to an AWS service.
-#[derive(Debug, Clone)]
-pub struct Call {
-    /// Access key id of the caller; see [`crate::functions`] for those of functions. `SANDBOX` is the operator.
-    pub principal: String,
-    /// Region the call is for, as the signature says.
-    pub region: String,
-    /// Signing name of the service: `rds`, `ssm`, `kms`, `secretsmanager`, `sns`, `monitoring` (CloudWatch), `lambda`, `sts`,
-    /// `route53-recovery-cluster`, `route53-recovery-control-config`.
-    pub service: String,
-    /// Operation, such as `DescribeGlobalClusters`.
-    pub operation: String,
-    /// Its input.
-    pub input: Value,
-}
-
-/// An error as a service answers it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{code}: {message}")]
-pub struct ApiError {
-    /// HTTP status.
-    pub status: u16,
-    /// The service's error code, such as `GlobalClusterNotFoundFault`.
-    pub code: String,
-    /// The service's message.
-    pub message: String,
-}
-
-impl ApiError {
-    /// A client's error, HTTP status 400.
-    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { status: 400, code: code.into(), message: message.into() }
-    }
-}
-
-/// Something that answers AWS calls: the world, or a decorator that injects faults into it.
-pub trait Api: Send + Sync + 'static {
-    /// Answers one call. `Err(CallError::NoAnswer)` is a silence: the caller's own timeout has to end it.
-    fn call(&self, call: Call) -> BoxFuture<'_, Result<Value, CallError>>;
-}
-
-/// How a call fails.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CallError {
-    /// The service answered with an error.
-    #[error(transparent)]
-    Service(#[from] ApiError),
-    /// Nothing answers: the Region or the endpoint is cut off.
-    #[error("nothing answers")]
-    NoAnswer,
-}
 
 /// Something that happened, for a live timeline.
 #[derive(Debug, Clone)]
@@ -305,7 +253,7 @@ impl World {
         world.state(|state| {
             for region in REGIONS {
                 for topic in ["notifications", "alarms"] {
-                    state.topics.insert(format!("arn:aws:sns:{region}:{ACCOUNT}:causeway-{topic}"));
+                    state.topics.insert(topic_arn(topic, region));
                 }
                 state.parameters.insert(
                     (region.to_owned(), "/causeway/plans/shop".to_owned()),
@@ -672,7 +620,7 @@ impl World {
                 "EventID": id, "SourceType": source_type, "SourceArn": arn, "SourceIdentifier": aurora::name_of(arn),
                 "Date": spoken(at), "Message": message,
             });
-            let event = crate::events::event(at, &region, "aws.rds", kind, arn, &detail);
+            let event = crate::api::event(at, &region, "aws.rds", kind, arn, &detail);
             self.publish(&region, event);
         }
         self.say(&region, message);

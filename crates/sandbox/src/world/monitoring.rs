@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::aurora::{name_of, region_of};
-use super::{ApiError, Call, LagDimensions, World, durations, required, spoken, unknown};
+use super::{LagDimensions, World, durations, required, spoken, unknown};
+use crate::api::{ApiError, Call};
 
 /// Datapoints that are kept of each cluster.
 const KEPT: usize = 1_000;
@@ -100,9 +101,9 @@ impl World {
     pub fn alarm_event(&self, region: &str, name: &str, state: &str, before: &str) -> Value {
         let detail =
             json!({"alarmName": name, "state": {"value": state}, "previousState": {"value": before}});
-        let arn = format!("arn:aws:cloudwatch:{region}:{}:alarm:{name}", crate::ACCOUNT);
+        let arn = format!("arn:aws:cloudwatch:{region}:{}:alarm:{name}", crate::account::ACCOUNT);
         let kind = "CloudWatch Alarm State Change";
-        crate::events::event(self.clock.now(), region, "aws.cloudwatch", kind, &arn, &detail)
+        crate::api::event(self.clock.now(), region, "aws.cloudwatch", kind, &arn, &detail)
     }
 
     /// Measures once a minute of AWS's time, for as long as the world lives.
@@ -162,7 +163,7 @@ fn invalid(call: &Call, message: impl Into<String>) -> ApiError {
 /// The dimensions of the lag of a secondary in `region`.
 fn lag_dimensions(reading: LagDimensions, cluster: &str, region: &str) -> Vec<(&'static str, String)> {
     let cluster = ("DBClusterIdentifier", cluster.to_owned());
-    let source = crate::REGIONS.into_iter().find(|other| *other != region).unwrap_or_default();
+    let source = crate::account::REGIONS.into_iter().find(|other| *other != region).unwrap_or_default();
     let source = ("SourceRegion", source.to_owned());
     match reading {
         LagDimensions::Cluster => vec![cluster],

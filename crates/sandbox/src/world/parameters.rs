@@ -5,8 +5,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{ApiError, Call, World, required, spoken, unknown};
-use crate::ACCOUNT;
+use super::{World, required, spoken, unknown};
+use crate::account::ACCOUNT;
+use crate::api::{ApiError, Call};
 
 /// Bytes that a parameter of the standard tier, and one of the advanced tier, holds.
 const LIMITS: [usize; 2] = [4_096, 8_192];

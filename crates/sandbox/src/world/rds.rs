@@ -7,8 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::aurora::{Cluster, Global, GlobalMember, Instance, Operation, Snapshot, name_of, region_of};
-use super::{ApiError, Call, State, World, aws_key, properties, required, spoken, unknown};
-use crate::ACCOUNT;
+use super::{State, World, aws_key, properties, required, spoken, unknown};
+use crate::account::ACCOUNT;
+use crate::api::{ApiError, Call};
 use crate::databases::NOWHERE;
 
 /// Port of a cluster that has no server yet.

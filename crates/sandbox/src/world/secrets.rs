@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::aurora::region_of;
-use super::{ApiError, Call, World, required, unknown};
-use crate::ACCOUNT;
+use super::{World, required, unknown};
+use crate::account::ACCOUNT;
+use crate::api::{ApiError, Call};
 
 /// The ARN of a secret: its name, and the six characters that the service adds.
 pub(crate) fn secret_arn(region: &str, name: &str) -> String {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::aurora::region_of;
-use super::{ApiError, Call, Message, World, required, unknown};
+use super::{Message, World, required, unknown};
+use crate::api::{ApiError, Call};
 
 /// Most characters of a subject, and most bytes of a message (SNS quotas).
 const SUBJECT: usize = 100;

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{ApiError, Call, unknown};
-use crate::ACCOUNT;
+use super::unknown;
+use crate::account::ACCOUNT;
+use crate::api::{ApiError, Call};
 
 pub(super) fn call(call: &Call) -> Result<Value, ApiError> {
     if call.operation != "GetCallerIdentity" {

@@ -371,9 +371,15 @@ async fn an_arc_endpoint_can_be_silent_or_unavailable_and_the_others_answer() {
     let list = async |region: &str| {
         service(&world, region, "route53-recovery-cluster", "ListRoutingControls", json!({})).await
     };
-    assert_eq!(list(crate::ARC_REGIONS[0]).await.unwrap_err(), "NoAnswer");
-    assert_eq!(list(crate::ARC_REGIONS[1]).await.unwrap_err(), "EndpointTemporarilyUnavailableException");
-    assert_eq!(list(crate::ARC_REGIONS[2]).await.unwrap()["RoutingControls"].as_array().unwrap().len(), 2);
+    assert_eq!(list(crate::account::ARC_REGIONS[0]).await.unwrap_err(), "NoAnswer");
+    assert_eq!(
+        list(crate::account::ARC_REGIONS[1]).await.unwrap_err(),
+        "EndpointTemporarilyUnavailableException"
+    );
+    assert_eq!(
+        list(crate::account::ARC_REGIONS[2]).await.unwrap()["RoutingControls"].as_array().unwrap().len(),
+        2
+    );
 }
 
 #[tokio::test(start_paused = true)]

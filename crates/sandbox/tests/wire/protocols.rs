@@ -245,7 +245,7 @@ async fn a_request_that_is_not_signed_is_refused() {
 #[tokio::test(start_paused = true)]
 async fn a_call_is_carried_out_though_the_caller_went_away() {
     use futures::FutureExt;
-    use sandbox::world::{Api, Call, CallError};
+    use sandbox::api::{Api, Call, CallError};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 

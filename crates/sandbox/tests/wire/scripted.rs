@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use aws_config::SdkConfig;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use sandbox::api::{Api, ApiError, Call, CallError};
 use sandbox::wire::server::Server;
 use sandbox::wire::{Wire, connector};
-use sandbox::world::{Api, ApiError, Call, CallError};
 use serde_json::Value;
 use tempfile::TempDir;
 

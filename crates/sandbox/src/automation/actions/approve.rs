@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{Done, Failure, Inputs, text_input};
+use crate::api::Call;
 use crate::automation::document::Fields;
 use crate::automation::execution::Status;
 use crate::automation::runner::{Decision, Run};
-use crate::world::Call;
 
 pub(super) fn check(fields: &mut Fields<'_>) {
     let mut most = 10;

@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{Done, Failure, Inputs, text_input};
+use crate::api::{Call, CallError};
 use crate::automation::document::Fields;
 use crate::automation::runner::Run;
-use crate::world::{Call, CallError};
 
 /// How long an answer is waited for.
 const NO_ANSWER: Duration = Duration::from_secs(60);
