@@ -34,7 +34,7 @@ fn authorities(right: String) -> [Arc<[u8]>; 2] {
 async fn a_server_of_another_authority_or_another_name_is_refused_by_every_function() {
     let folder = tempfile::tempdir().unwrap();
     let urls = [1, 2, 3, 4, 5].map(|number| format!("http://arc-{number}.sandbox"));
-    let world = World::shop(Clock::new(1.0), Arc::new(NoServers), &urls).await.unwrap();
+    let world = sandbox::shop::world(Clock::new(1.0), Arc::new(NoServers), &urls).await.unwrap();
     let wire = Wire::new(Arc::new(Arc::clone(&world)), folder.path()).unwrap();
     let config = sdk_config(Arc::new(wire), WEST, OPERATOR);
     let secret = world.secret(WEST, "shop/orders").unwrap();

@@ -80,7 +80,7 @@ impl Stage {
         let clock = Clock::new(factor);
         let servers = Arc::new(FailingServers::default());
         let arc_urls = [1, 2, 3, 4, 5].map(|number| format!("http://arc-{number}.sandbox"));
-        let world = World::shop(clock, Arc::clone(&servers) as _, &arc_urls).await.unwrap();
+        let world = sandbox::shop::world(clock, Arc::clone(&servers) as _, &arc_urls).await.unwrap();
         let faults = Faults::none();
         let handlers = Arc::new(Handlers {
             world: Arc::clone(&world),

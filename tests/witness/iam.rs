@@ -288,7 +288,7 @@ fn by_difference(
 /// What readiness asks IAM's simulator about, in a stack that says of itself what the sandbox's does.
 async fn simulated(region: &str) -> BTreeMap<String, Asks> {
     let arc_urls = [1, 2, 3, 4, 5].map(|number| format!("http://arc-{number}.sandbox"));
-    let world = World::shop(Clock::new(1.0), Arc::new(NoServers), &arc_urls).await.unwrap();
+    let world = sandbox::shop::world(Clock::new(1.0), Arc::new(NoServers), &arc_urls).await.unwrap();
     let stack = world.parameter(region, &preflight::permissions::parameter("/causeway/plans/shop")).unwrap();
     world.stop();
     let stack: Stack = serde_json::from_str(&stack).unwrap();

@@ -204,7 +204,7 @@ fn a_member_is_read_by_its_accessor() {
 async fn calls_to_the_sandbox() -> Vec<Outcome> {
     let clock = Clock::new(FACTOR);
     let listeners = Listeners::bind().await.unwrap();
-    let world = World::shop(clock, Arc::new(NoServers), &listeners.arc_urls).await.unwrap();
+    let world = sandbox::shop::world(clock, Arc::new(NoServers), &listeners.arc_urls).await.unwrap();
     let functions: Arc<dyn Functions> = Arc::new(NoFunctions);
     let automation = Arc::new(Automation::new(clock, Arc::clone(&functions), Reading::ALL[0], Vec::new()));
     let router = Arc::new(Router::new(Arc::clone(&world), Arc::clone(&automation), functions));

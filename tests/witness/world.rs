@@ -123,7 +123,7 @@ impl Sandbox {
     async fn new() -> Self {
         let clock = Clock::new(FACTOR);
         let listeners = Listeners::bind().await.unwrap();
-        let world = World::shop(clock, Arc::new(NoServers), &listeners.arc_urls).await.unwrap();
+        let world = sandbox::shop::world(clock, Arc::new(NoServers), &listeners.arc_urls).await.unwrap();
         for side in ["east", "west"] {
             let region = format!("sandbox-{side}");
             world.set_encrypted(

@@ -140,7 +140,7 @@ impl Rig {
         std::fs::create_dir_all(&objects)?;
         let clock = Clock::new(machine.factor);
         let listeners = Listeners::bind().await?;
-        let world = World::shop(clock, Arc::clone(&servers) as _, &listeners.arc_urls).await?;
+        let world = sandbox::shop::world(clock, Arc::clone(&servers) as _, &listeners.arc_urls).await?;
         // Ports are open to everyone on this machine: only those who were told may ask.
         let secret = sandbox::random_text();
         let functions = Arc::new(Binaries::new(Settings {

@@ -3,6 +3,7 @@
 //! - [`account`]: the account and its Regions
 //! - [`api`]: a call to a service, and its answer
 //! - [`world`]: one state machine for what the runbooks touch, called as `(region, service, operation, input)`
+//! - [`shop`]: the scenario of the drill and the rehearsals
 //! - [`wire`]: the AWS wire protocols over it, over TCP and as an in-process connector under the real SDK
 //! - [`databases`]: real database servers as Aurora clusters
 //! - [`automation`]: runs the documents in `ssm-documents/` with the service's semantics
@@ -26,6 +27,7 @@ pub mod functions;
 pub mod permissions;
 mod process;
 pub mod router;
+pub mod shop;
 pub mod wire;
 pub mod world;
 

@@ -94,7 +94,7 @@ fn what_the_sandbox_does_not_know_of_policies_is_refused() {
 
 async fn guarded() -> (Arc<Permissions>, Arc<World>, Arc<dyn Api>) {
     let arc_urls = [1, 2, 3, 4, 5].map(|number| format!("http://arc-{number}.sandbox"));
-    let world = World::shop(Clock::new(1.0), Arc::new(NoServers), &arc_urls).await.unwrap();
+    let world = crate::shop::world(Clock::new(1.0), Arc::new(NoServers), &arc_urls).await.unwrap();
     let permissions = Permissions::read(&template(), &runbook::plan::sample()).unwrap();
     let api = permissions.guard(Arc::clone(&world), Arc::new(Arc::clone(&world)));
     (permissions, world, api)

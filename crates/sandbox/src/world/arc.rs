@@ -62,7 +62,7 @@ pub(crate) struct Arcs {
     urls: Vec<String>,
     cluster: String,
     /// State by ARN.
-    controls: BTreeMap<String, bool>,
+    pub(super) controls: BTreeMap<String, bool>,
     /// Control by Region.
     regions: BTreeMap<String, String>,
     /// Rules by ARN.
@@ -158,11 +158,6 @@ impl World {
             self.say(region, line);
         }
         Ok(())
-    }
-
-    /// Sets a routing control, whatever the safety rules say.
-    pub fn set_routing_control(&self, arn: &str, on: bool) {
-        self.state(|state| state.arc.controls.insert(arn.to_owned(), on));
     }
 }
 

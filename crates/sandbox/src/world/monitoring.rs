@@ -35,7 +35,7 @@ impl World {
         }
     }
 
-    fn add_lag(&self, secondary: &str, millis: f64) {
+    pub(super) fn add_lag(&self, secondary: &str, millis: f64) {
         let now = self.clock.now();
         self.state(|state| {
             let points = state.lags.entry(secondary.to_owned()).or_default();
@@ -46,50 +46,9 @@ impl World {
         });
     }
 
-    /// Lets a secondary's lag be so many milliseconds from now on, whatever its server says.
-    pub fn set_lag(&self, secondary: &str, millis: f64) {
-        self.state(|state| {
-            state.fixed_lags.insert(secondary.to_owned(), Some(millis));
-            // What was measured before would be in the same minute.
-            state.lags.remove(secondary);
-        });
-        self.add_lag(secondary, millis);
-    }
-
-    /// Lets a secondary's lag be measured again, from its server.
-    pub fn measure_lag(&self, secondary: &str) {
-        self.state(|state| {
-            state.fixed_lags.remove(secondary);
-            state.lags.remove(secondary);
-        });
-    }
-
-    /// Lets a secondary's lag be unknown: CloudWatch has no datapoint of it, and gets none.
-    pub fn forget_lag(&self, secondary: &str) {
-        self.state(|state| {
-            state.fixed_lags.insert(secondary.to_owned(), None);
-            state.lags.remove(secondary);
-        });
-    }
-
     /// Counts an invocation of a rule's target that failed.
     pub(crate) fn count_failed_invocation(&self, region: &str, rule: &str) {
         self.state(|state| state.failed_rules.insert((region.to_owned(), rule.to_owned())));
-    }
-
-    /// Adds a composite alarm. What is asked for metric alarms only does not show it.
-    pub fn add_composite_alarm(&self, region: &str, name: &str) {
-        self.state(|state| state.composite_alarms.insert((region.to_owned(), name.to_owned())));
-    }
-
-    /// Puts a metric alarm into a state, and tells EventBridge.
-    pub fn set_alarm(&self, region: &str, name: &str, state: &str) {
-        let key = (region.to_owned(), name.to_owned());
-        let before = self.state(|all| all.alarms.insert(key, state.to_owned()));
-        let before = before.unwrap_or_else(|| "INSUFFICIENT_DATA".to_owned());
-        if before != state {
-            self.publish(region, self.alarm_event(region, name, state, &before));
-        }
     }
 
     /// The state of a metric alarm.
@@ -107,7 +66,7 @@ impl World {
     }
 
     /// Measures once a minute of AWS's time, for as long as the world lives.
-    pub(super) fn watch_lag(self: &Arc<Self>) {
+    pub(crate) fn watch_lag(self: &Arc<Self>) {
         let world = Arc::downgrade(self);
         let clock = self.clock;
         self.spawn(async move {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::databases::{Address, Afterwards, NoServers};
+use crate::account::{EAST, REGIONS, WEST};
+use crate::databases::{Address, Afterwards, NoServers, ServerError};
 
 async fn shop() -> Arc<World> {
     shop_on(Arc::new(NoServers)).await
@@ -11,7 +12,7 @@ async fn shop() -> Arc<World> {
 
 async fn shop_on(servers: Arc<dyn Servers>) -> Arc<World> {
     let urls = [1, 2, 3, 4, 5].map(|n| format!("http://arc-{n}.sandbox"));
-    World::shop(Clock::new(1.0), servers, &urls).await.unwrap()
+    crate::shop::world(Clock::new(1.0), servers, &urls).await.unwrap()
 }
 
 /// Notes what is asked of the servers of the orders database, and fails at what a test says.

@@ -1,0 +1,80 @@
+//! The shop: the scenario of the drill and the rehearsals, which [`runbook::plan::sample`] describes.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::account::{EAST, REGIONS, ROLES, RULE_ROLES, WEST, role_arn, topic_arn};
+use crate::clock::Clock;
+use crate::databases::Servers;
+use crate::world::parameters::Parameter;
+use crate::world::{SetupError, World};
+
+/// The shop's world: two global databases with their primaries in [`EAST`], routing controls that are both on under a rule that one has to be, secrets, topics, and the plan.
+///
+/// # Errors
+/// When a database server does not start.
+pub async fn world(
+    clock: Clock,
+    servers: Arc<dyn Servers>,
+    arc_urls: &[String; 5],
+) -> Result<Arc<World>, SetupError> {
+    let world = World::new(clock, servers);
+    let mut plan = runbook::plan::sample();
+    for (endpoint, url) in plan.routing.endpoints.iter_mut().zip(arc_urls) {
+        endpoint.url.clone_from(url);
+    }
+    let setups = plan.databases.iter().map(|(name, database)| {
+        let password = crate::random_text();
+        let secret = json!({"username": "shop", "password": password}).to_string();
+        world.state(|state| {
+            for region in REGIONS {
+                state.secrets.insert((region.to_owned(), format!("shop/{name}")), secret.clone());
+            }
+        });
+        let world = &world;
+        async move {
+            let [primary, secondary] = [EAST, WEST]
+                .map(|region| database.members.get(region).map_or("", |member| member.cluster_arn.as_str()));
+            world
+                .add_global_cluster(
+                    &database.global_cluster,
+                    &database.database,
+                    primary,
+                    secondary,
+                    &password,
+                )
+                .await
+        }
+    });
+    futures::future::try_join_all(setups).await?;
+    let text = serde_json::to_string(&plan).unwrap_or_default();
+    world.state(|state| {
+        for region in REGIONS {
+            for topic in ["notifications", "alarms"] {
+                state.topics.insert(topic_arn(topic, region));
+            }
+            state.parameters.insert(
+                (region.to_owned(), "/causeway/plans/shop".to_owned()),
+                Parameter { value: text.clone(), version: 1, modified: clock.now() },
+            );
+        }
+        for region in REGIONS {
+            // What the stack says of itself, as in the template.
+            let rules = if plan.automatic.is_some() { RULE_ROLES.len() } else { 1 };
+            let roles = ROLES.iter().chain(RULE_ROLES.iter().take(rules));
+            let roles = roles.map(|(name, role)| ((*name).to_owned(), json!(role_arn(role, region))));
+            let roles: serde_json::Map<String, Value> = roles.collect();
+            let value = json!({"prefix": "causeway", "roles": roles}).to_string();
+            let parameter = Parameter { value, version: 1, modified: clock.now() };
+            let name = format!("/causeway/stacks/{}", plan.name);
+            state.parameters.insert((region.to_owned(), name), parameter);
+        }
+        for signal in plan.automatic.iter().flat_map(|automatic| automatic.signals.values().flatten()) {
+            state.alarms.insert((signal.region.clone(), signal.alarm.clone()), "OK".to_owned());
+        }
+        state.arc.setup(&plan, arc_urls);
+    });
+    world.watch_lag();
+    Ok(world)
+}

@@ -1,0 +1,201 @@
+//! What tests and the drill's controls do to the world, which no AWS service offers: cut a Region off, hold an operation, change
+//! what a cluster is, put an alarm into a state.
+
+use std::sync::{Arc, PoisonError};
+
+use serde_json::Value;
+
+use super::{Reading, World, arc, aurora, aws_key, properties};
+
+/// Regions and links.
+impl World {
+    /// Cuts a Region off: its services answer nothing, and nothing is replicated out of it or into it. Its database servers
+    /// go on.
+    pub async fn isolate(self: &Arc<Self>, region: &str) {
+        self.sample_lag().await;
+        let cut = self.state(|state| {
+            state.isolated.insert(region.to_owned());
+            let of_region = |arn: &str| aurora::region_of(arn) == region;
+            let cut: Vec<String> = state
+                .linked()
+                .filter(|(secondary, primary)| of_region(secondary) || of_region(primary))
+                .map(|(secondary, _)| secondary.clone())
+                .filter(|secondary| !state.cut.contains(secondary))
+                .collect();
+            state.cut.extend(cut.iter().cloned());
+            cut
+        });
+        let cuts =
+            cut.iter().map(async |secondary| (secondary, self.servers.cut_link(secondary, true).await));
+        for (secondary, result) in futures::future::join_all(cuts).await {
+            if let Err(error) = result {
+                self.event(secondary, "db-cluster", "", format!("The link could not be cut: {error}"));
+            }
+        }
+        self.say(region, "The Region is cut off".into());
+    }
+
+    /// Ends the isolation. Databases that were failed over meanwhile are recovered as Aurora does it: a snapshot of the old
+    /// primary, then its rebuilding as a secondary. Others follow again.
+    pub async fn rejoin(self: &Arc<Self>, region: &str) {
+        self.state(|state| state.isolated.remove(region));
+        self.say(region, "The Region is back".into());
+        self.settle().await;
+    }
+}
+
+/// Operations that take their time.
+impl World {
+    /// Keeps failovers and switchovers from ending (true), or lets them end (false).
+    pub fn hold_operations(&self, hold: bool) {
+        self.hold.send_replace(hold);
+    }
+
+    /// Keeps Aurora from beginning with the snapshot of an old primary whose Region is back (true), or lets it begin (false).
+    pub fn hold_recovery(&self, hold: bool) {
+        self.hold_recovery.send_replace(hold);
+    }
+
+    /// Lets the automated snapshots expire, as they do some days after they were taken.
+    pub fn expire_snapshots(&self) {
+        self.state(|state| state.snapshots.retain(|_, snapshot| snapshot.kind != "automated"));
+    }
+
+    /// From now on AWS does so where its documents leave it open.
+    pub fn set_reading(&self, reading: Reading) {
+        self.state(|state| state.reading = reading);
+    }
+}
+
+/// Clusters, quotas, and how AWS is read.
+impl World {
+    /// Gives a cluster another engine version, as an upgrade does.
+    pub fn set_engine_version(&self, cluster: &str, version: &str) {
+        self.state(|state| {
+            if let Some(cluster) = state.clusters.get_mut(cluster) {
+                cluster.version = version.to_owned();
+            }
+        });
+    }
+
+    /// Switches IAM database authentication of a cluster on or off.
+    pub fn set_iam(&self, cluster: &str, iam: bool) {
+        self.state(|state| {
+            if let Some(cluster) = state.clusters.get_mut(cluster) {
+                cluster.iam = iam;
+            }
+        });
+    }
+
+    /// Makes a cluster's storage, and with it the snapshots taken of it from now on, encrypted by AWS's own key or not.
+    pub fn set_encrypted(&self, cluster: &str, encrypted: bool) {
+        let key = encrypted.then(|| aws_key(aurora::region_of(cluster)));
+        self.set_key(cluster, key);
+    }
+
+    /// The same by a key of the account.
+    pub fn set_customer_key(&self, cluster: &str, arn: &str) {
+        self.set_key(cluster, Some(arn.to_owned()));
+    }
+
+    fn set_key(&self, cluster: &str, key: Option<String>) {
+        self.state(|state| {
+            if let Some(cluster) = state.clusters.get_mut(cluster) {
+                cluster.key = key;
+            }
+        });
+    }
+
+    /// Gives a cluster and each of its instances other properties and tags, by the names of their descriptions.
+    pub fn configure(&self, cluster: &str, of_cluster: &Value, of_instances: &Value, tags: &[(&str, &str)]) {
+        let tags = || tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let set = |properties: &mut properties::Properties, change: &Value| {
+            properties.extend(
+                change.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value.clone())),
+            );
+        };
+        self.state(|state| {
+            if let Some(entry) = state.clusters.get_mut(cluster) {
+                set(&mut entry.properties, of_cluster);
+                entry.tags.extend(tags());
+            }
+            for instance in state.instances.values_mut().filter(|one| one.cluster == cluster) {
+                set(&mut instance.properties, of_instances);
+                instance.tags.extend(tags());
+            }
+        });
+    }
+
+    /// Gives a Region a quota of RDS, by its name in the RDS API reference, such as `DBClusters`.
+    pub fn set_quota(&self, region: &str, name: &str, max: i64) {
+        self.state(|state| state.quotas.insert((region.to_owned(), name.to_owned()), max));
+    }
+
+    /// Removes a cluster's instances: the world begins with a headless cluster, which is no change of a state.
+    pub fn remove_instances(&self, cluster: &str) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.instances.retain(|_, instance| instance.cluster != cluster);
+        state.note_beginning();
+    }
+}
+
+/// Routing controls and their endpoints.
+impl World {
+    /// Sets an ARC endpoint's condition; `index` is 0 to 4.
+    pub fn arc_endpoint(&self, index: usize, condition: arc::Endpoint) {
+        self.state(|state| {
+            if let Some(endpoint) = state.arc.endpoints.get_mut(index) {
+                *endpoint = condition;
+            }
+        });
+    }
+
+    /// Sets a routing control, whatever the safety rules say.
+    pub fn set_routing_control(&self, arn: &str, on: bool) {
+        self.state(|state| state.arc.controls.insert(arn.to_owned(), on));
+    }
+}
+
+/// What CloudWatch has.
+impl World {
+    /// Lets a secondary's lag be so many milliseconds from now on, whatever its server says.
+    pub fn set_lag(&self, secondary: &str, millis: f64) {
+        self.state(|state| {
+            state.fixed_lags.insert(secondary.to_owned(), Some(millis));
+            // What was measured before would be in the same minute.
+            state.lags.remove(secondary);
+        });
+        self.add_lag(secondary, millis);
+    }
+
+    /// Lets a secondary's lag be measured again, from its server.
+    pub fn measure_lag(&self, secondary: &str) {
+        self.state(|state| {
+            state.fixed_lags.remove(secondary);
+            state.lags.remove(secondary);
+        });
+    }
+
+    /// Lets a secondary's lag be unknown: CloudWatch has no datapoint of it, and gets none.
+    pub fn forget_lag(&self, secondary: &str) {
+        self.state(|state| {
+            state.fixed_lags.insert(secondary.to_owned(), None);
+            state.lags.remove(secondary);
+        });
+    }
+
+    /// Adds a composite alarm. What is asked for metric alarms only does not show it.
+    pub fn add_composite_alarm(&self, region: &str, name: &str) {
+        self.state(|state| state.composite_alarms.insert((region.to_owned(), name.to_owned())));
+    }
+
+    /// Puts a metric alarm into a state, and tells EventBridge.
+    pub fn set_alarm(&self, region: &str, name: &str, state: &str) {
+        let key = (region.to_owned(), name.to_owned());
+        let before = self.state(|all| all.alarms.insert(key, state.to_owned()));
+        let before = before.unwrap_or_else(|| "INSUFFICIENT_DATA".to_owned());
+        if before != state {
+            self.publish(region, self.alarm_event(region, name, state, &before));
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Global clusters that are there from the beginning, with their servers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{VERSION, World, aurora, properties};
+use crate::databases::ServerError;
+
+/// A setup that can't be made.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {source}")]
+pub struct SetupError {
+    what: String,
+    source: ServerError,
+}
+
+impl World {
+    /// Adds a global cluster with a primary and a secondary, an instance in each.
+    ///
+    /// # Errors
+    /// When a server does not start.
+    pub async fn add_global_cluster(
+        self: &Arc<Self>,
+        id: &str,
+        database: &str,
+        primary: &str,
+        secondary: &str,
+        password: &str,
+    ) -> Result<(), SetupError> {
+        let fail =
+            |cluster: &str, source| SetupError { what: format!("cluster {cluster} can't be set up"), source };
+        let first = self
+            .servers
+            .create_primary(primary, database, "shop", password)
+            .await
+            .map_err(|e| fail(primary, e))?;
+        let second =
+            self.servers.create_secondary(secondary, primary).await.map_err(|e| fail(secondary, e))?;
+        let now = self.clock.now();
+        self.state(|state| {
+            for (arn, address) in [(primary, first), (secondary, second)] {
+                state.clusters.insert(
+                    arn.to_owned(),
+                    aurora::Cluster {
+                        arn: arn.to_owned(),
+                        status: "available",
+                        engine: "aurora-mysql".into(),
+                        version: VERSION.into(),
+                        database: database.to_owned(),
+                        address: Some(address),
+                        key: None,
+                        iam: false,
+                        properties: properties::of_cluster(&Value::Null),
+                        tags: BTreeMap::new(),
+                        created: now,
+                    },
+                );
+                let instance = arn.replace(":cluster:", ":db:") + "-1";
+                state.instances.insert(
+                    instance.clone(),
+                    aurora::Instance {
+                        arn: instance,
+                        cluster: arn.to_owned(),
+                        class: "db.r6g.large".into(),
+                        properties: properties::of_instance(&Value::Null),
+                        status: "available",
+                        tags: BTreeMap::new(),
+                    },
+                );
+            }
+            let member = |arn: &str, is_writer| aurora::GlobalMember {
+                arn: arn.to_owned(),
+                is_writer,
+                synchronization: "connected",
+            };
+            state.globals.insert(
+                id.to_owned(),
+                aurora::Global {
+                    id: id.to_owned(),
+                    engine: "aurora-mysql".into(),
+                    members: vec![member(primary, true), member(secondary, false)],
+                    operation: None,
+                    abandoned: None,
+                },
+            );
+        });
+        Ok(())
+    }
+}
