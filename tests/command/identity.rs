@@ -18,7 +18,6 @@ use sandbox::databases::mariadb::MariaDb;
 use sandbox::databases::{NoServers, Servers};
 use sandbox::wire::Wire;
 use sandbox::wire::connector::sdk_config;
-use sandbox::world::World;
 use table_diff::{Server, Side, Target, Tls, is_untrusted};
 
 use super::postgres_server::Postgres;
@@ -35,7 +34,7 @@ async fn a_server_of_another_authority_or_another_name_is_refused_by_every_funct
     let folder = tempfile::tempdir().unwrap();
     let urls = [1, 2, 3, 4, 5].map(|number| format!("http://arc-{number}.sandbox"));
     let world = sandbox::shop::world(Clock::new(1.0), Arc::new(NoServers), &urls).await.unwrap();
-    let wire = Wire::new(Arc::new(Arc::clone(&world)), folder.path()).unwrap();
+    let wire = Wire::new(Arc::clone(&world) as _, folder.path()).unwrap();
     let config = sdk_config(Arc::new(wire), WEST, OPERATOR);
     let secret = world.secret(WEST, "shop/orders").unwrap();
     let credentials: runbook::secret::Credentials = serde_json::from_str(&secret).unwrap();

@@ -55,7 +55,7 @@ async fn listed(
     new: &Database,
 ) -> Result<Vec<String>, runbook::StepError> {
     let folder = tempfile::tempdir().unwrap();
-    let api: Arc<dyn Api> = Arc::new(Arc::clone(world));
+    let api: Arc<dyn Api> = Arc::clone(world) as _;
     let wire = Arc::new(Wire::new(api, folder.path()).unwrap());
     let config = sdk_config(wire, WEST, OPERATOR);
     let current = runbook::secret::credentials(&config, SECRET).await.unwrap();

@@ -196,7 +196,7 @@ impl Moving {
         let text = "schemaVersion: '0.3'\nmainSteps: [{name: wait, action: 'aws:sleep', inputs: {Duration: PT1H}}]\n";
         let document = Document::parse("causeway-failover", text).unwrap();
         let (clock, functions) = (Clock::new(1.0), Arc::new(NoFunctions));
-        let automation = Arc::new(Automation::new(
+        let automation = Arc::new(sandbox::runbooks(
             clock,
             functions.clone(),
             Reading::ALL[0],

@@ -92,7 +92,7 @@ impl Stage {
             other_tables: Mutex::default(),
         });
         let invoked = permissions.guard_functions(Arc::clone(&handlers) as _);
-        let automation = Arc::new(Automation::new(clock, invoked, reading, documents().to_vec()));
+        let automation = Arc::new(sandbox::runbooks(clock, invoked, reading, documents().to_vec()));
         let router = Router::new(Arc::clone(&world), Arc::clone(&automation), Arc::clone(&handlers) as _);
         let api = permissions.guard(Arc::clone(&world), Arc::new(router));
         let api: Arc<dyn Api> = Arc::new(Faulty { api, faults: Arc::clone(&faults) });

@@ -23,7 +23,7 @@ fn documents_are_as_the_schema_of_aws_has_them() {
     let python = root().join("target/emulators/bin/python");
     assert!(python.is_file(), "there is no {}: run `make setup` first", python.display());
     let ours = documents("ssm-documents");
-    let others = documents("crates/sandbox/tests/documents");
+    let others = documents("crates/automation/tests/documents");
     assert!(ours.len() > 5 && others.len() > 25, "{} and {} documents", ours.len(), others.len());
     let script = root().join("tests/witness/documents.py");
     let looked = Command::new(python).arg(script).arg(schema).args(ours).args(others).output().unwrap();

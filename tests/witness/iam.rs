@@ -14,7 +14,6 @@ use rehearsals::{root, witnesses};
 use sandbox::clock::Clock;
 use sandbox::databases::NoServers;
 use sandbox::permissions::grants;
-use sandbox::world::World;
 use sandbox::{EAST, WEST};
 use serde::Deserialize;
 use serde_json::json;

@@ -13,14 +13,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use rehearsals::{root, witnesses};
-use sandbox::automation::{Automation, Reading};
+use sandbox::automation::Reading;
 use sandbox::clock::Clock;
 use sandbox::databases::NoServers;
 use sandbox::functions::{Functions, NoFunctions};
 use sandbox::router::Router;
 use sandbox::wire::Wire;
 use sandbox::wire::server::Listeners;
-use sandbox::world::World;
 use sandbox::{EAST, REGIONS, WEST};
 use serde::Deserialize;
 
@@ -206,7 +205,7 @@ async fn calls_to_the_sandbox() -> Vec<Outcome> {
     let listeners = Listeners::bind().await.unwrap();
     let world = sandbox::shop::world(clock, Arc::new(NoServers), &listeners.arc_urls).await.unwrap();
     let functions: Arc<dyn Functions> = Arc::new(NoFunctions);
-    let automation = Arc::new(Automation::new(clock, Arc::clone(&functions), Reading::ALL[0], Vec::new()));
+    let automation = Arc::new(sandbox::runbooks(clock, Arc::clone(&functions), Reading::ALL[0], Vec::new()));
     let router = Arc::new(Router::new(Arc::clone(&world), Arc::clone(&automation), functions));
     let objects = tempfile::tempdir().unwrap();
     let wire = Arc::new(Wire::new(router, objects.path()).unwrap());

@@ -142,7 +142,7 @@ impl Sandbox {
             let text = format!("schemaVersion: '0.3'\ndescription: A runbook.\n{text}");
             (name.to_owned(), Document::parse(name, &text).unwrap())
         });
-        let automation = Automation::new(clock, Arc::clone(&levers), Reading::ALL[0], documents.to_vec());
+        let automation = sandbox::runbooks(clock, Arc::clone(&levers), Reading::ALL[0], documents.to_vec());
         let automation = Arc::new(automation);
         let router = Router::new(Arc::clone(&world), Arc::clone(&automation), levers);
         let api = permissions.guard(Arc::clone(&world), Arc::new(router));

@@ -154,7 +154,7 @@ impl Rig {
         }));
         let reading = Reading { function_error_fails_step: true, ..Reading::default() };
         let invoked = permissions.guard_functions(Arc::clone(&functions) as _);
-        let automation = Arc::new(Automation::new(clock, invoked, reading, documents));
+        let automation = Arc::new(sandbox::runbooks(clock, invoked, reading, documents));
         let router = Router::new(Arc::clone(&world), Arc::clone(&automation), Arc::clone(&functions) as _);
         let api = permissions.guard(Arc::clone(&world), Arc::new(router));
         automation.set_api(Arc::clone(&api));

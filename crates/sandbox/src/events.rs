@@ -27,10 +27,10 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::account::{ACCOUNT, REGIONS};
 use crate::api::event;
-use crate::automation::{self, Automation};
 use crate::permissions::template::Stack;
 use crate::permissions::{Need, Permissions, TemplateError};
 use crate::world::World;
+use automation::{self, Automation};
 
 /// A rule.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@
 //! - [`shop`]: the scenario of the drill and the rehearsals
 //! - [`wire`]: the AWS wire protocols over it, over TCP and as an in-process connector under the real SDK
 //! - [`databases`]: real database servers as Aurora clusters
-//! - [`automation`]: runs the documents in `ssm-documents/` with the service's semantics
+//! - [`automation`]: a crate of its own; runs the documents in `ssm-documents/` with the service's semantics
 //! - [`events`]: EventBridge, with the rules of `template.yaml`
 //! - [`functions`]: runs step functions, as the deployed binaries behind a Lambda runtime API, or in process
 //! - [`permissions`]: checks every call of a function or a runbook against its role in `template.yaml`
@@ -18,8 +18,6 @@
 
 pub mod account;
 pub mod api;
-pub mod automation;
-pub mod clock;
 pub mod databases;
 pub mod events;
 pub mod folder;
@@ -27,11 +25,15 @@ pub mod functions;
 pub mod permissions;
 mod process;
 pub mod router;
+mod runbooks;
 pub mod shop;
 pub mod wire;
 pub mod world;
 
+pub use automation::{self, clock};
+
 pub use account::{ACCOUNT, ARC_REGIONS, EAST, REGIONS, WEST};
+pub use runbooks::runbooks;
 
 /// A text that nobody guesses, for a password or a secret: 24 letters.
 pub fn random_text() -> String {

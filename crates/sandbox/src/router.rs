@@ -9,9 +9,9 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use crate::api::{Api, ApiError, Call, CallError};
-use crate::automation::Automation;
-use crate::functions::{Functions, Invocation};
 use crate::world::World;
+use automation::Automation;
+use automation::{Functions, Invocation};
 
 /// Routes each call to the service that answers it.
 pub struct Router {

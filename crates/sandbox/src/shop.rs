@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::account::{EAST, REGIONS, ROLES, RULE_ROLES, WEST, role_arn, topic_arn};
-use crate::clock::Clock;
 use crate::databases::Servers;
 use crate::world::parameters::Parameter;
 use crate::world::{SetupError, World};
+use automation::clock::Clock;
 
 /// The shop's world: two global databases with their primaries in [`EAST`], routing controls that are both on under a rule that one has to be, secrets, topics, and the plan.
 ///

@@ -31,8 +31,8 @@ use serde_json::{Value, json};
 
 use crate::account::{ACCOUNT, OPERATOR, REGIONS, caller, role_arn};
 use crate::api::{Api, ApiError, Call, CallError};
-use crate::functions::{Functions, Invocation};
 use crate::world::World;
+use automation::{Functions, Invocation};
 pub use policy::Need;
 use policy::{Verdict, decide};
 use template::{Role, Roles};

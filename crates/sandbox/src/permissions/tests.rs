@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::account::{EAST, WEST, access_key_id};
-use crate::clock::Clock;
 use crate::databases::NoServers;
+use automation::clock::Clock;
 
 fn template() -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml");
@@ -96,7 +96,7 @@ async fn guarded() -> (Arc<Permissions>, Arc<World>, Arc<dyn Api>) {
     let arc_urls = [1, 2, 3, 4, 5].map(|number| format!("http://arc-{number}.sandbox"));
     let world = crate::shop::world(Clock::new(1.0), Arc::new(NoServers), &arc_urls).await.unwrap();
     let permissions = Permissions::read(&template(), &runbook::plan::sample()).unwrap();
-    let api = permissions.guard(Arc::clone(&world), Arc::new(Arc::clone(&world)));
+    let api = permissions.guard(Arc::clone(&world), Arc::clone(&world) as _);
     (permissions, world, api)
 }
 

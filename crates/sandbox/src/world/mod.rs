@@ -24,7 +24,7 @@ mod sts;
 pub mod transitions;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -40,8 +40,8 @@ pub use setup::SetupError;
 
 use crate::account::ACCOUNT;
 use crate::api::{Api, ApiError, Call, CallError};
-use crate::clock::Clock;
 use crate::databases::Servers;
+use automation::clock::Clock;
 
 /// Engine version of the shop's clusters.
 pub const VERSION: &str = "8.0.mysql_aurora.3.08.0";
@@ -102,6 +102,8 @@ pub(crate) struct State {
 
 /// The world. Always behind an `Arc`: its changes in time are tasks that hold it; [`World::stop`] ends them.
 pub struct World {
+    /// Itself, for the tasks that its calls start.
+    this: Weak<Self>,
     pub(crate) clock: Clock,
     pub(crate) servers: Arc<dyn Servers>,
     state: Mutex<State>,
@@ -116,7 +118,8 @@ pub struct World {
 impl World {
     /// An empty world.
     pub fn new(clock: Clock, servers: Arc<dyn Servers>) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new_cyclic(|this| Self {
+            this: Weak::clone(this),
             clock,
             servers,
             state: Mutex::new(State::default()),
@@ -286,11 +289,11 @@ impl World {
         let _ = self.events.send(Event { at: self.clock.now(), region: region.to_owned(), text });
     }
 
-    async fn answer(self: &Arc<Self>, call: Call) -> Result<Value, CallError> {
+    fn answer(self: &Arc<Self>, call: &Call) -> Result<Value, CallError> {
         if call.service != "route53-recovery-cluster" && self.is_isolated(&call.region) {
             return Err(CallError::NoAnswer);
         }
-        let answer = self.dispatch(&call);
+        let answer = self.dispatch(call);
         match answer {
             // What a required member is missing is called differently in the services that speak JSON.
             Err(CallError::Service(mut error))
@@ -322,9 +325,14 @@ impl World {
     }
 }
 
-impl Api for Arc<World> {
+impl Api for World {
     fn call(&self, call: Call) -> BoxFuture<'_, Result<Value, CallError>> {
-        self.answer(call).boxed()
+        let this = self.this.upgrade();
+        async move {
+            // Whoever calls holds the world, so it is there.
+            this.ok_or(CallError::NoAnswer)?.answer(&call)
+        }
+        .boxed()
     }
 }
 

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{Done, Failure, Inputs, text_input};
-use crate::api::Call;
-use crate::automation::document::Fields;
-use crate::automation::execution::Status;
-use crate::automation::runner::{Decision, Run};
+use crate::document::Fields;
+use crate::execution::Status;
+use crate::ports::Call;
+use crate::runner::{Decision, Run};
 
 pub(super) fn check(fields: &mut Fields<'_>) {
     let mut most = 10;
@@ -33,7 +33,7 @@ pub(super) fn check(fields: &mut Fields<'_>) {
 
 pub(super) async fn run(run: &mut Run, inputs: &Inputs) -> Result<Done, Failure> {
     let approvers: Vec<String> = match inputs.get("Approvers") {
-        Some(Value::Array(list)) => list.iter().map(crate::automation::types::text).collect(),
+        Some(Value::Array(list)) => list.iter().map(crate::types::text).collect(),
         Some(Value::String(one)) => vec![one.clone()],
         other => return Err(Failure::new(format!("Approvers takes a list, not {other:?}"))),
     };

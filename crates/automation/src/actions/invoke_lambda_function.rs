@@ -3,7 +3,7 @@
 //! Functions run in real time, so the limit of 300 s and a step's `timeoutSeconds` are real too, not divided by the
 //! clock's factor. A function that is cut off may have gone on working: steps are level-triggered for that reason.
 //!
-//! Two points that AWS does not document are read as [`Reading`](crate::automation::Reading) says.
+//! Two points that AWS does not document are read as [`Reading`](crate::Reading) says.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::{Done, Failure, Inputs, text_input};
-use crate::automation::document::Fields;
-use crate::automation::runner::Run;
-use crate::functions::Invocation;
+use crate::document::Fields;
+use crate::ports::Invocation;
+use crate::runner::Run;
 
 /// The longest a step may take, whatever the function's own timeout.
 pub(super) const LIMIT: Duration = Duration::from_secs(300);

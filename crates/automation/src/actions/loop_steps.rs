@@ -8,11 +8,11 @@
 use serde_json::Value;
 
 use super::{Done, Failure, Inputs};
-use crate::automation::condition::Condition;
-use crate::automation::document::{Fields, OnFailure, Step, read_steps};
-use crate::automation::execution::{Parent, Status};
-use crate::automation::runner::{End, Run};
-use crate::automation::types::{Type, text};
+use crate::condition::Condition;
+use crate::document::{Fields, OnFailure, Step, read_steps};
+use crate::execution::{Parent, Status};
+use crate::runner::{End, Run};
+use crate::types::{Type, text};
 
 const MAX_ITERATIONS: usize = 100;
 

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::{Done, Failure};
-use crate::automation::condition::{Condition, references};
-use crate::automation::document::Fields;
-use crate::automation::runner::Run;
+use crate::condition::{Condition, references};
+use crate::document::Fields;
+use crate::runner::Run;
 
 /// The choices of a branch.
 #[derive(Debug, Clone, Default)]

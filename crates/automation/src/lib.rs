@@ -9,9 +9,12 @@
 //! Where AWS's documents leave open what happens, [`Reading`] takes either side.
 
 pub mod actions;
+pub mod clock;
 pub mod condition;
 pub mod document;
+mod environment;
 pub mod execution;
+mod ports;
 pub mod references;
 pub mod runner;
 pub mod service;
@@ -20,7 +23,9 @@ mod tests;
 pub mod types;
 
 pub use document::{Document, DocumentError};
+pub use environment::Environment;
 pub use execution::{Execution, Status};
+pub use ports::{Api, ApiError, Call, CallError, Functions, Invocation, NoFunctions};
 pub use service::{Automation, Event, EventKind};
 
 /// How to read what AWS does not document.

@@ -10,18 +10,15 @@ use serde_json::{Map, Value, json};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
-use super::Reading;
+use super::Environment;
 use super::document::{Document, DocumentError, Step};
 use super::execution::{Execution, Status, StepExecution};
 use super::runner::{Decision, Run, Signals, Stop, Waiting};
 use super::types::{text, texts};
-use crate::account::OPERATOR;
-use crate::api::{Api, ApiError};
-use crate::clock::Clock;
-use crate::functions::Functions;
+use crate::ports::{Api, ApiError};
 
 /// The principal of the calls that the actions of a document without a role make.
-pub(crate) const PRINCIPAL: &str = "SANDBOX-AUTOMATION";
+pub(crate) const PRINCIPAL: &str = "AUTOMATION";
 /// Most executions at the same time in a Region (SSM quotas).
 const CONCURRENT: usize = 100;
 /// Most levels of documents that run documents.
@@ -64,9 +61,7 @@ pub struct Automation {
 
 /// What executions share.
 pub(super) struct Shared {
-    pub clock: Clock,
-    pub functions: Arc<dyn Functions>,
-    pub reading: Reading,
+    pub environment: Environment,
     api: Mutex<Option<Arc<dyn Api>>>,
     documents: BTreeMap<String, Arc<Document>>,
     executions: Mutex<Vec<Arc<Handle>>>,
@@ -149,7 +144,7 @@ impl Shared {
     /// Tells what happened; nobody may listen.
     pub fn tell(&self, handle: &Handle, step: Option<&Step>, kind: EventKind) {
         let _ = self.events.send(Event {
-            at: self.clock.now(),
+            at: self.environment.clock.now(),
             execution: handle.id.clone(),
             region: handle.region.clone(),
             document: handle.update(|execution| execution.document.clone()),
@@ -207,7 +202,7 @@ impl Shared {
                 document: name.to_owned(),
                 status: Status::InProgress,
                 parameters: parameters.iter().map(|(name, value)| (name.clone(), texts(value))).collect(),
-                started: self.clock.now(),
+                started: self.environment.clock.now(),
                 ended: None,
                 outputs: BTreeMap::new(),
                 failure_message: None,
@@ -298,17 +293,10 @@ const OPERATIONS: [&str; 9] = [
 
 impl Automation {
     /// The service with its documents, by name, the same in every Region.
-    pub fn new(
-        clock: Clock,
-        functions: Arc<dyn Functions>,
-        reading: Reading,
-        documents: Vec<(String, Document)>,
-    ) -> Self {
+    pub fn new(environment: Environment, documents: Vec<(String, Document)>) -> Self {
         Self {
             shared: Arc::new(Shared {
-                clock,
-                functions,
-                reading,
+                environment,
                 api: Mutex::default(),
                 documents: documents.into_iter().map(|(name, document)| (name, Arc::new(document))).collect(),
                 executions: Mutex::default(),
@@ -346,7 +334,7 @@ impl Automation {
         document: &str,
         parameters: BTreeMap<String, Vec<String>>,
     ) -> Result<String, ApiError> {
-        self.start_as(region, document, parameters, OPERATOR)
+        self.start_as(region, document, parameters, &self.shared.environment.operator)
     }
 
     /// The same, by somebody else.
@@ -444,11 +432,15 @@ impl Automation {
             "DescribeDocument" => {
                 let name = text("Name");
                 let document = self.shared.documents.get(name).ok_or_else(|| invalid_document(name))?;
-                Ok(json!({"Document": shown(name, document)}))
+                Ok(json!({"Document": shown(name, &self.shared.environment.account, document)}))
             }
             "ListDocuments" => {
-                let all: Vec<Value> =
-                    self.shared.documents.keys().map(|name| Value::Object(listed(name))).collect();
+                let all: Vec<Value> = self
+                    .shared
+                    .documents
+                    .keys()
+                    .map(|name| Value::Object(listed(name, &self.shared.environment.account)))
+                    .collect();
                 Ok(json!({"DocumentIdentifiers": all}))
             }
             _ => Err(ApiError::new(
@@ -609,19 +601,19 @@ fn invalid_document(name: &str) -> ApiError {
 }
 
 /// As a list shows it.
-fn listed(name: &str) -> Map<String, Value> {
+fn listed(name: &str, owner: &str) -> Map<String, Value> {
     let shown = [
         ("Name", name),
         ("DocumentType", "Automation"),
         ("DocumentFormat", "YAML"),
         ("SchemaVersion", "0.3"),
         ("DocumentVersion", "1"),
-        ("Owner", crate::account::ACCOUNT),
+        ("Owner", owner),
     ];
     shown.map(|(member, value)| (member.to_owned(), json!(value))).into_iter().collect()
 }
 
-fn shown(name: &str, document: &Document) -> Value {
+fn shown(name: &str, owner: &str, document: &Document) -> Value {
     let described = |shown: &mut Map<String, Value>, description: &Option<String>| {
         shown.extend(description.iter().map(|text| ("Description".to_owned(), json!(text))));
     };
@@ -640,7 +632,7 @@ fn shown(name: &str, document: &Document) -> Value {
             Value::Object(shown)
         })
         .collect();
-    let mut shown = listed(name);
+    let mut shown = listed(name, owner);
     described(&mut shown, &document.description);
     shown.extend([("Status".to_owned(), json!("Active")), ("Parameters".to_owned(), json!(parameters))]);
     Value::Object(shown)

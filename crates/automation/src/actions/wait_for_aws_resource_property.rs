@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::assert_aws_resource_property::{OWN, desired};
 use super::{Done, Failure, Inputs, execute_aws_api};
-use crate::automation::document::Fields;
-use crate::automation::runner::Run;
+use crate::document::Fields;
+use crate::runner::Run;
 
 const INTERVAL: Duration = Duration::from_secs(5);
 

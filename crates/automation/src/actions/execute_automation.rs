@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{Done, Failure, Inputs, text_input};
-use crate::automation::document::Fields;
-use crate::automation::execution::Status;
-use crate::automation::runner::Run;
-use crate::automation::types::texts;
+use crate::document::Fields;
+use crate::execution::Status;
+use crate::runner::Run;
+use crate::types::texts;
 
 pub(super) fn check(fields: &mut Fields<'_>) {
     fields.require_text("DocumentName");

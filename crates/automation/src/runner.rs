@@ -25,9 +25,9 @@ use super::execution::{Execution, Parent, Status, StepExecution};
 use super::service::{EventKind, Handle, PRINCIPAL, Shared};
 use super::types::{text, texts};
 use super::{Reading, references};
-use crate::api::{Api, ApiError};
 use crate::clock::Clock;
-use crate::functions::Functions;
+use crate::ports::Functions;
+use crate::ports::{Api, ApiError};
 
 /// How long the steps after a cancellation may take ("onCancel handlers have two minutes").
 const ON_CANCEL: Duration = Duration::from_secs(120);
@@ -381,7 +381,7 @@ impl Run {
         }
         let now = || self.clock().now();
         let system = match name {
-            "global:ACCOUNT_ID" => crate::account::ACCOUNT.to_owned(),
+            "global:ACCOUNT_ID" => self.shared.environment.account.clone(),
             "global:AWS_PARTITION" => "aws".to_owned(),
             "global:REGION" => self.region().to_owned(),
             "global:DATE" => now().strftime("%Y-%m-%d").to_string(),
@@ -466,7 +466,7 @@ impl Run {
 
     /// The functions.
     pub fn functions(&self) -> Arc<dyn Functions> {
-        Arc::clone(&self.shared.functions)
+        Arc::clone(&self.shared.environment.functions)
     }
 
     /// The Region.
@@ -476,12 +476,12 @@ impl Run {
 
     /// The clock.
     pub fn clock(&self) -> Clock {
-        self.shared.clock
+        self.shared.environment.clock
     }
 
     /// How what is open is read.
     pub fn reading(&self) -> Reading {
-        self.shared.reading
+        self.shared.environment.reading
     }
 
     fn begin(&self, step: &Step, parent: Option<&Parent>, inputs: &Inputs) -> usize {

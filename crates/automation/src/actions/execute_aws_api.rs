@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{Done, Failure, Inputs, text_input};
-use crate::api::{Call, CallError};
-use crate::automation::document::Fields;
-use crate::automation::runner::Run;
+use crate::document::Fields;
+use crate::ports::{Call, CallError};
+use crate::runner::Run;
 
 /// How long an answer is waited for.
 const NO_ANSWER: Duration = Duration::from_secs(60);

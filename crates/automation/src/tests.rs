@@ -10,11 +10,13 @@ use serde_json::{Value, json};
 
 use super::execution::StepExecution;
 use super::*;
-use crate::api::{Api, ApiError, Call, CallError};
 use crate::clock::Clock;
-use crate::functions::{Functions, Invocation};
+use crate::ports::{Api, ApiError, Call, CallError};
+use crate::ports::{Functions, Invocation};
 
-const WEST: &str = crate::account::WEST;
+const EAST: &str = "us-east-1";
+const WEST: &str = "us-west-2";
+const ACCOUNT: &str = "000000000000";
 /// Where a test is not about the reading: a function's error fails its step.
 const READING: Reading = Reading {
     function_error_fails_step: true,
@@ -106,6 +108,11 @@ impl Api for Script {
     }
 }
 
+fn environment(clock: Clock, functions: Arc<dyn Functions>, reading: Reading) -> Environment {
+    let [account, operator] = [ACCOUNT, "OPERATOR"].map(str::to_owned);
+    Environment { clock, functions, reading, account, operator }
+}
+
 /// The service with one scripted world.
 struct Stage {
     automation: Automation,
@@ -130,7 +137,7 @@ fn stage_of(reading: Reading, documents: &[(&str, String)], script: &[(&str, &[D
         })
         .collect();
     let clock = Clock::new(1.0);
-    let automation = Automation::new(clock, Arc::clone(&script) as _, reading, documents);
+    let automation = Automation::new(environment(clock, Arc::clone(&script) as _, reading), documents);
     automation.set_api(Arc::clone(&script) as _);
     Stage { automation, script, clock }
 }
@@ -217,7 +224,7 @@ async fn steps_run_in_order_and_time_is_compressed() {
     let text = document("- {name: a, action: 'aws:sleep', inputs: {Duration: PT1H}}\n");
     let documents = vec![("doc".to_owned(), Document::parse("doc", &text).unwrap())];
     let clock = Clock::new(60.0);
-    let automation = Automation::new(clock, Arc::new(Script::default()), READING, documents);
+    let automation = Automation::new(environment(clock, Arc::new(Script::default()), READING), documents);
     let id = automation.start(WEST, "doc", BTreeMap::new()).unwrap();
     let ended = automation.wait(WEST, &id).await.unwrap();
     assert_eq!(ended.started.duration_until(ended.ended.unwrap()).as_secs(), 60);
@@ -303,7 +310,7 @@ async fn a_function_is_cut_off_after_300_seconds_of_real_time_whatever_the_docum
         let script =
             BTreeMap::from([("f".to_owned(), VecDeque::from([Does::Takes(Duration::from_secs(301))]))]);
         let script = Arc::new(Script { script: Mutex::new(script), ..Script::default() });
-        let automation = Automation::new(Clock::new(60.0), script, READING, documents);
+        let automation = Automation::new(environment(Clock::new(60.0), script, READING), documents);
         let id = automation.start(WEST, "doc", BTreeMap::new()).unwrap();
         let ended = automation.wait(WEST, &id).await.unwrap();
         assert_eq!(ended.status, Status::TimedOut);
@@ -561,7 +568,7 @@ async fn a_service_is_called_as_automation_in_the_executions_region() {
     assert_eq!(step(&ended, "ask").outputs["first"], "a");
     let calls = stage.script.calls.lock().unwrap();
     let call = &calls[0];
-    assert_eq!((call.principal.as_str(), call.region.as_str()), ("SANDBOX-AUTOMATION", WEST));
+    assert_eq!((call.principal.as_str(), call.region.as_str()), ("AUTOMATION", WEST));
     assert_eq!((call.service.as_str(), call.operation.as_str()), ("rds", "DescribeGlobalClusters"));
     assert_eq!(call.input, json!({"GlobalClusterIdentifier": WEST}));
 }
@@ -673,7 +680,8 @@ async fn how_long_somebody_may_take_is_not_divided() {
     for action in ["{action: 'aws:approve', inputs: {Approvers: [ann]}", "{action: 'aws:pause', inputs: {}"] {
         let text = document(&format!("- {action}, name: ask, timeoutSeconds: 3600}}\n"));
         let documents = vec![("doc".to_owned(), Document::parse("doc", &text).unwrap())];
-        let automation = Automation::new(Clock::new(60.0), Arc::new(Script::default()), READING, documents);
+        let automation =
+            Automation::new(environment(Clock::new(60.0), Arc::new(Script::default()), READING), documents);
         let id = automation.start(WEST, "doc", BTreeMap::new()).unwrap();
         let ended = automation.wait(WEST, &id).await.unwrap();
         assert_eq!(ended.status, Status::TimedOut, "{action}");
@@ -909,13 +917,10 @@ async fn executions_belong_to_their_region() {
     let stage = with_parameters();
     let id = stage.automation.start(WEST, "doc-2", BTreeMap::new()).unwrap();
     let input = json!({"AutomationExecutionId": id});
-    let elsewhere = stage.automation.call(crate::EAST, "SANDBOX", "GetAutomationExecution", input).await;
+    let elsewhere = stage.automation.call(EAST, "SANDBOX", "GetAutomationExecution", input).await;
     assert_eq!(elsewhere.unwrap_err().code, "AutomationExecutionNotFoundException");
-    let none = stage
-        .automation
-        .call(crate::EAST, "SANDBOX", "DescribeAutomationExecutions", json!({}))
-        .await
-        .unwrap();
+    let none =
+        stage.automation.call(EAST, "SANDBOX", "DescribeAutomationExecutions", json!({})).await.unwrap();
     assert_eq!(none, json!({"AutomationExecutionMetadataList": []}));
 }
 
@@ -927,7 +932,7 @@ async fn a_hundred_executions_run_in_a_region_at_the_same_time() {
         start(WEST).unwrap();
     }
     assert_eq!(start(WEST).unwrap_err().code, "AutomationExecutionLimitExceededException");
-    start(crate::EAST).unwrap();
+    start(EAST).unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
     start(WEST).unwrap();
 }
@@ -1248,7 +1253,7 @@ async fn the_failover_runbook_ends_well_or_as_failed_under_every_reading() {
     let ready = [outcome("Ready"), outcome("Done")];
     let (done, refused) = ([outcome("Done")], [outcome("Refused")]);
     let promoting = [outcome("InProgress"), outcome("InProgress"), outcome("Done")];
-    let services = [Does::Answer(json!({"Account": crate::account::ACCOUNT}))];
+    let services = [Does::Answer(json!({"Account": ACCOUNT}))];
     let cases: [(&[Does], Status); 3] =
         [(&promoting, Status::Success), (&refused, Status::Failed), (&[FAIL], Status::Failed)];
     for reading in Reading::ALL {
@@ -1264,7 +1269,7 @@ async fn the_failover_runbook_ends_well_or_as_failed_under_every_reading() {
             let stage = stage_of(reading, &[("doc", runbook("failover"))], &script);
             let given = [
                 ("Plan", "/causeway/plans/shop"),
-                ("ImpairedRegion", crate::EAST),
+                ("ImpairedRegion", EAST),
                 ("AutomationAssumeRole", "arn:aws:iam::000000000000:role/any"),
             ];
             let given = given.map(|(name, value)| (name.to_owned(), vec![value.to_owned()]));

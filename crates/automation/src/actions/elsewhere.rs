@@ -5,8 +5,8 @@
 
 use serde_json::Value;
 
-use crate::automation::document::Fields;
-use crate::automation::types::boolean;
+use crate::document::Fields;
+use crate::types::boolean;
 
 /// An action.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{Done, Failure, Inputs, text_input};
-use crate::automation::document::Fields;
-use crate::automation::runner::Run;
+use crate::document::Fields;
+use crate::runner::Run;
 
 pub(super) fn check(fields: &mut Fields<'_>) {
     if let Some(name) = fields.require("Name") {

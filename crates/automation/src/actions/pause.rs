@@ -1,8 +1,8 @@
 //! `aws:pause`: waits for a Resume signal. AWS documents no limit; here it is that of `aws:approve`, 7 days.
 
 use super::{Done, Failure};
-use crate::automation::execution::Status;
-use crate::automation::runner::Run;
+use crate::execution::Status;
+use crate::runner::Run;
 
 pub(super) async fn run(run: &mut Run) -> Result<Done, Failure> {
     let mut waiting = run.wait_for_signals(Vec::new());

@@ -5,9 +5,9 @@ use serde_json::Value;
 use serde_json_path::JsonPath;
 
 use super::{Done, Failure, Inputs, execute_aws_api, text_input};
-use crate::automation::document::Fields;
-use crate::automation::runner::Run;
-use crate::automation::types::text;
+use crate::document::Fields;
+use crate::runner::Run;
+use crate::types::text;
 
 /// The inputs that are the action's own.
 pub(super) const OWN: [&str; 2] = ["PropertySelector", "DesiredValues"];

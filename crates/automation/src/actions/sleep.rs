@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Span, Timestamp};
 use serde_json::Value;
 
 use super::{Done, Failure, Inputs, text_input};
-use crate::automation::document::Fields;
-use crate::automation::runner::Run;
+use crate::document::Fields;
+use crate::runner::Run;
 
 /// The longest duration AWS takes: 7 days less one second.
 const MAX: Duration = Duration::from_secs(604_799);

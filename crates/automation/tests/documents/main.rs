@@ -8,11 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sandbox::automation::actions::Action;
-use sandbox::automation::document::Step;
-use sandbox::automation::{Automation, Document, DocumentError, Reading};
-use sandbox::clock::Clock;
-use sandbox::functions::{Functions, NoFunctions};
+use automation::actions::Action;
+use automation::clock::Clock;
+use automation::document::Step;
+use automation::{Automation, Document, DocumentError, Environment, Functions, NoFunctions, Reading};
 
 /// The actions of "Systems Manager Automation actions reference" (user guide).
 const ACTIONS: [&str; 23] = [
@@ -143,11 +142,14 @@ async fn what_the_sandbox_has_not_is_told_before_anything_runs() {
     let loaded: Vec<_> =
         documents("").into_iter().map(|(name, text)| (name.clone(), load(&name, &text))).collect();
     let functions: Arc<dyn Functions> = Arc::new(NoFunctions);
-    let automation = Automation::new(Clock::new(1.0), functions, Reading::ALL[0], loaded.clone());
+    let [account, operator] = ["000000000000", "OPERATOR"].map(str::to_owned);
+    let environment =
+        Environment { clock: Clock::new(1.0), functions, reading: Reading::ALL[0], account, operator };
+    let automation = Automation::new(environment, loaded.clone());
     let mut foreign = 0;
     for (name, document) in &loaded {
         // Parameters are not looked at: the document can't be started with any.
-        let started = automation.start(sandbox::WEST, name, BTreeMap::new());
+        let started = automation.start("west", name, BTreeMap::new());
         if document.elsewhere.is_empty() {
             assert!(!steps(document).any(|step| matches!(step.action, Action::Elsewhere(_))), "{name}");
             continue;
