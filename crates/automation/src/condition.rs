@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::document::Fields;
-use super::references::resolve;
-use super::types::{boolean, text};
+use crate::fields::Fields;
+use crate::references::resolve;
+use crate::types::{boolean, text};
 
 /// A condition.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,7 +59,7 @@ const OPERATIONS: [(&str, Operation); 11] = [
 
 impl Condition {
     /// Takes the condition's keys out of `fields`; other keys stay there for the caller. Problems are reported there.
-    pub(super) fn read(fields: &mut Fields<'_>) -> Option<Self> {
+    pub(crate) fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let mut found = Vec::new();
         for (key, combine) in [("And", Self::And as fn(Vec<Self>) -> Self), ("Or", Self::Or)] {
             if let Some(list) = fields.take(key) {
@@ -180,14 +180,14 @@ fn compare(left: &Value, operation: Operation, right: &Value) -> Result<bool, St
 }
 
 /// A map's values that hold references, of a condition as it was written.
-pub(super) fn references(condition: &Condition) -> Vec<String> {
+pub(crate) fn references(condition: &Condition) -> Vec<String> {
     match condition {
         Condition::And(many) | Condition::Or(many) => many.iter().flat_map(references).collect(),
         Condition::Not(one) => references(one),
         Condition::Test { variable, operand, .. } => {
             let both =
                 Map::from_iter([("a".to_owned(), variable.clone()), ("b".to_owned(), operand.clone())]);
-            super::references::names(&Value::Object(both))
+            crate::references::names(&Value::Object(both))
         }
     }
 }

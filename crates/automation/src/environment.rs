@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::Reading;
 use crate::clock::Clock;
 use crate::ports::Functions;
+use crate::reading::Reading;
 
 /// What executions run in: the same for all documents and Regions.
 #[derive(Clone)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::types::{text, texts};
+use crate::types::{text, texts};
 
 /// Status of an execution or a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,67 +1,64 @@
-//! Runs Systems Manager Automation documents (schema 0.3) with the service's semantics.
+//! Checks and runs Systems Manager Automation documents (schema 0.3) with the service's semantics.
 //!
-//! - [`document`]: parsed and checked as a whole before anything runs
-//! - [`actions`]: one source file per action; those that AWS has and the sandbox has not are in one, to be checked only
-//! - [`runner`]: one execution, step by step: references, tries, time limits, outputs, what follows
-//! - [`service`]: SSM's operations over the executions
-//! - [`references`], [`types`], [`condition`]: the document's little language
+//! A document is read and checked by [`Document`], or by [`check()`], which lists everything that an author wants to know.
+//! [`Automation`] runs documents against the services and functions that its user brings: it implements [`Api`] and
+//! [`Functions`], and says in an [`Environment`] which clock, account and reading hold. Nothing here knows AWS's SDKs.
+//!
+//! # What is supported
+//! - Every key of schema 0.3 that AWS documents is read and checked, and so are all of its 23 actions: names, inputs, outputs.
+//! - These actions run: `aws:approve`, `aws:assertAwsResourceProperty`, `aws:branch`, `aws:executeAutomation`,
+//!   `aws:executeAwsApi`, `aws:invokeLambdaFunction`, `aws:loop`, `aws:pause`, `aws:sleep`, `aws:updateVariable`,
+//!   `aws:waitForAwsResourceProperty`. A document with another action loads and can't be started.
+//! - SSM's operations on executions and documents are answered by [`Automation::call`].
+//!
+//! Not supported: attachments, executions on many targets, Regions or accounts, versions of documents, invocations of a function
+//! that are not waited for, and services without a signing name in `execute_aws_api.rs`. [`Document::unsupported`] names each
+//! use of them.
+//!
+//! # Modules
+//! - `ports`, `environment`, `clock`, `reading`: what its user brings
+//! - `types`, `references`, `condition`: the document's little language
+//! - `step`, `document`, `unsupported`: what a document is
+//! - `fields`, `reader`, `checks`, `lint`: how one is read and checked
+//! - `actions`: one source file for each action that can run, which checks its inputs and runs it
+//! - `execution`, `handle`, `outcome`, `run`, `runner`: one execution, step by step
+//! - `service`: SSM's operations over the executions
 //!
 //! Where AWS's documents leave open what happens, [`Reading`] takes either side.
 
-pub mod actions;
+mod actions;
+mod checks;
 pub mod clock;
-pub mod condition;
-pub mod document;
+mod condition;
+mod document;
 mod environment;
 pub mod execution;
+mod fields;
+mod handle;
+mod lint;
+mod outcome;
 mod ports;
-pub mod references;
-pub mod runner;
-pub mod service;
+mod reader;
+mod reading;
+mod references;
+mod run;
+mod runner;
+mod service;
+pub mod step;
 #[cfg(test)]
 mod tests;
-pub mod types;
+mod types;
+mod unsupported;
 
-pub use document::{Document, DocumentError};
+pub use condition::{Condition, Operation};
+pub use document::{Document, DocumentError, Parameter};
 pub use environment::Environment;
 pub use execution::{Execution, Status};
+pub use fields::Problem;
+pub use handle::{Event, EventKind};
+pub use lint::check;
 pub use ports::{Api, ApiError, Call, CallError, Functions, Invocation, NoFunctions};
-pub use service::{Automation, Event, EventKind};
-
-/// How to read what AWS does not document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Reading {
-    /// Whether a function's error fails its step; else the step succeeds with an output `FunctionError`.
-    pub function_error_fails_step: bool,
-    /// Whether an output's selector starts at the function's answer (`$.x`); else at the whole result (`$.Payload.x`).
-    pub selector_root_is_payload: bool,
-    /// Whether a text that is a JSON object or list becomes that object or list where a function's event takes it; else it
-    /// stays a text.
-    pub json_text_is_parsed: bool,
-    /// Whether an approval that is rejected, or not answered in time, ends the execution at once ("the step and the automation
-    /// stop running", page of the action `aws:approve`); else its `onFailure` is followed, as that of any step.
-    pub refused_approval_ends_execution: bool,
-}
-
-impl Reading {
-    /// Every combination of two of what every execution meets. How an approval ends is for the rehearsals of approvals.
-    pub const ALL: [Self; 4] = [
-        Self::of(false, false, true),
-        Self::of(false, true, false),
-        Self::of(true, false, false),
-        Self::of(true, true, true),
-    ];
-
-    const fn of(
-        function_error_fails_step: bool,
-        selector_root_is_payload: bool,
-        json_text_is_parsed: bool,
-    ) -> Self {
-        Self {
-            function_error_fails_step,
-            selector_root_is_payload,
-            json_text_is_parsed,
-            refused_approval_ends_execution: false,
-        }
-    }
-}
+pub use reading::Reading;
+pub use service::Automation;
+pub use types::Type;
+pub use unsupported::Unsupported;

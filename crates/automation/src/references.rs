@@ -10,7 +10,7 @@
 
 use serde_json::Value;
 
-use super::types::text;
+use crate::types::text;
 
 /// The system variables. `{{ssm:…}}` can't stand in a step's input, so it isn't one.
 pub const SYSTEM: [&str; 6] = [

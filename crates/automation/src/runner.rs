@@ -1,7 +1,7 @@
-//! One execution, step by step. A step's life is in [`Run::step`]: its inputs are resolved, it is tried as often as it may
+//! One execution, step by step. A step's life is in [`Runner::step`]: its inputs are resolved, it is tried as often as it may
 //! be, each try within its time, its outputs are selected, and what follows is decided.
 //!
-//! A cancelled execution ends the step that runs, and goes on with the step's `onCancel`, for two minutes at most (AWS's
+//! A cancelled execution ends the step that runs, and continues with the step's `onCancel`, for two minutes at most (AWS's
 //! limit). A run belongs to no other execution and leaves nothing behind but its record.
 //!
 //! Durations are modelled, divided by the clock's factor, but for those of functions and of people, who take the time that
@@ -17,17 +17,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use tokio::sync::watch;
 
-use super::actions::{Action, Done, Failure, Inputs};
-use super::document::{Document, OnFailure, Step};
-use super::execution::{Execution, Parent, Status, StepExecution};
-use super::service::{EventKind, Handle, PRINCIPAL, Shared};
-use super::types::{text, texts};
-use super::{Reading, references};
-use crate::clock::Clock;
-use crate::ports::Functions;
-use crate::ports::{Api, ApiError};
+use crate::actions::{
+    approve, assert_aws_resource_property, branch, execute_automation, execute_aws_api,
+    invoke_lambda_function, loop_steps, pause, sleep, update_variable, wait_for_aws_resource_property,
+};
+use crate::execution::{Execution, Parent, Status, StepExecution};
+use crate::handle::{EventKind, Signals, Stop};
+use crate::outcome::{Done, Failure, Inputs};
+use crate::run::Run;
+use crate::step::{Action, Loop, OnFailure, Output, Step};
+use crate::types::{text, texts};
 
 /// How long the steps after a cancellation may take ("onCancel handlers have two minutes").
 const ON_CANCEL: Duration = Duration::from_secs(120);
@@ -36,48 +36,8 @@ const MAX_STEPS: usize = 10_000;
 /// What SSM shows for a document's output that is not there, as seen in accounts.
 const NO_OUTPUT: &str = "No output available yet because the step is not successfully executed";
 
-/// What somebody has said to a step that waits.
-#[derive(Debug, Clone, Default)]
-pub struct Signals {
-    /// What the step waits for; `None` when none waits.
-    pub waiting: Option<Waiting>,
-    /// Those who may answer.
-    pub approvers: Vec<String>,
-    /// Who approved or rejected.
-    pub decisions: BTreeMap<String, Decision>,
-    /// Whether a paused step may go on.
-    pub resumed: bool,
-}
-
-/// What a step waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Waiting {
-    /// The approvers.
-    Approval,
-    /// A signal to resume.
-    Resume,
-}
-
-/// An answer to a request for approval.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decision {
-    /// Approved or rejected.
-    pub approved: bool,
-    /// What was said with it.
-    pub comment: String,
-}
-
-/// How an execution is asked to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stop {
-    /// Now.
-    Cancel,
-    /// After the step that runs.
-    Complete,
-}
-
 /// How a list of steps ended.
-pub(super) enum End {
+enum End {
     /// At its end.
     Finished,
     /// A step inside a loop leads to a step outside it.
@@ -95,15 +55,9 @@ pub(super) enum End {
     },
 }
 
-/// A running execution.
-pub(super) struct Run {
-    shared: Arc<Shared>,
-    handle: Arc<Handle>,
-    document: Arc<Document>,
-    parameters: BTreeMap<String, Value>,
-    variables: BTreeMap<String, Value>,
-    /// Latest outputs, by step and name.
-    outputs: BTreeMap<(String, String), Value>,
+/// Runs an execution.
+pub(crate) struct Runner {
+    run: Run,
     /// The first critical failure.
     failed: Option<(Status, String)>,
     /// How many steps ran.
@@ -143,35 +97,15 @@ fn after(step: &Step, status: Status, chosen: Option<String>, inherited: Option<
     }
 }
 
-impl Run {
-    pub fn new(
-        shared: Arc<Shared>,
-        handle: Arc<Handle>,
-        document: Arc<Document>,
-        parameters: BTreeMap<String, Value>,
-    ) -> Self {
-        let variables = &document.variables;
-        let variables = variables
-            .iter()
-            .filter_map(|(name, variable)| Some((name.clone(), variable.default.clone()?)))
-            .collect();
-        let outputs = BTreeMap::new();
-        Self {
-            shared,
-            handle,
-            document,
-            parameters,
-            variables,
-            outputs,
-            failed: None,
-            count: 0,
-            cancelling: false,
-        }
+impl Runner {
+    /// The runner of an execution that is about to begin.
+    pub fn new(run: Run) -> Self {
+        Self { run, failed: None, count: 0, cancelling: false }
     }
 
     /// Runs the document to its end and writes down how it ended.
     pub async fn execute(mut self) {
-        let document = Arc::clone(&self.document);
+        let document = Arc::clone(&self.run.document);
         let end = self.steps(&document.steps, None).await;
         let (mut status, mut message) = match end {
             End::Finished => (Status::Success, None),
@@ -197,32 +131,33 @@ impl Run {
             message = Some(why);
         }
         let outputs = self
+            .run
             .document
             .outputs
             .iter()
-            .map(|name| (name.clone(), self.lookup(name).map_or_else(no_output, |value| texts(&value))))
+            .map(|name| (name.clone(), self.run.lookup(name).map_or_else(no_output, |value| texts(&value))))
             .collect();
-        let now = self.clock().now();
+        let now = self.run.clock().now();
         // A step that the two minutes cut off has no end of its own.
         self.close(0, Status::Cancelled);
-        self.handle.update(|execution| {
+        self.run.handle.update(|execution| {
             execution.status = status;
             execution.failure_message = message;
             execution.outputs = outputs;
             execution.ended = Some(now);
         });
-        self.shared.tell(&self.handle, None, EventKind::ExecutionEnded(status));
-        self.handle.end();
+        self.run.handle.report(self.run.clock().now(), None, EventKind::ExecutionEnded(status));
+        self.run.handle.end();
     }
 
     /// Runs steps from the first on.
-    pub async fn steps(&mut self, steps: &[Step], parent: Option<&Parent>) -> End {
+    async fn steps(&mut self, steps: &[Step], parent: Option<&Parent>) -> End {
         self.steps_from(steps, 0, parent).await
     }
 
     async fn steps_from(&mut self, steps: &[Step], mut index: usize, parent: Option<&Parent>) -> End {
         while let Some(step) = steps.get(index) {
-            match self.handle.stop().filter(|_| !self.cancelling) {
+            match self.run.handle.stop().filter(|_| !self.cancelling) {
                 Some(Stop::Cancel) => return cancelled("cancelled".to_owned(), step.on_cancel.clone()),
                 Some(Stop::Complete) => return End::Finished,
                 None => {}
@@ -240,7 +175,7 @@ impl Run {
                 }
                 Err(failure) => {
                     let message = format!("step {}: {}", step.name, failure.message);
-                    let ends = self.reading().refused_approval_ends_execution
+                    let ends = self.run.reading().refused_approval_ends_execution
                         && matches!(step.action, Action::Approve);
                     let next =
                         if ends { Next::Stop } else { after(step, failure.status, None, failure.inherited) };
@@ -275,22 +210,22 @@ impl Run {
 
     /// One step, from its inputs to its end.
     async fn step(&mut self, step: &Step, parent: Option<&Parent>) -> Result<Done, Failure> {
-        let inputs = self.inputs(step);
+        let inputs = self.run.inputs(step);
         let number = self.begin(step, parent, &inputs);
         // Whoever follows the events can act before the step does anything.
         tokio::task::yield_now().await;
-        self.outputs.retain(|(of, _), _| *of != step.name);
+        self.run.forget_outputs(&step.name);
         let tried = Box::pin(self.tries(number, step, &inputs)).await;
         let (status, message) = match &tried {
             Ok(done) => {
                 for (name, value) in done.outputs.clone().into_iter().chain(selected(step, done)) {
-                    self.set_output(&step.name, &name, value);
+                    self.run.set_output(&step.name, &name, value);
                 }
                 (Status::Success, None)
             }
             Err(failure) => {
                 for (name, value) in &failure.outputs {
-                    self.set_output(&step.name, name, value.clone());
+                    self.run.set_output(&step.name, name, value.clone());
                 }
                 (failure.status, Some(failure.message.clone()))
             }
@@ -310,7 +245,7 @@ impl Run {
         let real = function || matches!(step.action, Action::Approve | Action::Pause);
         let mut left = step.max_attempts.max(1);
         loop {
-            let mut stopped = self.handle.stopped();
+            let mut stopped = self.run.handle.stopped();
             // A loop is not cancelled from here: the step inside it is, which names what is to follow.
             let watched = !self.cancelling && !matches!(step.action, Action::Loop(_));
             let cancelled = async {
@@ -318,7 +253,7 @@ impl Run {
                     std::future::pending::<()>().await;
                 }
             };
-            let clock = self.clock();
+            let clock = self.run.clock();
             let timed_out = async {
                 match limit {
                     Some(limit) if real => tokio::time::sleep(limit).await,
@@ -329,13 +264,13 @@ impl Run {
             let result = tokio::select! {
                 biased;
                 () = cancelled => Err(Failure::with(Status::Cancelled, format!("cancelled during step {}", step.name))),
-                result = step.action.run(self, step, inputs) => result,
+                result = self.act(step, inputs) => result,
                 () = timed_out => {
                     let seconds = limit.unwrap_or_default().as_secs();
                     Err(Failure::with(Status::TimedOut, format!("no end within {seconds} s")))
                 }
             };
-            self.handle.signals.send_replace(Signals::default());
+            self.run.handle.signals.send_replace(Signals::default());
             if let Err(failure) = &result {
                 // What a loop was doing when its time was up.
                 self.close(number + 1, failure.status);
@@ -350,138 +285,73 @@ impl Run {
         }
     }
 
+    /// Runs one try of a step's action.
+    async fn act(&mut self, step: &Step, inputs: &Inputs) -> Result<Done, Failure> {
+        let run = &mut self.run;
+        match &step.action {
+            Action::Approve => approve::run(run, inputs).await,
+            Action::AssertAwsResourceProperty => assert_aws_resource_property::run(run, inputs).await,
+            Action::Branch(choices) => branch::run(choices, run),
+            Action::ExecuteAutomation => execute_automation::run(run, inputs).await,
+            Action::ExecuteAwsApi => execute_aws_api::run(run, inputs).await,
+            Action::InvokeLambdaFunction => invoke_lambda_function::run(run, inputs).await,
+            Action::Loop(repeat) => self.repeat(repeat, step, inputs).await,
+            Action::Pause => pause::run(run).await,
+            Action::Sleep => sleep::run(run, inputs).await,
+            // A document with one is not started.
+            Action::Unsupported(action) => Err(Failure::new(format!("{} is not supported", action.name))),
+            Action::UpdateVariable => update_variable::run(run, inputs),
+            Action::WaitForAwsResourceProperty => wait_for_aws_resource_property::run(run, inputs).await,
+        }
+    }
+
+    /// Runs the steps of a loop, as often as it says.
+    async fn repeat(&mut self, repeat: &Loop, step: &Step, inputs: &Inputs) -> Result<Done, Failure> {
+        let items = loop_steps::items(repeat, inputs)?;
+        let most =
+            items.as_ref().map_or(repeat.max_iterations, |items| items.len().min(repeat.max_iterations));
+        for iteration in 0..most {
+            let item = items.as_ref().and_then(|items| items.get(iteration)).map(text);
+            self.run.set_output(&step.name, "CurrentIteration", Value::from(iteration + 1));
+            if let Some(item) = &item {
+                self.run.set_output(&step.name, "CurrentIteratorValue", Value::String(item.clone()));
+            }
+            let parent = Parent { step: step.name.clone(), iteration: iteration + 1, item };
+            match Box::pin(self.steps(&repeat.steps, Some(&parent))).await {
+                End::Finished => {}
+                End::Outside(target, status, message) => {
+                    let inherited = Some(OnFailure::Step(target));
+                    return Err(Failure { inherited, ..Failure::with(status, message) });
+                }
+                End::Stopped { status: Status::Cancelled, message, on_cancel, .. } => {
+                    return Err(Failure { on_cancel, ..Failure::with(Status::Cancelled, message) });
+                }
+                End::Stopped { status, message, explicit, .. } => {
+                    let inherited = explicit.then_some(OnFailure::Abort);
+                    return Err(Failure { inherited, ..Failure::with(status, message) });
+                }
+            }
+            if self.run.is_completing() {
+                break;
+            }
+            if let Some(condition) = &repeat.condition
+                && !condition.holds(&|name| self.run.lookup(name))?
+            {
+                break;
+            }
+        }
+        Ok(Done::default())
+    }
+
     /// Ends what is recorded as running, from a step's number on.
     fn close(&self, from: usize, status: Status) {
-        let now = self.clock().now();
-        self.handle.update(|execution| {
+        let now = self.run.clock().now();
+        self.run.handle.update(|execution| {
             for step in execution.steps.iter_mut().skip(from).filter(|step| !step.status.ended()) {
                 step.status = status;
                 step.ended = Some(now);
             }
         });
-    }
-
-    fn inputs(&self, step: &Step) -> Inputs {
-        let resolve = |(key, value): (&String, &Value)| {
-            let value = if step.is_nested(key) {
-                value.clone()
-            } else {
-                references::resolve(value, &|name| self.lookup(name))
-            };
-            let parsed = self.reading().json_text_is_parsed && key == "InputPayload";
-            (key.clone(), if parsed { references::parsed(&value) } else { value })
-        };
-        step.inputs.iter().map(resolve).collect()
-    }
-
-    /// The value of a reference; `None` when there is none (yet).
-    pub fn lookup(&self, name: &str) -> Option<Value> {
-        if let Some(variable) = name.strip_prefix("variable:") {
-            return self.variables.get(variable).cloned();
-        }
-        let now = || self.clock().now();
-        let system = match name {
-            "global:ACCOUNT_ID" => self.shared.environment.account.clone(),
-            "global:AWS_PARTITION" => "aws".to_owned(),
-            "global:REGION" => self.region().to_owned(),
-            "global:DATE" => now().strftime("%Y-%m-%d").to_string(),
-            "global:DATE_TIME" => now().strftime("%Y-%m-%d_%H.%M.%S").to_string(),
-            "automation:EXECUTION_ID" => self.handle.id.clone(),
-            _ => {
-                return match name.split_once('.') {
-                    Some((step, output)) => self.outputs.get(&(step.to_owned(), output.to_owned())).cloned(),
-                    None => self.parameters.get(name).cloned(),
-                };
-            }
-        };
-        Some(Value::String(system))
-    }
-
-    /// Sets an output of a step.
-    pub fn set_output(&mut self, step: &str, name: &str, value: Value) {
-        self.outputs.insert((step.to_owned(), name.to_owned()), value);
-    }
-
-    /// Sets a variable, named `variable:NAME`.
-    ///
-    /// # Errors
-    /// When there is none of this name, or the value has another type.
-    pub fn set_variable(&mut self, name: &str, value: Value) -> Result<(), String> {
-        let plain = name.strip_prefix("variable:").unwrap_or(name);
-        let variable =
-            self.document.variables.get(plain).ok_or_else(|| format!("there is no variable {plain}"))?;
-        // AWS: "data type conversions aren't supported".
-        if !variable.r#type.holds(&value) {
-            return Err(format!("{plain} takes a {}, not {value}", variable.r#type.name()));
-        }
-        variable.check(&value)?;
-        self.variables.insert(plain.to_owned(), value);
-        Ok(())
-    }
-
-    /// Makes the step that runs wait for what somebody says: approvers, or with none of them a signal to resume.
-    pub fn wait_for_signals(&mut self, approvers: Vec<String>) -> watch::Receiver<Signals> {
-        let waiting = if approvers.is_empty() { Some(Waiting::Resume) } else { Some(Waiting::Approval) };
-        self.handle.signals.send_replace(Signals { waiting, approvers, ..Signals::default() });
-        self.handle.update(|execution| {
-            execution.status = Status::Waiting;
-            if let Some(step) = execution.steps.last_mut() {
-                step.status = Status::Waiting;
-            }
-        });
-        self.handle.signals.subscribe()
-    }
-
-    /// Starts another document for this execution.
-    ///
-    /// # Errors
-    /// As `StartAutomationExecution`.
-    pub fn start_child(
-        &self,
-        document: &str,
-        parameters: BTreeMap<String, Vec<String>>,
-    ) -> Result<Arc<Handle>, ApiError> {
-        self.shared.start(self.region(), document, parameters, &self.principal(), Some(&self.handle))
-    }
-
-    /// Whether the execution is to end after the step that runs.
-    pub fn is_completing(&self) -> bool {
-        self.handle.stop() == Some(Stop::Complete)
-    }
-
-    /// The services.
-    ///
-    /// # Errors
-    /// When the sandbox was not put together.
-    pub fn api(&self) -> Result<Arc<dyn Api>, String> {
-        self.shared.api().ok_or_else(|| "the sandbox has no services".to_owned())
-    }
-
-    /// Who calls what the steps call: the ARN of the role that the document assumes.
-    pub fn principal(&self) -> String {
-        let role = self.document.assume_role.clone().map(Value::String);
-        let role = role.map(|role| text(&references::resolve(&role, &|name| self.lookup(name))));
-        role.unwrap_or_else(|| PRINCIPAL.to_owned())
-    }
-
-    /// The functions.
-    pub fn functions(&self) -> Arc<dyn Functions> {
-        Arc::clone(&self.shared.environment.functions)
-    }
-
-    /// The Region.
-    pub fn region(&self) -> &str {
-        &self.handle.region
-    }
-
-    /// The clock.
-    pub fn clock(&self) -> Clock {
-        self.shared.environment.clock
-    }
-
-    /// How what is open is read.
-    pub fn reading(&self) -> Reading {
-        self.shared.environment.reading
     }
 
     fn begin(&self, step: &Step, parent: Option<&Parent>, inputs: &Inputs) -> usize {
@@ -495,7 +365,7 @@ impl Run {
             name: step.name.clone(),
             action: step.action.name(),
             status: Status::InProgress,
-            started: self.clock().now(),
+            started: self.run.clock().now(),
             ended: None,
             inputs: shown,
             outputs: BTreeMap::new(),
@@ -511,21 +381,19 @@ impl Run {
                 .map(|limit| limit.as_secs()),
             parent: parent.cloned(),
         };
-        let number = self.handle.update(|execution| {
+        let number = self.run.handle.update(|execution| {
             execution.steps.push(entry);
             execution.steps.len() - 1
         });
-        self.shared.tell(&self.handle, Some(step), EventKind::StepStarted);
+        self.run.handle.report(self.run.clock().now(), Some(step), EventKind::StepStarted);
         number
     }
 
     fn finish(&self, number: usize, step: &Step, status: Status, message: Option<String>) {
-        let now = self.clock().now();
-        let of_step = self.outputs.iter().filter(|((of, _), _)| *of == step.name);
-        let outputs: BTreeMap<String, Value> =
-            of_step.map(|((_, name), value)| (name.clone(), value.clone())).collect();
+        let now = self.run.clock().now();
+        let outputs = self.run.outputs_of(&step.name);
         let detail = message.clone().or_else(|| outputs.get("reason").map(text)).unwrap_or_default();
-        self.handle.update(|execution: &mut Execution| {
+        self.run.handle.update(|execution: &mut Execution| {
             execution.status = Status::InProgress;
             if let Some(entry) = execution.steps.get_mut(number) {
                 entry.status = status;
@@ -534,7 +402,7 @@ impl Run {
                 entry.failure_message = message;
             }
         });
-        self.shared.tell(&self.handle, Some(step), EventKind::StepEnded(status, detail));
+        self.run.handle.report(self.run.clock().now(), Some(step), EventKind::StepEnded(status, detail));
     }
 }
 
@@ -548,7 +416,7 @@ fn cancelled(message: String, on_cancel: Option<String>) -> End {
 
 /// The outputs that a step declares. One whose selector finds nothing, or not what its type says, is not there.
 fn selected(step: &Step, done: &Done) -> Vec<(String, Value)> {
-    let select = |output: &super::document::Output| {
+    let select = |output: &Output| {
         let found = output.selector.query(&done.result).all();
         let value =
             if output.many { found.into_iter().cloned().collect() } else { (*found.first()?).clone() };
@@ -560,6 +428,7 @@ fn selected(step: &Step, done: &Done) -> Vec<(String, Value)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::document::Document;
 
     fn step(keys: &str) -> Step {
         let text = format!(

@@ -3,56 +3,25 @@
 //! Executions belong to a Region. Dropping [`Automation`] ends those that run.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
-use super::Environment;
-use super::document::{Document, DocumentError, Step};
-use super::execution::{Execution, Status, StepExecution};
-use super::runner::{Decision, Run, Signals, Stop, Waiting};
-use super::types::{text, texts};
+use crate::document::{Document, DocumentError};
+use crate::environment::Environment;
+use crate::execution::{Execution, Status, StepExecution};
+use crate::handle::{Decision, Event, Handle, Stop, Waiting, lock};
 use crate::ports::{Api, ApiError};
+use crate::run::{Host, Run};
+use crate::runner::Runner;
+use crate::types::{text, texts};
 
-/// The principal of the calls that the actions of a document without a role make.
-pub(crate) const PRINCIPAL: &str = "AUTOMATION";
 /// Most executions at the same time in a Region (SSM quotas).
 const CONCURRENT: usize = 100;
 /// Most levels of documents that run documents.
 const LEVELS: usize = 5;
-
-/// What happens in an execution, for a live timeline.
-#[derive(Debug, Clone)]
-pub struct Event {
-    /// When.
-    pub at: Timestamp,
-    /// The execution.
-    pub execution: String,
-    /// Region it runs in.
-    pub region: String,
-    /// Name of its document.
-    pub document: String,
-    /// The step, if it is about one.
-    pub step: Option<String>,
-    /// The step's action; empty without a step.
-    pub action: &'static str,
-    /// What happened.
-    pub kind: EventKind,
-}
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EventKind {
-    /// A step started.
-    StepStarted,
-    /// A step ended, with its reason or failure.
-    StepEnded(Status, String),
-    /// The execution ended.
-    ExecutionEnded(Status),
-}
 
 /// The Automation service.
 pub struct Automation {
@@ -60,8 +29,8 @@ pub struct Automation {
 }
 
 /// What executions share.
-pub(super) struct Shared {
-    pub environment: Environment,
+struct Shared {
+    environment: Environment,
     api: Mutex<Option<Arc<dyn Api>>>,
     documents: BTreeMap<String, Arc<Document>>,
     executions: Mutex<Vec<Arc<Handle>>>,
@@ -71,118 +40,63 @@ pub(super) struct Shared {
     tasks: Mutex<JoinSet<()>>,
 }
 
-/// One execution, as others can reach it.
-pub(super) struct Handle {
-    pub id: String,
-    pub region: String,
-    level: usize,
-    execution: Mutex<Execution>,
-    pub signals: watch::Sender<Signals>,
-    stop: watch::Sender<Option<Stop>>,
-    over: watch::Sender<bool>,
-    parent: Option<Arc<Handle>>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Handle {
-    /// Changes the record.
-    pub fn update<T>(&self, change: impl FnOnce(&mut Execution) -> T) -> T {
-        change(&mut lock(&self.execution))
+impl Host for Shared {
+    fn environment(&self) -> &Environment {
+        &self.environment
     }
 
-    /// A copy of the record.
-    fn now(&self) -> Execution {
-        lock(&self.execution).clone()
-    }
-
-    /// How it is asked to end.
-    pub fn stop(&self) -> Option<Stop> {
-        *self.stop.borrow()
-    }
-
-    /// Watches how it is asked to end.
-    pub fn stopped(&self) -> watch::Receiver<Option<Stop>> {
-        self.stop.subscribe()
-    }
-
-    /// Says that it is over.
-    pub fn end(&self) {
-        self.over.send_replace(true);
-    }
-
-    /// Waits for its end. When the caller goes away the execution is cancelled only if it is a child: see [`ChildGuard`].
-    pub async fn ended(self: &Arc<Self>) -> Execution {
-        let guard = self.parent.is_some().then(|| ChildGuard(Arc::clone(self)));
-        let mut over = self.over.subscribe();
-        // The sender is in the handle that is held here.
-        let _ = over.wait_for(|over| *over).await;
-        drop(guard);
-        self.now()
-    }
-}
-
-/// Cancels a child whose parent's step is dropped: cancelled, or out of time.
-struct ChildGuard(Arc<Handle>);
-
-impl Drop for ChildGuard {
-    fn drop(&mut self) {
-        if !*self.0.over.borrow() {
-            self.0.stop.send_replace(Some(Stop::Cancel));
-        }
-    }
-}
-
-impl Shared {
-    /// The services.
-    pub fn api(&self) -> Option<Arc<dyn Api>> {
+    fn api(&self) -> Option<Arc<dyn Api>> {
         lock(&self.api).clone()
     }
 
-    /// Tells what happened; nobody may listen.
-    pub fn tell(&self, handle: &Handle, step: Option<&Step>, kind: EventKind) {
-        let _ = self.events.send(Event {
-            at: self.environment.clock.now(),
-            execution: handle.id.clone(),
-            region: handle.region.clone(),
-            document: handle.update(|execution| execution.document.clone()),
-            step: step.map(|step| step.name.clone()),
-            action: step.map_or("", |step| step.action.name()),
-            kind,
-        });
-    }
-
-    /// Starts a document.
-    ///
-    /// # Errors
-    /// As `StartAutomationExecution`.
-    #[expect(clippy::needless_pass_by_value, reason = "callers make the parameters for this one call")]
-    pub fn start(
-        self: &Arc<Self>,
+    fn start(
+        self: Arc<Self>,
         region: &str,
         name: &str,
         given: BTreeMap<String, Vec<String>>,
         principal: &str,
         parent: Option<&Arc<Handle>>,
     ) -> Result<Arc<Handle>, ApiError> {
+        let document = self.startable(name, parent)?;
+        let parameters = parameters(&document, &given)?;
+        let handle = self.register(region, name, &parameters, principal, parent)?;
+        let run = Run::new(Arc::clone(&self) as _, Arc::clone(&handle), document, parameters);
+        let mut tasks = lock(&self.tasks);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(Runner::new(run).execute());
+        Ok(handle)
+    }
+}
+
+impl Shared {
+    /// A document that can be started, at its level below `parent`.
+    fn startable(&self, name: &str, parent: Option<&Arc<Handle>>) -> Result<Arc<Document>, ApiError> {
         let document = self.documents.get(name).cloned().ok_or_else(|| no_document(name))?;
-        let level = parent.map_or(1, |parent| parent.level + 1);
-        if level > LEVELS {
+        if parent.is_some_and(|parent| parent.level >= LEVELS) {
             return Err(ApiError::new(
                 "AutomationExecutionLimitExceededException",
                 format!("more than {LEVELS} levels"),
             ));
         }
-        if !document.elsewhere.is_empty() {
-            let error = DocumentError(document.elsewhere.clone());
+        if !document.unsupported.is_empty() {
+            let error = DocumentError(document.unsupported.clone());
             return Err(ApiError::new(
                 "UnknownOperationException",
                 format!("{name} can't be started here:\n{error}"),
             ));
         }
-        let parameters = parameters(&document, &given)?;
+        Ok(document)
+    }
+
+    /// Adds an execution to those of its Region, unless too many run there.
+    fn register(
+        &self,
+        region: &str,
+        name: &str,
+        parameters: &BTreeMap<String, Value>,
+        principal: &str,
+        parent: Option<&Arc<Handle>>,
+    ) -> Result<Arc<Handle>, ApiError> {
         let mut executions = lock(&self.executions);
         let runs = |handle: &&Arc<Handle>| {
             handle.region == region && !handle.update(|execution| execution.status.ended())
@@ -191,49 +105,32 @@ impl Shared {
             let message = format!("{CONCURRENT} executions run already in {region}");
             return Err(ApiError::new("AutomationExecutionLimitExceededException", message));
         }
-        let id = uuid::Uuid::new_v4().to_string();
-        let handle = Arc::new(Handle {
-            id: id.clone(),
+        let execution = Execution {
+            id: uuid::Uuid::new_v4().to_string(),
             region: region.to_owned(),
-            level,
-            execution: Mutex::new(Execution {
-                id,
-                region: region.to_owned(),
-                document: name.to_owned(),
-                status: Status::InProgress,
-                parameters: parameters.iter().map(|(name, value)| (name.clone(), texts(value))).collect(),
-                started: self.environment.clock.now(),
-                ended: None,
-                outputs: BTreeMap::new(),
-                failure_message: None,
-                executed_by: principal.to_owned(),
-                parent: parent.map(|parent| parent.id.clone()),
-                steps: Vec::new(),
-            }),
-            signals: watch::channel(Signals::default()).0,
-            stop: watch::channel(None).0,
-            over: watch::channel(false).0,
-            parent: parent.cloned(),
-        });
+            document: name.to_owned(),
+            status: Status::InProgress,
+            parameters: parameters.iter().map(|(name, value)| (name.clone(), texts(value))).collect(),
+            started: self.environment.clock.now(),
+            ended: None,
+            outputs: BTreeMap::new(),
+            failure_message: None,
+            executed_by: principal.to_owned(),
+            parent: parent.map(|parent| parent.id.clone()),
+            steps: Vec::new(),
+        };
+        let handle = Handle::new(execution, parent, self.events.clone());
         executions.push(Arc::clone(&handle));
-        drop(executions);
-        let run = Run::new(Arc::clone(self), Arc::clone(&handle), document, parameters);
-        let mut tasks = lock(&self.tasks);
-        while tasks.try_join_next().is_some() {}
-        tasks.spawn(run.execute());
         Ok(handle)
     }
 
     fn find(&self, region: &str, id: &str) -> Result<Arc<Handle>, ApiError> {
         let executions = lock(&self.executions);
-        executions.iter().find(|handle| handle.region == region && handle.id == id).cloned().ok_or_else(
-            || {
-                ApiError::new(
-                    "AutomationExecutionNotFoundException",
-                    format!("there is no execution {id} in {region}"),
-                )
-            },
-        )
+        let found = executions.iter().find(|handle| handle.region == region && handle.id == id).cloned();
+        found.ok_or_else(|| {
+            let message = format!("there is no execution {id} in {region}");
+            ApiError::new("AutomationExecutionNotFoundException", message)
+        })
     }
 }
 
@@ -307,8 +204,8 @@ impl Automation {
         }
     }
 
-    /// Says where actions make their calls, when the sandbox is put together. The services lead back here, so the two
-    /// keep each other alive until [`Automation::close`].
+    /// Sets where actions make their calls. Where those services lead back here, the two keep each other alive until
+    /// [`Automation::close`].
     pub fn set_api(&self, api: Arc<dyn Api>) {
         *lock(&self.shared.api) = Some(api);
     }
@@ -348,7 +245,7 @@ impl Automation {
         parameters: BTreeMap<String, Vec<String>>,
         principal: &str,
     ) -> Result<String, ApiError> {
-        Ok(self.shared.start(region, document, parameters, principal, None)?.id.clone())
+        Ok(Arc::clone(&self.shared).start(region, document, parameters, principal, None)?.id.clone())
     }
 
     /// Waits for an execution's end.
@@ -372,7 +269,7 @@ impl Automation {
     /// # Errors
     /// When there is no such execution.
     pub fn cancel(&self, region: &str, id: &str) -> Result<(), ApiError> {
-        self.shared.find(region, id)?.stop.send_replace(Some(Stop::Cancel));
+        self.shared.find(region, id)?.ask(Stop::Cancel);
         Ok(())
     }
 
@@ -417,7 +314,7 @@ impl Automation {
                         format!("{id} is over"),
                     ));
                 }
-                handle.stop.send_replace(Some(stop));
+                handle.ask(stop);
                 Ok(json!({}))
             }
             "SendAutomationSignal" => self.signal(region, principal, &input),
@@ -480,7 +377,7 @@ impl Automation {
             let message = format!("the client token {token} was used before");
             return Err(ApiError::new("IdempotentParameterMismatch", message));
         }
-        let handle = self.shared.start(region, name, given, principal, None)?;
+        let handle = Arc::clone(&self.shared).start(region, name, given, principal, None)?;
         lock(&self.shared.tokens).extend(token);
         Ok(json!({"AutomationExecutionId": handle.id}))
     }

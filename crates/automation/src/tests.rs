@@ -11,8 +11,6 @@ use serde_json::{Value, json};
 use super::execution::StepExecution;
 use super::*;
 use crate::clock::Clock;
-use crate::ports::{Api, ApiError, Call, CallError};
-use crate::ports::{Functions, Invocation};
 
 const EAST: &str = "us-east-1";
 const WEST: &str = "us-west-2";

@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Done, Failure, Inputs, text_input};
-use crate::document::Fields;
 use crate::execution::Status;
+use crate::fields::Fields;
+use crate::handle::Decision;
+use crate::outcome::{Done, Failure, Inputs, text_input};
 use crate::ports::Call;
-use crate::runner::{Decision, Run};
+use crate::run::Run;
 
-pub(super) fn check(fields: &mut Fields<'_>) {
+pub(crate) fn check(fields: &mut Fields<'_>) {
     let mut most = 10;
     if let Some(approvers) = fields.require("Approvers") {
         fields.literal("Approvers", &approvers, |approvers| match approvers.as_array().map(Vec::len) {
@@ -31,7 +32,7 @@ pub(super) fn check(fields: &mut Fields<'_>) {
     fields.number("MinRequiredApprovals", 1, most as u64);
 }
 
-pub(super) async fn run(run: &mut Run, inputs: &Inputs) -> Result<Done, Failure> {
+pub(crate) async fn run(run: &mut Run, inputs: &Inputs) -> Result<Done, Failure> {
     let approvers: Vec<String> = match inputs.get("Approvers") {
         Some(Value::Array(list)) => list.iter().map(crate::types::text).collect(),
         Some(Value::String(one)) => vec![one.clone()],
@@ -55,7 +56,7 @@ pub(super) async fn run(run: &mut Run, inputs: &Inputs) -> Result<Done, Failure>
             return Ok(Done { outputs: outputs("Approved", &decisions), ..Done::default() });
         }
         if waiting.changed().await.is_err() {
-            return Err(Failure::with(Status::Cancelled, "the sandbox is gone"));
+            return Err(Failure::with(Status::Cancelled, "the service is gone"));
         }
     }
 }

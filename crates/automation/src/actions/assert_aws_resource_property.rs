@@ -4,15 +4,16 @@
 use serde_json::Value;
 use serde_json_path::JsonPath;
 
-use super::{Done, Failure, Inputs, execute_aws_api, text_input};
-use crate::document::Fields;
-use crate::runner::Run;
+use crate::actions::execute_aws_api;
+use crate::fields::Fields;
+use crate::outcome::{Done, Failure, Inputs, text_input};
+use crate::run::Run;
 use crate::types::text;
 
 /// The inputs that are the action's own.
-pub(super) const OWN: [&str; 2] = ["PropertySelector", "DesiredValues"];
+pub(crate) const OWN: [&str; 2] = ["PropertySelector", "DesiredValues"];
 
-pub(super) fn check(fields: &mut Fields<'_>) {
+pub(crate) fn check(fields: &mut Fields<'_>) {
     if let Some(selector) = fields.require("PropertySelector") {
         fields.literal("PropertySelector", &selector, |selector| {
             let text = selector.as_str().unwrap_or_default();
@@ -28,7 +29,7 @@ pub(super) fn check(fields: &mut Fields<'_>) {
     execute_aws_api::check(fields);
 }
 
-pub(super) async fn run(run: &Run, inputs: &Inputs) -> Result<Done, Failure> {
+pub(crate) async fn run(run: &Run, inputs: &Inputs) -> Result<Done, Failure> {
     let result = execute_aws_api::call(run, inputs, &OWN).await?;
     match desired(inputs, &result)? {
         Ok(()) => Ok(Done { result, ..Done::default() }),
@@ -41,7 +42,7 @@ pub(super) async fn run(run: &Run, inputs: &Inputs) -> Result<Done, Failure> {
 }
 
 /// Whether the answer has one of the desired values; `Err` is what it has instead. Values are compared as texts.
-pub(super) fn desired(inputs: &Inputs, answer: &Value) -> Result<Result<(), String>, Failure> {
+pub(crate) fn desired(inputs: &Inputs, answer: &Value) -> Result<Result<(), String>, Failure> {
     let selector = text_input(inputs, "PropertySelector")?;
     let path =
         JsonPath::parse(&selector).map_err(|error| format!("{selector} is not a JSONPath: {error}"))?;

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Done, Failure, Inputs, text_input};
-use crate::document::Fields;
 use crate::execution::Status;
-use crate::runner::Run;
+use crate::fields::Fields;
+use crate::outcome::{Done, Failure, Inputs, text_input};
+use crate::run::Run;
 use crate::types::texts;
 
-pub(super) fn check(fields: &mut Fields<'_>) {
+pub(crate) fn check(fields: &mut Fields<'_>) {
     fields.require_text("DocumentName");
     fields.text("DocumentVersion");
     if let Some(parameters) = fields.take("RuntimeParameters") {
@@ -22,7 +22,7 @@ pub(super) fn check(fields: &mut Fields<'_>) {
     }
     for key in MANY {
         if fields.take(key).is_some() {
-            fields.elsewhere(key, "exists in AWS but is not implemented in the sandbox");
+            fields.unsupported(key, "exists in AWS but is not implemented in the sandbox");
         }
     }
 }
@@ -38,7 +38,7 @@ const MANY: [&str; 7] = [
     "Targets",
 ];
 
-pub(super) async fn run(run: &Run, inputs: &Inputs) -> Result<Done, Failure> {
+pub(crate) async fn run(run: &Run, inputs: &Inputs) -> Result<Done, Failure> {
     let document = text_input(inputs, "DocumentName")?;
     let parameters = match inputs.get("RuntimeParameters") {
         None => BTreeMap::new(),

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Done, Failure, Inputs, text_input};
-use crate::document::Fields;
+use crate::fields::Fields;
+use crate::outcome::{Done, Failure, Inputs, text_input};
 use crate::ports::{Call, CallError};
-use crate::runner::Run;
+use crate::run::Run;
 
 /// How long an answer is waited for.
 const NO_ANSWER: Duration = Duration::from_secs(60);
@@ -28,7 +28,7 @@ const SERVICES: [(&str, &str); 10] = [
     ("sts", "sts"),
 ];
 
-pub(super) fn check(fields: &mut Fields<'_>) {
+pub(crate) fn check(fields: &mut Fields<'_>) {
     if let Some(service) = fields.require("Service") {
         let mut missing = None;
         fields.literal("Service", &service, |service| match service.as_str() {
@@ -41,7 +41,7 @@ pub(super) fn check(fields: &mut Fields<'_>) {
             }
         });
         if let Some(message) = missing {
-            fields.elsewhere("Service", message);
+            fields.unsupported("Service", message);
         }
     }
     if let Some(api) = fields.require("Api") {
@@ -50,12 +50,12 @@ pub(super) fn check(fields: &mut Fields<'_>) {
     fields.accept_rest();
 }
 
-pub(super) async fn run(run: &Run, inputs: &Inputs) -> Result<Done, Failure> {
+pub(crate) async fn run(run: &Run, inputs: &Inputs) -> Result<Done, Failure> {
     Ok(Done { result: call(run, inputs, &[]).await?, ..Done::default() })
 }
 
 /// Makes the call that the inputs describe; `own` are the keys that are the action's, not the operation's.
-pub(super) async fn call(run: &Run, inputs: &Inputs, own: &[&str]) -> Result<Value, Failure> {
+pub(crate) async fn call(run: &Run, inputs: &Inputs, own: &[&str]) -> Result<Value, Failure> {
     let service = signing_name(&text_input(inputs, "Service")?)?;
     let operation = operation_name(&text_input(inputs, "Api")?)?;
     let mut input = inputs.clone();

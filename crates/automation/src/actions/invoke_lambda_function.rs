@@ -6,21 +6,18 @@
 //! Two points that AWS does not document are read as [`Reading`](crate::Reading) says.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{Done, Failure, Inputs, text_input};
-use crate::document::Fields;
+use crate::fields::Fields;
+use crate::outcome::{Done, Failure, Inputs, text_input};
 use crate::ports::Invocation;
-use crate::runner::Run;
+use crate::run::Run;
 
-/// The longest a step may take, whatever the function's own timeout.
-pub(super) const LIMIT: Duration = Duration::from_secs(300);
 /// The largest answer.
 const MAX_OUTPUT: usize = 200 * 1024;
 
-pub(super) fn check(fields: &mut Fields<'_>) {
+pub(crate) fn check(fields: &mut Fields<'_>) {
     fields.require_text("FunctionName");
     if let Some(payload) = fields.text("Payload").map(Value::String) {
         fields.literal("Payload", &payload, |payload| {
@@ -39,7 +36,7 @@ pub(super) fn check(fields: &mut Fields<'_>) {
     match fields.text("InvocationType").as_deref() {
         None | Some("RequestResponse") => {}
         Some("Event" | "DryRun") => {
-            fields.elsewhere("InvocationType", "only RequestResponse is implemented in the sandbox");
+            fields.unsupported("InvocationType", "only RequestResponse is implemented in the sandbox");
         }
         Some(other) => {
             fields
@@ -51,7 +48,7 @@ pub(super) fn check(fields: &mut Fields<'_>) {
     }
 }
 
-pub(super) async fn run(run: &Run, inputs: &Inputs) -> Result<Done, Failure> {
+pub(crate) async fn run(run: &Run, inputs: &Inputs) -> Result<Done, Failure> {
     let function = text_input(inputs, "FunctionName")?;
     let event = match (inputs.get("InputPayload"), inputs.get("Payload")) {
         (Some(map @ Value::Object(_)), _) => map.clone(),

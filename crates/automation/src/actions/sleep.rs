@@ -7,14 +7,14 @@ use std::time::Duration;
 use jiff::{SignedDuration, Span, Timestamp};
 use serde_json::Value;
 
-use super::{Done, Failure, Inputs, text_input};
-use crate::document::Fields;
-use crate::runner::Run;
+use crate::fields::Fields;
+use crate::outcome::{Done, Failure, Inputs, text_input};
+use crate::run::Run;
 
 /// The longest duration AWS takes: 7 days less one second.
 const MAX: Duration = Duration::from_secs(604_799);
 
-pub(super) fn check(fields: &mut Fields<'_>) {
+pub(crate) fn check(fields: &mut Fields<'_>) {
     let (duration, until) = (fields.take("Duration"), fields.take("Timestamp"));
     match (duration, until) {
         (Some(value), None) => fields.literal("Duration", &value, |value| duration_of(value).map(drop)),
@@ -23,7 +23,7 @@ pub(super) fn check(fields: &mut Fields<'_>) {
     }
 }
 
-pub(super) async fn run(run: &Run, inputs: &Inputs) -> Result<Done, Failure> {
+pub(crate) async fn run(run: &Run, inputs: &Inputs) -> Result<Done, Failure> {
     let duration = match inputs.get("Duration") {
         Some(value) => duration_of(value)?,
         None => {

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::{Done, Failure, Inputs, text_input};
-use crate::document::Fields;
-use crate::runner::Run;
+use crate::fields::Fields;
+use crate::outcome::{Done, Failure, Inputs, text_input};
+use crate::run::Run;
 
-pub(super) fn check(fields: &mut Fields<'_>) {
+pub(crate) fn check(fields: &mut Fields<'_>) {
     if let Some(name) = fields.require("Name") {
         let variables = fields.variables().to_vec();
         fields.literal("Name", &name, |name| {
@@ -20,7 +20,7 @@ pub(super) fn check(fields: &mut Fields<'_>) {
     fields.require("Value");
 }
 
-pub(super) fn run(run: &mut Run, inputs: &Inputs) -> Result<Done, Failure> {
+pub(crate) fn run(run: &mut Run, inputs: &Inputs) -> Result<Done, Failure> {
     let name = text_input(inputs, "Name")?;
     let value = inputs.get("Value").cloned().unwrap_or(Value::Null);
     run.set_variable(&name, value)?;

@@ -5,18 +5,19 @@
 
 use std::time::Duration;
 
-use super::assert_aws_resource_property::{OWN, desired};
-use super::{Done, Failure, Inputs, execute_aws_api};
-use crate::document::Fields;
-use crate::runner::Run;
+use crate::actions::assert_aws_resource_property::{self, OWN, desired};
+use crate::actions::execute_aws_api;
+use crate::fields::Fields;
+use crate::outcome::{Done, Failure, Inputs};
+use crate::run::Run;
 
 const INTERVAL: Duration = Duration::from_secs(5);
 
-pub(super) fn check(fields: &mut Fields<'_>) {
-    super::assert_aws_resource_property::check(fields);
+pub(crate) fn check(fields: &mut Fields<'_>) {
+    assert_aws_resource_property::check(fields);
 }
 
-pub(super) async fn run(run: &Run, inputs: &Inputs) -> Result<Done, Failure> {
+pub(crate) async fn run(run: &Run, inputs: &Inputs) -> Result<Done, Failure> {
     loop {
         let result = execute_aws_api::call(run, inputs, &OWN).await?;
         if desired(inputs, &result)?.is_ok() {

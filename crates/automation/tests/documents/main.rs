@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use automation::actions::Action;
 use automation::clock::Clock;
-use automation::document::Step;
+use automation::step::Action;
+use automation::step::Step;
 use automation::{Automation, Document, DocumentError, Environment, Functions, NoFunctions, Reading};
 
 /// The actions of "Systems Manager Automation actions reference" (user guide).
@@ -150,19 +150,19 @@ async fn what_the_sandbox_has_not_is_told_before_anything_runs() {
     for (name, document) in &loaded {
         // Parameters are not looked at: the document can't be started with any.
         let started = automation.start("west", name, BTreeMap::new());
-        if document.elsewhere.is_empty() {
-            assert!(!steps(document).any(|step| matches!(step.action, Action::Elsewhere(_))), "{name}");
+        if document.unsupported.is_empty() {
+            assert!(!steps(document).any(|step| matches!(step.action, Action::Unsupported(_))), "{name}");
             continue;
         }
         foreign += 1;
         let error = started.unwrap_err();
         assert_eq!(error.code, "UnknownOperationException", "{name}: {error}");
-        for problem in &document.elsewhere {
+        for problem in &document.unsupported {
             assert!(error.message.contains(&problem.to_string()), "{error}");
         }
         // As a runbook of our own it is refused when it is read.
         let refused = Document::parse(name, &document.text).unwrap_err();
-        assert_eq!(refused, DocumentError(document.elsewhere.clone()));
+        assert_eq!(refused, DocumentError(document.unsupported.clone()));
     }
     assert!(foreign > 10 && foreign < loaded.len(), "both kinds are here: {foreign} of {}", loaded.len());
     automation.close();

@@ -1,16 +1,16 @@
-//! Actions that AWS has and the sandbox can't carry out: their inputs and outputs, so that a document with them is checked
-//! as a whole. Where an execution would come to one, it can't be started at all.
+//! Actions that AWS has and this crate can't run: their inputs and outputs, so that a document with them is checked as a whole.
+//! A document with one of them can't be started.
 //!
 //! Facts from "Systems Manager Automation actions reference" (user guide), a page for each action.
 
 use serde_json::Value;
 
-use crate::document::Fields;
+use crate::fields::Fields;
 use crate::types::boolean;
 
 /// An action.
 #[derive(Debug)]
-pub struct Elsewhere {
+pub struct Unsupported {
     /// Its name.
     pub name: &'static str,
     /// Its inputs, and whether they have to be there.
@@ -42,8 +42,8 @@ enum Kind {
 }
 use Kind::{Any, Flag, List, Map, Number, OneOf, Text};
 
-static ALL: [Elsewhere; 12] = [
-    Elsewhere {
+static ALL: [Unsupported; 12] = [
+    Unsupported {
         name: "aws:changeInstanceState",
         inputs: &[
             ("InstanceIds", Required, List),
@@ -56,7 +56,7 @@ static ALL: [Elsewhere; 12] = [
         outputs: &[],
         takes_outputs: false,
     },
-    Elsewhere {
+    Unsupported {
         name: "aws:copyImage",
         inputs: &[
             ("SourceRegion", Required, Text),
@@ -71,7 +71,7 @@ static ALL: [Elsewhere; 12] = [
         outputs: &["ImageId", "ImageState"],
         takes_outputs: false,
     },
-    Elsewhere {
+    Unsupported {
         name: "aws:createImage",
         inputs: &[
             ("InstanceId", Required, Text),
@@ -84,7 +84,7 @@ static ALL: [Elsewhere; 12] = [
         outputs: &["ImageId", "ImageState"],
         takes_outputs: false,
     },
-    Elsewhere {
+    Unsupported {
         name: "aws:createStack",
         inputs: &[
             ("Capabilities", Optional, List),
@@ -111,7 +111,7 @@ static ALL: [Elsewhere; 12] = [
         outputs: &["StackId", "StackStatus", "StackStatusReason"],
         takes_outputs: false,
     },
-    Elsewhere {
+    Unsupported {
         name: "aws:createTags",
         inputs: &[
             ("ResourceIds", Required, List),
@@ -122,14 +122,14 @@ static ALL: [Elsewhere; 12] = [
         outputs: &[],
         takes_outputs: false,
     },
-    Elsewhere {
+    Unsupported {
         name: "aws:deleteImage",
         inputs: &[("ImageId", Required, Text)],
         either: &[],
         outputs: &[],
         takes_outputs: false,
     },
-    Elsewhere {
+    Unsupported {
         name: "aws:deleteStack",
         inputs: &[
             ("ClientRequestToken", Optional, Text),
@@ -141,7 +141,7 @@ static ALL: [Elsewhere; 12] = [
         outputs: &[],
         takes_outputs: false,
     },
-    Elsewhere {
+    Unsupported {
         name: "aws:executeScript",
         inputs: &[
             (
@@ -168,7 +168,7 @@ static ALL: [Elsewhere; 12] = [
         outputs: &["Payload"],
         takes_outputs: true,
     },
-    Elsewhere {
+    Unsupported {
         name: "aws:executeStateMachine",
         inputs: &[("stateMachineArn", Required, Text), ("name", Optional, Text), ("input", Optional, Text)],
         either: &[],
@@ -184,14 +184,14 @@ static ALL: [Elsewhere; 12] = [
         ],
         takes_outputs: false,
     },
-    Elsewhere {
+    Unsupported {
         name: "aws:invokeWebhook",
         inputs: &[("IntegrationName", Required, Text), ("Body", Optional, Text)],
         either: &[],
         outputs: &["Response", "ResponseCode"],
         takes_outputs: false,
     },
-    Elsewhere {
+    Unsupported {
         name: "aws:runCommand",
         inputs: &[
             ("DocumentName", Required, Text),
@@ -215,7 +215,7 @@ static ALL: [Elsewhere; 12] = [
         outputs: &["CommandId", "Status", "ResponseCode", "Output"],
         takes_outputs: false,
     },
-    Elsewhere {
+    Unsupported {
         name: "aws:runInstances",
         inputs: &[
             ("ImageId", Required, Text),
@@ -249,14 +249,14 @@ static ALL: [Elsewhere; 12] = [
     },
 ];
 
-impl Elsewhere {
+impl Unsupported {
     /// The action of this name, if it is one of these.
-    pub(super) fn of(name: &str) -> Option<&'static Self> {
+    pub(crate) fn of(name: &str) -> Option<&'static Self> {
         ALL.iter().find(|action| action.name == name)
     }
 
     /// Reports what is wrong with the inputs.
-    pub(super) fn check(&self, fields: &mut Fields<'_>) {
+    pub(crate) fn check(&self, fields: &mut Fields<'_>) {
         let mut given = Vec::new();
         let mut python = false;
         for (name, need, kind) in self.inputs {
