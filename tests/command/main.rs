@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "tests say what failed by panicking")]
 
 mod diff;
+mod document;
 mod identity;
 mod invoke;
 mod postgres;

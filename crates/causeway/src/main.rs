@@ -1,6 +1,7 @@
-//! The command: rehearse a failover, keep a sandbox running, check a recovery plan, deploy, compare two databases.
+//! The command: rehearse a failover, keep a sandbox running, check a recovery plan or a runbook, deploy, compare two databases.
 
 mod diff;
+mod document;
 mod drill;
 mod files;
 mod plan;
@@ -33,6 +34,11 @@ enum Command {
     Plan {
         #[command(subcommand)]
         command: plan::Command,
+    },
+    /// Check Automation runbooks, anybody's
+    Document {
+        #[command(subcommand)]
+        command: document::Command,
     },
     /// Package the stack; deploy, compare or remove it in both Regions
     Stack {
@@ -73,6 +79,7 @@ async fn main() -> ExitCode {
         Command::Drill(options) => drill::run(options).await,
         Command::Sandbox(options) => sandbox_command::run(options).await,
         Command::Plan { command } => plan::run(&command),
+        Command::Document { command } => document::run(&command),
         Command::Stack { command } => stack::run(&command).await,
         Command::Diff(options) => diff::run(options).await,
     };
