@@ -56,10 +56,9 @@ pub(crate) const RULE_ROLES: [(&str, &str); 4] = [
     ("reconcile-rule", "ReconcileRuleRole"),
 ];
 
-/// ARN of a role of the stack in a Region. CloudFormation names it after the stack, the role and a word of its own, which
-/// is the Region here.
+/// ARN of a role of the stack in a Region.
 pub(crate) fn role_arn(role: &str, region: &str) -> String {
-    format!("arn:aws:iam::{ACCOUNT}:role/{STACK}-{role}-{region}")
+    stack::Place { account: ACCOUNT, stack: STACK, region }.role_arn(role)
 }
 
 /// ARN of the role that a runbook (such as `causeway-failover`) is given in a Region; one that no role is for where the

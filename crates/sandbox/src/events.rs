@@ -21,14 +21,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use regex::Regex;
 use runbook::RecoveryPlan;
-use serde::Deserialize;
 use serde_json::{Value, json};
+use stack::patterns::{Transformer, known, matches};
+use stack::{Need, Stack};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::account::{ACCOUNT, REGIONS};
 use crate::api::event;
-use crate::permissions::template::Stack;
-use crate::permissions::{Need, Permissions, TemplateError};
+use crate::permissions::Permissions;
+use crate::template::{self, TemplateError};
 use crate::world::World;
 use automation::{self, Automation};
 
@@ -56,24 +57,6 @@ struct Target {
 struct DeadLetters {
     /// Text of the alarm on the queue, and the topics that it tells.
     alarms: Vec<(String, Vec<String>)>,
-}
-
-/// Makes a text of an event: `<name>` in the template is what is at that name's path.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Transformer {
-    input_paths_map: BTreeMap<String, String>,
-    input_template: String,
-}
-
-impl Transformer {
-    fn text(&self, event: &Value) -> String {
-        let put = |text: String, (name, path): (&String, &String)| {
-            let value = event.pointer(&path.trim_start_matches('$').replace('.', "/"));
-            text.replace(&format!("<{name}>"), value.and_then(Value::as_str).unwrap_or_default())
-        };
-        self.input_paths_map.iter().fold(self.input_template.clone(), put)
-    }
 }
 
 /// A composite alarm: so many alarms of its Region have to be in `ALARM`.
@@ -111,8 +94,8 @@ impl Rules {
     }
 
     fn add(&mut self, template: &str, plan: &RecoveryPlan, region: &'static str) -> Result<(), String> {
-        let template = serde_norway::from_str(template).map_err(|error| error.to_string())?;
-        let stack = Stack::new(&template, plan, region);
+        let template = template::parse(template)?;
+        let stack = template::stack(&template, plan, region);
         let policies = stack.of_type("AWS::SNS::TopicPolicy")?;
         let lets_in = |policy: &Value, topic: &str, rule: &str| {
             let statements = policy["PolicyDocument"]["Statement"].as_array().into_iter().flatten();
@@ -147,8 +130,7 @@ impl Rules {
                 let text = |key: &str| target[key].as_str().unwrap_or_default().to_owned();
                 let input = target["Input"].as_str().map(serde_json::from_str).transpose();
                 let input = input.map_err(|error| format!("the input of {name} is not JSON: {error}"))?;
-                let transformer =
-                    target.get("InputTransformer").cloned().map(serde_json::from_value).transpose();
+                let transformer = target.get("InputTransformer").cloned().map(Transformer::read).transpose();
                 let transformer =
                     transformer.map_err(|error| format!("the transformer of {name}: {error}"))?;
                 let arn = text("Arn");
@@ -228,39 +210,6 @@ impl Queues {
             (alarm["AlarmDescription"].as_str().unwrap_or_default().to_owned(), topics)
         };
         Ok(DeadLetters { alarms: self.alarms.iter().filter(on_it).map(told).collect() })
-    }
-}
-
-/// Whether the sandbox knows everything in a pattern.
-fn known(pattern: &Value) -> Result<(), String> {
-    match pattern {
-        Value::Object(fields) => fields.values().try_for_each(known),
-        Value::Array(values) => values.iter().try_for_each(|value| match value {
-            Value::Object(operator)
-                if operator.len() == 1 && operator.get("prefix").is_some_and(Value::is_string) =>
-            {
-                Ok(())
-            }
-            Value::Object(_) | Value::Array(_) => Err(format!("{value} is not known to the sandbox")),
-            _ => Ok(()),
-        }),
-        other => Err(format!("{other} has to be a list")),
-    }
-}
-
-/// Whether an event fits a pattern.
-pub fn matches(pattern: &Value, event: &Value) -> bool {
-    match (pattern, event) {
-        (Value::Object(fields), event) => {
-            fields.iter().all(|(name, pattern)| event.get(name).is_some_and(|event| matches(pattern, event)))
-        }
-        // One of the event's values is enough.
-        (pattern, Value::Array(values)) => values.iter().any(|value| matches(pattern, value)),
-        (Value::Array(patterns), value) => patterns.iter().any(|pattern| match &pattern["prefix"] {
-            Value::String(prefix) => value.as_str().is_some_and(|text| text.starts_with(prefix)),
-            _ => pattern == value,
-        }),
-        _ => false,
     }
 }
 
@@ -444,29 +393,4 @@ fn ended(happened: &automation::Event) -> Option<Value> {
     });
     let kind = "EC2 Automation Execution Status-change Notification";
     Some(event(happened.at, &happened.region, "aws.ssm", kind, &arn, &detail))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pattern_fits_what_eventbridge_says_it_fits() {
-        let event = json!({"source": "aws.rds", "resources": ["a", "b"], "detail": {"id": "rds:unplanned-x", "n": 1}});
-        for (pattern, fits) in [
-            (json!({"source": ["aws.rds"]}), true),
-            (json!({"source": ["aws.ec2", "aws.rds"]}), true),
-            (json!({"source": ["aws.ec2"]}), false),
-            (json!({"resources": ["b"]}), true),
-            (json!({"detail": {"id": [{"prefix": "rds:unplanned-"}], "n": [1]}}), true),
-            (json!({"detail": {"id": [{"prefix": "unplanned-"}]}}), false),
-            (json!({"detail": {"missing": ["x"]}}), false),
-            (json!({"source": {"deeper": ["x"]}}), false),
-        ] {
-            assert_eq!(matches(&pattern, &event), fits, "{pattern}");
-        }
-        assert!(known(&json!({"a": [{"prefix": "x"}]})).is_ok());
-        assert!(known(&json!({"a": [{"anything-but": "x"}]})).unwrap_err().contains("not known"));
-        assert!(known(&json!({"a": "x"})).is_err());
-    }
 }

@@ -27,6 +27,7 @@ mod process;
 pub mod router;
 mod runbooks;
 pub mod shop;
+mod template;
 pub mod wire;
 pub mod world;
 
@@ -34,6 +35,7 @@ pub use automation::{self, clock};
 
 pub use account::{ACCOUNT, ARC_REGIONS, EAST, REGIONS, WEST};
 pub use runbooks::runbooks;
+pub use template::TemplateError;
 
 /// A text that nobody guesses, for a password or a secret: 24 letters.
 pub fn random_text() -> String {

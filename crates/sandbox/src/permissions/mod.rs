@@ -5,18 +5,14 @@
 //! Regions. [`Permissions::guard`] puts it before an [`Api`], [`Permissions::guard_functions`] before the functions that
 //! Automation invokes. The operator may do anything; a caller whom nobody knows, nothing.
 //!
-//! - [`template`]: the roles, with CloudFormation's functions resolved
-//! - [`policy`]: what a statement says, and whether it fits
-//! - [`request`]: what a call needs
+//! What a role says is read and evaluated by the crate [`stack`]; [`request`] says what a call needs.
 //!
 //! IAM's policy simulator answers here, too: it knows the roles.
 //!
 //! What is not checked: trust policies (who may take a role), and what AWS does in a role's name behind a call (logs,
 //! X-Ray, network interfaces, KMS but for RDS's use of a key).
 
-mod policy;
 mod request;
-pub(crate) mod template;
 #[cfg(test)]
 mod tests;
 
@@ -31,16 +27,11 @@ use serde_json::{Value, json};
 
 use crate::account::{ACCOUNT, OPERATOR, REGIONS, caller, role_arn};
 use crate::api::{Api, ApiError, Call, CallError};
+use crate::template::{self, TemplateError};
 use crate::world::World;
 use automation::{Functions, Invocation};
-pub use policy::Need;
-use policy::{Verdict, decide};
-use template::{Role, Roles};
-
-/// A template whose roles can't be read.
-#[derive(Debug, thiserror::Error)]
-#[error("template.yaml can't be read: {0}")]
-pub struct TemplateError(pub(crate) String);
+pub use stack::Need;
+use stack::{Role, Roles, Statement, Verdict, decide};
 
 /// A permission: one action on one kind of resource, by one statement of a role.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,9 +79,15 @@ pub fn grants(
     region: &str,
     given: BTreeMap<&'static str, Value>,
 ) -> Result<Vec<Grant>, TemplateError> {
-    let roles = template::all_roles(template, plan, region, given).map_err(TemplateError)?;
+    let all = || {
+        let template = template::parse(template)?;
+        let mut stack = template::stack(&template, plan, region);
+        stack.give(given);
+        stack::roles::all(&stack)
+    };
+    let roles = all().map_err(TemplateError)?;
     let of_role = |role: Role| {
-        let of_statement = |(number, statement): (usize, &policy::Statement)| {
+        let of_statement = |(number, statement): (usize, &Statement)| {
             let keys: BTreeSet<String> = statement.keys().map(str::to_owned).collect();
             let grant = |(action, resource): (&str, &str)| Grant {
                 role: role.name.clone(),
@@ -129,8 +126,12 @@ impl Permissions {
     /// # Errors
     /// When a role is written in a way that the sandbox does not know.
     pub fn read(template: &str, plan: &RecoveryPlan) -> Result<Arc<Self>, TemplateError> {
-        let of = |region| template::roles(template, plan, region).map(|roles| (region, roles));
-        let roles = REGIONS.into_iter().map(of).collect::<Result<_, _>>().map_err(TemplateError)?;
+        let all = || {
+            let template = template::parse(template)?;
+            let of = |region| Ok((region, Roles::of(&template::stack(&template, plan, region))?));
+            REGIONS.into_iter().map(of).collect::<Result<_, String>>()
+        };
+        let roles = all().map_err(TemplateError)?;
         Ok(Arc::new(Self { roles: Arc::new(roles), asked: Mutex::default(), used: Mutex::default() }))
     }
 
@@ -156,10 +157,10 @@ impl Permissions {
             all.filter_map(|one| one.as_str().map(str::to_owned)).collect()
         };
         let arn = input["PolicySourceArn"].as_str().unwrap_or_default();
-        let mut roles = self.roles.iter().flat_map(|(region, of)| {
-            let roles = of.functions.values().chain(of.rules.values()).chain(of.runbooks.values());
-            roles.map(move |role| (role_arn(&role.name, region), role))
-        });
+        let mut roles = self
+            .roles
+            .iter()
+            .flat_map(|(region, of)| of.all().map(move |role| (role_arn(&role.name, region), role)));
         let Some((_, role)) = roles.find(|(of_role, _)| of_role == arn) else {
             let message = format!("The role with name {arn} cannot be found.");
             return Err(ApiError { status: 404, code: "NoSuchEntity".into(), message });
@@ -205,7 +206,7 @@ impl Permissions {
         cluster: &str,
         user: &str,
     ) -> Result<(), ApiError> {
-        let need = Need::new("rds-db:connect", template::database_user(region, cluster, user));
+        let need = Need::new("rds-db:connect", database_user(region, cluster, user));
         self.check(access_key_id, region, ("rds-db", "connect"), &[need])
     }
 
@@ -222,10 +223,12 @@ impl Permissions {
     /// Every permission that a role has and nobody made use of so far.
     pub fn unused(&self) -> BTreeSet<Permission> {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let roles = self.roles.values();
-        let roles =
-            roles.flat_map(|of| of.functions.values().chain(of.rules.values()).chain(of.runbooks.values()));
-        roles.flat_map(Role::permissions).filter(|permission| !used.contains(permission)).collect()
+        self.roles
+            .values()
+            .flat_map(Roles::all)
+            .flat_map(permissions_of)
+            .filter(|permission| !used.contains(permission))
+            .collect()
     }
 
     /// Checks what a principal needs in a Region for an operation of a service.
@@ -271,7 +274,7 @@ impl Permissions {
         for need in needs {
             let because = match decide(&role.statements, need) {
                 Verdict::Allowed { statement, action, resource } => {
-                    let permission = role.permission(statement, action, resource);
+                    let permission = permission(role, statement, action, resource);
                     self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(permission);
                     continue;
                 }
@@ -305,26 +308,31 @@ impl Permissions {
     }
 }
 
-impl Role {
-    fn permission(&self, statement: usize, action: &str, resource: &str) -> Permission {
-        let part = resource.splitn(6, ':').last().unwrap_or_default();
-        let kind = match part.split_once('/') {
-            // Each function by itself: a runbook may call those of its steps only.
-            _ if resource.starts_with("arn:aws:lambda:") => part,
-            // The bucket's name has the Region in it.
-            Some((_, key)) if resource.starts_with("arn:aws:s3:") => key,
-            None if resource.starts_with("arn:aws:s3:") => "the bucket",
-            _ => part.split([':', '/']).next().unwrap_or_default(),
-        };
-        Permission { role: self.name.clone(), statement, action: action.into(), kind: kind.into() }
-    }
+/// The permission that a statement of a role gives for an action and a resource as it writes them.
+fn permission(role: &Role, statement: usize, action: &str, resource: &str) -> Permission {
+    let part = resource.splitn(6, ':').last().unwrap_or_default();
+    let kind = match part.split_once('/') {
+        // Each function by itself: a runbook may call those of its steps only.
+        _ if resource.starts_with("arn:aws:lambda:") => part,
+        // The bucket's name has the Region in it.
+        Some((_, key)) if resource.starts_with("arn:aws:s3:") => key,
+        None if resource.starts_with("arn:aws:s3:") => "the bucket",
+        _ => part.split([':', '/']).next().unwrap_or_default(),
+    };
+    Permission { role: role.name.clone(), statement, action: action.into(), kind: kind.into() }
+}
 
-    fn permissions(&self) -> impl Iterator<Item = Permission> {
-        let statements = self.statements.iter().enumerate();
-        statements.flat_map(move |(number, statement)| {
-            statement.allows().map(move |(action, resource)| self.permission(number, action, resource))
-        })
-    }
+/// Everything that a role allows.
+fn permissions_of(role: &Role) -> impl Iterator<Item = Permission> {
+    let statements = role.statements.iter().enumerate();
+    statements.flat_map(move |(number, statement)| {
+        statement.allows().map(move |(action, resource)| permission(role, number, action, resource))
+    })
+}
+
+/// The ARN of a user of a cluster, or of any (`*`). The world's resource ids are made of the names.
+fn database_user(region: &str, cluster: &str, user: &str) -> String {
+    format!("arn:aws:rds-db:{region}:{ACCOUNT}:dbuser:cluster-{cluster}/{user}")
 }
 
 /// An [`Api`] behind the permissions.

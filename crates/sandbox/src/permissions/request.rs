@@ -4,11 +4,11 @@
 
 use serde_json::Value;
 
-use super::policy::Need;
 use crate::account::ACCOUNT;
 use crate::api::Call;
 use crate::world::aurora::region_of;
 use crate::world::{World, aws_key, key_arn, secret_arn};
+use stack::Need;
 
 /// Everything that a call needs; nothing when it is free to anyone.
 pub(super) fn needs(call: &Call, world: &World) -> Vec<Need> {

@@ -14,73 +14,8 @@ fn template() -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
-fn statements(written: &Value) -> Vec<policy::Statement> {
-    policy::read(json!({"Version": "2012-10-17", "Statement": written})).unwrap()
-}
-
-fn allowed(statements: &[policy::Statement], need: &Need) -> bool {
-    matches!(decide(statements, need), Verdict::Allowed { .. })
-}
-
 #[test]
-fn wildcards_stay_inside_their_part_of_an_arn_and_actions_have_no_case() {
-    let cluster = |name: &str| Need::new("rds:DeleteDBCluster", format!("arn:aws:rds:r:1:cluster:{name}"));
-    let on = |resource: &str| {
-        statements(&json!([{"Effect": "Allow", "Action": "RDS:Delete*", "Resource": resource}]))
-    };
-    assert!(allowed(&on("arn:aws:rds:*:1:cluster:causeway-*"), &cluster("causeway-1")));
-    assert!(allowed(&on("arn:aws:rds:?:1:cluster:causeway-?"), &cluster("causeway-1")));
-    assert!(!allowed(&on("arn:aws:rds:*:1:cluster:causeway-*"), &cluster("shop")));
-    assert!(!allowed(&on("arn:aws:rds:*:cluster:causeway-*:x"), &cluster("causeway-1")));
-    assert!(!allowed(&on("arn:aws:rds:*:2:cluster:*"), &cluster("causeway-1")));
-    assert!(allowed(&on("*"), &cluster("shop")));
-    // An action without resources needs the `*`.
-    assert!(!allowed(&on("arn:aws:rds:*:1:cluster:*"), &Need::new("rds:DeleteDBCluster", "*")));
-    assert!(!allowed(&on("*"), &Need::new("rds:CreateDBCluster", "*")));
-}
-
-#[test]
-fn a_deny_wins_and_a_condition_holds_only_with_its_key() {
-    let conditional = |condition: Value| {
-        statements(&json!([{"Effect": "Allow", "Action": "a:b", "Resource": "*", "Condition": condition}]))
-    };
-    let need = Need::new("a:b", "*");
-    let with = |value: &str| need.clone().with("k", value);
-    for (condition, none, same, other) in [
-        (json!({"StringEquals": {"k": "v*"}}), false, false, false),
-        (json!({"StringLike": {"k": ["x", "v*"]}}), false, true, false),
-        (json!({"StringLikeIfExists": {"k": "v*"}}), true, true, false),
-        (json!({"Null": {"k": "false"}}), false, true, true),
-        (json!({"Null": {"k": "true"}}), true, false, false),
-        (json!({"Bool": {"k": "VALUE"}}), false, true, false),
-    ] {
-        let statements = conditional(condition.clone());
-        let seen = [&need, &with("value"), &with("w")].map(|need| allowed(&statements, need));
-        assert_eq!(seen, [none, same, other], "{condition}");
-    }
-    let denied = statements(&json!([
-        {"Effect": "Allow", "Action": "*", "Resource": "*"},
-        {"Sid": "No", "Effect": "Deny", "Action": ["a:c", "a:b"], "Resource": "*"},
-    ]));
-    assert_eq!(decide(&denied, &need), Verdict::Denied);
-    assert!(allowed(&denied, &Need::new("a:d", "*")));
-    assert_eq!(decide(&conditional(json!({})), &Need::new("a:c", "*")), Verdict::NotAllowed);
-}
-
-#[test]
-fn what_the_sandbox_does_not_know_of_policies_is_refused() {
-    let base = json!({"Effect": "Allow", "Action": "a:b", "Resource": "*"});
-    for (key, value, told) in [
-        ("NotAction", json!("a:c"), "NotAction"),
-        ("Condition", json!({"ArnLike": {"k": "v"}}), "ArnLike"),
-        ("Resource", json!("cluster:shop"), "cluster:shop"),
-        ("Effect", json!("Maybe"), "Maybe"),
-    ] {
-        let mut written = base.clone();
-        written[key] = value;
-        let read = policy::read(json!({"Version": "2012-10-17", "Statement": [written]}));
-        assert!(read.is_err_and(|error| error.contains(told)), "{key}");
-    }
+fn what_a_template_has_and_the_sandbox_does_not_know_is_refused() {
     let plan = runbook::plan::sample();
     let told = |from: &str, to: &str| {
         let text = template();
@@ -219,8 +154,8 @@ fn two_environments_are_apart() {
     let environment = |prefix: &str, name: &str| {
         let mut plan = runbook::plan::sample();
         plan.name = name.to_owned();
-        let mut stack = template::Stack::new(&template, &plan, WEST);
-        stack.given.insert("Prefix", json!(prefix));
+        let mut stack = crate::template::stack(&template, &plan, WEST);
+        stack.give([("Prefix", json!(prefix))]);
         let resources = template["Resources"].as_mapping().unwrap();
         let made = resources.values().filter(|resource| stack.is_made(resource).unwrap());
         let resolved: Vec<(String, Value)> = made

@@ -23,12 +23,12 @@ pub struct Need {
 
 impl Need {
     /// A need without condition keys.
-    pub(crate) fn new(action: impl Into<String>, resource: impl Into<String>) -> Self {
+    pub fn new(action: impl Into<String>, resource: impl Into<String>) -> Self {
         Self { action: action.into(), resource: resource.into(), context: BTreeMap::new() }
     }
 
     /// The same with a condition key.
-    pub(crate) fn with(mut self, key: &str, value: &str) -> Self {
+    pub fn with(mut self, key: &str, value: &str) -> Self {
         self.context.insert(key.into(), value.into());
         self
     }
@@ -36,9 +36,16 @@ impl Need {
 
 /// What a policy says about a need.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict<'a> {
+pub enum Verdict<'a> {
     /// Allowed by this statement, whose action and resource are as it writes them.
-    Allowed { statement: usize, action: &'a str, resource: &'a str },
+    Allowed {
+        /// Which statement, from 0.
+        statement: usize,
+        /// The action, perhaps with wildcards.
+        action: &'a str,
+        /// The resource, perhaps with wildcards.
+        resource: &'a str,
+    },
     /// A statement denies it.
     Denied,
     /// No statement allows it.
@@ -89,7 +96,7 @@ enum Effect {
 
 /// One statement.
 #[derive(Debug)]
-pub(super) struct Statement {
+pub struct Statement {
     effect: Effect,
     actions: Vec<Action>,
     resources: Vec<ArnPattern>,
@@ -152,8 +159,11 @@ impl ArnPattern {
     }
 }
 
-/// Reads a policy document.
-pub(super) fn read(document: Value) -> Result<Vec<Statement>, String> {
+/// Reads a policy document, its functions resolved.
+///
+/// # Errors
+/// What is written in a way that is not known here.
+pub fn read(document: Value) -> Result<Vec<Statement>, String> {
     let written: Written = serde_json::from_value(document).map_err(|error| error.to_string())?;
     if written.version != "2012-10-17" {
         return Err(format!("policy version {} is not known; write 2012-10-17", written.version));
@@ -207,7 +217,7 @@ impl Condition {
             "StringLike" => Operator::StringLike,
             "Bool" => Operator::Bool,
             "Null" if !if_exists => Operator::Null,
-            _ => return Err(format!("the condition operator {operator} is not known to the sandbox")),
+            _ => return Err(format!("the condition operator {operator} is not known here")),
         };
         Ok(Self { operator, if_exists, key, values: values.into_vec() })
     }
@@ -228,7 +238,7 @@ impl Condition {
 }
 
 /// What these statements say about a need.
-pub(super) fn decide<'a>(statements: &'a [Statement], need: &Need) -> Verdict<'a> {
+pub fn decide<'a>(statements: &'a [Statement], need: &Need) -> Verdict<'a> {
     let mut allowed = Verdict::NotAllowed;
     for (number, statement) in statements.iter().enumerate() {
         match (statement.effect, statement.fits(need)) {
@@ -240,4 +250,83 @@ pub(super) fn decide<'a>(statements: &'a [Statement], need: &Need) -> Verdict<'a
         }
     }
     allowed
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn statements(written: &Value) -> Vec<Statement> {
+        read(json!({"Version": "2012-10-17", "Statement": written})).unwrap()
+    }
+
+    fn allowed(statements: &[Statement], need: &Need) -> bool {
+        matches!(decide(statements, need), Verdict::Allowed { .. })
+    }
+
+    #[test]
+    fn wildcards_stay_inside_their_part_of_an_arn_and_actions_have_no_case() {
+        let cluster =
+            |name: &str| Need::new("rds:DeleteDBCluster", format!("arn:aws:rds:r:1:cluster:{name}"));
+        let on = |resource: &str| {
+            statements(&json!([{"Effect": "Allow", "Action": "RDS:Delete*", "Resource": resource}]))
+        };
+        assert!(allowed(&on("arn:aws:rds:*:1:cluster:causeway-*"), &cluster("causeway-1")));
+        assert!(allowed(&on("arn:aws:rds:?:1:cluster:causeway-?"), &cluster("causeway-1")));
+        assert!(!allowed(&on("arn:aws:rds:*:1:cluster:causeway-*"), &cluster("shop")));
+        assert!(!allowed(&on("arn:aws:rds:*:cluster:causeway-*:x"), &cluster("causeway-1")));
+        assert!(!allowed(&on("arn:aws:rds:*:2:cluster:*"), &cluster("causeway-1")));
+        assert!(allowed(&on("*"), &cluster("shop")));
+        // An action without resources needs the `*`.
+        assert!(!allowed(&on("arn:aws:rds:*:1:cluster:*"), &Need::new("rds:DeleteDBCluster", "*")));
+        assert!(!allowed(&on("*"), &Need::new("rds:CreateDBCluster", "*")));
+    }
+
+    #[test]
+    fn a_deny_wins_and_a_condition_holds_only_with_its_key() {
+        let conditional = |condition: Value| {
+            statements(
+                &json!([{"Effect": "Allow", "Action": "a:b", "Resource": "*", "Condition": condition}]),
+            )
+        };
+        let need = Need::new("a:b", "*");
+        let with = |value: &str| need.clone().with("k", value);
+        for (condition, none, same, other) in [
+            (json!({"StringEquals": {"k": "v*"}}), false, false, false),
+            (json!({"StringLike": {"k": ["x", "v*"]}}), false, true, false),
+            (json!({"StringLikeIfExists": {"k": "v*"}}), true, true, false),
+            (json!({"Null": {"k": "false"}}), false, true, true),
+            (json!({"Null": {"k": "true"}}), true, false, false),
+            (json!({"Bool": {"k": "VALUE"}}), false, true, false),
+        ] {
+            let statements = conditional(condition.clone());
+            let seen = [&need, &with("value"), &with("w")].map(|need| allowed(&statements, need));
+            assert_eq!(seen, [none, same, other], "{condition}");
+        }
+        let denied = statements(&json!([
+            {"Effect": "Allow", "Action": "*", "Resource": "*"},
+            {"Sid": "No", "Effect": "Deny", "Action": ["a:c", "a:b"], "Resource": "*"},
+        ]));
+        assert_eq!(decide(&denied, &need), Verdict::Denied);
+        assert!(allowed(&denied, &Need::new("a:d", "*")));
+        assert_eq!(decide(&conditional(json!({})), &Need::new("a:c", "*")), Verdict::NotAllowed);
+    }
+
+    #[test]
+    fn what_is_not_known_of_policies_is_refused() {
+        let base = json!({"Effect": "Allow", "Action": "a:b", "Resource": "*"});
+        for (key, value, told) in [
+            ("NotAction", json!("a:c"), "NotAction"),
+            ("Condition", json!({"ArnLike": {"k": "v"}}), "ArnLike"),
+            ("Resource", json!("cluster:shop"), "cluster:shop"),
+            ("Effect", json!("Maybe"), "Maybe"),
+        ] {
+            let mut written = base.clone();
+            written[key] = value;
+            let read = read(json!({"Version": "2012-10-17", "Statement": [written]}));
+            assert!(read.is_err_and(|error| error.contains(told)), "{key}");
+        }
+    }
 }

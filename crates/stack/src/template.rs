@@ -1,138 +1,70 @@
-//! The roles of `template.yaml`, as CloudFormation would make them in a Region.
+//! The stack that a template makes in a Region: its resources, with CloudFormation's functions resolved.
 //!
-//! Resolves the intrinsic functions that the template uses, with parameters taken from a recovery plan: the values that
-//! its user gives for it. Another function, or a reference to something that a policy never needed so far, is an
-//! error that names it.
+//! Another function than those that are resolved here, or a reference to a resource of another type, is an error that names it.
 
 use std::collections::BTreeMap;
 
 use regex::{Captures, Regex};
-use runbook::RecoveryPlan;
 use serde_json::{Map, Value, json};
-use serde_norway::Value as Yaml;
+use serde_norway::{Mapping, Value as Yaml};
 
-use super::policy::{self, Statement};
-use crate::account::{ACCOUNT, STACK, role_arn};
-
-/// A role: its name in the template, and what its policies say.
-#[derive(Debug)]
-pub(super) struct Role {
-    pub name: String,
-    pub statements: Vec<Statement>,
+/// Where a stack is, and what it is called.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// Number of the account.
+    pub account: &'a str,
+    /// Name of the stack.
+    pub stack: &'a str,
+    /// Region.
+    pub region: &'a str,
 }
 
-/// The roles of a Region.
-#[derive(Debug)]
-pub(super) struct Roles {
-    /// By the name of the function that has it.
-    pub functions: BTreeMap<String, Role>,
-    /// Those of the rules' targets, by ARN.
-    pub rules: BTreeMap<String, Role>,
-    /// Those that Automation may assume, by ARN.
-    pub runbooks: BTreeMap<String, Role>,
+impl Place<'_> {
+    /// ARN of a role of the stack; see [`Stack::role_arn`].
+    pub fn role_arn(&self, role: &str) -> String {
+        format!("arn:aws:iam::{}:role/{}-{role}-{}", self.account, self.stack, self.region)
+    }
 }
 
-/// The stack that a template makes in a Region.
-pub(crate) struct Stack<'a> {
+/// The stack that a template makes.
+pub struct Stack<'a> {
     template: &'a Yaml,
-    region: &'a str,
-    pub(super) given: BTreeMap<&'static str, Value>,
-}
-
-/// Reads the roles out of a template's text.
-pub(super) fn roles(text: &str, plan: &RecoveryPlan, region: &str) -> Result<Roles, String> {
-    let template: Yaml = serde_norway::from_str(text).map_err(|error| error.to_string())?;
-    let stack = Stack::new(&template, plan, region);
-    let resources = template["Resources"].as_mapping().ok_or("it has no Resources")?;
-    let mut functions = BTreeMap::new();
-    for (name, resource) in resources {
-        if resource["Type"] != "AWS::Serverless::Function" {
-            continue;
-        }
-        let name = name.as_str().unwrap_or_default();
-        let function = stack.text(&resource["Properties"]["FunctionName"])?;
-        let Yaml::Tagged(role) = &resource["Properties"]["Role"] else {
-            return Err(format!("{name} has no Role of its own"));
-        };
-        let role = role.value.as_str().and_then(|role| role.strip_suffix(".Arn"));
-        let role = role.ok_or_else(|| format!("the Role of {name} is no `!GetAtt ROLE.Arn`"))?;
-        functions.insert(function, stack.role(role)?);
-    }
-    let mut runbooks = BTreeMap::new();
-    for role in resources.keys().filter_map(Yaml::as_str) {
-        if trusted(&template, role) == "ssm.amazonaws.com" {
-            runbooks.insert(role_arn(role, region), stack.role(role)?);
-        }
-    }
-    let mut rules = BTreeMap::new();
-    for (name, rule) in stack.of_type("AWS::Events::Rule")? {
-        for target in rule["Targets"].as_array().into_iter().flatten() {
-            // A topic has a policy of its own, which lets the rule in.
-            if target["Arn"].as_str().is_some_and(|arn| arn.starts_with("arn:aws:sns:")) {
-                continue;
-            }
-            let arn = target["RoleArn"].as_str().unwrap_or_default();
-            let role = resources.keys().filter_map(Yaml::as_str).find(|role| role_arn(role, region) == arn);
-            let role = role.ok_or_else(|| format!("{name} has a target without a role of the template"))?;
-            if trusted(&template, role) != "events.amazonaws.com" {
-                return Err(format!("{role} does not trust events.amazonaws.com"));
-            }
-            rules.insert(arn.to_owned(), stack.role(role)?);
-        }
-    }
-    Ok(Roles { functions, rules, runbooks })
-}
-
-/// Every role that a template writes, also one that its conditions leave out; `given` are values for its parameters beside
-/// those of the plan.
-pub(super) fn all_roles(
-    text: &str,
-    plan: &RecoveryPlan,
-    region: &str,
+    place: Place<'a>,
     given: BTreeMap<&'static str, Value>,
-) -> Result<Vec<Role>, String> {
-    let template: Yaml = serde_norway::from_str(text).map_err(|error| error.to_string())?;
-    let mut stack = Stack::new(&template, plan, region);
-    stack.given.extend(given);
-    let resources = template["Resources"].as_mapping().ok_or("it has no Resources")?;
-    let roles = resources.iter().filter(|(_, resource)| resource["Type"] == "AWS::IAM::Role");
-    roles.map(|(name, _)| stack.role(name.as_str().unwrap_or_default())).collect()
-}
-
-/// The service that may assume a role; empty of what is none.
-fn trusted<'a>(template: &'a Yaml, role: &str) -> &'a str {
-    let trusts = &template["Resources"][role]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0];
-    trusts["Principal"]["Service"].as_str().unwrap_or_default()
-}
-
-/// The ARN of a user of a cluster, or of any (`*`). The world's resource ids are made of the names.
-pub(super) fn database_user(region: &str, cluster: &str, user: &str) -> String {
-    format!("arn:aws:rds-db:{region}:{ACCOUNT}:dbuser:cluster-{cluster}/{user}")
-}
-
-/// What the template's parameters are for a plan; for the others their defaults hold.
-fn parameters(plan: &RecoveryPlan, region: &str) -> BTreeMap<&'static str, Value> {
-    let switch = if plan.automatic.is_some() { "on" } else { "off" };
-    let mut given = runbook::stack::parameters(plan, region);
-    given.extend([
-        ("Plan", json!("{}")),
-        ("AutomaticFailover", json!(switch)),
-        ("AutomaticReconcile", json!(switch)),
-        ("FailoverApprovers", json!(["arn:aws:iam::000000000000:user/SANDBOX"])),
-    ]);
-    given
 }
 
 impl<'a> Stack<'a> {
-    /// The stack for a plan in a Region.
-    pub fn new(template: &'a Yaml, plan: &RecoveryPlan, region: &'a str) -> Self {
-        Self { template, region, given: parameters(plan, region) }
+    /// The stack that a template makes in a place. Parameters that are not `given` have their defaults.
+    pub fn new(template: &'a Yaml, place: Place<'a>, given: BTreeMap<&'static str, Value>) -> Self {
+        Self { template, place, given }
+    }
+
+    /// Gives parameters other values.
+    pub fn give(&mut self, parameters: impl IntoIterator<Item = (&'static str, Value)>) {
+        self.given.extend(parameters);
+    }
+
+    /// ARN of a role of the stack. CloudFormation names it after the stack, the role and a word of its own, which is the Region
+    /// here.
+    pub fn role_arn(&self, role: &str) -> String {
+        self.place.role_arn(role)
+    }
+
+    /// The template's resources, by name.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn resources(&self) -> Result<&'a Mapping, String> {
+        self.template["Resources"].as_mapping().ok_or_else(|| "it has no Resources".to_owned())
     }
 
     /// Names and properties of the resources of a type that the conditions let be.
+    ///
+    /// # Errors
+    /// When one has what can't be resolved.
     pub fn of_type(&self, kind: &str) -> Result<Vec<(String, Value)>, String> {
         let mut found = Vec::new();
-        for (name, resource) in self.template["Resources"].as_mapping().ok_or("it has no Resources")? {
+        for (name, resource) in self.resources()? {
             if resource["Type"] != *kind || !self.is_made(resource)? {
                 continue;
             }
@@ -142,7 +74,11 @@ impl<'a> Stack<'a> {
         Ok(found)
     }
 
-    pub(super) fn is_made(&self, resource: &Yaml) -> Result<bool, String> {
+    /// Whether the conditions let a resource be.
+    ///
+    /// # Errors
+    /// When its condition can't be resolved.
+    pub fn is_made(&self, resource: &Yaml) -> Result<bool, String> {
         match resource["Condition"].as_str() {
             Some(condition) => self.holds(condition),
             None => Ok(true),
@@ -153,23 +89,11 @@ impl<'a> Stack<'a> {
         Ok(self.resolve(&self.template["Conditions"][condition])? == Some(json!(true)))
     }
 
-    fn role(&self, name: &str) -> Result<Role, String> {
-        let role = &self.template["Resources"][name];
-        if role["Type"] != "AWS::IAM::Role" {
-            return Err(format!("{name} is no AWS::IAM::Role"));
-        }
-        let policies = role["Properties"]["Policies"].as_sequence().map(Vec::as_slice).unwrap_or_default();
-        let mut statements = Vec::new();
-        for policy in policies {
-            let document = self.resolve(&policy["PolicyDocument"])?.unwrap_or_default();
-            statements
-                .extend(policy::read(document).map_err(|error| format!("the policy of {name}: {error}"))?);
-        }
-        Ok(Role { name: name.to_owned(), statements })
-    }
-
     /// A value with its functions resolved; `None` is `AWS::NoValue`.
-    pub(super) fn resolve(&self, value: &Yaml) -> Result<Option<Value>, String> {
+    ///
+    /// # Errors
+    /// What can't be resolved.
+    pub fn resolve(&self, value: &Yaml) -> Result<Option<Value>, String> {
         Ok(Some(match value {
             Yaml::Tagged(tagged) => return self.function(&tagged.tag.to_string(), &tagged.value),
             Yaml::Sequence(items) => {
@@ -189,7 +113,11 @@ impl<'a> Stack<'a> {
         }))
     }
 
-    fn text(&self, value: &Yaml) -> Result<String, String> {
+    /// A value with its functions resolved, which has to be text.
+    ///
+    /// # Errors
+    /// When it is not, or can't be resolved.
+    pub fn text(&self, value: &Yaml) -> Result<String, String> {
         match self.resolve(value)? {
             Some(Value::String(text)) => Ok(text),
             other => Err(format!("{other:?} is not text")),
@@ -197,7 +125,7 @@ impl<'a> Stack<'a> {
     }
 
     fn function(&self, name: &str, argument: &Yaml) -> Result<Option<Value>, String> {
-        let unknown = || format!("the sandbox can't resolve {name} of {argument:?}");
+        let unknown = || format!("can't resolve {name} of {argument:?}");
         let items = || argument.as_sequence().ok_or_else(unknown);
         Ok(Some(match name {
             "!Ref" => match argument.as_str().ok_or_else(unknown)? {
@@ -248,18 +176,19 @@ impl<'a> Stack<'a> {
     }
 
     fn reference(&self, name: &str) -> Result<Value, String> {
+        let Place { region, account, .. } = self.place;
         match name {
-            "AWS::Region" => return Ok(json!(self.region)),
-            "AWS::AccountId" => return Ok(json!(ACCOUNT)),
+            "AWS::Region" => return Ok(json!(self.place.region)),
+            "AWS::AccountId" => return Ok(json!(self.place.account)),
             "AWS::Partition" => return Ok(json!("aws")),
-            "AWS::StackName" => return Ok(json!(STACK)),
+            "AWS::StackName" => return Ok(json!(self.place.stack)),
             _ => {}
         }
         let parameter = &self.template["Parameters"][name];
         if !parameter.is_null() {
             return match (self.given.get(name), &parameter["Default"]) {
                 (Some(given), _) => Ok(given.clone()),
-                (None, Yaml::Null) => Err(format!("the plan gives nothing for the parameter {name}")),
+                (None, Yaml::Null) => Err(format!("nothing is given for the parameter {name}")),
                 (None, default) if parameter["Type"] == "CommaDelimitedList" => {
                     let list = default.as_str().unwrap_or_default().split(',');
                     Ok(list.filter(|item| !item.is_empty()).collect())
@@ -271,7 +200,7 @@ impl<'a> Stack<'a> {
         match resource["Type"].as_str() {
             Some("AWS::SNS::Topic") => {
                 let topic = self.text(&resource["Properties"]["TopicName"])?;
-                Ok(json!(format!("arn:aws:sns:{}:{ACCOUNT}:{topic}", self.region)))
+                Ok(json!(format!("arn:aws:sns:{region}:{account}:{topic}")))
             }
             Some("AWS::SSM::Document") => self.text(&resource["Properties"]["Name"]).map(Value::String),
             Some("AWS::Events::Rule") => self.text(&resource["Properties"]["Name"]).map(Value::String),
@@ -279,7 +208,7 @@ impl<'a> Stack<'a> {
             // As the API's URL; nothing here reads it.
             Some("AWS::SQS::Queue") => {
                 let queue = self.text(&resource["Properties"]["QueueName"])?;
-                Ok(json!(format!("https://sqs.{}.amazonaws.com/{ACCOUNT}/{queue}", self.region)))
+                Ok(json!(format!("https://sqs.{region}.amazonaws.com/{account}/{queue}")))
             }
             Some("AWS::Serverless::Function") => {
                 self.text(&resource["Properties"]["FunctionName"]).map(Value::String)
@@ -287,12 +216,12 @@ impl<'a> Stack<'a> {
             Some("AWS::Logs::LogGroup") => {
                 self.text(&resource["Properties"]["LogGroupName"]).map(Value::String)
             }
-            _ => Err(format!("the sandbox can't resolve !Ref {name}")),
+            _ => Err(format!("can't resolve !Ref {name}")),
         }
     }
 
     fn attribute(&self, path: &str) -> Result<String, String> {
-        let unknown = || format!("the sandbox can't resolve !GetAtt {path}");
+        let unknown = || format!("can't resolve !GetAtt {path}");
         let (name, attribute) = path.split_once('.').ok_or_else(unknown)?;
         let resource = &self.template["Resources"][name];
         let named = |property: &str| self.text(&resource["Properties"][property]);
@@ -301,21 +230,21 @@ impl<'a> Stack<'a> {
             (Some("AWS::SQS::Queue"), "QueueName") => return named("QueueName"),
             _ => return Err(unknown()),
         }
-        let region = self.region;
+        let Place { region, account, .. } = self.place;
         Ok(match resource["Type"].as_str() {
             Some("AWS::Serverless::Function") => {
-                format!("arn:aws:lambda:{region}:{ACCOUNT}:function:{}", named("FunctionName")?)
+                format!("arn:aws:lambda:{region}:{account}:function:{}", named("FunctionName")?)
             }
             Some("AWS::Logs::LogGroup") => {
-                format!("arn:aws:logs:{region}:{ACCOUNT}:log-group:{}:*", named("LogGroupName")?)
+                format!("arn:aws:logs:{region}:{account}:log-group:{}:*", named("LogGroupName")?)
             }
-            Some("AWS::IAM::Role") => role_arn(name, region),
+            Some("AWS::IAM::Role") => self.role_arn(name),
             Some("AWS::CloudWatch::Alarm" | "AWS::CloudWatch::CompositeAlarm") => {
-                format!("arn:aws:cloudwatch:{region}:{ACCOUNT}:alarm:{}", named("AlarmName")?)
+                format!("arn:aws:cloudwatch:{region}:{account}:alarm:{}", named("AlarmName")?)
             }
-            Some("AWS::Events::Rule") => format!("arn:aws:events:{region}:{ACCOUNT}:rule/{}", named("Name")?),
+            Some("AWS::Events::Rule") => format!("arn:aws:events:{region}:{account}:rule/{}", named("Name")?),
             Some("AWS::S3::Bucket") => format!("arn:aws:s3:::{}", named("BucketName")?),
-            Some("AWS::SQS::Queue") => format!("arn:aws:sqs:{region}:{ACCOUNT}:{}", named("QueueName")?),
+            Some("AWS::SQS::Queue") => format!("arn:aws:sqs:{region}:{account}:{}", named("QueueName")?),
             _ => return Err(unknown()),
         })
     }
