@@ -10,17 +10,16 @@ use runbook::names::{EXECUTION_TAG, PLAN_TAG, keys};
 use runbook::record::{FailoverRecord, MoveOutcome, SwitchoverRecord};
 use sandbox::account::OPERATOR;
 use sandbox::account::runbook_role;
-use sandbox::api::{Api, Call};
+use sandbox::api::Call;
 use sandbox::automation::{Automation, Document, Execution, Reading, Status};
 use sandbox::clock::Clock;
 use sandbox::events::{EventBridge, Rules};
 use sandbox::functions::{Functions, Invocation};
 use sandbox::permissions::Permissions;
-use sandbox::router::Router;
-use sandbox::wire::Wire;
+use sandbox::shop::bucket;
 use sandbox::wire::connector::sdk_config;
 use sandbox::world::{Message, World};
-use sandbox::{EAST, REGIONS, WEST};
+use sandbox::{EAST, REGIONS, Rig, WEST};
 use serde_json::Value;
 
 use crate::faults::{Called, Fault, Faults, Faulty};
@@ -49,8 +48,7 @@ pub struct Stage {
     handlers: Arc<Handlers>,
     /// Id of the last reconciliation.
     reconciled: Mutex<String>,
-    api: Arc<dyn Api>,
-    wire: Arc<Wire>,
+    rig: Rig,
     _objects: tempfile::TempDir,
 }
 
@@ -91,18 +89,15 @@ impl Stage {
             rows: Mutex::default(),
             other_tables: Mutex::default(),
         });
-        let invoked = permissions.guard_functions(Arc::clone(&handlers) as _);
-        let automation = Arc::new(sandbox::runbooks(clock, invoked, reading, documents().to_vec()));
-        let router = Router::new(Arc::clone(&world), Arc::clone(&automation), Arc::clone(&handlers) as _);
-        let api = permissions.guard(Arc::clone(&world), Arc::new(router));
-        let api: Arc<dyn Api> = Arc::new(Faulty { api, faults: Arc::clone(&faults) });
-        automation.set_api(Arc::clone(&api));
         let objects = tempfile::tempdir().unwrap();
-        let wire = Arc::new(Wire::new(Arc::clone(&api), objects.path()).unwrap());
-        for region in REGIONS {
-            wire.create_bucket(&bucket(region)).unwrap();
-        }
-        assert!(handlers.wire.set(Arc::clone(&wire)).is_ok());
+        let meeting = Arc::clone(&faults);
+        let rig = Rig::builder(Arc::clone(&world), Arc::clone(&handlers) as _, Arc::clone(&permissions))
+            .runbooks(documents().to_vec(), reading)
+            .decorated(|api| Arc::new(Faulty { api, faults: meeting }))
+            .build(objects.path())
+            .unwrap();
+        assert!(handlers.wire.set(Arc::clone(&rig.wire)).is_ok());
+        let automation = Arc::clone(&rig.automation);
         let reconciled = Mutex::default();
         Self {
             world,
@@ -113,8 +108,7 @@ impl Stage {
             clock,
             handlers,
             reconciled,
-            api,
-            wire,
+            rig,
             _objects: objects,
         }
     }
@@ -283,7 +277,7 @@ impl Stage {
             self.ended_in(region, execution).await;
         } else {
             self.automation.close();
-            self.automation.set_api(Arc::clone(&self.api));
+            self.automation.set_api(Arc::clone(&self.rig.api));
         }
     }
 
@@ -327,7 +321,7 @@ impl Stage {
     pub async fn ask_in(&self, region: &str, service: &str, operation: &str, input: Value) -> Value {
         let [principal, region, service, operation] =
             [OPERATOR, region, service, operation].map(str::to_owned);
-        self.api.call(Call { principal, region, service, operation, input }).await.unwrap()
+        self.rig.api.call(Call { principal, region, service, operation, input }).await.unwrap()
     }
 
     /// Changes the recovery plan in both Regions.
@@ -433,14 +427,7 @@ impl Stage {
 
     /// The same in a Region.
     pub fn operator_in(&self, region: &str) -> SdkConfig {
-        sdk_config(Arc::clone(&self.wire), region, OPERATOR)
-    }
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        self.automation.close();
-        self.world.stop();
+        sdk_config(Arc::clone(&self.rig.wire), region, OPERATOR)
     }
 }
 
@@ -475,10 +462,6 @@ pub fn documents() -> &'static [(String, Document)] {
         };
         std::fs::read_dir(folder).unwrap().map(read).collect()
     })
-}
-
-fn bucket(region: &str) -> String {
-    runbook::plan::sample().report_bucket(region).to_owned()
 }
 
 /// Every way to end an execution early that has so many events: at which, whether it is cancelled or killed, and that in

@@ -3,6 +3,7 @@
 //! - [`account`]: the account and its Regions
 //! - [`api`]: a call to a service, and its answer
 //! - [`world`]: one state machine for what the runbooks touch, called as `(region, service, operation, input)`
+//! - [`rig`]: all of it put together
 //! - [`shop`]: the scenario of the drill and the rehearsals
 //! - [`wire`]: the AWS wire protocols over it, over TCP and as an in-process connector under the real SDK
 //! - [`databases`]: real database servers as Aurora clusters
@@ -24,6 +25,7 @@ pub mod folder;
 pub mod functions;
 pub mod permissions;
 mod process;
+pub mod rig;
 pub mod router;
 mod runbooks;
 pub mod shop;
@@ -34,6 +36,7 @@ pub mod world;
 pub use automation::{self, clock};
 
 pub use account::{ACCOUNT, ARC_REGIONS, EAST, REGIONS, WEST};
+pub use rig::Rig;
 pub use runbooks::runbooks;
 pub use template::TemplateError;
 

@@ -78,3 +78,8 @@ pub async fn world(
     world.watch_lag();
     Ok(world)
 }
+
+/// Name of the report bucket of a Region.
+pub fn bucket(region: &str) -> String {
+    runbook::plan::sample().report_bucket(region).to_owned()
+}
