@@ -4,10 +4,13 @@ mod diff;
 mod document;
 mod drill;
 mod files;
+mod interrupt;
 mod plan;
 mod rig;
 mod sandbox_command;
+mod shop;
 mod stack;
+mod text;
 mod timeline;
 
 use std::io::Write;

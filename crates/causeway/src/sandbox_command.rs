@@ -12,8 +12,9 @@ use sandbox::folder::{Folder, remove_abandoned};
 use sandbox::{EAST, REGIONS, WEST};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::drill::shop;
-use crate::rig::{Rig, interrupted};
+use crate::interrupt::interrupted;
+use crate::rig::Rig;
+use crate::shop;
 use crate::timeline::Timeline;
 use crate::{Error, Machine};
 
@@ -151,7 +152,7 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
         }
     }
     timeline.plain(&format!("\nTo break and mend, here on standard input:\n{COMMANDS}\n"));
-    let _telling = rig.tell(&timeline);
+    let _telling = rig.report(&timeline);
     if let Some(region) = &options.isolate {
         rig.isolate(region).await;
     }

@@ -12,9 +12,9 @@ use tokio::time::Instant;
 /// Closed when the reader of the lines has gone, as `head` does.
 static UNREAD: Semaphore = Semaphore::const_new(0);
 
-/// Comes back when nobody reads the lines any more.
+/// Returns when nobody reads the lines any more.
 pub async fn unread() {
-    // There are no permits: it comes back when it is closed.
+    // There are no permits: it returns when it is closed.
     let _ = UNREAD.acquire().await;
 }
 
@@ -47,7 +47,7 @@ impl Timeline {
         self.wrapped(24, &format!("{seconds:>7.1} s  {who:<12} {what}"));
     }
 
-    /// A line without a time; what a terminal has no room for goes on below, `indent` columns in.
+    /// A line without a time; what a terminal has no room for continues below, `indent` columns in.
     pub fn wrapped(&self, indent: usize, text: &str) {
         if !std::io::stdout().is_terminal() {
             // A line per event, for those who search a file.
@@ -65,7 +65,7 @@ impl Timeline {
     /// A line without a time, as it is.
     pub fn plain(&self, text: &str) {
         let written = self.live.suspend(|| writeln!(std::io::stdout(), "{text}"));
-        // What a full disk does not take is lost; the story goes on, and its end has an exit status.
+        // What a full disk does not take is lost; the rehearsal continues, and its end has an exit status.
         if written.is_err_and(|error| error.kind() == ErrorKind::BrokenPipe) {
             UNREAD.close();
         }
@@ -79,16 +79,5 @@ impl Timeline {
     /// Ends the living line.
     pub fn end(&self) {
         self.live.finish_and_clear();
-    }
-}
-
-/// A duration as a person says it: `0.4 s`, `12.3 s`, `2 min 03 s`.
-pub fn spoken(duration: Duration) -> String {
-    let seconds = duration.as_secs_f64();
-    if seconds < 60.0 {
-        format!("{seconds:.1} s")
-    } else {
-        let whole = duration.as_secs();
-        format!("{} min {:02} s", whole / 60, whole % 60)
     }
 }

@@ -1,7 +1,7 @@
 //! `causeway diff`: compares the tables of two databases, row by row.
 //!
 //! The tables are listed once, at the start, and compared several at a time ([`work`]). What is found goes to a folder
-//! ([`output`]), from which a run that was killed, interrupted or cut off is gone on with. A person sees a bar and a
+//! ([`output`]), from which a run that was killed, interrupted or cut off can be resumed. A person sees a bar and a
 //! table ([`show`]), a program the JSON of the [`summary`].
 //!
 //! Exit status: 0 when all tables are alike; 1 when rows differ, or a table is on one side only; 2 when a table could
@@ -28,6 +28,7 @@ use self::show::Bar;
 use self::summary::{Status, Summary, TableResult};
 use self::work::{Ended, Work};
 use crate::Error;
+use crate::text::shell_word;
 
 const SOURCE: &str = "CAUSEWAY_SOURCE";
 const TARGET: &str = "CAUSEWAY_TARGET";
@@ -240,10 +241,10 @@ impl Options {
     /// Why it did not come to its end, and what to do about it.
     fn rest(&self, reason: &str, request: &Request) -> String {
         match self.output.as_ref().or(self.resume.as_ref()) {
-            None => format!("{reason}; nothing is kept: with --output, a run can be gone on with"),
+            None => format!("{reason}; nothing is kept: with --output, a run can be resumed"),
             Some(path) => {
                 let command = self.resume_command(path, request);
-                format!("{reason}; what was found is kept, go on with: {command}")
+                format!("{reason}; what was found is kept, resume with: {command}")
             }
         }
     }
@@ -260,19 +261,9 @@ impl Options {
         }
         for (option, tables) in [("--table", &request.tables), ("--exclude", &request.exclude)] {
             for table in tables {
-                command += &format!(" {option} {}", quoted(table));
+                command += &format!(" {option} {}", shell_word(table));
             }
         }
-        command + " --resume " + &quoted(&path.display().to_string())
-    }
-}
-
-/// A word as a shell reads it.
-fn quoted(word: &str) -> String {
-    let plain = |character: char| character.is_ascii_alphanumeric() || "_-./:=@%+,".contains(character);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
+        command + " --resume " + &shell_word(&path.display().to_string())
     }
 }

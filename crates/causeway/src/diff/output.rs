@@ -33,6 +33,7 @@ use tokio::time::Instant;
 use super::summary::{Status, Summary, TableResult};
 use crate::Error;
 use crate::files::write;
+use crate::text::shell_word;
 
 /// How long found rows may wait for the state that counts them: as much is done again after a kill.
 const SAVE: Duration = Duration::from_millis(250);
@@ -107,7 +108,7 @@ impl Folder {
                 "{} already has {}: name another folder, or go on with --resume {}",
                 path.display(),
                 name.display(),
-                super::quoted(&path.display().to_string())
+                shell_word(&path.display().to_string())
             )
             .into()),
             None => Ok(()),
@@ -231,7 +232,7 @@ impl Request {
     /// The options that say which tables.
     pub fn options(&self) -> String {
         let options = |name: &str, of: &BTreeSet<String>| {
-            of.iter().map(|table| format!("{name} {}", super::quoted(table))).collect::<Vec<_>>()
+            of.iter().map(|table| format!("{name} {}", shell_word(table))).collect::<Vec<_>>()
         };
         let all = [options("--table", &self.tables), options("--exclude", &self.exclude)].concat();
         if all.is_empty() { "no --table and no --exclude".into() } else { all.join(" ") }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressState, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use textwrap::core::display_width;
 
 use super::summary::{Status, Summary, TableResult};
+use crate::text::duration;
 
 /// The bar: rows compared of those that there may be.
 #[derive(Clone)]
@@ -38,7 +39,7 @@ impl Bar {
                 // An estimate that was too low says nothing of the rest.
                 let known = state.len().is_some_and(|rows| state.pos() < rows) && state.per_sec() >= 1.0;
                 let _ = match known {
-                    true => write!(line, "{:#} left", HumanDuration(state.eta())),
+                    true => write!(line, "{} left", duration(state.eta())),
                     false => write!(line, "– left"),
                 };
             };

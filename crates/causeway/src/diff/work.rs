@@ -19,7 +19,7 @@ use super::output::{Folder, Kept, Opened};
 use super::show::Bar;
 use super::summary::TableResult;
 use crate::Error;
-use crate::rig::interrupted;
+use crate::interrupt::interrupted;
 
 /// What the workers share.
 pub struct Work {

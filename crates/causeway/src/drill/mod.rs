@@ -8,14 +8,13 @@
 //! 5. The verdict: is what the report calls missing just what the clients had acknowledged and the new primary lacks?
 //! 6. With `--replay`: `replay.yaml` puts the missing rows back. Is every acknowledged order there again?
 //!
-//! Exit status 0 when the verdict holds, 1 when it does not, 2 when the story could not be told. Whatever happens, no
+//! Exit status 0 when the verdict holds, 1 when it does not, 2 when the drill could not be run to its end. Whatever happens, no
 //! process and no file is left but the output folder.
 
-mod ledger;
-pub mod shop;
 mod verdict;
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,12 +24,14 @@ use clap::Args;
 use sandbox::{EAST, WEST};
 use sqlx::Row;
 
-use crate::rig::{PLAN, Rig};
-use crate::timeline::{Timeline, spoken};
+use self::verdict::{Check, NewPrimary, Reported};
+use crate::interrupt::interrupted;
+use crate::rig::{self, PLAN, Rig};
+use crate::shop::ledger::{Entries, Ledger};
+use crate::shop::{self, Clients, Places};
+use crate::text::duration;
+use crate::timeline::Timeline;
 use crate::{Error, Machine};
-use ledger::{Entries, Ledger};
-use shop::{Clients, Places};
-use verdict::{Check, NewPrimary, Reported};
 
 /// How long orders are placed before the fault.
 const BEFORE: Duration = Duration::from_secs(5);
@@ -68,13 +69,13 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
     timeline.plain(&format!(
         "Causeway drill · seed {seed} · AWS's durations divided by {}: {} takes 1 s\n",
         options.machine.factor,
-        spoken(Duration::from_secs_f64(options.machine.factor)),
+        duration(Duration::from_secs_f64(options.machine.factor)),
     ));
     for line in sandbox::folder::remove_abandoned() {
         timeline.line("sandbox", &line);
     }
     timeline.status("starting the two Regions");
-    let interrupted = crate::rig::interrupted();
+    let interrupted = interrupted();
     let Some(rig) = Rig::start_unless_interrupted(&options.machine, &options.output).await? else {
         return Err("interrupted: everything was stopped".into());
     };
@@ -92,7 +93,7 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
     Ok(code)
 }
 
-/// The verdict is told, and what shows it could not be kept.
+/// The verdict is printed, and what shows it could not be kept.
 fn not_kept(error: &Error) -> Error {
     format!("{error}; the verdict above stands, but not all of its files are there: mend that, or name another folder with --output").into()
 }
@@ -101,7 +102,7 @@ fn not_kept(error: &Error) -> Error {
 fn failed(
     timeline: &Timeline,
     runbook: &str,
-    ended: &crate::rig::Ended,
+    ended: &rig::Ended,
     kept: Result<PathBuf, Error>,
 ) -> Result<ExitCode, Error> {
     let line = format!("the {runbook} runbook ended as {}: {}", ended.status, ended.failure);
@@ -110,109 +111,197 @@ fn failed(
     Ok(ExitCode::from(1))
 }
 
+/// The drill while it runs.
+struct Story<'a> {
+    rig: &'a Rig,
+    timeline: &'a Timeline,
+    options: &'a Options,
+    ledger: Arc<Ledger>,
+}
+
+/// A runbook that succeeded, and where its reports are if they could be kept.
+struct Succeeded {
+    ended: rig::Ended,
+    kept: Result<PathBuf, Error>,
+}
+
 async fn story(rig: &Rig, timeline: &Timeline, seed: u64, options: &Options) -> Result<ExitCode, Error> {
-    let login = |database: &str| {
-        rig.database(EAST, database).ok_or_else(|| format!("no {database} database in {EAST}"))
-    };
-    shop::open(&login("orders")?, &login("catalog")?)
-        .await
-        .map_err(|error| format!("can't create the shop's tables: {error}"))?;
-    rig.change_plan(shop::describe).await?;
-    timeline.line(
-        "sandbox",
-        &format!("{EAST} and {WEST} are up: 2 global databases, 4 MariaDB servers, 5 ARC endpoints"),
-    );
-    let _story = rig.tell(timeline);
-
+    let story = Story { rig, timeline, options, ledger: Arc::default() };
+    story.open().await?;
+    let _reporting = rig.report(timeline);
     // 1. Traffic.
-    let ledger = Arc::new(Ledger::default());
-    let places: Arc<dyn Places> = rig.places();
-    let clients = Clients::start(seed, rig.compressed(DNS_TTL), &places, &ledger);
-    timeline.line("clients", &format!("placing orders; DNS answers {EAST}"));
-    watch(timeline, &ledger, BEFORE).await;
-
+    let clients = story.start_clients(seed).await;
     // 2. The fault.
-    rig.isolate(EAST).await;
-    let cut_at = clients.elapsed();
-    timeline.line("FAULT", &format!("the link to {EAST} breaks; clients there go on placing orders"));
-    watch(timeline, &ledger, rig.compressed(DETECTION)).await;
-
+    let cut_at = story.break_link(&clients).await;
     // 3. The failover.
-    let failover = rig
-        .run(WEST, "causeway-failover", &BTreeMap::from([("Plan", PLAN), ("ImpairedRegion", EAST)]), || {
-            status(timeline, &ledger, "failover");
-        })
-        .await?;
-    let record = rig.fetch_reports(&failover.id, &options.output.join("failover")).await;
-    if failover.status != "Success" {
-        return failed(timeline, "failover", &failover, record);
-    }
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while ledger.entries().outage(EAST, WEST).is_none() {
-        if tokio::time::Instant::now() > deadline {
-            timeline.line("VERDICT", &format!("no order was accepted in {WEST} within {}", spoken(PATIENCE)));
-            record.map_err(|error| not_kept(&error))?;
-            return Ok(ExitCode::from(1));
-        }
-        watch(timeline, &ledger, Duration::from_millis(200)).await;
-    }
-    watch(timeline, &ledger, AFTER).await;
-    timeline.line("clients", &format!("orders are accepted in {WEST}"));
-
-    // 4. The old Region returns.
-    rig.rejoin(EAST).await;
-    timeline.line("RECOVERY", &format!("{EAST} is back"));
-    let outage = ledger.entries().outage(EAST, WEST).map(|(last, first)| {
-        let wall_clock = |at: Duration| (clients.started_at() + at).to_string();
-        [wall_clock(last), wall_clock(first)]
-    });
-    let [from, to] = outage.unwrap_or_default();
-    let parameters = BTreeMap::from([("Plan", PLAN), ("OutageFrom", &from), ("OutageTo", &to)]);
-    let reconcile = rig
-        .run(WEST, "causeway-reconcile", &parameters, || {
-            status(timeline, &ledger, "reconcile");
-        })
-        .await?;
-    timeline.status("stopping the clients");
-    clients.stop().await;
-    let entries = ledger.entries();
-    let page = rig.fetch_reports(&reconcile.id, &options.output.join("reconcile")).await;
-    if reconcile.status != "Success" {
-        return failed(timeline, "reconcile", &reconcile, record.and(page));
-    }
-
-    // 5. The verdict.
-    timeline.status("comparing the report with the ledger");
-    let new_primary =
-        new_primary(rig).await.map_err(|error| format!("can't read the new primary: {error}"))?;
-    let (reported, says) = reported(rig, &reconcile.id).await?;
-    let checks = verdict::judge(&entries, &new_primary, &reported);
-    timeline.end();
-    summary(timeline, rig, &entries, cut_at, &failover, &checks);
-    let holds = checks.iter().all(Check::holds) && checks.iter().any(|check| check.lost > 0);
-    let leaked = rig.leaked();
-    if !leaked.is_empty() {
-        timeline.plain(&format!("  left behind by the reconcile: {}", leaked.join(", ")));
-    }
-    timeline.plain("");
-    timeline.wrapped(11, &format!("  report   {says}"));
-    if let Ok(page) = &page {
-        timeline.plain(&format!("           {}", page.display()));
-    }
-    timeline.plain("");
-    let verdict = if holds && leaked.is_empty() {
-        "VERDICT  the report is exact: it lists every acknowledged write that the new primary lacks, and no other"
-    } else if checks.iter().all(|check| check.lost == 0) {
-        "VERDICT  no write was lost, so nothing was shown: the fault did not bite"
-    } else {
-        "VERDICT  the report is NOT exact"
+    let failover = match story.fail_over().await? {
+        Continue(failover) => failover,
+        Break(code) => return Ok(code),
     };
-    timeline.wrapped(9, verdict);
-    let exact = holds && leaked.is_empty();
-    let there_again =
-        !options.replay || replay(rig, timeline, &reconcile.id, &entries, &checks, options).await?;
-    record.and(page).map_err(|error| not_kept(&error))?;
+    // 4. The old Region returns.
+    let reconcile = match story.reconcile(clients).await? {
+        Continue(reconcile) => reconcile,
+        Break(code) => {
+            failover.kept.map_err(|error| not_kept(&error))?;
+            return Ok(code);
+        }
+    };
+    // 5. The verdict.
+    let entries = story.ledger.entries();
+    let checks = story.judge(&entries, cut_at, &failover.ended, &reconcile).await?;
+    let exact = story.say_verdict(&checks);
+    // 6. Back again.
+    let id = &reconcile.ended.id;
+    let there_again = !options.replay || replay(rig, timeline, id, &entries, &checks, options).await?;
+    failover.kept.and(reconcile.kept).map_err(|error| not_kept(&error))?;
     Ok(if exact && there_again { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+impl Story<'_> {
+    /// Creates the shop's tables.
+    async fn open(&self) -> Result<(), Error> {
+        let login = |database: &str| {
+            self.rig.database(EAST, database).ok_or_else(|| format!("no {database} database in {EAST}"))
+        };
+        shop::open(&login("orders")?, &login("catalog")?)
+            .await
+            .map_err(|error| format!("can't create the shop's tables: {error}"))?;
+        self.rig.change_plan(shop::describe).await?;
+        self.timeline.line(
+            "sandbox",
+            &format!("{EAST} and {WEST} are up: 2 global databases, 4 MariaDB servers, 5 ARC endpoints"),
+        );
+        Ok(())
+    }
+
+    /// Lets clients place orders for a while.
+    async fn start_clients(&self, seed: u64) -> Clients {
+        let places: Arc<dyn Places> = self.rig.places();
+        let clients = Clients::start(seed, self.rig.compressed(DNS_TTL), &places, &self.ledger);
+        self.timeline.line("clients", &format!("placing orders; DNS answers {EAST}"));
+        watch(self.timeline, &self.ledger, BEFORE).await;
+        clients
+    }
+
+    /// Cuts the primary Region off, and waits as long as it takes to be noticed. Returns when that was, by the clients' clock.
+    async fn break_link(&self, clients: &Clients) -> Duration {
+        self.rig.isolate(EAST).await;
+        let cut_at = clients.elapsed();
+        self.timeline
+            .line("FAULT", &format!("the link to {EAST} breaks; clients there go on placing orders"));
+        watch(self.timeline, &self.ledger, self.rig.compressed(DETECTION)).await;
+        cut_at
+    }
+
+    /// Moves the shop, and waits until orders are accepted again. Breaks where the runbook fails or they are not.
+    async fn fail_over(&self) -> Result<ControlFlow<ExitCode, Succeeded>, Error> {
+        let parameters = BTreeMap::from([("Plan", PLAN), ("ImpairedRegion", EAST)]);
+        let failover = match self.run("failover", &parameters).await? {
+            Continue(failover) => failover,
+            failed @ Break(_) => return Ok(failed),
+        };
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while self.ledger.entries().outage(EAST, WEST).is_none() {
+            if tokio::time::Instant::now() > deadline {
+                let line = format!("no order was accepted in {WEST} within {}", duration(PATIENCE));
+                self.timeline.line("VERDICT", &line);
+                failover.kept.map_err(|error| not_kept(&error))?;
+                return Ok(Break(ExitCode::from(1)));
+            }
+            watch(self.timeline, &self.ledger, Duration::from_millis(200)).await;
+        }
+        watch(self.timeline, &self.ledger, AFTER).await;
+        self.timeline.line("clients", &format!("orders are accepted in {WEST}"));
+        Ok(Continue(failover))
+    }
+
+    /// Brings the old Region back, reconciles, and stops the clients. Breaks where the runbook fails.
+    async fn reconcile(&self, clients: Clients) -> Result<ControlFlow<ExitCode, Succeeded>, Error> {
+        self.rig.rejoin(EAST).await;
+        self.timeline.line("RECOVERY", &format!("{EAST} is back"));
+        let outage = self.ledger.entries().outage(EAST, WEST).map(|(last, first)| {
+            let wall_clock = |at: Duration| (clients.started_at() + at).to_string();
+            [wall_clock(last), wall_clock(first)]
+        });
+        let [from, to] = outage.unwrap_or_default();
+        let parameters = BTreeMap::from([("Plan", PLAN), ("OutageFrom", &from), ("OutageTo", &to)]);
+        let ended = self.execute("reconcile", &parameters).await?;
+        self.timeline.status("stopping the clients");
+        clients.stop().await;
+        self.ended("reconcile", ended).await
+    }
+
+    /// Compares what the report says with what the clients saw, and prints the numbers.
+    async fn judge(
+        &self,
+        entries: &Entries,
+        cut_at: Duration,
+        failover: &rig::Ended,
+        reconcile: &Succeeded,
+    ) -> Result<Vec<Check>, Error> {
+        let timeline = self.timeline;
+        timeline.status("comparing the report with the ledger");
+        let new_primary =
+            new_primary(self.rig).await.map_err(|error| format!("can't read the new primary: {error}"))?;
+        let (reported, says) = reported(self.rig, &reconcile.ended.id).await?;
+        let checks = verdict::judge(entries, &new_primary, &reported);
+        timeline.end();
+        summary(timeline, self.rig, entries, cut_at, failover, &checks);
+        let leaked = self.rig.leaked();
+        if !leaked.is_empty() {
+            timeline.plain(&format!("  left behind by the reconcile: {}", leaked.join(", ")));
+        }
+        timeline.plain("");
+        timeline.wrapped(11, &format!("  report   {says}"));
+        if let Ok(page) = &reconcile.kept {
+            timeline.plain(&format!("           {}", page.display()));
+        }
+        timeline.plain("");
+        Ok(checks)
+    }
+
+    /// Prints the verdict on the report; returns whether it is exact.
+    fn say_verdict(&self, checks: &[Check]) -> bool {
+        let holds = checks.iter().all(Check::holds) && checks.iter().any(|check| check.lost > 0);
+        let exact = holds && self.rig.leaked().is_empty();
+        let verdict = if exact {
+            "VERDICT  the report is exact: it lists every acknowledged write that the new primary lacks, and no other"
+        } else if checks.iter().all(|check| check.lost == 0) {
+            "VERDICT  no write was lost, so nothing was shown: the fault did not bite"
+        } else {
+            "VERDICT  the report is NOT exact"
+        };
+        self.timeline.wrapped(9, verdict);
+        exact
+    }
+
+    /// Runs a runbook, and keeps its reports. Breaks where it fails.
+    async fn run(
+        &self,
+        runbook: &str,
+        parameters: &BTreeMap<&str, &str>,
+    ) -> Result<ControlFlow<ExitCode, Succeeded>, Error> {
+        let ended = self.execute(runbook, parameters).await?;
+        self.ended(runbook, ended).await
+    }
+
+    async fn execute(&self, runbook: &str, parameters: &BTreeMap<&str, &str>) -> Result<rig::Ended, Error> {
+        let document = format!("causeway-{runbook}");
+        self.rig.run(WEST, &document, parameters, || status(self.timeline, &self.ledger, runbook)).await
+    }
+
+    /// Keeps the reports of a runbook that has ended.
+    async fn ended(
+        &self,
+        runbook: &str,
+        ended: rig::Ended,
+    ) -> Result<ControlFlow<ExitCode, Succeeded>, Error> {
+        let kept = self.rig.fetch_reports(&ended.id, &self.options.output.join(runbook)).await;
+        if ended.status == "Success" {
+            return Ok(Continue(Succeeded { ended, kept }));
+        }
+        failed(self.timeline, runbook, &ended, kept).map(Break)
+    }
 }
 
 /// Puts the missing rows back, and says whether every acknowledged order is there again.
@@ -277,7 +366,7 @@ fn summary(
     rig: &Rig,
     entries: &Entries,
     cut_at: Duration,
-    failover: &crate::rig::Ended,
+    failover: &rig::Ended,
     checks: &[Check],
 ) {
     let line = |name: &str, text: &str| timeline.wrapped(11, &format!("  {name:<8} {text}"));
@@ -287,8 +376,8 @@ fn summary(
             "RTO",
             &format!(
                 "{} from the fault to the first order in {WEST}; clients saw no order accepted for {}",
-                spoken(first.saturating_sub(cut_at)),
-                spoken(first.saturating_sub(last)),
+                duration(first.saturating_sub(cut_at)),
+                duration(first.saturating_sub(last)),
             ),
         );
         let lost: Vec<Duration> = entries
@@ -298,7 +387,7 @@ fn summary(
             .map(|order| order.at)
             .collect();
         let window = match (lost.iter().min(), lost.iter().max()) {
-            (Some(first), Some(last)) => spoken(last.saturating_sub(*first)),
+            (Some(first), Some(last)) => duration(last.saturating_sub(*first)),
             _ => "no time".into(),
         };
         line(
@@ -310,9 +399,9 @@ fn summary(
         "runbook",
         &format!(
             "the failover took {}, of which AWS {}: {} of our own",
-            spoken(failover.duration),
-            spoken(rig.modelled_failover()),
-            spoken(failover.duration.saturating_sub(rig.modelled_failover())),
+            duration(failover.duration),
+            duration(rig.modelled_failover()),
+            duration(failover.duration.saturating_sub(rig.modelled_failover())),
         ),
     );
     timeline.plain(&format!(

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::ledger::Entries;
+use crate::shop::ledger::Entries;
 
 /// What is in the new primary at the end.
 #[derive(Debug, Default)]
@@ -193,8 +193,8 @@ fn number(value: &Value) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ledger::{Order, Tagged};
     use super::*;
+    use crate::shop::ledger::{Order, Tagged};
     use serde_json::json;
     use std::time::Duration;
 

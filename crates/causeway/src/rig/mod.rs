@@ -3,45 +3,41 @@
 //!
 //! [`Rig::stop`] ends every process and removes every file but the output folder; a drop does the same less gently.
 
+mod plan;
+mod progress;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use automation::{Document, Reading, Status};
 use runbook::RecoveryPlan;
-use sandbox::account::OPERATOR;
-use sandbox::account::runbook_role;
-use sandbox::automation::{Automation, Document, Event, EventKind, Reading, Status};
+use sandbox::account::{OPERATOR, runbook_role};
 use sandbox::clock::Clock;
 use sandbox::databases::mariadb::MariaDb;
 use sandbox::folder::Folder;
-use sandbox::functions::binaries::Binaries;
-use sandbox::functions::binaries::Settings;
+use sandbox::functions::binaries::{Binaries, Settings};
 use sandbox::permissions::Permissions;
-use sandbox::router::Router;
-use sandbox::wire::Wire;
+use sandbox::shop::bucket;
 use sandbox::wire::connector::sdk_config;
 use sandbox::wire::server::{Listeners, Server};
 use sandbox::world::{World, durations};
-use sandbox::{EAST, REGIONS, WEST};
+use sandbox::{EAST, WEST};
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 
-use crate::drill::shop::{Login, Places};
-use crate::timeline::{Timeline, spoken};
+use self::progress::Reporting;
+use crate::interrupt::interrupted;
+use crate::shop::{Login, Places};
+use crate::timeline::Timeline;
 use crate::{Error, Machine};
-
-/// The parameter that holds the shop's plan.
-pub const PLAN: &str = "/causeway/plans/shop";
+pub use plan::PLAN;
 
 /// A running sandbox.
 pub struct Rig {
-    world: Arc<World>,
-    automation: Arc<Automation>,
+    sandbox: sandbox::Rig,
     servers: Arc<MariaDb>,
     functions: Arc<Binaries>,
-    wire: Arc<Wire>,
     secret: String,
     server: Server,
     clock: Clock,
@@ -59,35 +55,6 @@ pub struct Ended {
     pub failure: String,
     /// How long it took.
     pub duration: Duration,
-}
-
-/// Comes back when the user wants an end: Ctrl-C, a termination signal, a closed terminal, or nobody who reads the output.
-pub async fn interrupted() {
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = received(SignalKind::terminate()) => {}
-        () = received(SignalKind::hangup()), if !hangups_are_ignored() => {}
-        () = crate::timeline::unread() => {}
-    }
-}
-
-/// Comes back when this signal has come.
-async fn received(kind: SignalKind) {
-    match signal(kind) {
-        Ok(mut signal) => {
-            signal.recv().await;
-        }
-        // Without the handler the signal ends the process at once; nothing to wait for.
-        Err(_) => std::future::pending().await,
-    }
-}
-
-/// Whether the process was started to outlive its terminal, as `nohup` does it.
-fn hangups_are_ignored() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    // Signal 1 is the lowest bit.
-    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 impl Rig {
@@ -153,21 +120,16 @@ impl Rig {
             timeout: Duration::from_secs(300),
         }));
         let reading = Reading { function_error_fails_step: true, ..Reading::default() };
-        let invoked = permissions.guard_functions(Arc::clone(&functions) as _);
-        let automation = Arc::new(sandbox::runbooks(clock, invoked, reading, documents));
-        let router = Router::new(Arc::clone(&world), Arc::clone(&automation), Arc::clone(&functions) as _);
-        let api = permissions.guard(Arc::clone(&world), Arc::new(router));
-        automation.set_api(Arc::clone(&api));
-        let wire = Arc::new(Wire::with_secret(api, &objects, secret.clone())?);
-        for region in REGIONS {
-            wire.create_bucket(&bucket(region))?;
-        }
-        let server = listeners.serve(&wire);
-        let rig = Self { world, automation, servers, functions, wire, secret, server, clock, _folder: None };
+        let sandbox = sandbox::Rig::builder(world, Arc::clone(&functions) as _, permissions)
+            .runbooks(documents, reading)
+            .secret(secret.clone())
+            .build(&objects)?;
+        let server = listeners.serve(&sandbox.wire);
+        let rig = Self { sandbox, servers, functions, secret, server, clock, _folder: None };
         // What AWS is waited for at most is divided as what AWS takes; a limit has at least a minute.
         let divided =
             |minutes: &mut u32| *minutes = (f64::from(*minutes) / clock.factor()).ceil().max(1.0) as u32;
-        rig.change_plan(|plan| {
+        plan::change(&rig.sandbox.wire, |plan| {
             divided(&mut plan.limits.promotion_minutes);
             divided(&mut plan.limits.restore_minutes);
         })
@@ -177,7 +139,7 @@ impl Rig {
 
     /// Stops everything.
     pub async fn stop(self) {
-        self.world.stop();
+        self.sandbox.world.stop();
         self.functions.shutdown().await;
         self.server.stop().await;
         self.servers.shutdown().await;
@@ -205,12 +167,12 @@ impl Rig {
 
     /// How to connect to the shop's database in a Region.
     pub fn database(&self, region: &str, database: &str) -> Option<Login> {
-        login(&self.world, region, database)
+        login(&self.sandbox.world, region, database)
     }
 
     /// The simulated DNS and the databases behind it.
     pub fn places(&self) -> Arc<dyn Places> {
-        Arc::new(Shop(Arc::clone(&self.world)))
+        Arc::new(Shop(Arc::clone(&self.sandbox.world)))
     }
 
     /// A modelled duration as it passes here.
@@ -225,30 +187,30 @@ impl Rig {
 
     /// Cuts a Region off.
     pub async fn isolate(&self, region: &str) {
-        self.world.isolate(region).await;
+        self.sandbox.world.isolate(region).await;
     }
 
     /// Ends that.
     pub async fn rejoin(&self, region: &str) {
-        self.world.rejoin(region).await;
+        self.sandbox.world.rejoin(region).await;
     }
 
-    /// Has CloudWatch tell this many seconds as the lag of a database's secondary, whichever that is now; `None`: what is
+    /// Has CloudWatch report this many seconds as the lag of a database's secondary, whichever that is now; `None`: what is
     /// measured.
     pub fn set_lag(&self, database: &str, seconds: Option<f64>) {
         let plan = runbook::plan::sample();
         for member in plan.databases.get(database).iter().flat_map(|database| database.members.values()) {
             match seconds {
-                Some(_) if self.world.accepts_writes(&member.cluster_arn) => {}
-                Some(seconds) => self.world.set_lag(&member.cluster_arn, seconds * 1_000.0),
-                None => self.world.measure_lag(&member.cluster_arn),
+                Some(_) if self.sandbox.world.accepts_writes(&member.cluster_arn) => {}
+                Some(seconds) => self.sandbox.world.set_lag(&member.cluster_arn, seconds * 1_000.0),
+                None => self.sandbox.world.measure_lag(&member.cluster_arn),
             }
         }
     }
 
     /// What a reconcile has restored and not removed.
     pub fn leaked(&self) -> Vec<String> {
-        self.world.tagged(runbook::names::EXECUTION_TAG)
+        self.sandbox.world.tagged(runbook::names::EXECUTION_TAG)
     }
 
     /// What was measured of the functions, a line each.
@@ -264,31 +226,14 @@ impl Rig {
         self.functions.measured().iter().map(line).collect()
     }
 
-    /// Tells the world's events and the runbooks' steps on a timeline, until the guard is dropped.
-    pub fn tell(&self, timeline: &Timeline) -> Telling {
-        let (mut steps, mut events) = (self.automation.subscribe(), self.world.subscribe());
-        let (of_steps, of_world) = (timeline.clone(), timeline.clone());
-        let wire = Arc::clone(&self.wire);
-        let telling_steps = tokio::spawn(async move {
-            let mut started = BTreeMap::new();
-            let mut looks = tokio::time::interval(Duration::from_secs(1));
-            loop {
-                tokio::select! {
-                    // A listener that falls behind has lost some lines and goes on.
-                    event = next(&mut steps) => match event {
-                        Some(event) => tell_step(&of_steps, &event, &mut started),
-                        None => return,
-                    },
-                    _ = looks.tick() => tell_waits(&of_steps, &wire, &mut started).await,
-                }
-            }
-        });
-        let telling_world = tokio::spawn(async move {
-            while let Some(event) = next(&mut events).await {
-                of_world.line(&event.region, &event.text);
-            }
-        });
-        Telling(telling_steps, telling_world)
+    /// Reports the world's events and the runbooks' steps on a timeline, until the guard is dropped.
+    pub fn report(&self, timeline: &Timeline) -> Reporting {
+        progress::report(&self.sandbox.automation, &self.sandbox.world, &self.sandbox.wire, timeline)
+    }
+
+    /// Changes the recovery plan in both Regions.
+    pub async fn change_plan(&self, change: impl Fn(&mut RecoveryPlan)) -> Result<(), Error> {
+        plan::change(&self.sandbox.wire, change).await
     }
 
     /// Runs a document to its end, and approves what it asks to approve; `meanwhile` is called often.
@@ -302,17 +247,17 @@ impl Rig {
         let mut given: BTreeMap<String, Vec<String>> =
             parameters.iter().map(|(name, value)| ((*name).to_owned(), vec![(*value).to_owned()])).collect();
         given.insert("AutomationAssumeRole".into(), vec![runbook_role(document, region)]);
-        let id = self.automation.start(region, document, given)?;
-        let ended = self.automation.wait(region, &id);
+        let id = self.sandbox.automation.start(region, document, given)?;
+        let ended = self.sandbox.automation.wait(region, &id);
         tokio::pin!(ended);
         let execution = loop {
             tokio::select! {
                 execution = &mut ended => break execution?,
                 () = tokio::time::sleep(Duration::from_millis(100)) => {
                     meanwhile();
-                    if self.automation.execution(region, &id)?.status == Status::Waiting {
+                    if self.sandbox.automation.execution(region, &id)?.status == Status::Waiting {
                         let signal = json!({"AutomationExecutionId": id, "SignalType": "Approve"});
-                        self.automation.call(region, OPERATOR, "SendAutomationSignal", signal).await?;
+                        self.sandbox.automation.call(region, OPERATOR, "SendAutomationSignal", signal).await?;
                     }
                 }
             }
@@ -327,23 +272,7 @@ impl Rig {
     }
 
     fn s3(&self) -> aws_sdk_s3::Client {
-        aws_sdk_s3::Client::new(&sdk_config(Arc::clone(&self.wire), WEST, OPERATOR))
-    }
-
-    /// Changes the recovery plan in both Regions.
-    pub async fn change_plan(&self, change: impl Fn(&mut RecoveryPlan)) -> Result<(), Error> {
-        for region in REGIONS {
-            let ssm = aws_sdk_ssm::Client::new(&sdk_config(Arc::clone(&self.wire), region, OPERATOR));
-            let mut plan = plan_of(&ssm).await?;
-            change(&mut plan);
-            ssm.put_parameter()
-                .name(PLAN)
-                .value(serde_json::to_string(&plan)?)
-                .overwrite(true)
-                .send()
-                .await?;
-        }
-        Ok(())
+        aws_sdk_s3::Client::new(&sdk_config(Arc::clone(&self.sandbox.wire), WEST, OPERATOR))
     }
 
     /// Keys in the report bucket of the Region that took over.
@@ -409,10 +338,6 @@ fn login(world: &World, region: &str, database: &str) -> Option<Login> {
     })
 }
 
-fn bucket(region: &str) -> String {
-    runbook::plan::sample().report_bucket(region).to_owned()
-}
-
 /// Every document of a folder, under the name it is deployed with.
 fn documents(folder: &Path) -> Result<Vec<(String, Document)>, Error> {
     let files = std::fs::read_dir(folder).map_err(|error| {
@@ -449,96 +374,4 @@ fn permissions(template: &Path) -> Result<Arc<Permissions>, Error> {
         .map_err(|error| format!("can't read {name}: {error}; name the SAM template with --template"))?;
     let permissions = Permissions::read(&text, &runbook::plan::sample());
     Ok(permissions.map_err(|error| format!("{name}: {error}"))?)
-}
-
-/// Tells until it is dropped.
-pub struct Telling(tokio::task::JoinHandle<()>, tokio::task::JoinHandle<()>);
-
-impl Drop for Telling {
-    fn drop(&mut self) {
-        self.0.abort();
-        self.1.abort();
-    }
-}
-
-/// The next event; `None` when there will be none.
-async fn next<T: Clone>(events: &mut tokio::sync::broadcast::Receiver<T>) -> Option<T> {
-    use tokio::sync::broadcast::error::RecvError;
-    loop {
-        match events.recv().await {
-            Ok(event) => return Some(event),
-            Err(RecvError::Lagged(_)) => {}
-            Err(RecvError::Closed) => return None,
-        }
-    }
-}
-
-/// The recovery plan as this client's Region has it.
-async fn plan_of(ssm: &aws_sdk_ssm::Client) -> Result<RecoveryPlan, Error> {
-    let parameter = ssm.get_parameter().name(PLAN).send().await?;
-    let text = parameter.parameter().and_then(|parameter| parameter.value()).unwrap_or_default();
-    Ok(RecoveryPlan::parse(text, PLAN)?)
-}
-
-/// The start of each step that runs, by execution and step, and whether its wait is told.
-type Started = BTreeMap<(String, String), (Event, bool)>;
-
-/// How long a step that waits for AWS runs before that is told.
-const WAITS: SignedDuration = SignedDuration::from_secs(10);
-
-/// Says what the steps that run for a while wait for, and until when. The steps look again and again, in further steps; the
-/// limits count from the first.
-async fn tell_waits(timeline: &Timeline, wire: &Arc<Wire>, started: &mut Started) {
-    let long = |event: &Event| jiff::Timestamp::now().duration_since(event.at) > WAITS;
-    for ((_, step), (event, told)) in started {
-        if *told || !["promote", "restore"].contains(&step.as_str()) || !long(event) {
-            continue;
-        }
-        *told = true;
-        // Not readable while the Region is cut off: then nothing runs there either.
-        let ssm = aws_sdk_ssm::Client::new(&sdk_config(Arc::clone(wire), &event.region, OPERATOR));
-        let Ok(RecoveryPlan { limits, .. }) = plan_of(&ssm).await else { continue };
-        let region = &event.region;
-        let (what, minutes, limit) = match step.as_str() {
-            "promote" => (
-                format!("every database to have its writer in {region}"),
-                limits.promotion_minutes,
-                "promotionMinutes",
-            ),
-            _ => (
-                "Aurora's snapshots of the old primaries, and for what is restored from them".to_owned(),
-                limits.restore_minutes,
-                "restoreMinutes",
-            ),
-        };
-        let until = (event.at + SignedDuration::from_mins(minutes.into())).strftime("%H:%M:%S UTC");
-        let line = format!("{step:<25} waits for {what}, until {until} at most (limits.{limit}: {minutes})");
-        timeline.line(event.document.trim_start_matches("causeway-"), &line);
-    }
-}
-
-/// A line for what matters to a person: functions, approvals and the end; branches and sleeps are left out.
-fn tell_step(timeline: &Timeline, event: &Event, started: &mut Started) {
-    let document = event.document.trim_start_matches("causeway-");
-    match (&event.step, &event.kind) {
-        (Some(step), EventKind::StepStarted) => {
-            started.insert((event.execution.clone(), step.clone()), (event.clone(), false));
-        }
-        (Some(step), EventKind::StepEnded(status, detail)) => {
-            let begun = started.remove(&(event.execution.clone(), step.clone()));
-            if ["aws:branch", "aws:sleep"].contains(&event.action) && *status == Status::Success {
-                return;
-            }
-            let took = begun
-                .and_then(|(start, _)| Duration::try_from(start.at.duration_until(event.at)).ok())
-                .unwrap_or_default();
-            let status =
-                if *status == Status::Success { String::new() } else { format!("{} ", status.name()) };
-            timeline.line(document, &format!("{step:<16} {:>7}  {status}{detail}", spoken(took)));
-        }
-        (None, EventKind::ExecutionEnded(status)) => {
-            timeline.line(document, &format!("ended: {}", status.name()));
-        }
-        _ => {}
-    }
 }

@@ -2,6 +2,8 @@
 //!
 //! What the clients order is decided by the seed alone; when, by the machine.
 
+pub mod ledger;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +16,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tokio::time::{Instant, timeout};
 
-use super::ledger::{Ledger, Order, Tagged};
+use self::ledger::{Ledger, Order, Tagged};
 
 const SCHEMA: &str = include_str!("schema.sql");
 const PRODUCTS: i32 = 40;
