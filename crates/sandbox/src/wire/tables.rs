@@ -192,4 +192,34 @@ mod tests {
             assert_eq!(typed(name, text), value, "{name}={text}");
         }
     }
+
+    /// Members inside a configuration of a request, which the world keeps and describes whole.
+    const INSIDE: [&str; 3] = ["MaxCapacity", "MinCapacity", "SecondsUntilAutoPause"];
+
+    /// Everything that answers calls, without its tests.
+    fn sources() -> String {
+        fn add(path: &std::path::Path, all: &mut String) {
+            if path.is_dir() {
+                std::fs::read_dir(path).unwrap().for_each(|entry| add(&entry.unwrap().path(), all));
+            } else if !path.ends_with("tests.rs") {
+                all.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+        let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let mut all = String::new();
+        for folder in ["sandbox/src/world", "automation/src"] {
+            add(&crates.join(folder), &mut all);
+        }
+        all
+    }
+
+    #[test]
+    fn every_name_occurs_where_calls_are_answered() {
+        let sources = sources();
+        let pairs = ITEMS.iter().chain(SHAPES).map(|(name, _)| name);
+        let all = [TIMES, FREE, BOOLEANS, NUMBERS, DOUBLES].into_iter().flatten().chain(pairs);
+        let stale: Vec<_> =
+            all.filter(|name| !INSIDE.contains(name) && !sources.contains(&format!("\"{name}\""))).collect();
+        assert_eq!(stale, Vec::<&&str>::new(), "remove them, or name them in INSIDE");
+    }
 }
