@@ -55,7 +55,7 @@ pub fn holds(logs: &Path, metrics: &[Metric]) {
         }
     }
     assert!(answers > 5, "{answers} answers");
-    assert_eq!(emitted, metrics.iter().map(|metric| metric.name()).collect());
+    assert_eq!(emitted, metrics.iter().map(|metric| metric.name().to_owned()).collect());
 }
 
 fn names_what_it_is_about(line: &Value) {

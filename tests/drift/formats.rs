@@ -46,7 +46,7 @@ fn a_comparison_and_its_report_are_read_and_written_as_before() {
 
 #[test]
 fn a_replay_is_read_and_written_as_before() {
-    assert_eq!(kept::<row_replay::RowFate>("fates.jsonl").len(), 4);
+    assert_eq!(kept::<row_replay::ReplayedRow>("fates.jsonl").len(), 4);
 }
 
 #[test]

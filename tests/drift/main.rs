@@ -4,6 +4,7 @@
 
 mod docs;
 mod formats;
+mod structure;
 
 use runbook::telemetry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -304,7 +305,7 @@ fn the_dashboard_shows_every_metric_that_is_emitted_and_no_other() {
     let emitted = |metric: telemetry::Metric| {
         let dimensions: Vec<String> =
             std::iter::once("Plan").chain(metric.dimension()).map(str::to_owned).collect();
-        (telemetry::NAMESPACE.to_owned(), metric.name(), dimensions)
+        (telemetry::NAMESPACE.to_owned(), metric.name().to_owned(), dimensions)
     };
     let docs = read("docs/contracts.md");
     for metric in telemetry::Metric::ALL {

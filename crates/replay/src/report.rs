@@ -19,10 +19,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::io::AsyncBufReadExt as _;
 
-use crate::status::{RowStatus, Tally, status};
 use crate::observed;
 use crate::personal::Personal;
 use crate::state::{Folder, State, unreadable};
+use crate::status::{RowStatus, Tally, status};
 use crate::{Event, Operation};
 
 /// How many rows are listed.
@@ -303,7 +303,9 @@ fn listed(personal: &Personal, database: &str, row: &ReplayedRow, status: RowSta
     let text = |table: &str, values: &Map<String, Value>| line(&show(table, values));
     let (reason, there) = match (status, why) {
         (RowStatus::Gone, _) => ("it was put back, and is not there any more".to_owned(), None),
-        (_, Replayed::Inserted | Replayed::AlreadyThere) => ("nothing known of is in its way".to_owned(), None),
+        (_, Replayed::Inserted | Replayed::AlreadyThere) => {
+            ("nothing known of is in its way".to_owned(), None)
+        }
         (_, Replayed::KeyTaken { other }) => {
             ("another row has its key now; it was not touched".to_owned(), Some(show(&row.table, other)))
         }

@@ -8,17 +8,16 @@ use missing_transactions::text::counted;
 use row_replay::{Cursor, Options, Progress, ReplayedRow, Sink};
 use runbook::bucket::folder::Summing;
 use runbook::bucket::{DeleteObject, GetObject, ListKeys, ListObjects, Listed, PutObject, ReadLines};
-use runbook::error::Kind;
 use runbook::names::keys;
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError};
 use table_diff::BoxError;
 
-use crate::status::RowStatus;
 use crate::observed::{self, Observed};
 use crate::place::Place;
 use crate::report;
 use crate::servers::{Replay, Rows};
 use crate::state::{Database, Folder, State};
+use crate::status::RowStatus;
 use crate::{Event, Operation};
 
 /// Bytes of fates after which a part is written.

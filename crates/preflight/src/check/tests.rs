@@ -9,11 +9,11 @@ use runbook::aurora::{
 use runbook::lag::Lag;
 use runbook::lock::Lock;
 use runbook::plan::{BeyondRpo, Engine, Strategy};
+use runbook::record::MoveOutcome::{self, Failed, Succeeded};
 use runbook::record::{
     FailoverRecord, ReadLastFailover, ReadLastReconciliation, ReadLastSwitchover, ReconciliationRecord,
     SwitchoverRecord,
 };
-use runbook::record::MoveOutcome::{self, Failed, Succeeded};
 use runbook::step::Trigger;
 use runbook::{Status, arc};
 

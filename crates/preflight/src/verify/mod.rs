@@ -22,7 +22,6 @@ use aws_sdk_rds::Client as Rds;
 use jiff::Timestamp;
 use runbook::arc::{self, ReadStates};
 use runbook::aurora::{DescribeCluster, DescribeGlobalCluster};
-use runbook::error::Kind;
 use runbook::watch::{Look, Pace, watch};
 use runbook::{Context, Outcome, RecoveryPlan, StepError, aws};
 
@@ -46,8 +45,8 @@ const PACE: Pace = Pace { interval: Duration::from_secs(1), longest_look: Durati
 /// Serves `verify`.
 ///
 /// # Errors
-/// [`Kind::BadEvent`] when the target is no Region of the plan; [`Kind::BadPlan`] when what it names does not exist;
-/// [`Kind::Unreachable`] when RDS is silent beyond the limit; else what RDS, Secrets Manager or the database refuse.
+/// [`Kind::BadEvent`](runbook::error::Kind::BadEvent) when the target is no Region of the plan; [`Kind::BadPlan`](runbook::error::Kind::BadPlan) when what it names does not exist;
+/// [`Kind::Unreachable`](runbook::error::Kind::Unreachable) when RDS is silent beyond the limit; else what RDS, Secrets Manager or the database refuse.
 pub async fn run(
     context: &Context,
     event: &VerifyEvent,

@@ -32,7 +32,12 @@ where
     C: ForCleanup,
     F: Fn(&str) -> C,
 {
-    watch(run.context, Pace::every(LOOK), Step { run, client: client(&run.restore_region), notes: Vec::new() }).await
+    watch(
+        run.context,
+        Pace::every(LOOK),
+        Step { run, client: client(&run.restore_region), notes: Vec::new() },
+    )
+    .await
 }
 
 struct Step<'a, C> {
