@@ -69,8 +69,14 @@ impl<'a, S: GetObject + ReadLines + ListKeys + Sync> Found<'a, S> {
         let mut tables = BTreeMap::new();
         for table in self.summary.databases.get(database).iter().flat_map(|database| &database.tables) {
             let prefix = format!("{}{}", self.folder, crate::table(database, &table.table));
-            let mut keys = self.store.list_keys(&self.bucket, &prefix).await?;
-            keys.retain(|key| key.ends_with(".jsonl"));
+            let keys = match &table.parts {
+                Some(names) => names.iter().map(|name| format!("{prefix}{name}")).collect(),
+                None => {
+                    let mut keys = self.store.list_keys(&self.bucket, &prefix).await?;
+                    keys.retain(|key| key.ends_with(".jsonl"));
+                    keys
+                }
+            };
             if !keys.is_empty() {
                 tables.insert(table.table.clone(), keys);
             }

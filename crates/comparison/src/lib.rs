@@ -3,17 +3,19 @@
 //! | key, under `reconcile/<plan>/<execution>/` | what |
 //! |---|---|
 //! | `<database>/catalogue.json` | the new primary's tables, a [`table_diff::Catalogue`] |
-//! | `<database>/<table>/part-00001.jsonl` … | differences, a [`table_diff::Difference`] on each line |
+//! | `<database>/<table>/part-00001-1a2b3c4d.jsonl` … | differences, a [`table_diff::Difference`] on each line; what the summary does not name counts for nothing |
 //! | `summary.json` | [`Summary`], written last: with it the comparison is complete |
 //!
 //! [`Found`] reads it. It holds no more than a line of the differences at a time, and may be read as often as wanted.
 //! [`target`] says where a cluster is connected to and [`log_in`] as whom, for the two steps that do.
 
 mod found;
+mod parts;
 mod summary;
 mod target;
 
 pub use found::{Found, Parts};
+pub use parts::PartWriter;
 pub use summary::{DatabaseSummary, Summary, TableStatus, TableSummary};
 pub use target::{log_in, target};
 
@@ -30,7 +32,10 @@ pub fn table(database: &str, table: &str) -> String {
     format!("{database}/{table}/")
 }
 
-/// Name of a part.
-pub fn part(database: &str, table: &str, number: u32) -> String {
-    format!("{}part-{number:05}.jsonl", self::table(database, table))
+/// How the names of the parts begin, see [`PartWriter`].
+pub const PART: &str = "part";
+
+/// Name of a part of an execution that counted its parts: it has no sum in it.
+pub fn counted_part(number: u32) -> String {
+    format!("{PART}-{number:05}.jsonl")
 }

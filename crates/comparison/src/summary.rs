@@ -53,6 +53,10 @@ pub struct TableSummary {
     pub key_columns: Vec<String>,
     /// Differences of the schema, and what else a reader has to know.
     pub notes: Vec<String>,
+    /// Names of the parts of its differences, in their order. Absent in the summary of an execution that counted them: every
+    /// part in the table's folder is one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts: Option<Vec<String>>,
 }
 
 /// How a table stands.

@@ -14,9 +14,9 @@
 //!
 //! # Promise
 //! What is in the bucket is the truth, and a call killed at any moment costs only what it did since its last write of
-//! `cursor.json`: that says for every database which tables are done, where the one at work stands, and how many parts
-//! of differences belong to it. A part is written before the cursor that counts it, and its name is the next number
-//! after the cursor's: a part that no cursor counts is replaced, or emptied, by the call that does its work again.
+//! `cursor.json`: that says for every database which tables are done, where the one at work stands, and which parts
+//! of differences belong to it. A part is written before the cursor that names it, see [`comparison::PartWriter`], and the
+//! summary names the parts of each table: one that a killed call left counts for nothing.
 //!
 //! A table that can't be compared is `error` in the summary and the others go on. A database that can't be reached is
 //! an error of the step: the next call tries again from where it stood.

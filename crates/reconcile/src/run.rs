@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::error::Error as StdError;
 use std::time::Duration;
 
-use comparison::{DatabaseSummary, SUMMARY, Summary, TableStatus, TableSummary};
+use comparison::{DatabaseSummary, PartWriter, SUMMARY, Summary, TableStatus, TableSummary};
 use jiff::Timestamp;
 use runbook::error::Kind;
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, names};
@@ -108,7 +108,7 @@ impl Folder {
 
     /// Where the comparison stands; a state with nothing in it when it has not begun.
     pub(crate) async fn state(&self, store: &impl GetObject) -> Result<State, StepError> {
-        Ok(self.read(store, "cursor.json").await?.unwrap_or(State { settled: true, ..State::default() }))
+        Ok(self.read(store, "cursor.json").await?.unwrap_or_default())
     }
 }
 
@@ -127,16 +127,11 @@ pub(crate) async fn run<S: GetObject + PutObject + Sync>(
 ) -> Result<Outcome<Observed>, StepError> {
     let now = context.clock.now();
     let stop_at = (now + SLICE).min(context.deadline - MARGIN);
-    let recovering = !state.settled;
-    let mut work = Work { context, folder, store, stop_at, recovering, state, saved: now };
-    work.state.settled = false;
-    work.save().await?;
+    let mut work = Work { context, folder, store, stop_at, state, saved: now };
     let most = (SLICE + OVERTIME).min(context.time_left().saturating_sub(ANSWER));
     let walked = tokio::time::timeout(most, Box::pin(work.walk(servers, plan, all))).await;
-    // Given up in the middle of a range: what is in memory is not kept, and a part may be there that no cursor counts.
+    // Given up in the middle of a range: what is in memory is not kept.
     let Ok(walked) = walked else { return work.in_progress() };
-    // Once a call was killed, every later one looks for what it may have left: the table may be one of the next.
-    work.state.settled = !recovering;
     match walked {
         Ok(true) => {
             let summary = Summary { completed_at: Some(context.clock.now()), ..work.summary() };
@@ -211,8 +206,6 @@ struct Work<'a, S> {
     folder: &'a Folder,
     store: &'a S,
     stop_at: Timestamp,
-    /// Whether a call before was killed: a part may be there that no cursor counts.
-    recovering: bool,
     state: State,
     saved: Timestamp,
 }
@@ -325,26 +318,21 @@ impl<S: GetObject + PutObject + Sync> Work<'_, S> {
 
         let current = self.current(&sides.name);
         let (clock, stop_at) = (self.context.clock.clone(), self.stop_at);
-        let mut parts = Parts {
+        let folder = self.folder.key(&comparison::table(&sides.name, &table));
+        let mut kept = Kept {
             database: sides.name.clone(),
-            table,
             begun: clock.now(),
             spent: current.seconds,
-            parts: current.parts,
-            written: false,
-            cursor: current.cursor.clone(),
-            text: Vec::new(),
+            parts: PartWriter::new(self.folder.bucket(), folder, comparison::PART, current.parts),
             work: self,
         };
         let stop = || clock.now() >= stop_at;
         let compared =
-            Box::pin(servers.compare_table(sides, &listed.table, current.cursor, &mut parts, stop)).await;
-        parts.flush().await?;
-        if matches!(compared, Ok(Progress::Finished(_)) | Err(Failure::Table(_))) {
-            parts.empty_leftover().await?;
-        }
+            Box::pin(servers.compare_table(sides, &listed.table, current.cursor, &mut kept, stop)).await;
+        kept.flush().await?;
         let current = self.current(&sides.name);
         summary.seconds = current.seconds;
+        summary.parts = Some(current.parts);
         if let Some(cursor) = &current.cursor {
             summary.counts = cursor.counts;
         }
@@ -419,71 +407,40 @@ fn seconds(from: Timestamp, to: Timestamp) -> f64 {
 }
 
 /// Keeps the differences of one table.
-struct Parts<'a, 'b, S> {
+struct Kept<'a, 'b, S> {
     database: String,
-    table: String,
     begun: Timestamp,
     /// Seconds spent on the table by earlier calls.
     spent: f64,
-    /// Parts that are written.
-    parts: u32,
-    /// Whether this call wrote a part.
-    written: bool,
-    cursor: Option<Cursor>,
-    /// Lines found up to `cursor` that are in no part yet.
-    text: Vec<u8>,
+    parts: PartWriter<Cursor>,
     work: &'a mut Work<'b, S>,
 }
 
-impl<S: GetObject + PutObject + Sync> Parts<'_, '_, S> {
-    /// Writes what was found, then the cursor that covers it.
+impl<S: GetObject + PutObject + Sync> Kept<'_, '_, S> {
+    /// Writes what was found as a part, then saves the cursor that covers it.
     async fn flush(&mut self) -> Result<(), StepError> {
-        let has_part = !self.text.is_empty();
-        if has_part {
-            let body = std::mem::take(&mut self.text);
-            self.put(self.parts + 1, body).await?;
-            self.parts += 1;
-            self.written = true;
-        }
+        let has_part = self.parts.unwritten() > 0;
+        let cursor = self.parts.write(self.work.store).await?;
         let seconds = self.spent + seconds(self.begun, self.work.context.clock.now());
         if let Some(database) = self.work.state.databases.get_mut(&self.database) {
-            database.current = Current { cursor: self.cursor.clone(), parts: self.parts, seconds };
+            let current = &mut database.current;
+            current.seconds = seconds;
+            if cursor.is_some() {
+                (current.cursor, current.parts) = (cursor, self.parts.names().to_vec());
+            }
         }
         if has_part { self.work.save().await } else { Ok(()) }
     }
-
-    async fn put(&self, number: u32, body: Vec<u8>) -> Result<(), StepError> {
-        let key = self.work.folder.key(&comparison::part(&self.database, &self.table, number));
-        self.work.store.put_object(&self.work.folder.bucket, &key, "application/x-ndjson", body).await
-    }
-
-    /// After a call that was killed there may be one part that no cursor counts. Mostly this call has replaced it; if
-    /// it found nothing more (the target is live), that part is emptied.
-    async fn empty_leftover(&self) -> Result<(), StepError> {
-        if !self.work.recovering || self.written {
-            return Ok(());
-        }
-        let next = self.parts + 1;
-        let key = self.work.folder.key(&comparison::part(&self.database, &self.table, next));
-        match self.work.store.get_object(&self.work.folder.bucket, &key).await? {
-            Some(bytes) if !bytes.is_empty() => self.put(next, Vec::new()).await,
-            _ => Ok(()),
-        }
-    }
 }
 
-impl<S: GetObject + PutObject + Sync> Sink for Parts<'_, '_, S> {
+impl<S: GetObject + PutObject + Sync> Sink for Kept<'_, '_, S> {
     async fn reached(
         &mut self,
         found: Vec<Difference>,
         cursor: &Cursor,
     ) -> Result<(), Box<dyn StdError + Send + Sync>> {
-        for difference in &found {
-            serde_json::to_writer(&mut self.text, difference)?;
-            self.text.push(b'\n');
-        }
-        self.cursor = Some(cursor.clone());
-        if self.text.len() >= self.work.folder.part {
+        self.parts.add(&found, cursor.clone())?;
+        if self.parts.unwritten() >= self.work.folder.part {
             self.flush().await?;
         } else if seconds(self.work.saved, self.work.context.clock.now()) >= SAVE {
             self.flush().await?;
@@ -503,6 +460,7 @@ fn not_compared(table: &str, error: String) -> TableSummary {
         seconds: 0.0,
         key_columns: Vec::new(),
         notes: Vec::new(),
+        parts: Some(Vec::new()),
     }
 }
 

@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 
 use comparison::DatabaseSummary;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use table_diff::{Cursor, Listed};
 
 /// `cursor.json`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct State {
-    /// False while a call is at work, and for ever after one that was killed.
-    pub(crate) settled: bool,
     /// By the plan's name of the database; absent: not begun.
     pub(crate) databases: BTreeMap<String, Database>,
 }
@@ -34,10 +32,25 @@ pub(crate) struct Database {
 pub(crate) struct Current {
     /// Absent: at its start.
     pub(crate) cursor: Option<Cursor>,
-    /// Parts of differences that the cursor covers.
-    pub(crate) parts: u32,
+    /// Names of the parts of differences that the cursor covers.
+    #[serde(deserialize_with = "named_or_counted")]
+    pub(crate) parts: Vec<String>,
     /// Time spent on it.
     pub(crate) seconds: f64,
+}
+
+/// The names of the parts; of an execution that was begun when parts had numbers only, the numbers' names.
+fn named_or_counted<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Parts {
+        Named(Vec<String>),
+        Counted(u32),
+    }
+    Ok(match Parts::deserialize(from)? {
+        Parts::Named(names) => names,
+        Parts::Counted(parts) => (1..=parts).map(comparison::counted_part).collect(),
+    })
 }
 
 impl State {

@@ -153,7 +153,8 @@ impl<'a, S: ReadLines> Fates<'a, S> {
     fn new(store: &'a S, folder: &'a Folder, operation: Operation, database: &str, state: &State) -> Self {
         let parts =
             state.databases.get(database).map(|database| database.parts.as_slice()).unwrap_or_default();
-        let keys = parts.iter().rev().map(|name| folder.part(operation, database, name)).collect();
+        let prefix = folder.parts(operation, database);
+        let keys = parts.iter().rev().map(|name| format!("{prefix}{name}")).collect();
         Self { store, bucket: &folder.bucket, keys, open: None }
     }
 

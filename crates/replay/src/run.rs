@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use comparison::Found;
+use comparison::{Found, PartWriter};
 use jiff::Timestamp;
 use missing_transactions::text::counted;
 use row_replay::{Cursor, Options, Progress, ReplayedRow, Sink};
-use runbook::bucket::folder::Summing;
 use runbook::bucket::{DeleteObject, GetObject, ListKeys, ListObjects, Listed, PutObject, ReadLines};
 use runbook::names::keys;
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError};
@@ -16,7 +15,7 @@ use crate::observed::{self, Observed};
 use crate::place::Place;
 use crate::report;
 use crate::servers::{Replay, Rows};
-use crate::state::{Database, Folder, State};
+use crate::state::{self, Database, Folder, State};
 use crate::status::RowStatus;
 use crate::{Event, Operation};
 
@@ -263,19 +262,15 @@ impl<S: Store> Work<'_, S> {
         let database = self.state.databases.get(&place.name).cloned().unwrap_or_default();
         let (clock, stop_at) = (self.job.context.clock.clone(), self.stop_at);
         let stop = || clock.now() >= stop_at;
-        let mut fates = Fates {
-            database: place.name.clone(),
-            parts: database.parts.clone(),
-            cursor: None,
-            text: Vec::new(),
-            work: self,
-        };
-        let replayed = Box::pin(replay.replay(place, rows, database.cursor, &mut fates, stop)).await;
+        let folder = self.folder.parts(self.job.event.operation, &place.name);
+        let parts = PartWriter::new(&self.folder.bucket, folder, state::PART, database.parts);
+        let mut kept = Kept { database: place.name.clone(), parts, work: self };
+        let replayed = Box::pin(replay.replay(place, rows, database.cursor, &mut kept, stop)).await;
         match replayed {
-            Ok(Progress::Interrupted(_)) => fates.flush().await.map(|()| false),
+            Ok(Progress::Interrupted(_)) => kept.flush().await.map(|()| false),
             Ok(Progress::Finished(summary)) => {
-                fates.write_part().await?;
-                let parts = std::mem::take(&mut fates.parts);
+                kept.parts.write(kept.work.job.store).await?;
+                let parts = kept.parts.names().to_vec();
                 if let Some(database) = self.state.databases.get_mut(&place.name) {
                     (database.cursor, database.parts, database.summary) = (None, parts, Some(summary));
                 }
@@ -283,8 +278,8 @@ impl<S: Store> Work<'_, S> {
                 Ok(true)
             }
             Err(error) => {
-                // As much as can be kept; the cause is told, not that keeping it failed as well.
-                let _ = fates.flush().await;
+                // As much as can be kept; the cause is returned, not that keeping it failed as well.
+                let _ = kept.flush().await;
                 Err(error)
             }
         }
@@ -341,61 +336,30 @@ enum Walked {
     Refused(String),
 }
 
-/// Keeps the fates of one database.
-struct Fates<'w, 'a, S> {
+/// Keeps what became of the rows of one database.
+struct Kept<'w, 'a, S> {
     database: String,
-    /// Parts that are written.
-    parts: Vec<String>,
-    cursor: Option<Cursor>,
-    /// Lines up to `cursor` that are in no part yet.
-    text: Vec<u8>,
+    parts: PartWriter<Cursor>,
     work: &'w mut Work<'a, S>,
 }
 
-impl<S: Store> Fates<'_, '_, S> {
-    async fn write_part(&mut self) -> Result<(), StepError> {
-        if self.text.is_empty() {
-            return Ok(());
-        }
-        let operation = self.work.job.event.operation;
-        let body = std::mem::take(&mut self.text);
-        let mut sum = Summing::default();
-        sum.add(&body);
-        let sum = sum.of("").sha256;
-        let name = format!("fates-{:05}-{}.jsonl", self.parts.len() + 1, sum.get(..8).unwrap_or_default());
-        let key = self.work.folder.part(operation, &self.database, &name);
-        let bucket = &self.work.folder.bucket;
-        let put = self.work.job.store.put_object(bucket, &key, "application/x-ndjson", body).await;
-        match put {
-            Ok(()) => self.parts.push(name),
-            // These fates are gone: no cursor may cover them.
-            Err(_) => self.cursor = None,
-        }
-        put
-    }
-
-    /// Writes the fates, then the cursor that covers them.
+impl<S: Store> Kept<'_, '_, S> {
+    /// Writes a part, then the cursor that covers it.
     async fn flush(&mut self) -> Result<(), StepError> {
-        self.write_part().await?;
-        if let (Some(database), Some(cursor)) =
-            (self.work.state.databases.get_mut(&self.database), self.cursor.take())
-        {
-            (database.cursor, database.parts) = (Some(cursor), self.parts.clone());
+        let cursor = self.parts.write(self.work.job.store).await?;
+        if let (Some(database), Some(cursor)) = (self.work.state.databases.get_mut(&self.database), cursor) {
+            (database.cursor, database.parts) = (Some(cursor), self.parts.names().to_vec());
         }
         self.work.save().await
     }
 }
 
-impl<S: Store> Sink for Fates<'_, '_, S> {
-    async fn reached(&mut self, fates: Vec<ReplayedRow>, cursor: &Cursor) -> Result<(), BoxError> {
-        for fate in &fates {
-            serde_json::to_writer(&mut self.text, fate)?;
-            self.text.push(b'\n');
-        }
-        self.cursor = Some(cursor.clone());
+impl<S: Store> Sink for Kept<'_, '_, S> {
+    async fn reached(&mut self, rows: Vec<ReplayedRow>, cursor: &Cursor) -> Result<(), BoxError> {
+        self.parts.add(&rows, cursor.clone())?;
         let now = self.work.job.context.clock.now();
         let since = now.duration_since(self.work.saved).as_secs_f64();
-        if self.text.len() >= PART || since >= SAVE {
+        if self.parts.unwritten() >= PART || since >= SAVE {
             self.flush().await?;
         }
         Ok(())

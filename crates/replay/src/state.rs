@@ -5,9 +5,7 @@
 //! | `<operation>/cursor.json` | [`State`]: where the operation stands |
 //! | `<operation>/<database>/fates-00001-1a2b3c4d.jsonl` … | a [`row_replay::ReplayedRow`] on each line |
 //!
-//! A part of fates is written before the cursor that names it, and has a sum of its content in its name: whoever else
-//! writes at the same time, or does the work of a killed call again, never changes what a cursor names. A part that no
-//! cursor names counts for nothing.
+//! A part is written before the cursor that names it, see [`comparison::PartWriter`].
 
 use std::collections::BTreeMap;
 
@@ -58,6 +56,9 @@ impl State {
     }
 }
 
+/// How the names of the parts begin.
+pub(crate) const PART: &str = "fates";
+
 /// The execution's folder.
 #[derive(Debug, Clone)]
 pub(crate) struct Folder {
@@ -75,9 +76,9 @@ impl Folder {
         format!("{}{}/cursor.json", self.prefix, operation.name())
     }
 
-    /// Key of a part of fates.
-    pub(crate) fn part(&self, operation: Operation, database: &str, name: &str) -> String {
-        format!("{}{}/{database}/{name}", self.prefix, operation.name())
+    /// Key of the folder of a database's parts, with a slash at the end.
+    pub(crate) fn parts(&self, operation: Operation, database: &str) -> String {
+        format!("{}{}/{database}/", self.prefix, operation.name())
     }
 
     /// Where an operation stands; `None` when it has not begun.

@@ -80,7 +80,7 @@ impl Shop {
                 support::compare(&mut source, &mut target, &listed.table, &options, usize::MAX).await;
             let lines = found.iter().map(|found| serde_json::to_string(found).unwrap() + "\n");
             let table = listed.table.to_string();
-            put(&comparison::part("orders", &table, 1), lines.collect());
+            put(&format!("{}part-00001.jsonl", comparison::table("orders", &table)), lines.collect());
             tables.push(TableSummary {
                 table,
                 status: TableStatus::Different,
@@ -89,6 +89,7 @@ impl Shop {
                 seconds: 0.0,
                 key_columns: summary.key_columns,
                 notes: summary.notes,
+                parts: None,
             });
         }
         let database = DatabaseSummary {

@@ -2,7 +2,7 @@ use runbook::bucket::fake::Bucket;
 use serde_json::json;
 
 use super::*;
-use crate::{DatabaseSummary, TableStatus, TableSummary};
+use crate::{DatabaseSummary, PartWriter, TableStatus, TableSummary};
 
 const FOLDER: &str = "reconcile/shop/e1/";
 
@@ -19,6 +19,7 @@ fn bucket() -> Bucket {
         seconds: 0.0,
         key_columns: Vec::new(),
         notes: Vec::new(),
+        parts: None,
     };
     let database = DatabaseSummary {
         source_cluster: "old".into(),
@@ -35,7 +36,7 @@ fn bucket() -> Bucket {
 }
 
 fn part(number: u32) -> String {
-    format!("{FOLDER}{}", crate::part("orders", "a", number))
+    format!("{FOLDER}{}{}", crate::table("orders", "a"), crate::counted_part(number))
 }
 
 #[tokio::test]
@@ -55,6 +56,40 @@ async fn parts_follow_each_other_and_an_empty_one_is_nothing() {
         assert_eq!(ids, [1, 2, 3]);
     }
     assert_eq!(parts.open("alike").count().await, 0);
+}
+
+#[tokio::test]
+async fn only_the_parts_that_a_summary_names_count() {
+    let bucket = bucket();
+    let mut writer = PartWriter::new("b", format!("{FOLDER}orders/a/"), crate::PART, Vec::new());
+    let row = |id: u32| serde_json::from_str::<serde_json::Value>(&line(id)).unwrap();
+    for id in [1, 2] {
+        writer.add(&[row(id)], id).unwrap();
+        assert_eq!(writer.write(&bucket).await.unwrap(), Some(id));
+    }
+    // Of a call that was killed.
+    bucket.set(&part(3), line(3));
+    let mut summary: Summary = serde_json::from_str(&bucket.text(&format!("{FOLDER}{SUMMARY}"))).unwrap();
+    summary.databases.get_mut("orders").unwrap().tables[0].parts = Some(writer.names().to_vec());
+    bucket.set(&format!("{FOLDER}{SUMMARY}"), serde_json::to_vec(&summary).unwrap());
+    let found = Found::open(&bucket, "b", "shop", "e1").await.unwrap().unwrap();
+    let rows: Vec<_> = found.parts("orders").await.unwrap().open("a").collect().await;
+    let ids: Vec<_> = rows.iter().map(|row| row.as_ref().unwrap().key["id"].as_u64().unwrap()).collect();
+    assert_eq!(ids, [1, 2]);
+}
+
+#[tokio::test]
+async fn behind_a_part_that_was_not_written_no_cursor_is_kept() {
+    let bucket = Bucket { fails_once: Some(1).into(), ..Bucket::default() };
+    let mut writer = PartWriter::new("b", "f/".into(), crate::PART, Vec::new());
+    writer.add(&["one"], 1).unwrap();
+    assert_eq!(writer.write(&bucket).await.unwrap(), Some(1));
+    assert_eq!(writer.write(&bucket).await.unwrap(), None, "nothing was added");
+    writer.add(&["two"], 2).unwrap();
+    writer.write(&bucket).await.unwrap_err();
+    writer.add(&["three"], 3).unwrap();
+    assert_eq!(writer.write(&bucket).await.unwrap(), None);
+    assert_eq!(writer.names().len(), 1);
 }
 
 #[tokio::test]
