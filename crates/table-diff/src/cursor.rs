@@ -82,7 +82,7 @@ pub(crate) struct KeyPlace {
     pub(crate) within: Vec<Within>,
 }
 
-/// A range that is walked in pieces, because its rows are too many to be looked at together.
+/// A range that is walked in pieces, because its rows are too many to be compared together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Within {

@@ -124,7 +124,7 @@ impl Error {
 pub fn is_untrusted(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Tls(_) => true,
-        // So the TLS library tells what it thinks of a certificate.
+        // So the TLS library reports a certificate that it does not accept.
         sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::InvalidData,
         _ => false,
     }

@@ -3,9 +3,9 @@
 //! # How a table is compared
 //! By a key that both sides have: the primary key, else a unique index over columns that can't be null. On MySQL's
 //! family both servers walk the key's index at once, sum up as they go, and say where a chunk ends by the rows
-//! themselves, some 24 rows each: one pass finds every difference to within a chunk (`scan`). Where that can't be
+//! themselves, some 24 rows each: one pass finds every difference to within a chunk (`walk::scan`). Where that can't be
 //! (PostgreSQL, orders that differ between the sides, [`Options::strong`]), the table is cut into ranges of the key, and
-//! both servers sum up the same range at once (`keyed`). Only what differs is looked into: both sides send key and hash
+//! both servers sum up the same range at once (`walk::ranges`). Only what differs is compared row by row: both sides send key and hash
 //! of each row, and the rows that differ are fetched whole. That is a second look: a row that is the same by then was
 //! only in flight. A table without such a key is compared as a multiset, see [`compare_table`]: how often each row
 //! occurs on either side.
@@ -21,7 +21,7 @@
 //!   same upper half, below 2⁻²⁹; several in one chunk, when their sums cancel by chance, about as rarely. Of some five
 //!   hundred million differences one is missed.
 //! - **[`Options::strong`]:** 64 bits of the MD5 of the row, summed exactly (`DECIMAL`, `numeric`: no overflow), and all 128
-//!   bits where a range is looked into: 2⁻⁶⁴ for a range. Twice the time and more.
+//!   bits where a range is compared row by row: 2⁻⁶⁴ for a range. Twice the time and more.
 //!
 //! Neither is a defence against somebody who constructs collisions.
 //!
@@ -30,8 +30,8 @@
 //! text. Long columns (`TEXT`, `BLOB`, JSON, PostgreSQL's `text` and `bytea`) enter as their length and MD5, so that
 //! no server limit on one value cuts them off. Floats enter with every digit that they need, `FLOAT` widened first.
 //! Timestamps are read in UTC on both sides. Text is compared by its characters' UTF-8 bytes whatever the
-//! collation: `a` and `A` differ, trailing spaces count. JSON that is stored as other text is looked into, and is a
-//! difference when it says something else; but in a table without a key, where there is no row to compare it with, other
+//! collation: `a` and `A` differ, trailing spaces count. JSON that is stored as other text is compared by value, and is a
+//! difference when the values are not the same; but in a table without a key, where there is no row to compare it with, other
 //! text is another row.
 //!
 //! # Ranges under collations that fold
@@ -42,13 +42,13 @@
 //!
 //! # Memory
 //! A pass, and a range that is only summed, is at most [`Options::chunk_rows`] rows; of a pass the last key of each chunk
-//! is held, 12 MiB for either side at most. A range is looked into when it has at most [`Options::inspect_rows`] rows,
+//! is held, 12 MiB for either side at most. A range is compared row by row when it has at most [`Options::inspect_rows`] rows,
 //! some eight times that together, and fetched when the rows that differ have at most [`Options::fetch_bytes`]; else it is
 //! cut smaller, if need be to one row. So memory is bounded by these numbers, or by the one largest row.
 //!
 //! # Time and interruption
 //! After each range the sink gets what was found, together with the [`Cursor`] that covers it; then the caller may
-//! stop. A comparison that goes on from a cursor finds the rest: nothing twice, nothing left out, in the same order. (Only
+//! stop. A comparison that continues from a cursor finds the rest: nothing twice, nothing left out, in the same order. (Only
 //! where thousands of rows in succession are on one side alone, and their keys are text under a collation, may the order
 //! of their lines depend on where it was cut off.) A connection that breaks is made anew, and the range done again.
 //!
@@ -56,7 +56,7 @@
 //! - Nothing is written to either database: sessions are read-only. Every statement has a time limit.
 //! - The source is seen as it was when its table was begun ([`Options::view`]; by InnoDB and PostgreSQL, and until a
 //!   connection breaks). Until the table is done this keeps the source from altering it and from purging old versions.
-//! - The target is seen as it is. A difference is looked at again before it is told: what was only in flight is not. Each
+//! - The target is seen as it is. A difference is read again before it is reported: what was only in flight is not. Each
 //!   statement on it is short ([`Options::pass`]), and it is left alone while it is busy ([`Limits`]).
 //! - A scan reads each page once. InnoDB lets such pages pass through the old end of its buffer pool and drops them first,
 //!   as long as `innodb_old_blocks_time` is above the milliseconds in which a page's rows are read (its default is

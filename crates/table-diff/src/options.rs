@@ -22,7 +22,7 @@ pub struct Options {
     /// When the target is to be left alone for a while.
     pub limits: Limits,
     /// Whether the source is seen as it was when its table was begun. Not where the source is written to and the target
-    /// follows it: what had not arrived by then would be told as a difference.
+    /// follows it: what had not arrived by then would be reported as a difference.
     pub view: bool,
 }
 

@@ -25,7 +25,7 @@ pub enum Progress {
 
 /// Takes what is found.
 pub trait Sink: Send {
-    /// What was found since the last call, and the place that it brings the comparison to. A comparison that goes on
+    /// What was found since the last call, and the place that it brings the comparison to. A comparison that continues
     /// from `cursor` finds the rest.
     ///
     /// # Errors
@@ -36,6 +36,6 @@ pub trait Sink: Send {
         cursor: &Cursor,
     ) -> impl Future<Output = Result<(), Box<dyn std::error::Error + Send + Sync>>> + Send;
 
-    /// It waits, for this reason; told again and again while it does.
+    /// It waits, for this reason; called again and again while it does.
     fn waiting(&mut self, _reason: &str) {}
 }

@@ -27,7 +27,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// How long the client waits beyond the server's own limit on a statement.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// What MariaDB and MySQL say of a statement whose time is over.
+/// The numbers of MariaDB's and MySQL's error for a statement that is over its time.
 const OVER_TIME: [u16; 2] = [1969, 3024];
 
 /// A server with one connection.
@@ -210,7 +210,7 @@ impl Server {
         };
         let (side, address) = (self.side, self.address.to_string());
         let failed = |cause| Error::Query { side, address: address.clone(), what: what.into(), cause };
-        // Statements like SHOW have more columns on one release than on the other, and only names to tell them by.
+        // Statements like SHOW have more columns on one release than on the other, and can be told apart by their names only.
         if let Connection::MySql(connection) = &mut self.connection {
             let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(connection).await.map_err(failed)?;
             for row in rows {

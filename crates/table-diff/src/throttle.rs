@@ -2,7 +2,7 @@
 //!
 //! Asked for between two statements, once a second at most. A wait ends when the target is calm, when the caller wants to
 //! stop, or after [`Limits::patience`]: then one more piece is compared before the next wait, so that a target which is
-//! always busy makes a comparison slow, and never endless. What a server does not tell, or not to this user, is not
+//! always busy makes a comparison slow, and never endless. What a server does not report, or not to this user, is not
 //! watched.
 
 use std::time::Duration;
@@ -41,12 +41,12 @@ impl Limits {
     }
 }
 
-/// Waits while `target` is busy; `told` hears why. False: the caller wants to stop.
+/// Waits while `target` is busy; `waiting` is called with the reason. False: the caller wants to stop.
 pub(crate) async fn wait(
     target: &mut Server,
     limits: &Limits,
     stop: impl Fn() -> bool,
-    mut told: impl FnMut(&str),
+    mut waiting: impl FnMut(&str),
 ) -> Result<bool, Error> {
     if target.watch.asked.is_some_and(|asked| asked.elapsed() < EVERY) {
         return Ok(true);
@@ -59,7 +59,7 @@ pub(crate) async fn wait(
         if begun.elapsed() >= limits.patience {
             return Ok(true);
         }
-        told(&reason);
+        waiting(&reason);
         if stop() {
             return Ok(false);
         }

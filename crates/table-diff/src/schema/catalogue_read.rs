@@ -11,7 +11,7 @@ use crate::table::Table;
 
 /// What the server says of its base tables.
 ///
-/// Left out are tables whose displayed name does not tell them from a table of another schema (a dot in a name, on
+/// Left out are tables whose displayed name may also be that of a table of another schema (a dot in a name, on
 /// PostgreSQL), and foreign keys to what is left out or is in another database.
 ///
 /// # Errors

@@ -26,7 +26,7 @@ pub enum Presence {
     Hidden,
 }
 
-/// What stands for the tables that a user can't see, see [`Presence::Hidden`].
+/// The name listed in place of the tables that a user can't see, see [`Presence::Hidden`].
 pub const OTHERS: &str = "(other tables)";
 
 /// What a user may do with the tables of a database.

@@ -65,8 +65,8 @@ async fn open_mysql(
     } else {
         format!("max_execution_time = {}", timeout.as_millis().max(1))
     };
-    // A stream waits while the other side's is read, hence the long net_write_timeout. A view of one moment is to be had
-    // in REPEATABLE READ only. All in one go: each statement is a round trip.
+    // A stream waits while the other side's is read, hence the long net_write_timeout. REPEATABLE READ is the
+    // only level with a view of one moment. All in one go: each statement is a round trip.
     let settings = format!(
         "SET SESSION sql_mode = '', SESSION sql_safe_updates = 0, SESSION sql_big_selects = 1, \
          SESSION sql_select_limit = 18446744073709551615, SESSION net_write_timeout = 900, SESSION {limit}; \

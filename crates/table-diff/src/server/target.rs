@@ -69,7 +69,7 @@ impl Target {
             Tls::Disabled => options.ssl_mode(MySqlSslMode::Disabled),
             Tls::Required => options.ssl_mode(MySqlSslMode::Required),
             Tls::Verified(authorities) => {
-                // A token of IAM is sent as it is, which the driver does for nobody who does not say so: to a server that
+                // A token of IAM is sent as it is, which the driver does only when it is enabled: to a server that
                 // has proved to be the host, inside TLS.
                 options
                     .ssl_mode(MySqlSslMode::VerifyIdentity)

@@ -11,7 +11,7 @@ pub(crate) struct Watch {
     pub(crate) lag: Option<LagSource>,
 }
 
-/// Where a server tells of its replicas.
+/// What a server reports its replicas' lag by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LagSource {
     AuroraMySql,

@@ -71,7 +71,7 @@ impl Statements {
             Engine::MySql => (hash(dialect, &format!("CONCAT_WS('#', {})", parts.join(", "))), "LENGTH"),
             Engine::Postgres => (format!("md5({})", parts.join(" || '#' || ")), "octet_length"),
         };
-        // Asked of each row that is looked into: measured only where it can be much.
+        // Computed for each row of a range that differs: measured only where it can be much.
         let mut fixed = 0;
         let mut sizes = Vec::new();
         for column in columns {
@@ -167,7 +167,7 @@ impl Statements {
         ))
     }
 
-    /// How the server goes about the scan; the last column tells.
+    /// The server's plan for the scan, in the last column.
     pub(crate) fn explain(&self, spread: u64) -> Result<String, Error> {
         Ok(format!("EXPLAIN {}", self.chunks(None, spread, 1_000_000, "")?))
     }
@@ -286,14 +286,13 @@ impl Statements {
 
     /// How often each hash occurs, in order, with the size of a row. After `from`, or from it on.
     pub(crate) fn groups(&self, from: Option<(&str, bool)>) -> String {
-        let (order, from) = match self.engine {
-            Engine::MySql => ("h", from.map(|(hash, settled)| (text(self.engine, hash.as_bytes()), settled))),
-            Engine::Postgres => {
-                ("h COLLATE \"C\"", from.map(|(hash, settled)| (text(self.engine, hash.as_bytes()), settled)))
-            }
+        let order = match self.engine {
+            Engine::MySql => "h",
+            Engine::Postgres => "h COLLATE \"C\"",
         };
         let condition = from.map_or_else(String::new, |(hash, settled)| {
-            format!("WHERE {order} {} {hash} ", if settled { ">" } else { ">=" })
+            let compare = if settled { ">" } else { ">=" };
+            format!("WHERE {order} {compare} {} ", text(self.engine, hash.as_bytes()))
         });
         format!(
             "SELECT h, {}, {} FROM (SELECT {} AS h, {} AS s FROM {}) AS g {condition}GROUP BY h ORDER BY {order}",

@@ -1,4 +1,4 @@
-//! The caller's side of a comparison: what is counted, what was handed over, and whether it goes on.
+//! The caller's side of a comparison: what is counted, what was handed over, and whether to continue.
 
 use crate::cursor::{Counts, Cursor, Position};
 use crate::difference::Difference;

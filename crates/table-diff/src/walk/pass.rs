@@ -1,4 +1,4 @@
-//! A table that is scanned: passes over both sides, and what they leave to look into.
+//! A table that is scanned: passes over both sides, and the ranges that they leave to be compared row by row.
 //!
 //! After each part of a pass the caller is given how far the comparison came. A failure leaves it there: the rest of the
 //! pass is done again.
@@ -19,10 +19,10 @@ use crate::retry::Retry;
 
 /// Bytes of chunks at most that are held of either side.
 const KEPT: u64 = 12 * 1024 * 1024;
-/// How many ranges one statement looks into: what is asked for has to fit a packet. As many as that, for each statement is
-/// a round trip, which between Regions takes longer than the looking.
+/// How many ranges one statement reads: what is asked for has to fit a packet. As many as that, for each statement is
+/// a round trip, which between Regions takes longer than the reading.
 const RANGES: usize = 1000;
-/// How many times [`Options::inspect_rows`] one statement looks into: ranges of the same size, most of whose rows are
+/// How many times [`Options::inspect_rows`] one statement reads: ranges of the same size, most of whose rows are
 /// dropped at once.
 const TOGETHER: u64 = 8;
 
@@ -59,7 +59,7 @@ enum Next {
     NoFurther,
 }
 
-/// A range to look into, with the rows before it that are alike.
+/// A range whose sums differ, with the rows before it that are alike.
 struct Suspect {
     low: Option<Key>,
     high: Option<Key>,
@@ -76,7 +76,7 @@ impl Suspect {
     }
 }
 
-/// What is not handed over yet: ranges to look into, then rows that are alike; it reaches to `at`.
+/// What is not handed over yet: ranges whose sums differ, then rows that are alike; it reaches to `at`.
 #[derive(Default)]
 struct Batch {
     suspects: Vec<Suspect>,
@@ -188,7 +188,7 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
                     batch.suspects.push(Suspect { low, high: part.high, before, own });
                     batch.rows += rows;
                     if (batch.rows >= most * TOGETHER || batch.suspects.len() >= RANGES)
-                        && let end @ (Next::Stopped | Next::Finished) = self.look_into(&mut batch).await?
+                        && let end @ (Next::Stopped | Next::Finished) = self.compare(&mut batch).await?
                     {
                         return Ok(end);
                     }
@@ -200,7 +200,7 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
             // What comes before it is handed over first, up to where it begins.
             batch.at.clone_from(&low);
             if low != self.place.key
-                && let end @ (Next::Stopped | Next::Finished) = self.look_into(&mut batch).await?
+                && let end @ (Next::Stopped | Next::Finished) = self.compare(&mut batch).await?
             {
                 return Ok(end);
             }
@@ -215,11 +215,11 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
         if batch.at == self.place.key && batch.at.is_some() {
             return Ok(Next::Continue);
         }
-        self.look_into(&mut batch).await
+        self.compare(&mut batch).await
     }
 
-    /// Looks into the ranges of a batch and hands everything over, up to where the batch reaches.
-    async fn look_into(&mut self, batch: &mut Batch) -> Result<Next, Error> {
+    /// Compares the ranges of a batch row by row and hands everything over, up to where the batch reaches.
+    async fn compare(&mut self, batch: &mut Batch) -> Result<Next, Error> {
         let Batch { suspects, alike, at, .. } = std::mem::take(batch);
         batch.at.clone_from(&at);
         let most = self.sides.options.fetch_bytes;
@@ -284,7 +284,7 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
         Ok(if goes_on && self.caller.wait(self.sides.target).await? { Next::Continue } else { Next::Stopped })
     }
 
-    /// Walks through ranges whose rows are too many to be looked at together, or not known. `before`: rows before them.
+    /// Walks through ranges whose rows are too many to be compared together, or not known. `before`: rows before them.
     async fn walk(&mut self, mut walk: Walk, mut before: Counts) -> Result<Next, Error> {
         while !walk.place.within.is_empty() {
             let size = self.sides.options.inspect_rows.max(1);

@@ -1,4 +1,4 @@
-//! A table with a key, range by range: both sides sum up the same range, and only what differs is looked into.
+//! A table with a key, range by range: both sides sum up the same range, and only a range that differs is compared row by row.
 //!
 //! A failure leaves the walk before the range that it was at, and the same range can be tried again.
 
@@ -35,7 +35,7 @@ pub(crate) async fn by_range<S: Sink, F: Fn() -> bool + Send + Sync>(
     mut caller: Caller<'_, S, F>,
 ) -> Result<Progress, Error> {
     let mut walk = Walk::from(place);
-    // Ranges are so many units of rows: wherever one begins and however large it is, what is looked into in it are the
+    // A range is a number of units of rows: wherever one begins and however large it is, what is compared row by row are the
     // same units, and so the order of the lines does not depend on the time.
     let unit = sides.options.inspect_rows.max(1);
     let most = (sides.options.chunk_rows / unit).max(1) * unit;
@@ -102,7 +102,7 @@ pub(crate) struct Piece {
     /// Rows of either side; the differences are not counted.
     pub(crate) rows: Counts,
     pub(crate) differences: Vec<Difference>,
-    /// Whether the sums were the same, so that nothing was looked into.
+    /// Whether the sums were the same, so that no row was compared.
     pub(crate) alike: bool,
 }
 

@@ -3,7 +3,7 @@
 //! Both sides walk the key's index at once. A row whose CRC is small ends a chunk and is sent, with the state of the
 //! chunk: how many rows it has, and the sum of their mixed CRCs. As the rows themselves say where a chunk ends, both
 //! sides cut at the same rows without knowing of each other, whatever the key is made of, and a difference moves no cut
-//! but its own. So one pass finds every difference to within a few dozen rows, and only those are looked into.
+//! but its own. So one pass finds every difference to within a few dozen rows, and only those are compared row by row.
 //!
 //! [`cut`] is pure: what both sides sent becomes [`Part`]s of the table. Cuts in common lie where the tables have
 //! them, whatever the time and wherever a comparison went on; only where there is none for a long way it depends on how
