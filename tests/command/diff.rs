@@ -258,7 +258,7 @@ fn tables_are_compared_and_the_rows_that_differ_are_written() {
     // A folder that has a comparison is left as it is, and is gone on with only for the same one.
     let before = files(Path::new(&path("all")));
     let refusals: [(&[&str], &str); 4] = [
-        (&["--output", &path("all")], "name another folder, or go on with --resume"),
+        (&["--output", &path("all")], "name another folder, or continue with --resume"),
         (&["--resume", &path("all")], "--exclude new --exclude old"),
         (&["--resume", &path("nothing")], "there is no comparison in"),
         (&["--source", &server.url("u", "hush", "b"), "--resume", &path("all")], "not of"),
@@ -391,7 +391,7 @@ fn a_run_that_was_killed_is_gone_on_with_and_finds_the_same() {
     let part = std::fs::OpenOptions::new().append(true).open(killed.join("t.jsonl.part"));
     std::io::Write::write_all(&mut part.unwrap(), b"{\"kind\":\"mis").unwrap();
 
-    // Interrupted, it says how to go on.
+    // Interrupted, it says how to resume.
     let mut run = server.command("u", &["--connections", "1", "--resume", killed_path]);
     let run = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let before = std::fs::read(&state).unwrap();
@@ -399,7 +399,7 @@ fn a_run_that_was_killed_is_gone_on_with_and_finds_the_same() {
     assert!(Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap().success());
     let (printed, said, code) = end(&run.wait_with_output().unwrap());
     assert_eq!((printed.as_str(), code), ("", Some(2)), "{said}");
-    assert!(said.contains(&format!("go on with: causeway diff --resume {killed_path}\n")), "{said}");
+    assert!(said.contains(&format!("resume with: causeway diff --resume {killed_path}\n")), "{said}");
 
     let (printed, said, code) = server.diff("u", &["--resume", killed_path]);
     assert_eq!((said.as_str(), code), ("", Some(1)), "{printed}");

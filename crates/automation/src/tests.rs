@@ -481,7 +481,7 @@ async fn a_do_while_loop_ends_with_its_condition_or_at_its_limit() {
     let stage_limit = stage(DO_WHILE, &[("f", &[more(true)])]);
     assert_eq!(stage_limit.run().await.status, Status::Success);
     assert_eq!(stage_limit.script.asked("f").len(), 4);
-    // The condition can't be told: the loop fails.
+    // The condition can't be evaluated: the loop fails.
     let ended = stage(DO_WHILE, &[("f", &[Does::Answer(json!({}))])]).run().await;
     assert_eq!(step(&ended, "again").status, Status::Failed);
     assert!(ended.failure_message.unwrap().contains("neither true nor false"));

@@ -52,7 +52,7 @@ struct Target {
     dead_letters: Option<DeadLetters>,
 }
 
-/// Where what a target did not take is kept, and who is told of it.
+/// Where an event that a target did not take is kept, and which topics are notified of it.
 #[derive(Debug, Clone)]
 struct DeadLetters {
     /// Text of the alarm on the queue, and the topics that it tells.

@@ -10,12 +10,12 @@
 //!
 //! # Promises
 //! A state counts the bytes of the `.part` file that its cursor covers, and is written when these are on the disk; what
-//! is behind them is cut off before a table is gone on with. So a run can be killed at any moment, and the next one
+//! is behind them is cut off before a table is resumed. So a run can be killed at any moment, and the next one
 //! finds the rest: nothing twice, nothing left out. A folder is worked on by one run at a time. What this module did
 //! not write it neither changes nor removes.
 //!
 //! # What a failure leaves
-//! Everything that was found. A table in error keeps its `.part` file and its state, to be gone on with.
+//! Everything that was found. A table in error keeps its `.part` file and its state, to be resumed.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -105,7 +105,7 @@ impl Folder {
         }
         match found {
             Some(name) => Err(format!(
-                "{} already has {}: name another folder, or go on with --resume {}",
+                "{} already has {}: name another folder, or continue with --resume {}",
                 path.display(),
                 name.display(),
                 shell_word(&path.display().to_string())
@@ -200,13 +200,13 @@ impl Folder {
         Ok(Opened::UnderWay(kept))
     }
 
-    /// Writes the summary. When no table has to be gone on with, the tables' states are removed.
+    /// Writes the summary. When no table has to be resumed, the tables' states are removed.
     pub fn finish(&self, summary: &Summary, listed: &[Listed]) -> Result<(), Error> {
         write(&self.path.join("summary.json"), summary.json()?.as_bytes())?;
         self.clean(summary, listed)
     }
 
-    /// Removes the tables' states, when no table has to be gone on with.
+    /// Removes the tables' states, when no table has to be resumed.
     pub fn clean(&self, summary: &Summary, listed: &[Listed]) -> Result<(), Error> {
         if summary.count(Status::Error) > 0 {
             return Ok(());
@@ -240,7 +240,7 @@ impl Request {
 }
 
 fn nothing(path: &Path) -> Error {
-    format!("there is no comparison in {} to go on with: start one with --output", path.display()).into()
+    format!("there is no comparison in {} to resume: start one with --output", path.display()).into()
 }
 
 fn lock(file: &File, path: &Path) -> Result<(), Error> {
@@ -307,7 +307,7 @@ impl Kept {
         let mut lines = match OpenOptions::new().write(true).open(part) {
             Ok(lines) => lines,
             Err(error) if error.kind() == ErrorKind::NotFound && self.bytes == 0 => return Ok(()),
-            Err(error) => return Err(failed("go on with", part)(error)),
+            Err(error) => return Err(failed("resume", part)(error)),
         };
         let length = lines.metadata().map_err(failed("read", part))?.len();
         if length < self.bytes {

@@ -1,6 +1,6 @@
 //! The work: so many tables at once, each over a connection of its own to either server.
 //!
-//! A worker takes one table after another. What is wrong with a table is told in its result, and the worker goes on over
+//! A worker takes one table after another. What is wrong with a table is in its result, and the worker continues over
 //! new connections. A server that can't be reached, or a folder that can't be written, ends the work: every worker stops
 //! where its table's next range ends. So it does when it is interrupted. Either way, all that was found is in the folder.
 
@@ -82,7 +82,7 @@ impl Work {
         let mut interrupt = Box::pin(interrupted());
         loop {
             tokio::select! {
-                // A failure is told rather than the interrupt that came at the same moment.
+                // A failure is reported rather than the interrupt that came at the same moment.
                 biased;
                 worked = workers.join_next() => match worked {
                     None => break,

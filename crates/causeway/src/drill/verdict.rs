@@ -89,7 +89,7 @@ impl Check {
     pub fn why_left(&self) -> &'static str {
         match self.what {
             UPDATES => "the rows are on both sides: for a person to decide",
-            TAGS => "the table has no key: whether a row is there can't be told",
+            TAGS => "the table has no key: whether a row is there is not known",
             _ => "",
         }
     }

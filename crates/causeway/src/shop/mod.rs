@@ -267,7 +267,7 @@ impl Client {
         while !*self.stopped.borrow() {
             let pause = Duration::from_millis(self.random.random_range(150..400));
             tokio::time::sleep(pause).await;
-            // Rows without a key can't be told apart. Each Region gives tags of its own, so that the ledger knows
+            // Rows without a key can't be distinguished. Each Region gives tags of its own, so that the ledger knows
             // which were lost even when the same product is tagged again after the failover.
             let (product, pick) =
                 (self.random.random_range(1..=PRODUCTS), self.random.random_range(1..=TAGS / 2));

@@ -45,7 +45,7 @@ pub struct Settings {
     /// Customer managed KMS keys of the secrets; those of the databases are in the plan.
     #[serde(default)]
     pub kms_keys: Vec<String>,
-    /// Who is told by mail.
+    /// Who is notified by mail.
     #[serde(default)]
     pub notification_email: String,
     /// Whether a failover may start by itself, as the plan's `automatic` says.

@@ -315,7 +315,7 @@ impl Server {
         let mut connection = self.admin().await?;
         for statement in statements {
             let done = timeout(STATEMENT, connection.execute(AssertSqlSafe((*statement).to_owned()))).await;
-            // The statement itself may hold a password: only its first words are told.
+            // The statement itself may hold a password: only its first words are reported.
             let words = || statement.split_whitespace().take(3).collect::<Vec<_>>().join(" ");
             match done {
                 Ok(Ok(_)) => {}

@@ -2,7 +2,7 @@
 //!
 //! A process takes one event after the other and is kept warm; events at the same time get a process each. A process has
 //! only the environment that it is given. A caller that leaves does not stop the function. What a function writes goes to
-//! a file of its own in the log folder. Its runtime API is on loopback, under a path that only the process is told. Dropping [`Binaries`] ends every process, and so does the end of this one, however it
+//! a file of its own in the log folder. Its runtime API is on loopback, under a path that only the process knows. Dropping [`Binaries`] ends every process, and so does the end of this one, however it
 //! comes, where the machine has what that needs (`setpriv`).
 
 use std::collections::BTreeMap;

@@ -212,14 +212,14 @@ impl World {
         self.state(|state| state.rds_events.clone())
     }
 
-    /// Comes back when operations may end.
+    /// Waits until operations may end.
     pub(crate) async fn released(&self) {
         let mut held = self.hold.subscribe();
         // The sender lives as long as the world, which the caller holds.
         let _ = held.wait_for(|held| !held).await;
     }
 
-    /// Comes back when an old primary may be recovered.
+    /// Waits until an old primary may be recovered.
     pub(crate) async fn recovery_released(&self) {
         let mut held = self.hold_recovery.subscribe();
         // As above.
