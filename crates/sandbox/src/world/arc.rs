@@ -127,7 +127,7 @@ impl Arcs {
         }
         let lines = changed
             .iter()
-            .map(|(arn, on)| format!("Routing control {} is {}", name(arn), spoken(*on)))
+            .map(|(arn, on)| format!("Routing control {} is {}", name(arn), on_or_off(*on)))
             .collect();
         self.controls = after;
         Ok(lines)
@@ -173,7 +173,7 @@ fn invalid(message: impl Into<String>) -> ApiError {
     ApiError::new("ValidationException", message)
 }
 
-fn spoken(on: bool) -> &'static str {
+fn on_or_off(on: bool) -> &'static str {
     if on { "On" } else { "Off" }
 }
 
@@ -214,7 +214,7 @@ pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, CallError> 
             let on = world
                 .state(|state| state.arc.controls.get(arn).copied())
                 .ok_or_else(|| not_found("routing control", arn))?;
-            json!({"RoutingControlArn": arn, "RoutingControlState": spoken(on), "RoutingControlName": name(arn)})
+            json!({"RoutingControlArn": arn, "RoutingControlState": on_or_off(on), "RoutingControlName": name(arn)})
         }
         "ListRoutingControls" => {
             let controls: Vec<Value> = world.state(|state| {
@@ -228,7 +228,7 @@ pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, CallError> 
                             "ControlPanelName": "sandbox",
                             "RoutingControlArn": arn,
                             "RoutingControlName": name(arn),
-                            "RoutingControlState": spoken(*on),
+                            "RoutingControlState": on_or_off(*on),
                         })
                     })
                     .collect()

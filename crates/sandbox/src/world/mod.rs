@@ -265,7 +265,7 @@ impl World {
             };
             let detail = json!({
                 "EventID": id, "SourceType": source_type, "SourceArn": arn, "SourceIdentifier": aurora::name_of(arn),
-                "Date": spoken(at), "Message": message,
+                "Date": aws_time(at), "Message": message,
             });
             let event = crate::api::event(at, &region, "aws.rds", kind, arn, &detail);
             self.publish(&region, event);
@@ -341,8 +341,8 @@ pub(crate) fn aws_key(region: &str) -> String {
     format!("arn:aws:kms:{region}:{ACCOUNT}:key/aws-rds")
 }
 
-/// A time as AWS's APIs say it: to the millisecond.
-pub(crate) fn spoken(time: Timestamp) -> String {
+/// A time as AWS's APIs write it: RFC 3339, to the millisecond.
+pub(crate) fn aws_time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::aurora::{name_of, region_of};
-use super::{LagDimensions, World, durations, required, spoken, unknown};
+use super::{LagDimensions, World, aws_time, durations, required, unknown};
 use crate::api::{ApiError, Call};
 
 /// Datapoints that are kept of each cluster.
@@ -222,7 +222,7 @@ pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
                 let MetricStat { metric, period, stat } = MetricStat::of(query)?;
                 let periods = statistics(world, call, metric, period)?;
                 let mut found: Vec<(String, f64)> =
-                    periods.iter().filter_map(|(at, all)| Some((spoken(*at), all.get(stat)?))).collect();
+                    periods.iter().filter_map(|(at, all)| Some((aws_time(*at), all.get(stat)?))).collect();
                 // Newest first, as CloudWatch answers unless told otherwise.
                 if call.input["ScanBy"] != "TimestampAscending" {
                     found.reverse();
@@ -246,7 +246,7 @@ pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
             let found: Vec<Value> = periods
                 .iter()
                 .map(|(at, all)| {
-                    let mut point = json!({"Timestamp": spoken(*at), "Unit": "Milliseconds"});
+                    let mut point = json!({"Timestamp": aws_time(*at), "Unit": "Milliseconds"});
                     for name in &wanted {
                         point[*name] = json!(all.get(name));
                     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{World, required, spoken, unknown};
+use super::{World, aws_time, required, unknown};
 use crate::account::ACCOUNT;
 use crate::api::{ApiError, Call};
 
@@ -51,7 +51,7 @@ fn parameter_json(region: &str, name: &str, parameter: &Parameter) -> Value {
         "Type": "String",
         "Value": parameter.value,
         "Version": parameter.version,
-        "LastModifiedDate": spoken(parameter.modified),
+        "LastModifiedDate": aws_time(parameter.modified),
         "ARN": format!("arn:aws:ssm:{region}:{ACCOUNT}:parameter/{}", name.trim_start_matches('/')),
         "DataType": "text",
     })

@@ -12,7 +12,7 @@ use crate::account::ACCOUNT;
 use crate::api::ApiError;
 use crate::databases::NOWHERE;
 use crate::world::aurora::{Cluster, Global, Instance, Snapshot, name_of, region_of};
-use crate::world::{State, World, properties, spoken};
+use crate::world::{State, World, aws_time, properties};
 
 /// Port of a cluster that has no server yet.
 const DEFAULT_PORT: u16 = 3306;
@@ -126,7 +126,7 @@ pub(super) fn cluster_json(cluster: &Cluster, state: &State) -> Value {
         "StorageEncrypted": cluster.key.is_some(),
         "KmsKeyId": cluster.key,
         "IAMDatabaseAuthenticationEnabled": cluster.iam,
-        "ClusterCreateTime": spoken(cluster.created),
+        "ClusterCreateTime": aws_time(cluster.created),
         "TagList": tag_list(&cluster.tags),
     });
     with_properties(&mut answer, &cluster.properties);
@@ -180,7 +180,7 @@ pub(super) fn snapshot_json(snapshot: &Snapshot) -> Value {
         "DBClusterSnapshotIdentifier": name_of(&snapshot.arn),
         "DBClusterSnapshotArn": snapshot.arn,
         "DBClusterIdentifier": snapshot.cluster,
-        "SnapshotCreateTime": spoken(snapshot.created),
+        "SnapshotCreateTime": aws_time(snapshot.created),
         "SnapshotType": snapshot.kind,
         "Status": snapshot.status,
         "PercentProgress": snapshot.percent,
@@ -321,7 +321,7 @@ pub(super) fn describe_events(world: &World, region: &str, input: &Value) -> Res
                     // The API has no member for the event's id; EventBridge's events do.
                     "Message": format!("{} {}", event.id, event.message).trim_start(),
                     "EventCategories": [event.category()],
-                    "Date": spoken(event.at),
+                    "Date": aws_time(event.at),
                 })
             })
             .collect();
