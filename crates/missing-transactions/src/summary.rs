@@ -7,18 +7,44 @@ use crate::text::{count, counted, duration, joined, second};
 
 /// The numbers that matter: what was lost, when, and what is not known. The first is what matters most.
 pub(crate) fn sentences(report: &Report) -> Vec<String> {
-    let region = |name: &str, or: &str| if name.is_empty() { or.to_owned() } else { name.to_owned() };
-    let from = region(&report.facts.from_region, "the old primary");
-    let to = region(&report.facts.to_region, "the new one");
-    let (transactions, rows) = (report.totals.transactions, &report.totals.rows);
-    let be = |n: u64| if n == 1 { "is" } else { "are" };
+    let mut sentences = missing(report);
+    if sentences.is_empty() {
+        sentences.push(none_missing(report));
+    }
+    if let Some(headline) = sentences.first_mut() {
+        headline.push_str(&amounts(report));
+    }
+    // Also where something was found: this may be all that the report can say.
+    sentences.extend(not_compared(report));
+    sentences.extend(other_losses(report));
+    sentences.extend(undecided(report));
+    sentences.extend(when(report));
+    sentences.extend(recovery_point(report));
+    sentences
+}
 
+/// The old primary and the new one, by their Regions where these are known.
+fn primaries(report: &Report) -> (&str, &str) {
+    let facts = &report.facts;
+    let from = if facts.from_region.is_empty() { "the old primary" } else { &facts.from_region };
+    let to = if facts.to_region.is_empty() { "the new one" } else { &facts.to_region };
+    (from, to)
+}
+
+fn are(n: u64) -> &'static str {
+    if n == 1 { "is" } else { "are" }
+}
+
+/// The transactions that are missing, whole and in part; empty where none is.
+fn missing(report: &Report) -> Vec<String> {
+    let (from, to) = primaries(report);
+    let transactions = report.totals.transactions;
     let mut sentences = Vec::new();
     if transactions.whole > 0 {
         sentences.push(format!(
             "{} that {from} had taken {} missing in {to} ({}).",
             counted(transactions.whole, "transaction"),
-            be(transactions.whole),
+            are(transactions.whole),
             of_each(report, Standing::Whole)
         ));
     }
@@ -30,62 +56,62 @@ pub(crate) fn sentences(report: &Report) -> Vec<String> {
         };
         let which = of_each(report, Standing::InPart);
         sentences
-            .push(format!("{n} {} there in part, with rows missing ({which}).", be(transactions.in_part)));
+            .push(format!("{n} {} there in part, with rows missing ({which}).", are(transactions.in_part)));
     }
-    let nothing_seen = report.totals.tables_compared == 0 && rows.all() == 0;
-    if sentences.is_empty() && nothing_seen {
+    sentences
+}
+
+/// That no transaction is known to be missing, with what restricts it.
+fn none_missing(report: &Report) -> String {
+    let (from, to) = primaries(report);
+    let (transactions, rows) = (report.totals.transactions, &report.totals.rows);
+    if report.totals.tables_compared == 0 && rows.all() == 0 {
         let whole = if report.tables.is_empty() { "" } else { " whole" };
-        sentences.push(format!("No table was compared{whole}: what {from} lost is not known."));
+        return format!("No table was compared{whole}: what {from} lost is not known.");
     }
-    if sentences.is_empty() {
-        sentences.push(match (rows.missing, transactions.undecided, report.is_complete()) {
-            (0, 0, true) => format!("No transaction that {from} had taken is missing in {to}."),
-            (0, 0, false) => {
-                format!("In what was compared, no transaction that {from} had taken is missing in {to}.")
-            }
-            (0, ..) => format!("No transaction that {from} had taken is known to be lost in {to}."),
-            (missing, ..) => {
-                format!("{} that {from} had taken {} missing in {to}.", counted(missing, "row"), be(missing))
-            }
-        });
+    match (rows.missing, transactions.undecided, report.is_complete()) {
+        (0, 0, true) => format!("No transaction that {from} had taken is missing in {to}."),
+        (0, 0, false) => {
+            format!("In what was compared, no transaction that {from} had taken is missing in {to}.")
+        }
+        (0, ..) => format!("No transaction that {from} had taken is known to be lost in {to}."),
+        (missing, ..) => {
+            format!("{} that {from} had taken {} missing in {to}.", counted(missing, "row"), are(missing))
+        }
     }
+}
+
+/// What the missing rows are worth, as sentences behind the first one.
+fn amounts(report: &Report) -> String {
     let amounts = report.tables.iter().filter_map(|table| {
         let amounts = table.amounts.as_ref()?;
         Some(format!(" Missing in {}.{}: {}.", table.table, amounts.column, amounts.words()))
     });
-    let amounts: String = amounts.collect();
-    if let Some(headline) = sentences.first_mut() {
-        headline.push_str(&amounts);
-    }
-    // Also where something was found: this may be all that the report can say.
-    sentences.extend(not_compared(report));
+    amounts.collect()
+}
 
-    let mut others = Vec::new();
-    if rows.lost_updates > 0 {
-        others.push(format!("{} lost", counted(rows.lost_updates, "update")));
-    }
-    if rows.lost_deletes > 0 {
-        others.push(format!("{} lost", counted(rows.lost_deletes, "delete")));
-    }
-    if rows.conflicts > 0 {
-        others.push(format!("{} in conflict", counted(rows.conflicts, "row")));
-    }
-    let mut doubts = Vec::new();
-    if transactions.undecided > 0 {
-        doubts.push(counted(transactions.undecided, "transaction"));
-    }
-    if rows_in_doubt(report) > 0 {
-        doubts.push(counted(rows_in_doubt(report), "row"));
-    }
-    if !others.is_empty() {
-        sentences.push(format!("Besides: {}.", joined(&others)));
-    }
-    if !doubts.is_empty() {
-        sentences.push(format!("What happened to {} is not known.", joined(&doubts)));
-    }
-    sentences.extend(when(report));
-    sentences.extend(recovery_point(report));
-    sentences
+/// What was lost beside missing rows.
+fn other_losses(report: &Report) -> Option<String> {
+    let rows = &report.totals.rows;
+    let others = [
+        (rows.lost_updates, "update", "lost"),
+        (rows.lost_deletes, "delete", "lost"),
+        (rows.conflicts, "row", "in conflict"),
+    ];
+    let others: Vec<String> = others
+        .into_iter()
+        .filter(|(n, ..)| *n > 0)
+        .map(|(n, one, how)| format!("{} {how}", counted(n, one)))
+        .collect();
+    (!others.is_empty()).then(|| format!("Besides: {}.", joined(&others)))
+}
+
+/// What is undecided: transactions, and rows that are in none.
+fn undecided(report: &Report) -> Option<String> {
+    let doubts = [(report.totals.transactions.undecided, "transaction"), (rows_in_doubt(report), "row")];
+    let doubts: Vec<String> =
+        doubts.into_iter().filter(|(n, _)| *n > 0).map(|(n, one)| counted(n, one)).collect();
+    (!doubts.is_empty()).then(|| format!("What happened to {} is not known.", joined(&doubts)))
 }
 
 /// What *missing* means here, in words for somebody who was woken up. `None` where no row is missing.
