@@ -99,8 +99,8 @@ pub(crate) struct Adding {
 }
 
 impl Adding {
-    /// For a table of which the plan says what its rows are worth. `Err`: why it can't be added up, which must not cost the
-    /// report.
+    /// For a table of which the plan says what its rows are worth. `Err`: why it can't be added up; the report is made all the
+    /// same.
     pub(crate) fn of(
         shape: &TableShape,
         hints: &TableHints,

@@ -1,9 +1,9 @@
 //! The trees of rows that are not in the new primary, in a few bytes for each row.
 //!
 //! A node is a row of the old primary that differs and that others may belong to, or that belongs to others. A row that is
-//! there and the same on both sides becomes a node when a missing row is a part of it. Each row is put to its parent as
-//! it comes, which is why parents are to be read first; rows of tables that refer to each other, or to themselves, wait for
-//! the end. A row is never put below itself.
+//! there and the same on both sides becomes a node when a missing row is a part of it. Each row is put below its parent when
+//! it is read, and so the tables of parents have to be read first. Rows of tables that refer to each other, or to
+//! themselves, wait for the end. A row is never put below itself.
 
 use std::collections::HashMap;
 
@@ -53,7 +53,7 @@ pub(crate) struct Candidate {
     pub(crate) compared: bool,
 }
 
-/// What became of a row that was put in.
+/// Where a row was put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Put {
     /// It belongs to the row at a place, by a relation.
@@ -76,7 +76,7 @@ pub(crate) struct Forest {
     index: HashMap<u64, Place>,
     waiting: Vec<Waiting>,
     limit: usize,
-    /// Rows that found no place.
+    /// Rows for which there was no room.
     pub(crate) refused: u64,
 }
 
@@ -159,7 +159,7 @@ impl Forest {
         self.nodes[place as usize].birth
     }
 
-    /// Gives a row without a time the state of the parent that it was found to belong to, and what is proved of it.
+    /// Gives a row without a time the state of the parent that it belongs to, and what is proved of that one.
     pub(crate) fn inherit(&mut self, place: Place, state: ParentState, birth: Birth) {
         let node = &mut self.nodes[place as usize];
         node.state = state;

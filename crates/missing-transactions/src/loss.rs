@@ -72,7 +72,7 @@ pub struct Bar {
     pub updates: u64,
 }
 
-/// Takes the times of lost writes.
+/// Collects the times of lost writes.
 #[derive(Debug, Clone)]
 pub(crate) struct Losses {
     width: i64,
@@ -90,8 +90,8 @@ impl Default for Losses {
 }
 
 impl Losses {
-    /// Takes a lost write: a row that is missing, or an update; and when the row's first lost write was made, where that is
-    /// earlier.
+    /// Adds a lost write, that of a missing row or an update. `first` is when the first lost write of the row was made, where
+    /// that is earlier.
     pub(crate) fn add(&mut self, first: Option<Timestamp>, time: Option<Timestamp>, update: bool) {
         let Some(time) = time else {
             self.untimed += 1;

@@ -35,7 +35,7 @@ pub struct Report {
     pub window: Option<Window>,
     /// The same, by database.
     pub windows: BTreeMap<String, Window>,
-    /// How far back the lost writes go, by database: what a plan's RPO is held against.
+    /// How far back the lost writes go, by database. A plan's RPO is the budget for it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub recovery_points: BTreeMap<String, RecoveryPoint>,
     /// Lost writes over time.
@@ -44,7 +44,7 @@ pub struct Report {
     pub kinds: Vec<Kind>,
     /// Every table.
     pub tables: Vec<TableReport>,
-    /// The files beside this one, by those who write them.
+    /// The files beside this one. Whoever writes them lists them here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<File>,
 }
@@ -70,7 +70,7 @@ impl Report {
         schemars::schema_for!(Self).to_value()
     }
 
-    /// Whether everything was compared that was to be, and whether there was anything.
+    /// Whether everything that was to be compared was, and there was something.
     pub fn is_complete(&self) -> bool {
         self.totals.tables_compared > 0 && self.not_compared().is_empty()
     }
