@@ -7,11 +7,11 @@
 //! | a signal says that the target is ill | Refused |
 //! | no signal says that the target is well | Refused |
 //!
-//! It is the state of this moment, whatever the event said that started the execution: so one that comes late, twice or
-//! out of order finds what is, and a false alarm is refused.
+//! It is the state of this moment, whatever the event said that started the execution: an event that comes late, twice or
+//! out of order leads to the current state, and a false alarm is refused.
 //!
-//! Missing data is no evidence of anything: an alarm that can't be read, that is in `INSUFFICIENT_DATA`, or that takes
-//! missing data for good or bad, says nothing.
+//! Missing data is no evidence of anything: an alarm that can't be read, that is in `INSUFFICIENT_DATA`, or that treats
+//! missing data as good or bad, says nothing.
 
 use std::collections::BTreeMap;
 
@@ -45,7 +45,7 @@ pub struct Vote {
 }
 
 impl Vote {
-    /// What this alarm, or the reason why it can't be read, says.
+    /// The vote of this alarm; of one that can't be read, with the reason.
     fn of(signal: &Signal, found: Result<Option<&Alarm>, &str>) -> Self {
         let says = match found {
             Err(error) => Says::Nothing(error.to_owned()),
@@ -86,7 +86,7 @@ pub fn state(alarm: Option<&Alarm>) -> Result<&str, String> {
     }
 }
 
-/// What the signals say, by the Region that they tell of.
+/// What the signals say, by the Region that they are about.
 pub type Evidence = BTreeMap<String, Vec<Vote>>;
 
 /// Names of the alarms in a Region.
@@ -110,7 +110,7 @@ pub async fn read(
     }
 }
 
-/// Takes the votes, from the alarms of each Region, or why they can't be read.
+/// Collects the votes, from the alarms of each Region, or the reason why they can't be read.
 pub fn votes(
     automatic: &Automatic,
     alarms: &BTreeMap<&str, Result<BTreeMap<String, Alarm>, String>>,
@@ -127,11 +127,11 @@ pub fn votes(
     automatic.signals.iter().map(of_region).collect()
 }
 
-/// Judges what the signals say of the Region to leave and of the one that takes over.
+/// Decides from what the signals say of the Region to leave and of the one that takes over: the count of votes, in one line.
 ///
 /// # Errors
-/// Everything that stands against it.
-pub fn judge(
+/// Everything that stands against a failover.
+pub fn decide(
     automatic: &Automatic,
     evidence: &Evidence,
     left: &str,
@@ -170,7 +170,7 @@ mod tests {
     type Changed = (&'static str, &'static str, &'static str);
 
     /// The alarms of the sample plan, all well but those named, which are in the given state.
-    fn judged(changed: &[Changed], east: Result<(), &str>) -> Result<String, Vec<String>> {
+    fn decided(changed: &[Changed], east: Result<(), &str>) -> Result<String, Vec<String>> {
         let automatic = runbook::plan::sample().automatic.unwrap();
         let all = |region: &str| {
             let alarm = |name: &&str| {
@@ -189,7 +189,7 @@ mod tests {
         };
         let alarms =
             BTreeMap::from([(WEST, Ok(all(WEST))), (EAST, east.map(|()| all(EAST)).map_err(str::to_owned))]);
-        judge(&automatic, &votes(&automatic, &alarms), EAST, WEST)
+        decide(&automatic, &votes(&automatic, &alarms), EAST, WEST)
     }
 
     const CANARY: Changed = ("shop-east-canary", WEST, "ALARM");
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_quorum_in_the_target_is_enough_while_the_other_region_is_silent() {
-        let count = judged(&[CANARY, ERRORS], Err("silent")).unwrap();
+        let count = decided(&[CANARY, ERRORS], Err("silent")).unwrap();
         assert!(count.starts_with("2 of 3 signals say that sandbox-east is ill"), "{count}");
         assert!(count.contains("shop-east-canary in sandbox-east: silent"), "{count}");
     }
@@ -219,7 +219,7 @@ mod tests {
             (vec![CANARY, ERRORS, west("OK/notBreaching")], "nothing says that sandbox-west is well"),
         ];
         for (changed, expected) in cases {
-            let reasons = judged(&changed, Err("silent")).unwrap_err();
+            let reasons = decided(&changed, Err("silent")).unwrap_err();
             assert!(reasons.iter().any(|reason| reason.contains(expected)), "{expected}: {reasons:?}");
         }
     }

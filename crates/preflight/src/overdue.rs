@@ -1,8 +1,8 @@
 //! Which executions of the runbooks run longer than they should.
 //!
-//! Asked of Systems Manager by the hourly look and not by the execution itself: one that hangs, or waits for an approval
-//! that nobody saw, says nothing. That the look itself hangs is told by the alarm on `ReadinessFindings`, to which missing
-//! data is breaching.
+//! The hourly readiness check asks Systems Manager: an execution that hangs, or waits for an approval that nobody saw, can't
+//! report itself. When the readiness check itself hangs, the alarm on `ReadinessFindings` goes off, to which missing data is
+//! breaching.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use runbook::executions::{self, Listed};
 use runbook::plan::Limits;
 use runbook::telemetry::{Measured, Metric};
 
-/// For what no limit of the plan is about: an approval of a replay, a comparison.
+/// For what the plan sets no limit to: the approval of a replay, a comparison.
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Statuses of an execution that has not ended
 /// (<https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_AutomationExecution.html>).
 const RUNNING: [&str; 4] = ["Pending", "InProgress", "Waiting", "Cancelling"];
 
-/// How long an execution of the runbook may take; `None` for one that is not looked at.
+/// How long an execution of the runbook may take; `None` for one that is not watched.
 pub fn limit(runbook: &str, limits: &Limits) -> Option<Duration> {
     let minutes = |minutes: u32| Duration::from_secs(u64::from(minutes) * 60);
     match runbook {
@@ -30,7 +30,7 @@ pub fn limit(runbook: &str, limits: &Limits) -> Option<Duration> {
     }
 }
 
-/// Those that are overdue, each in one line.
+/// The executions that are overdue, each in one line.
 pub fn find(running: &[Listed], prefix: &str, limits: &Limits, now: Timestamp) -> Vec<String> {
     let line = |one: &Listed| {
         let runbook = one.document.strip_prefix(prefix)?.strip_prefix('-')?;
@@ -50,7 +50,7 @@ pub fn find(running: &[Listed], prefix: &str, limits: &Limits, now: Timestamp) -
     running.iter().filter_map(line).collect()
 }
 
-/// How many there are, as a metric of the plan.
+/// The number of overdue executions, as a metric of the plan.
 pub fn measured(overdue: &[String]) -> Measured {
     let count = u32::try_from(overdue.len()).unwrap_or(u32::MAX);
     Measured::new(Metric::OverdueExecutions, count.into())

@@ -2,11 +2,11 @@
 //!
 //! Between the steps `trafficOff` and `trafficOn` the Region that is left has no traffic, and where it alone had any, no
 //! Region has: a rule that wants one Region on at all times refuses that, at night. ARC's control plane, which knows the
-//! rules, lives in one Region, so that they are asked on a quiet day; a failover names those that it may break, in the plan
+//! rules, lives in one Region, so they are read on a quiet day; a failover names those that it may override, in the plan
 //! (`routing.safetyRulesToOverride`) or in its parameter.
 //!
-//! A rule may be about controls that the plan does not know, whose states are not asked: it is told only where it would
-//! refuse whatever these are.
+//! A rule may be about controls that the plan does not name and whose states are not read: it is reported only where it
+//! would refuse whatever these states are.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,14 +15,14 @@ use aws_sdk_route53recoverycontrolconfig::types::{RuleConfig, RuleType};
 use runbook::StepError;
 use runbook::arc::State;
 
-/// When so many of some controls are on, a rule holds.
+/// How many of its controls have to be on for a rule to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Holds {
-    /// All are on.
+    /// All of them.
     All,
-    /// At least so many are.
+    /// At least so many.
     AtLeast(usize),
-    /// The rule is none that is known here.
+    /// Not known: a kind of rule that this step does not know.
     Unknown,
 }
 
@@ -31,20 +31,20 @@ pub enum Holds {
 pub struct Rule {
     /// Its ARN.
     pub arn: String,
-    /// The controls whose states it looks at.
+    /// The controls whose states it depends on.
     pub looks_at: BTreeSet<String>,
-    /// The controls that it guards against changes: of an assertion rule the same, which it looks at as they would be.
+    /// The controls whose changes it may refuse; the same ones for an assertion rule.
     pub guards: BTreeSet<String>,
-    /// Whether it looks at the states as they are (a gating rule), or as they would be.
+    /// Whether it depends on the states before a change (a gating rule), or after it (an assertion rule).
     pub gates: bool,
     /// When it holds.
     pub holds: Holds,
-    /// Whether it holds when it else would not.
+    /// Whether it holds exactly when `holds` does not.
     pub inverted: bool,
 }
 
 impl Rule {
-    /// Whether it refuses, for sure, to turn `control` off, where the controls of the plan are so.
+    /// Whether it certainly refuses to turn `control` off, given the states of the plan's controls, by control.
     fn refuses_off(&self, control: &str, states: &BTreeMap<&str, State>) -> bool {
         if !self.guards.contains(control) || states.get(control) != Some(&State::On) {
             return false;
@@ -66,7 +66,8 @@ impl Rule {
     }
 }
 
-/// What would refuse a failover that leaves a Region, by this Region. `controls` and `states` are by Region.
+/// Which rules would refuse a failover that leaves a Region: pairs of that Region and the rule's ARN. `controls` and `states`
+/// are by Region; `overridden` are ARNs of rules.
 pub fn refusals<'a>(
     rules: &'a [Rule],
     controls: &'a BTreeMap<String, String>,
@@ -182,13 +183,13 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_that_wants_some_off_never_refuses_that_one_is_turned_off() {
+    fn a_rule_that_wants_some_off_never_refuses_to_turn_one_off() {
         let rule = assertion(Holds::AtLeast(2), true, &REGIONS);
         assert!(refused(&rule, On, On, &[]).is_empty() && refused(&rule, Off, On, &[]).is_empty());
     }
 
     #[test]
-    fn a_gate_is_looked_at_as_it_is() {
+    fn a_gating_rule_depends_on_the_states_before_the_change() {
         let gate = |inverted| Rule {
             looks_at: set(&["west"]),
             guards: set(&["east"]),
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_depends_on_a_control_that_the_plan_does_not_know_is_not_told() {
+    fn a_rule_is_not_reported_that_depends_on_a_control_outside_the_plan() {
         let rule = assertion(Holds::AtLeast(1), false, &["east", "west", "other"]);
         assert!(refused(&rule, Off, On, &[]).is_empty());
         let rule = assertion(Holds::AtLeast(2), false, &["east", "west", "other"]);

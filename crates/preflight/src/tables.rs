@@ -1,7 +1,7 @@
-//! The tables of the databases: whether a reconciliation could compare them and a replay put rows back, and which there are.
+//! The tables of the databases: whether a reconciliation could compare them and a replay put rows back into them.
 //!
-//! What is there is kept in the report bucket ([`keep`]), so that a reconciliation knows what it has to compare: a table that
-//! was seen on a quiet day and that is not seen any more, because a right was taken away meanwhile, is told as not compared.
+//! Their list is kept in the report bucket ([`keep`]), so that a reconciliation knows what it has to compare: a table that was
+//! seen on a quiet day and is not seen any more, because a right was revoked meanwhile, is reported as not compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,8 +13,9 @@ use runbook::plan::Database;
 use runbook::record::{ReadTables, TablesRecord};
 use table_diff::Rights;
 
-/// What keeps the tables of a database from being compared, and rows from being put back. `rights` is what the user may do
-/// who compares, `replay` what the one may who puts rows back; `None` where it was not let in, which is a finding elsewhere.
+/// What keeps the tables of a database from being compared, and rows from being put back, one line each. `rights` are those
+/// of the user who compares, `replay` those of the user who puts rows back; `None` where that user was not let in, which is a
+/// finding elsewhere.
 pub(crate) fn find(
     name: &str,
     planned: &Database,
@@ -84,8 +85,8 @@ pub(crate) fn find(
     found
 }
 
-/// Keeps which tables each of these databases has. One whose user may not see all has those that were seen before, too.
-/// Nothing is written where nothing is new.
+/// Keeps the list of the tables of each of these databases. Where the user may not see all of them, the tables that were seen
+/// before stay in it. Nothing is written when nothing has changed.
 ///
 /// # Errors
 /// When the bucket can't be read or written.
@@ -108,7 +109,7 @@ pub(crate) async fn keep<S: GetObject + PutObject + Sync>(
     store.put_object(bucket, &key, "application/json", text).await
 }
 
-/// What is known, with what was seen now.
+/// The known list, updated with what was seen now.
 fn with(known: &TablesRecord, rights: BTreeMap<&String, &Rights>) -> TablesRecord {
     let mut record = known.clone();
     for (name, rights) in rights {
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn who_can_not_see_all_tables_forgets_none() {
+    fn a_user_who_may_not_see_all_tables_removes_none() {
         let orders = "orders".to_owned();
         let see = |known: &TablesRecord, tables: &[&str], hides_others| {
             let rights = Rights { tables: names(tables), hides_others, ..Rights::default() };
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_put_back_by_who_may_read_and_insert() {
+    fn rows_are_put_back_by_a_user_who_may_read_and_insert() {
         let mut plan = runbook::plan::sample();
         let planned = plan.databases.get_mut("orders").unwrap();
         planned.report.clear();

@@ -1,4 +1,4 @@
-//! What `check` and `readiness` ask of the world beside [`runbook::aurora`] and [`runbook::arc`]: instances, lag, storage,
+//! What the operations ask AWS for, beside [`runbook::aurora`] and [`runbook::arc`]: instances, lag, alarms, storage, keys,
 //! quotas, secrets. One narrow trait each, implemented for the SDK's client.
 
 use std::collections::BTreeMap;
@@ -16,9 +16,9 @@ use runbook::StepError;
 use runbook::lag::Lag;
 use runbook::secret::SignIn;
 
-/// How far back the newest lag is looked for. CloudWatch gets Aurora's metrics once a minute, minutes late at times, and
+/// How far back the newest lag is searched for. CloudWatch gets Aurora's metrics once a minute, minutes late at times, and
 /// they stop when the Region is cut off; an alarm or a person needs some minutes to start a failover. The last value
-/// before that is what was measured before the failover. One older than this says too little about the writes since.
+/// before that was measured before the failover. One older than this says too little about the writes since.
 pub const LAG_WINDOW: Duration = Duration::from_secs(600);
 
 /// An instance of a cluster.
@@ -78,7 +78,7 @@ pub trait MeasureLag {
 /// The metrics of the lag. The first is closest to what may be lost, but not every engine version has it.
 const LAG_METRICS: [&str; 2] = ["AuroraGlobalDBRPOLag", "AuroraGlobalDBReplicationLag"];
 
-/// What was looked for where no lag was found.
+/// What was searched for where no lag was found.
 pub(crate) fn no_lag(source: &str) -> String {
     format!(
         "CloudWatch has no value of the last {} minutes of {}, by DBClusterIdentifier alone or with SourceRegion {source}",
@@ -142,10 +142,10 @@ pub enum Alarm {
     Metric {
         /// `OK`, `ALARM` or `INSUFFICIENT_DATA`.
         state: String,
-        /// What it takes missing data for: `missing`, `ignore`, `breaching` or `notBreaching`.
+        /// How it treats missing data: as `missing`, `ignore`, `breaching` or `notBreaching`.
         missing: String,
     },
-    /// A composite alarm. It does not say what the alarms in it take missing data for.
+    /// A composite alarm. It does not say how the alarms in it treat missing data.
     Composite,
 }
 
@@ -181,16 +181,16 @@ impl ReadAlarms for aws_sdk_cloudwatch::Client {
     }
 }
 
-/// What a restore and a reader need to know of a cluster.
+/// What a restore and a reader need of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Details {
     /// Whether its storage is encrypted, and with it every snapshot.
     pub encrypted: bool,
     /// ARN of the KMS key that encrypts it.
     pub key: Option<String>,
-    /// Whether it lets users in whom IAM vouches for.
+    /// Whether IAM database authentication is on.
     pub iam: bool,
-    /// Host and port of its reader endpoint, which a secondary has, too.
+    /// Host and port of its reader endpoint; a secondary has one, too.
     pub reader: Option<(String, u16)>,
 }
 
@@ -224,10 +224,10 @@ impl DescribeDetails for aws_sdk_rds::Client {
     }
 }
 
-/// Tells whose a KMS key is.
+/// Finds out who manages a KMS key.
 pub trait DescribeKey {
-    /// Whether `key` (an ARN of the Region of this client) is one that AWS manages, as `aws/rds` is. One that this role may not
-    /// describe is not: AWS's own keys let everyone of the account do so (KMS developer guide, "AWS managed keys").
+    /// Whether `key` (an ARN of the Region of this client) is one that AWS manages, as `aws/rds` is. `false` for a key that this
+    /// role may not describe: AWS's own keys let everyone of the account do so (KMS developer guide, "AWS managed keys").
     fn is_of_aws(&self, key: &str) -> impl Future<Output = Result<bool, StepError>> + Send;
 }
 
@@ -274,9 +274,12 @@ impl ReadQuotas for aws_sdk_rds::Client {
     }
 }
 
-/// Tells whether a secret holds what a connection needs.
+/// Checks that a secret holds what a connection needs.
 pub trait CheckSecret {
-    /// Reads the secret, where there is one, and forgets it.
+    /// Reads the secret, where there is one, and keeps nothing of it.
+    ///
+    /// # Errors
+    /// When it can't be read, or has no user and password.
     fn check_secret(&self, sign_in: &SignIn) -> impl Future<Output = Result<(), StepError>> + Send;
 }
 

@@ -51,7 +51,7 @@ fn find_evidence(seen: &CheckSeen, asked: &MoveAsked, plan: &RecoveryPlan, findi
     }
     match &plan.automatic {
         None => findings.refuse("the plan has no `automatic`: no failover starts by itself"),
-        Some(automatic) => match evidence::judge(automatic, &seen.evidence, asked.other, asked.target) {
+        Some(automatic) => match evidence::decide(automatic, &seen.evidence, asked.other, asked.target) {
             Ok(count) => findings.note(count),
             Err(reasons) => reasons.into_iter().for_each(|reason| findings.refuse(reason)),
         },

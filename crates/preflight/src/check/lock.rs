@@ -1,4 +1,4 @@
-//! The lock of a failover: of several executions at once, one goes on.
+//! The lock of a failover: of several executions at once, one continues.
 
 use jiff::{SignedDuration, Timestamp};
 use runbook::lock::{Lock, Standing, take};

@@ -1,8 +1,8 @@
 //! `check`: may a failover (or switchover) go ahead?
 //!
 //! Everything is asked at once, so that a check takes one time limit and not their sum, also while the impaired Region is
-//! silent. Nothing is changed, but for the lock of a failover, which is taken first: only the one execution that may go on
-//! decides on what it sees. Of several at once the others are Refused, and so are those that follow while it runs. A
+//! silent. Nothing is changed, but for the lock of a failover, which is taken first: only the one execution that may
+//! continue decides on what it sees. Of several at once the others are Refused, and so are those that follow while it runs. A
 //! retried check has the lock already; [`runbook::lock`] describes when it ends. A check that fails leaves at most that
 //! lock.
 //!

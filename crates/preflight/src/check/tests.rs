@@ -373,7 +373,7 @@ fn a_switchover_needs_more_than_a_failover() {
 
 /// Each case is a state of orders; catalog has another engine version in the other Region, so that it needs a detach.
 #[test]
-fn a_detach_goes_on_where_a_managed_failover_is_not_possible_and_asks_where_it_may_be() {
+fn a_detach_is_ready_where_a_managed_failover_is_not_possible_and_asks_where_it_may_be() {
     use Status::{NeedsApproval, Ready, Refused};
     type Spoil = fn(&mut DatabaseSeen);
     let cases: [(&str, Spoil, Status); 7] = [
@@ -436,7 +436,7 @@ fn a_person_may_override_the_cooldown_and_an_event_may_not() {
 
 /// The rest of a failover: traffic of the other Region and of the target, the last failover on record, the answer.
 #[test]
-fn a_failover_that_stopped_behind_the_promotion_goes_on_where_that_is_clear() {
+fn a_failover_that_stopped_after_the_promotion_continues_where_that_is_clear() {
     use State::{Off, On};
     use Status::{NeedsApproval, Ready, Refused};
     let to_target = |outcome, minutes| {
@@ -685,7 +685,7 @@ fn the_answer_holds_the_lag_as_json_text_and_the_notes_in_its_reason() {
     assert_eq!(json["alreadyThere"], "catalog");
 }
 
-/// Answers well, or never where it is told to be silent.
+/// Answers well, or never where it is `silent`.
 #[derive(Clone, Copy)]
 struct Fake {
     silent: bool,

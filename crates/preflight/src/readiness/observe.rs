@@ -49,7 +49,7 @@ pub struct ReadinessApis<'a, R, M, S, K, P, I, A, C, D> {
     pub rules: C,
 }
 
-/// What is looked at, from where and when.
+/// What is examined, from where and when.
 #[derive(Debug, Clone, Copy)]
 pub struct Scope<'a> {
     /// The plan of this Region.

@@ -45,8 +45,10 @@ const PACE: Pace = Pace { interval: Duration::from_secs(1), longest_look: Durati
 /// Serves `verify`.
 ///
 /// # Errors
-/// [`Kind::BadEvent`](runbook::error::Kind::BadEvent) when the target is no Region of the plan; [`Kind::BadPlan`](runbook::error::Kind::BadPlan) when what it names does not exist;
-/// [`Kind::Unreachable`](runbook::error::Kind::Unreachable) when RDS is silent beyond the limit; else what RDS, Secrets Manager or the database refuse.
+/// [`BadEvent`](runbook::error::Kind::BadEvent) when the target is no Region of the plan;
+/// [`BadPlan`](runbook::error::Kind::BadPlan) when what it names does not exist;
+/// [`Unreachable`](runbook::error::Kind::Unreachable) when RDS is silent beyond the limit; else what RDS, Secrets Manager or
+/// the database refuse.
 pub async fn run(
     context: &Context,
     event: &VerifyEvent,

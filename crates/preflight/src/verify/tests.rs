@@ -7,6 +7,7 @@ use runbook::error::Kind;
 use runbook::Status;
 use runbook::arc::{Endpoint, State, TryError};
 use runbook::aurora::{Cluster, GlobalCluster, GlobalMember, Operation};
+use runbook::error::Kind;
 use runbook::step::{Clock, Mode};
 use runbook::watch::SLICE;
 
@@ -350,7 +351,7 @@ async fn the_traffic_has_to_be_in_the_target_alone() {
 }
 
 #[test]
-fn both_regions_on_or_off_or_one_that_is_not_known_are_told() {
+fn traffic_that_is_not_in_the_target_alone_is_reported() {
     let states = |east, west| BTreeMap::from([(EAST.to_owned(), east), (WEST.to_owned(), west)]);
     for (states, expected) in [
         (states(State::Off, State::On), None),
