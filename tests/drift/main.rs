@@ -217,9 +217,9 @@ fn the_stack_names_every_role_that_readiness_asks_about() {
     // Deployed, each is an ARN.
     let deployed = |name: &String| (name.clone(), format!("arn:aws:iam::000000000000:role/{name}"));
     let roles = stack.roles.keys().map(deployed).collect();
-    let stack = preflight::permissions::Stack { roles, ..stack };
+    let deployed = preflight::permissions::Stack { roles, prefix: stack.prefix.clone() };
     let needs =
-        preflight::permissions::needs(&runbook::plan::sample(), &stack, "sandbox-west", &BTreeSet::new())
+        preflight::permissions::needs(&runbook::plan::sample(), &deployed, "sandbox-west", &BTreeSet::new())
             .unwrap();
     for need in &needs {
         assert!(stack.roles.contains_key(need.role), "the template names no role of {}", need.role);

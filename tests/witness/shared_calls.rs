@@ -210,7 +210,7 @@ async fn calls_to_the_sandbox() -> Vec<Outcome> {
     let objects = tempfile::tempdir().unwrap();
     let wire = Arc::new(Wire::new(router, objects.path()).unwrap());
     for region in REGIONS {
-        wire.create_bucket(runbook::plan::sample().report_bucket(region)).unwrap();
+        wire.create_bucket(runbook::plan::sample().report_bucket(region).unwrap()).unwrap();
     }
     let server = listeners.serve(&wire);
     let url = server.url.clone();

@@ -152,7 +152,7 @@ impl Sandbox {
         let objects = tempfile::tempdir().unwrap();
         let wire = Arc::new(Wire::new(api, objects.path()).unwrap());
         for region in REGIONS {
-            wire.create_bucket(plan::sample().report_bucket(region)).unwrap();
+            wire.create_bucket(plan::sample().report_bucket(region).unwrap()).unwrap();
         }
         let server = listeners.serve(&wire);
         Self { world, automation, permissions, bridge, server, _objects: objects }

@@ -73,7 +73,8 @@ pub fn needs(
     let account = stack.roles.values().find_map(|role| Account::of(role)).ok_or_else(|| {
         format!("the stack in {here} names no role by its ARN: what its roles may do is not known")
     })?;
-    let scope = Scope { plan, stack, here, account };
+    let bucket = plan.report_bucket(here).map_err(|error| error.cause())?;
+    let scope = Scope { plan, stack, here, account, bucket };
     Ok([scope.functions(), scope.runbooks(), scope.rules(), scope.database_users(), scope.kms_keys(keys)]
         .concat())
 }
@@ -108,6 +109,8 @@ struct Scope<'a> {
     stack: &'a Stack,
     here: &'a str,
     account: Account<'a>,
+    /// The report bucket here.
+    bucket: &'a str,
 }
 
 impl Scope<'_> {
@@ -136,7 +139,7 @@ impl Scope<'_> {
         let kept = self.arn("rds", here, "cluster-snapshot:causeway-x");
         let restored = self.arn("rds", here, "cluster:causeway-x");
         let instance = self.arn("rds", here, "db:causeway-x");
-        let (partition, bucket) = (self.account.partition, plan.report_bucket(here));
+        let (partition, bucket) = (self.account.partition, self.bucket);
         let object = |key: &str| format!("arn:{partition}:s3:::{bucket}/{key}");
         vec![
             need(
@@ -347,7 +350,7 @@ mod tests {
             ]
         );
         let orders = plan.databases.get_mut("orders").unwrap().members.get_mut("sandbox-west").unwrap();
-        (orders.secret, orders.iam_user) = (None, Some("reader".into()));
+        orders.sign_in = SignIn::Iam("reader".into());
         let all = needs(&plan, "sandbox-west");
         let connect = all.iter().find(|need| need.action == "rds-db:connect").unwrap();
         assert_eq!(connect.resources, ["arn:aws:rds-db:sandbox-west:111122223333:dbuser:cluster-X/reader"]);

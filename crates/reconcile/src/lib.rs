@@ -99,7 +99,7 @@ pub async fn handle_with(
         ));
     }
     let store = runbook::bucket::client(&context.config);
-    let folder = run::Folder::new(&plan, &context.region, &event.execution);
+    let folder = run::Folder::new(&plan, &context.region, &event.execution)?;
     if let Some(summary) = folder.summary(&store).await? {
         return Ok(run::done(&summary));
     }

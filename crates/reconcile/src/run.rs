@@ -57,9 +57,9 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    pub(crate) fn new(plan: &RecoveryPlan, region: &str, execution: &str) -> Self {
-        let bucket = plan.report_bucket(region).to_owned();
-        Self { bucket, prefix: names::keys::reconcile(&plan.name, execution), part: PART }
+    pub(crate) fn new(plan: &RecoveryPlan, region: &str, execution: &str) -> Result<Self, StepError> {
+        let bucket = plan.report_bucket(region)?.to_owned();
+        Ok(Self { bucket, prefix: names::keys::reconcile(&plan.name, execution), part: PART })
     }
 
     pub(crate) fn bucket(&self) -> &str {

@@ -81,7 +81,7 @@ mod tests {
         let good = ask(database, "shop-orders-west", Some(&cluster)).unwrap();
         let secret = |name: &str| SignIn::Secret(name.into());
         assert_eq!((good.target.host.as_str(), good.sign_in), ("west.local", secret("shop/orders")));
-        database.members.get_mut("sandbox-west").unwrap().replay_secret = Some("shop/orders-writer".into());
+        database.members.get_mut("sandbox-west").unwrap().replay = Some(secret("shop/orders-writer"));
         let good = ask(database, "shop-orders-west", Some(&cluster)).unwrap();
         assert_eq!(good.sign_in, secret("shop/orders-writer"));
         let stopped = Cluster { status: "stopped".into(), ..cluster.clone() };

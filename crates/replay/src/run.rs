@@ -122,7 +122,7 @@ impl<'a, S: Store> Job<'a, S> {
     /// When it can't be read.
     pub(crate) async fn begin(self) -> Result<Begun<'a, S>, StepError> {
         let Self { context, plan, event, store } = self;
-        let folder = Folder::new(plan, &context.region, &event.execution);
+        let folder = Folder::new(plan, &context.region, &event.execution)?;
         let now = context.clock.now();
         let state = folder.state(store, event.operation).await?;
         if let Some(answer) = state.as_ref().and_then(|state| state.answer.clone()) {

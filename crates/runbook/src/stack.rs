@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::RecoveryPlan;
 use crate::plan::Member;
+use crate::secret::SignIn;
 
 /// Values of the template's parameters for the stack in `region`, texts or lists of texts.
 ///
@@ -25,16 +26,23 @@ pub fn parameters(plan: &RecoveryPlan, region: &str) -> BTreeMap<&'static str, V
     };
     let secrets: BTreeSet<String> = members()
         .filter(|(of, _)| *of == region)
-        .flat_map(|(_, member)| [member.secret.as_ref(), member.replay_secret.as_ref()])
-        .flatten()
-        .map(secret)
+        .flat_map(|(_, member)| [Some(&member.sign_in), member.replay.as_ref()])
+        .filter_map(|sign_in| match sign_in {
+            Some(SignIn::Secret(name)) => Some(secret(name)),
+            Some(SignIn::Iam(_)) | None => None,
+        })
         .collect();
     // Those who sign in by IAM. The ARN knows a cluster by its resource id, which the plan does not say, and that of a
     // restored one is new each time: any cluster, one user.
-    let by_iam = |users: fn(&Member) -> [Option<&String>; 2]| -> BTreeSet<String> {
-        let here = members().filter(|(of, _)| *of == region).flat_map(|(_, member)| users(member)).flatten();
-        here.map(|user| format!("arn:{partition}:rds-db:{region}:{account}:dbuser:cluster-*/{user}"))
-            .collect()
+    let by_iam = |sign_ins: fn(&Member) -> [Option<&SignIn>; 2]| -> BTreeSet<String> {
+        let here = members().filter(|(of, _)| *of == region).flat_map(|(_, member)| sign_ins(member));
+        let user = |sign_in: Option<&SignIn>| match sign_in {
+            Some(SignIn::Iam(user)) => {
+                Some(format!("arn:{partition}:rds-db:{region}:{account}:dbuser:cluster-*/{user}"))
+            }
+            Some(SignIn::Secret(_)) | None => None,
+        };
+        here.filter_map(user).collect()
     };
     let globals = plan.databases.values().map(|database| {
         // A global cluster is in no Region.
@@ -49,11 +57,8 @@ pub fn parameters(plan: &RecoveryPlan, region: &str) -> BTreeMap<&'static str, V
         ("GlobalClusterArns", globals.collect()),
         ("ClusterArns", members().map(|(_, member)| member.cluster_arn.clone()).collect()),
         ("SecretArns", json!(secrets)),
-        (
-            "DatabaseUserArns",
-            json!(by_iam(|member| [member.iam_user.as_ref(), member.replay_iam_user.as_ref()])),
-        ),
-        ("RestoredDatabaseUserArns", json!(by_iam(|member| [member.iam_user.as_ref(), None]))),
+        ("DatabaseUserArns", json!(by_iam(|member| [Some(&member.sign_in), member.replay.as_ref()]))),
+        ("RestoredDatabaseUserArns", json!(by_iam(|member| [Some(&member.sign_in), None]))),
         ("RoutingControlArns", plan.routing.controls.values().cloned().collect()),
         ("ArcClusterArn", json!(plan.routing.cluster_arn)),
         ("KmsKeyArns", json!(keys)),

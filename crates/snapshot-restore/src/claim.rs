@@ -19,7 +19,7 @@ pub(crate) async fn claim(
     trigger: Trigger,
 ) -> Result<Option<String>, StepError> {
     let (name, now) = (&run.plan.name, run.context.clock.now());
-    let bucket = run.plan.report_bucket(&run.context.region);
+    let bucket = run.plan.report_bucket(&run.context.region)?;
     // Without a failover `restore` refuses, with the reason.
     let Some(failover) = records.read_last_failover(bucket, name).await? else { return Ok(None) };
     let wanted = Lock {

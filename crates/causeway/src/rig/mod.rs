@@ -328,8 +328,8 @@ fn login(world: &World, region: &str, database: &str) -> Option<Login> {
     let plan = runbook::plan::sample();
     let member = plan.databases.get(database)?.members.get(region)?;
     let address = world.cluster_address(&member.cluster_arn)?;
-    let secret: runbook::secret::Credentials =
-        serde_json::from_str(&world.secret(region, member.secret.as_deref()?)?).ok()?;
+    let runbook::secret::SignIn::Secret(name) = &member.sign_in else { return None };
+    let secret: runbook::secret::Credentials = serde_json::from_str(&world.secret(region, name)?).ok()?;
     Some(Login {
         host: address.host,
         port: address.port,

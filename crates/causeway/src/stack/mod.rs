@@ -12,6 +12,7 @@ mod account;
 mod cost;
 mod package;
 mod plan;
+mod say;
 mod settings;
 mod stacks;
 
@@ -26,6 +27,7 @@ use account::Region;
 use aws_sdk_cloudformation::types::StackStatus;
 use package::Manifest;
 use prove::Verdict;
+use say::say;
 use settings::Deployment;
 use stacks::{Named, State};
 
@@ -118,11 +120,6 @@ async fn prove(options: &ProveOptions) -> Result<ExitCode, Error> {
         "\nThe runbooks are right under either answer but where docs/unproven.md says otherwise. Nothing was changed.",
     );
     Ok(ExitCode::SUCCESS)
-}
-
-#[expect(clippy::print_stdout, reason = "this is the command's output")]
-fn say(text: &str) {
-    println!("{text}");
 }
 
 async fn deploy(options: &DeployOptions) -> Result<ExitCode, Error> {

@@ -12,7 +12,7 @@ use aws_sdk_cloudformation::types::{
 use serde_json::json;
 
 use super::account::Region;
-use super::say;
+use super::say::say;
 use crate::Error;
 
 /// The stack's logical name of the report bucket, in the template.

@@ -27,7 +27,7 @@ pub(super) async fn take_failover_lock(
         expires_at: now.checked_add(lasts).unwrap_or(Timestamp::MAX),
     };
     let key = keys::failover_lock(&plan.name);
-    let place = (plan.report_bucket(region), key.as_str());
+    let place = (plan.report_bucket(region)?, key.as_str());
     let runs = |_: &Lock, standing| standing == Standing::Running;
     let taken = within(TARGET, region, take(records, executions, place, &wanted, runs)).await?;
     Ok(taken.map(|(lock, _)| lock))

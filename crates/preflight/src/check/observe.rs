@@ -63,7 +63,7 @@ where
     let databases = plan.databases.iter().map(async |(name, database)| {
         Ok((name.clone(), observe_database(apis, name, database, asked, now).await?))
     });
-    let (bucket, other_bucket) = (plan.report_bucket(target), plan.report_bucket(other));
+    let (bucket, other_bucket) = (plan.report_bucket(target)?, plan.report_bucket(other)?);
     let automatic = plan.automatic.as_ref().filter(|_| asked.trigger == Trigger::Automatic);
     let reconciliation = async {
         if !asked.mode.is_planned() {

@@ -108,7 +108,8 @@ async fn keep_tables(context: &Context, plan: &RecoveryPlan, seen: &ReadinessSee
     let rights =
         seen.databases.iter().filter_map(|(name, one)| Some((name, one.rights.as_ref().ok()?.as_ref()?)));
     let records = bucket::client(&context.config);
-    let kept = tables::keep(&records, plan.report_bucket(&context.region), &plan.name, rights.collect());
+    let bucket = plan.report_bucket(&context.region).map_err(|error| error.cause())?;
+    let kept = tables::keep(&records, bucket, &plan.name, rights.collect());
     answer(TARGET, &context.region, kept).await
 }
 

@@ -85,7 +85,7 @@ where
         (name.clone(), seen)
     });
     let buckets = apis.regions.iter().map(async |(region, apis)| {
-        let read = apis.records.read_last_failover(plan.report_bucket(region), &plan.name);
+        let read = async { apis.records.read_last_failover(plan.report_bucket(region)?, &plan.name).await };
         (region.clone(), answer(region, read).await)
     });
     let quotas = apis

@@ -3,7 +3,6 @@ use std::sync::Mutex;
 
 use aws_config::SdkConfig;
 use jiff::SignedDuration;
-use runbook::error::Kind;
 use runbook::Status;
 use runbook::arc::{Endpoint, State, TryError};
 use runbook::aurora::{Cluster, GlobalCluster, GlobalMember, Operation};

@@ -67,7 +67,7 @@ pub(super) async fn known<S: Bucket>(
     plan: &RecoveryPlan,
     asked: &Asked,
 ) -> Result<Known, StepError> {
-    let bucket = plan.report_bucket(&context.region);
+    let bucket = plan.report_bucket(&context.region)?;
     let last = store.read_last_failover(bucket, &plan.name).await?;
     let failover = last.filter(|last| last.to_region == context.region);
     let record = match &failover {

@@ -34,7 +34,7 @@ pub async fn write_missing<S: Bucket>(
     plan: &RecoveryPlan,
     asked: &Asked,
 ) -> Result<Outcome<Observed>, StepError> {
-    let (bucket, execution) = (plan.report_bucket(&context.region), &asked.execution);
+    let (bucket, execution) = (plan.report_bucket(&context.region)?, &asked.execution);
     let Some(found) = Found::open(store, bucket, &plan.name, execution).await? else {
         return Ok(not_compared(bucket, &plan.name, execution));
     };

@@ -34,7 +34,7 @@ where
     E: ReadExecution,
     S: GetObject + PutObject + DeleteObject + ReadLines,
 {
-    let bucket = plan.report_bucket(&context.region);
+    let bucket = plan.report_bucket(&context.region)?;
     let execution = executions.read_execution(&asked.execution).await?;
     fits(plan, asked, &execution, &context.region)?;
     let last = Last::read(stores[0], bucket, plan).await?;
@@ -56,7 +56,7 @@ where
             changed.extend(save_failover(stores[0], bucket, &record, &last, asked.replace).await?);
         }
         Mode::Switchover => {
-            let there = plan.report_bucket(plan.other_region(&context.region));
+            let there = plan.report_bucket(plan.other_region(&context.region))?;
             let (saved, note) =
                 save_switchover(stores, [bucket, there], &record, &last, asked.replace).await?;
             changed.extend(saved);

@@ -1,8 +1,9 @@
 //! What a plan says.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Kind, StepError};
@@ -96,44 +97,102 @@ pub struct Database {
 }
 
 /// A global database's cluster in one Region.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "MemberFields", into = "MemberFields")]
 pub struct Member {
     /// ARN of the cluster.
     pub cluster_arn: String,
+    /// How the functions sign in.
+    pub sign_in: SignIn,
+    /// How the function signs in that puts rows back; absent: as the others do.
+    pub replay: Option<SignIn>,
+    /// How a snapshot is restored in this Region.
+    pub restore: Restore,
+}
+
+/// A global database's cluster in one Region.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct MemberFields {
+    /// ARN of the cluster.
+    cluster_arn: String,
     /// Name or ARN of the secret with user and password, in the same Region. This, or `iamUser`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret: Option<String>,
+    secret: Option<String>,
     /// Database user who signs in by IAM database authentication, without a password. This, or `secret`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub iam_user: Option<String>,
+    iam_user: Option<String>,
     /// Name or ARN of the secret of a user who may also insert, for the replay of lost rows; without it and
     /// `replayIamUser`, the replay signs in as the others do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replay_secret: Option<String>,
+    replay_secret: Option<String>,
     /// The same, for a database user who signs in by IAM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replay_iam_user: Option<String>,
+    replay_iam_user: Option<String>,
     /// How a snapshot is restored in this Region.
     #[serde(default)]
-    pub restore: Restore,
+    restore: Restore,
+}
+
+impl TryFrom<MemberFields> for Member {
+    type Error = &'static str;
+
+    fn try_from(fields: MemberFields) -> Result<Self, Self::Error> {
+        let MemberFields { cluster_arn, secret, iam_user, replay_secret, replay_iam_user, restore } = fields;
+        let sign_in = match (secret, iam_user) {
+            (Some(secret), None) => SignIn::Secret(secret),
+            (None, Some(user)) => SignIn::Iam(user),
+            _ => return Err("a member must have either `secret` or `iamUser`"),
+        };
+        let replay = match (replay_secret, replay_iam_user) {
+            (Some(secret), None) => Some(SignIn::Secret(secret)),
+            (None, Some(user)) => Some(SignIn::Iam(user)),
+            (None, None) => None,
+            _ => return Err("a member has both `replaySecret` and `replayIamUser`: remove one"),
+        };
+        Ok(Self { cluster_arn, sign_in, replay, restore })
+    }
+}
+
+impl From<Member> for MemberFields {
+    fn from(member: Member) -> Self {
+        let apart = |sign_in: Option<SignIn>| match sign_in {
+            Some(SignIn::Secret(secret)) => (Some(secret), None),
+            Some(SignIn::Iam(user)) => (None, Some(user)),
+            None => (None, None),
+        };
+        let (secret, iam_user) = apart(Some(member.sign_in));
+        let (replay_secret, replay_iam_user) = apart(member.replay);
+        Self {
+            cluster_arn: member.cluster_arn,
+            secret,
+            iam_user,
+            replay_secret,
+            replay_iam_user,
+            restore: member.restore,
+        }
+    }
+}
+
+impl JsonSchema for Member {
+    fn schema_name() -> Cow<'static, str> {
+        "Member".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        MemberFields::json_schema(generator)
+    }
 }
 
 impl Member {
     /// How the functions sign in.
     pub fn sign_in(&self) -> SignIn {
-        // A valid plan has one of the two.
-        Self::one_of(&self.secret, &self.iam_user).unwrap_or_else(|| SignIn::Secret(String::new()))
+        self.sign_in.clone()
     }
 
     /// How the function signs in that puts rows back.
     pub fn replay_sign_in(&self) -> SignIn {
-        Self::one_of(&self.replay_secret, &self.replay_iam_user).unwrap_or_else(|| self.sign_in())
-    }
-
-    fn one_of(secret: &Option<String>, user: &Option<String>) -> Option<SignIn> {
-        let secret = secret.clone().map(SignIn::Secret);
-        secret.or_else(|| user.clone().map(SignIn::Iam))
+        self.replay.clone().unwrap_or_else(|| self.sign_in())
     }
 
     /// The cluster's identifier, the last part of its ARN.
@@ -353,9 +412,15 @@ impl RecoveryPlan {
         if self.regions[0] == region { &self.regions[1] } else { &self.regions[0] }
     }
 
-    /// The report bucket of a Region of the plan; validation guarantees there is one.
-    pub fn report_bucket(&self, region: &str) -> &str {
-        self.report_buckets.get(region).map(String::as_str).unwrap_or_default()
+    /// The report bucket of a Region of the plan.
+    ///
+    /// # Errors
+    /// [`Kind::BadPlan`] when there is none, which a valid plan has for both of its Regions.
+    pub fn report_bucket(&self, region: &str) -> Result<&str, StepError> {
+        self.report_buckets.get(region).map(String::as_str).ok_or_else(|| {
+            let what = format!("plan {} has no report bucket in {region}", self.name);
+            StepError::new(Kind::BadPlan, what, "add one to `reportBuckets` of the plan")
+        })
     }
 
     /// The JSON Schema of a plan.

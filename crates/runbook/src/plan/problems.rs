@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::secret::SignIn;
+
 use super::model::{Automatic, Database, Limits, Member, RecoveryPlan, Restore, Routing, Signal};
 
 /// Problems found so far.
@@ -231,26 +233,24 @@ impl Member {
                 self.cluster_arn
             )
         });
-        found.need(self.secret.is_some() != self.iam_user.is_some(), || {
-            format!("`{place}` must have either `secret` or `iamUser`")
-        });
-        found.need(self.replay_secret.is_none() || self.replay_iam_user.is_none(), || {
-            format!("`{place}` has both `replaySecret` and `replayIamUser`: remove one")
-        });
-        for (field, secret) in [("secret", &self.secret), ("replaySecret", &self.replay_secret)] {
-            let Some(secret) = secret else { continue };
-            found.need(is_secret(secret, region), || {
-                format!("`{place}.{field}` is {secret:?}: need the name of a secret, or its ARN in {region}")
-            });
-        }
-        for user in [&self.iam_user, &self.replay_iam_user].into_iter().flatten() {
-            // It becomes part of a request and of an ARN.
-            let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-            found.need(!user.is_empty() && user.chars().all(plain), || {
-                format!(
-                    "`{place}` has the IAM user {user:?}: use letters, digits, hyphens, dots, underscores"
-                )
-            });
+        for (field, sign_in) in [("secret", Some(&self.sign_in)), ("replaySecret", self.replay.as_ref())] {
+            match sign_in {
+                Some(SignIn::Secret(secret)) => found.need(is_secret(secret, region), || {
+                    format!(
+                        "`{place}.{field}` is {secret:?}: need the name of a secret, or its ARN in {region}"
+                    )
+                }),
+                Some(SignIn::Iam(user)) => {
+                    // It becomes part of a request and of an ARN.
+                    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+                    found.need(!user.is_empty() && user.chars().all(plain), || {
+                        format!(
+                            "`{place}` has the IAM user {user:?}: use letters, digits, hyphens, dots, underscores"
+                        )
+                    });
+                }
+                None => {}
+            }
         }
         self.restore.problems(&format!("{place}.restore"), region, found);
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::secret::SignIn;
+
 use super::model::{
     ArcEndpoint, Automatic, Database, Engine, Failback, Limits, Member, Reconcile, RecoveryPlan, Restore,
     Routing, Signal,
@@ -22,10 +24,8 @@ pub fn sample() -> RecoveryPlan {
                 let side = region.trim_start_matches("sandbox-");
                 let member = Member {
                     cluster_arn: format!("arn:aws:rds:{region}:000000000000:cluster:shop-{name}-{side}"),
-                    secret: Some(format!("shop/{name}")),
-                    iam_user: None,
-                    replay_secret: None,
-                    replay_iam_user: None,
+                    sign_in: SignIn::Secret(format!("shop/{name}")),
+                    replay: None,
                     restore: Restore::default(),
                 };
                 (region.clone(), member)

@@ -5,7 +5,8 @@ use ciborium::Value as Cbor;
 use http::{Request, Response};
 use serde_json::{Map, Number, Value, json};
 
-use super::{malformed, response, set_header, tables, unknown};
+use super::response::{malformed, response, set_header, unknown};
+use super::tables;
 use crate::api::ApiError;
 
 /// CBOR's tag of seconds since 1970.

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::{Value, json};
 
-use super::{malformed, response, set_header, tables, unknown};
+use super::response::{malformed, response, set_header, unknown};
+use super::tables;
 use crate::api::ApiError;
 
 /// Content type of the answers; clients of 1.0 don't look at it.

@@ -22,8 +22,10 @@
 
 mod cbor;
 pub mod connector;
+mod error;
 mod json;
 mod query;
+mod response;
 mod rest;
 pub mod s3;
 mod scope;
@@ -37,11 +39,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap};
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response};
 use serde_json::Value;
 
 use crate::account::ARC_REGIONS;
 use crate::api::{Api, ApiError, CallError};
+pub use error::WireError;
 use scope::Scope;
 
 /// The secret access key that goes with every access key id where none is given.
@@ -49,17 +52,6 @@ pub const SECRET: &str = "sandbox";
 
 /// Service of the ARC data plane, which has endpoints of its own.
 const ARC: &str = "route53-recovery-cluster";
-
-/// Why a [`Wire`] or its server can't be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum WireError {
-    /// The folder for S3 objects can't be used.
-    #[error("the folder {0} for S3 objects can't be used: {1}; create it, or name another")]
-    S3Root(std::path::PathBuf, String),
-    /// No listener could be opened.
-    #[error("no port could be opened on 127.0.0.1")]
-    Listen(#[source] std::io::Error),
-}
 
 /// The wire protocols over one [`Api`], and S3 over one folder.
 pub struct Wire {
@@ -232,34 +224,5 @@ impl Protocol {
             Self::Json | Self::Rest => json::failure(error),
             Self::Cbor => cbor::failure(error),
         }
-    }
-}
-
-/// A response of one content type.
-fn response(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Response<Bytes> {
-    let mut response = Response::new(body.into());
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
-}
-
-/// Sets a header; text that can't be one is left out.
-fn set_header(response: &mut Response<Bytes>, name: &'static str, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        response.headers_mut().insert(name, value);
-    }
-}
-
-/// A request that can't be understood.
-fn malformed(message: impl Into<String>) -> ApiError {
-    ApiError::new("SerializationException", message)
-}
-
-/// An operation that no protocol knows here.
-fn unknown(what: impl std::fmt::Display) -> ApiError {
-    ApiError {
-        status: 404,
-        code: "UnknownOperationException".into(),
-        message: format!("the sandbox does not know {what}"),
     }
 }

@@ -13,7 +13,8 @@ use quick_xml::Writer;
 use quick_xml::events::BytesText;
 use serde_json::{Map, Value};
 
-use super::{malformed, response, tables};
+use super::response::{malformed, response};
+use super::tables;
 use crate::api::ApiError;
 
 /// How deep a parameter may be nested; RDS needs 6.

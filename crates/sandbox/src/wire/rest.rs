@@ -10,7 +10,8 @@ use http::{Request, Response};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-use super::{json as aws_json, malformed, response, set_header, unknown};
+use super::json as aws_json;
+use super::response::{malformed, response, set_header, unknown};
 use crate::api::ApiError;
 
 const CONFIG: &str = "route53-recovery-control-config";

@@ -25,8 +25,9 @@ use s3s::{S3Error, S3ErrorCode, S3Result};
 use serde_json::{Map, Value};
 use tokio::sync::RwLock;
 
+use super::error::WireError;
+use super::response::response;
 use super::scope::Scope;
-use super::{WireError, response};
 use crate::api::{Api, CallError};
 
 /// The S3 service over one folder.

@@ -69,7 +69,7 @@ where
     F: Fn(&str) -> C + Send + Sync,
 {
     let (plan, region) = (run.plan, &run.context.region);
-    let bucket = plan.report_bucket(region);
+    let bucket = plan.report_bucket(region)?;
     let Some(record) = records.read_last_failover(bucket, &plan.name).await? else {
         let reason = format!(
             "no failover of plan {} is recorded in s3://{bucket}/{}: start this in the Region that took over, after \
