@@ -54,7 +54,8 @@ fn membership(name: &str, global: &GlobalCluster, planned: &Database, findings: 
     for (region, member) in &planned.members {
         match global.member_in(region) {
             None => {
-                findings.add(Check::Members, format!("{name}: global cluster {id} has no member in {region}"))
+                findings
+                    .add(Check::Members, format!("{name}: global cluster {id} has no member in {region}"));
             }
             Some(found) if found.cluster_arn != member.cluster_arn => findings.add(
                 Check::Members,
