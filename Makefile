@@ -25,7 +25,7 @@ BUILD    ?= --release $(if $(filter x86_64,$(ARCH)),--x86-64,--arm64)
 FUNCTIONS := preflight routing-control global-failover snapshot-restore reconcile replay report
 ASKED     := $(if $(YES),--yes) $(if $(DURING_A_MOVE),--during-a-move)
 
-.PHONY: help setup build test bench lint drill sandbox functions package diff deploy prove destroy clean
+.PHONY: help setup build test unit bench lint drill sandbox functions package diff deploy prove destroy clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,10 @@ test: ## run every test; needs no other command first
 	@rm -f target/skipped
 	@REQUIRE="$$(tests/setup.sh installed)" SKIPPED="$(CURDIR)/target/skipped" cargo test --workspace
 	@if [ -s target/skipped ]; then sort -u target/skipped; else echo "Nothing was skipped."; fi
+
+unit: ## the unit tests of one crate, in seconds: make unit CRATE=runbook
+	@# Beside the crate that depends on all of them, so that no dependency is built once more with other features.
+	@cargo test -p rehearsals -p $(CRATE) --lib
 
 bench: ## time the comparison beside its peers, some minutes; writes docs/benchmarks.md
 	@tests/setup.sh mariadb bench

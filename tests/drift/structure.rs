@@ -179,6 +179,42 @@ fn crates() -> Vec<String> {
     names
 }
 
+/// Which crates a crate may depend on, as `docs/architecture.md` has it.
+fn allowed() -> BTreeMap<String, BTreeSet<String>> {
+    let page = crate::read("docs/architecture.md");
+    let table = page.split("\n## ").find(|part| part.starts_with("The crates")).unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let names = |cell: &str| {
+        let cell = cell.split(" | ").next().unwrap();
+        cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    };
+    rows.map(|(name, rest)| (name.to_owned(), names(rest))).collect()
+}
+
+#[test]
+fn crates_depend_in_the_direction_that_the_page_draws() {
+    let allowed = allowed();
+    let names: BTreeSet<String> = crates().into_iter().collect();
+    assert_eq!(allowed.keys().cloned().collect::<BTreeSet<_>>(), names, "the page lists every crate");
+    for name in &names {
+        let manifest = crate::read(&format!("crates/{name}/Cargo.toml"));
+        let section = manifest.split("\n[dependencies]\n").nth(1).unwrap_or_default();
+        let section = section.split("\n[").next().unwrap();
+        let depends = section.lines().filter(|line| line.contains("path = \"../"));
+        let depends: BTreeSet<String> =
+            depends.map(|line| line.split([' ', '=']).next().unwrap().to_owned()).collect();
+        assert_eq!(depends, allowed[name], "{name}: crates/{name}/Cargo.toml and docs/architecture.md");
+    }
+    // In one direction: whoever is reached from a crate does not reach it.
+    let mut order: Vec<&String> = Vec::new();
+    while order.len() < names.len() {
+        let next = names
+            .iter()
+            .find(|name| !order.contains(name) && allowed[*name].iter().all(|of| order.contains(&of)));
+        order.push(next.unwrap_or_else(|| panic!("a circle of crates beside {order:?}")));
+    }
+}
+
 /// The circle that is left: the state of the sandbox's world holds what each service's module defines, and those change the
 /// world. It may get smaller, and no other may come.
 const LEFT: (&str, usize) = ("sandbox", 20);
