@@ -12,7 +12,19 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::StepError;
 use crate::aurora::Answer;
-pub use crate::watch::Decision;
+
+/// What to do next for one thing that a look is about.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision<A> {
+    /// It is as it should be.
+    AlreadyDone,
+    /// The next call.
+    Act(A),
+    /// Nothing to do but look again, and why.
+    Wait(String),
+    /// It can't be done as things stand.
+    Refuse(String),
+}
 
 /// The limit of a step: minutes of the plan, counted from the first call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

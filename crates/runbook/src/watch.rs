@@ -41,19 +41,6 @@ pub trait Look {
     ) -> impl Future<Output = Result<Outcome<Self::Observed>, StepError>> + Send;
 }
 
-/// What to do next for one thing that a look is about.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Decision<A> {
-    /// It is as it should be.
-    AlreadyDone,
-    /// The next call.
-    Act(A),
-    /// Nothing to do but look again, and why.
-    Wait(String),
-    /// It can't be done as things stand.
-    Refuse(String),
-}
-
 /// Looks at this pace until the answer is something else than InProgress, or the time of this call is over. The first
 /// look is always made; another is begun within [`SLICE`], and early enough to end before the invocation's deadline. The
 /// changes become the outcome's `changed`.

@@ -16,7 +16,7 @@ use crate::run::Run;
 
 mod decide;
 mod observe;
-mod words;
+mod outcome;
 
 pub use decide::{Decision, Promotion, decide, decide_detach};
 
@@ -101,7 +101,7 @@ where
     async fn look(&mut self, changed: &mut Vec<String>) -> Result<Outcome<Observed>, StepError> {
         let (run, target, mode) = (self.run, self.run.target, self.mode);
         let seen = observe::observe(&(self.client)(target), run, &self.names, mode).await?;
-        let observed = words::describe(&seen, &self.names, target, run.since);
+        let observed = outcome::describe(&seen, &self.names, target, run.since);
         let decisions: Vec<(&str, Decision)> = seen
             .iter()
             .map(|one| {
@@ -110,11 +110,11 @@ where
             .collect();
         let limit = run.limit(run.plan.limits.promotion_minutes, "limits.promotionMinutes");
         let names = |open: &[(&str, &Decision)]| {
-            open.iter().map(|(id, _)| words::name(&self.names, id)).collect::<Vec<_>>().join(", ")
+            open.iter().map(|(id, _)| outcome::name(&self.names, id)).collect::<Vec<_>>().join(", ")
         };
         let decided = decisions.iter().map(|(id, decision)| (*id, decision));
         let (status, reason) = match verdict(decided, limit.has_passed(run.context.clock.now())) {
-            Verdict::Done => (Status::Done, words::done(&observed, target)),
+            Verdict::Done => (Status::Done, outcome::done(&observed, target)),
             Verdict::Refuse(refused) => {
                 let reasons: Vec<&str> = refused.into_iter().map(|(_, reason)| reason).collect();
                 let started = match changed.as_slice() {
@@ -160,8 +160,8 @@ where
                 name: id,
                 change: format!(
                     "started the {} of {} to {target_arn}",
-                    words::noun(mode),
-                    words::name(&self.names, id)
+                    outcome::noun(mode),
+                    outcome::name(&self.names, id)
                 ),
                 call: async move {
                     match mode {
@@ -176,7 +176,7 @@ where
         self.memory.accepted.extend(answers.accepted.iter().map(|id| (*id).to_owned()));
         for (id, message) in &answers.rejected {
             let target = targets.get(id).copied().unwrap_or_default();
-            self.memory.rejected.insert((*id).to_owned(), words::rejection(mode, id, target, message));
+            self.memory.rejected.insert((*id).to_owned(), outcome::rejection(mode, id, target, message));
         }
         answers.result()
     }

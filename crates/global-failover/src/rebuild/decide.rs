@@ -1,6 +1,6 @@
 //! The choice for one global database: a pure function from what was seen to what to do next.
 
-use runbook::aurora::{GlobalCluster, Snapshot, tag};
+use runbook::aurora::{GlobalCluster, GlobalMember, Snapshot, tag};
 use runbook::names::{CLUSTER_TAG, detached_prefix, rebuilt_instance};
 use runbook::settle;
 
@@ -82,17 +82,9 @@ pub fn decide(seen: &Seen, id: &str, there: &str, class: &str) -> Decision {
     let snapshot = old.and_then(|old| {
         seen.snapshots.iter().find(|one| one.created.is_none() || one.created >= old.created)
     });
-    let outside = || match (old, snapshot) {
-        (None, _) => Ok(()),
-        (Some(_), Some(snapshot)) => taken(snapshot),
-        (Some(old), None) => Err(Decision::Refuse(format!(
-            "cluster {} stands for itself, and nothing shows that it is the one that was left: start this in the Region that took \
-             over; if this is it, have the old primary be the one member of global cluster {id}, or rename it",
-            old.cluster.arn
-        ))),
-    };
+    let outside = is_kept(old, snapshot, id);
     let Some(global) = &seen.global else {
-        return outside().err().unwrap_or(Decision::Act(Action::CreateGlobal));
+        return outside.err().unwrap_or(Decision::Act(Action::CreateGlobal));
     };
     if let Some(operation) = &global.operation {
         return Decision::Wait(format!("an operation of global cluster {id} is {}", operation.status));
@@ -104,31 +96,7 @@ pub fn decide(seen: &Seen, id: &str, there: &str, class: &str) -> Decision {
             "cluster {} is a secondary of global cluster {id}: it was not detached",
             here.id
         )),
-        (Some(_), Some(other)) => {
-            let Some(secondary) = old.filter(|old| old.cluster.arn == other.cluster_arn) else {
-                return Decision::Refuse(format!(
-                    "global cluster {id} has {}, which the plan does not name",
-                    other.cluster_arn
-                ));
-            };
-            let available = secondary.instances.iter().any(|one| one.instance.status == "available");
-            match (&seen.kept, secondary.instances.is_empty()) {
-                (Some(kept), true) if secondary.cluster.status == "available" => {
-                    let id = rebuilt_instance(&kept.cluster.id);
-                    let planned = || InstanceBlueprint::plain(&id, class);
-                    let mut like = kept.instances.first().cloned().unwrap_or_else(planned);
-                    like.instance.id = id;
-                    Decision::Act(Action::CreateInstance(Box::new(like)))
-                }
-                _ if available && other.synchronization.as_deref() == Some("connected") => {
-                    Decision::AlreadyDone
-                }
-                _ => Decision::Wait(format!(
-                    "secondary {} is not connected yet, or has no available instance",
-                    secondary.cluster.id
-                )),
-            }
-        }
+        (Some(_), Some(other)) => with_secondary(seen, id, other, class),
         (None, Some(other))
             if global.members.len() == 1 && old.is_some_and(|old| old.cluster.arn == other.cluster_arn) =>
         {
@@ -142,35 +110,82 @@ pub fn decide(seen: &Seen, id: &str, there: &str, class: &str) -> Decision {
         (None, Some(_)) => {
             Decision::Refuse(format!("global cluster {id} has members that the plan does not name"))
         }
-        (None, None) => outside().err().unwrap_or(Decision::Act(Action::DeleteGlobal)),
-        (Some(_), None) => match (old, snapshot, &seen.kept) {
-            (Some(old), Some(snapshot), _) if old.cluster.status == "available" => {
-                outside().err().unwrap_or_else(|| Decision::Act(Action::Rename(snapshot.id.clone())))
-            }
-            (Some(old), Some(_), _) => {
-                Decision::Wait(format!("cluster {} is {}", old.cluster.id, old.cluster.status))
-            }
-            // It was just created, and is no member yet.
-            (Some(old), None, Some(_)) => Decision::Wait(format!(
-                "cluster {} is {}, and no member yet",
-                old.cluster.id, old.cluster.status
-            )),
-            (Some(_), None, None) => {
-                outside().err().unwrap_or_else(|| Decision::Wait("its secondary".into()))
-            }
-            (None, _, Some(kept)) => Decision::Act(Action::CreateSecondary(Box::new(kept.clone()))),
-            (None, _, None) => Decision::Refuse(format!(
+        (None, None) => outside.err().unwrap_or(Decision::Act(Action::DeleteGlobal)),
+        (Some(_), None) => with_own_alone(seen, snapshot, outside, [id, there]),
+    }
+}
+
+/// Whether the old primary, outside of every global cluster, is known to be that, and kept; else what that means.
+fn is_kept(old: Option<&Blueprint>, snapshot: Option<&Snapshot>, id: &str) -> Result<(), Decision> {
+    match (old, snapshot) {
+        (None, _) => Ok(()),
+        (Some(_), Some(snapshot)) => taken(snapshot),
+        (Some(old), None) => Err(Decision::Refuse(format!(
+            "cluster {} stands for itself, and nothing shows that it is the one that was left: start this in the Region that took \
+             over; if this is it, have the old primary be the one member of global cluster {id}, or rename it",
+            old.cluster.arn
+        ))),
+    }
+}
+
+/// The global cluster has the cluster here as its writer, and another member.
+fn with_secondary(seen: &Seen, id: &str, other: &GlobalMember, class: &str) -> Decision {
+    let Some(secondary) = seen.there.as_ref().filter(|there| there.cluster.arn == other.cluster_arn) else {
+        return Decision::Refuse(format!(
+            "global cluster {id} has {}, which the plan does not name",
+            other.cluster_arn
+        ));
+    };
+    let available = secondary.instances.iter().any(|one| one.instance.status == "available");
+    match (&seen.kept, secondary.instances.is_empty()) {
+        (Some(kept), true) if secondary.cluster.status == "available" => {
+            let id = rebuilt_instance(&kept.cluster.id);
+            let planned = || InstanceBlueprint::plain(&id, class);
+            let mut like = kept.instances.first().cloned().unwrap_or_else(planned);
+            like.instance.id = id;
+            Decision::Act(Action::CreateInstance(Box::new(like)))
+        }
+        _ if available && other.synchronization.as_deref() == Some("connected") => Decision::AlreadyDone,
+        _ => Decision::Wait(format!(
+            "secondary {} is not connected yet, or has no available instance",
+            secondary.cluster.id
+        )),
+    }
+}
+
+/// The global cluster has the cluster here alone. `names` are the plan's of the global cluster and of the old primary.
+fn with_own_alone(
+    seen: &Seen,
+    snapshot: Option<&Snapshot>,
+    outside: Result<(), Decision>,
+    names: [&str; 2],
+) -> Decision {
+    let wait = |old: &Blueprint, what: &str| {
+        Decision::Wait(format!("cluster {} is {}{what}", old.cluster.id, old.cluster.status))
+    };
+    match (&seen.there, snapshot, &seen.kept) {
+        (Some(old), Some(snapshot), _) if old.cluster.status == "available" => {
+            outside.err().unwrap_or_else(|| Decision::Act(Action::Rename(snapshot.id.clone())))
+        }
+        (Some(old), Some(_), _) => wait(old, ""),
+        // It was just created, and is no member yet.
+        (Some(old), None, Some(_)) => wait(old, ", and no member yet"),
+        (Some(_), None, None) => outside.err().unwrap_or_else(|| Decision::Wait("its secondary".into())),
+        (None, _, Some(kept)) => Decision::Act(Action::CreateSecondary(Box::new(kept.clone()))),
+        (None, _, None) => {
+            let [id, there] = names;
+            Decision::Refuse(format!(
                 "there is neither a cluster {there} nor an old primary that shows how to make one: add it to global cluster {id} by \
                  hand"
-            )),
-        },
+            ))
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
-    use runbook::aurora::{Cluster, GlobalMember};
+    use runbook::aurora::Cluster;
 
     use super::*;
     use crate::rebuild::calls::Made;

@@ -44,7 +44,7 @@ mod decide;
 #[cfg(test)]
 mod fake;
 mod observe;
-mod words;
+mod outcome;
 
 pub use decide::{Action, Decision, Seen, decide};
 
@@ -94,7 +94,7 @@ impl<C: ForRebuild> Look for Step<'_, C> {
         }
         let looks = databases.values().map(|(name, database)| self.observe(name, database));
         let places = try_join_all(looks).await?;
-        let states = places.iter().map(|place| (place.name.to_owned(), words::state(&place.seen)));
+        let states = places.iter().map(|place| (place.name.to_owned(), outcome::state(&place.seen)));
         let observed = Observed { since: run.since, databases: states.collect() };
 
         let limit = run.limit(run.plan.limits.restore_minutes, "limits.restoreMinutes");
@@ -134,7 +134,7 @@ impl<C: ForRebuild> Step<'_, C> {
         let calls = places.iter().filter_map(|place| match &place.decision {
             Decision::Act(action) => Some(Call {
                 name: place.name,
-                change: format!("{}: {}", place.name, words::change(action)),
+                change: format!("{}: {}", place.name, outcome::change(action)),
                 call: self.call(place, action),
             }),
             _ => None,
@@ -196,7 +196,7 @@ impl<C: ForRebuild> Step<'_, C> {
     /// Where the databases stand that are not done.
     fn wordings(&self, open: &[(&str, &Decision)]) -> String {
         let wording = |(name, decision): &(&str, &Decision)| {
-            format!("{name}: {}", noted(words::wording(decision), self.notes.get(*name)))
+            format!("{name}: {}", noted(outcome::wording(decision), self.notes.get(*name)))
         };
         open.iter().map(wording).collect::<Vec<_>>().join("; ")
     }

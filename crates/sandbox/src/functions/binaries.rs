@@ -209,6 +209,40 @@ impl Inner {
         text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it wrote nothing").to_owned()
     }
 
+    /// Starts the process of a function, with nothing but the environment that it is given. `runtime` is its runtime API.
+    fn spawn(
+        &self,
+        binary: &std::path::Path,
+        (region, function): (&str, &str),
+        runtime: &str,
+        log: std::fs::File,
+    ) -> Result<Child, ApiError> {
+        let second = log.try_clone().map_err(|error| service(error.to_string()))?;
+        crate::process::bound(binary)
+            .env_clear()
+            .envs([
+                ("AWS_LAMBDA_RUNTIME_API", runtime),
+                ("AWS_LAMBDA_FUNCTION_NAME", function),
+                ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+                ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
+                ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
+                ("AWS_LAMBDA_LOG_LEVEL", "INFO"),
+                ("AWS_REGION", region),
+                ("AWS_DEFAULT_REGION", region),
+                ("AWS_ENDPOINT_URL", &self.settings.endpoint),
+                ("AWS_ACCESS_KEY_ID", &crate::account::access_key_id(region, function)),
+                ("AWS_SECRET_ACCESS_KEY", &self.settings.secret),
+            ])
+            .env(runbook::authorities::VARIABLE, &self.settings.database_authority)
+            .process_group(0)
+            .kill_on_drop(true)
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(second)
+            .spawn()
+            .map_err(|error| service(format!("can't start {}: {error}", binary.display())))
+    }
+
     /// Starts a process and waits for its first request. The inner error is the function's own failure.
     async fn start(&self, region: &str, function: &str) -> Result<Result<Process, Invocation>, ApiError> {
         let name = function.strip_prefix(&format!("{}-", self.settings.prefix)).unwrap_or(function);
@@ -236,15 +270,9 @@ impl Inner {
             arn: format!("arn:aws:lambda:{region}:{ACCOUNT}:function:{function}"),
         });
         let stop = tokio_util::sync::CancellationToken::new();
-        let router = Router::new()
-            .route("/2018-06-01/runtime/invocation/next", get(next))
-            .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
-            .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
-            .route("/2018-06-01/runtime/init/error", post(init_error))
-            .with_state(Arc::clone(&api));
         // Other users of the machine reach the port; only the process knows the path.
         let path = format!("/{}", uuid::Uuid::new_v4().simple());
-        let router = Router::new().nest(&path, router);
+        let router = Router::new().nest(&path, runtime_api(Arc::clone(&api)));
         let stopped = stop.clone();
         let server = tokio::spawn(async move {
             tokio::select! {
@@ -257,31 +285,9 @@ impl Inner {
         let log = log.map_err(|error| {
             service(format!("can't write {}: {error}", self.log(region, function).display()))
         })?;
-        let second = log.try_clone().map_err(|error| service(error.to_string()))?;
         let started = Instant::now();
-        let mut child = crate::process::bound(&binary)
-            .env_clear()
-            .envs([
-                ("AWS_LAMBDA_RUNTIME_API", format!("http://{address}{path}").as_str()),
-                ("AWS_LAMBDA_FUNCTION_NAME", function),
-                ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
-                ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
-                ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
-                ("AWS_LAMBDA_LOG_LEVEL", "INFO"),
-                ("AWS_REGION", region),
-                ("AWS_DEFAULT_REGION", region),
-                ("AWS_ENDPOINT_URL", &self.settings.endpoint),
-                ("AWS_ACCESS_KEY_ID", &crate::account::access_key_id(region, function)),
-                ("AWS_SECRET_ACCESS_KEY", &self.settings.secret),
-            ])
-            .env(runbook::authorities::VARIABLE, &self.settings.database_authority)
-            .process_group(0)
-            .kill_on_drop(true)
-            .stdin(Stdio::null())
-            .stdout(log)
-            .stderr(second)
-            .spawn()
-            .map_err(|error| service(format!("can't start {}: {error}", binary.display())))?;
+        let runtime = format!("http://{address}{path}");
+        let mut child = self.spawn(&binary, (region, function), &runtime, log)?;
         let ready = tokio::select! {
             polled = timeout(INIT, first_poll) => matches!(polled, Ok(Ok(()))),
             _ = child.wait() => false,
@@ -318,6 +324,16 @@ async fn peak_kib(process: Option<u32>) -> u64 {
     let status = tokio::fs::read_to_string(format!("/proc/{process}/status")).await.unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
+}
+
+/// The routes of Lambda's runtime API.
+fn runtime_api(api: Arc<Api>) -> Router {
+    Router::new()
+        .route("/2018-06-01/runtime/invocation/next", get(next))
+        .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
+        .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
+        .route("/2018-06-01/runtime/init/error", post(init_error))
+        .with_state(api)
 }
 
 async fn next(State(api): State<Arc<Api>>) -> Response {

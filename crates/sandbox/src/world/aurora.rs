@@ -457,6 +457,11 @@ impl World {
             "RDS-EVENT-0240",
             format!("{} is rebuilt as a secondary", name_of(old)),
         );
+        self.reconnect(id, old, new, address).await;
+    }
+
+    /// A rebuilt cluster follows the new primary again, once it has caught up.
+    async fn reconnect(&self, id: &str, old: &str, new: &str, address: crate::databases::Address) {
         self.clock.sleep(durations::RESYNC).await;
         let cut = self.state(|state| {
             if let Some(cluster) = state.clusters.get_mut(old) {

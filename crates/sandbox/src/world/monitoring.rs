@@ -216,86 +216,94 @@ fn statistics(
 
 pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
     match call.operation.as_str() {
-        "GetMetricData" => {
-            let mut results = Vec::new();
-            for query in call.input["MetricDataQueries"].as_array().into_iter().flatten() {
-                let MetricStat { metric, period, stat } = MetricStat::of(query)?;
-                let periods = statistics(world, call, metric, period)?;
-                let mut found: Vec<(String, f64)> =
-                    periods.iter().filter_map(|(at, all)| Some((aws_time(*at), all.get(stat)?))).collect();
-                // Newest first, as CloudWatch answers unless told otherwise.
-                if call.input["ScanBy"] != "TimestampAscending" {
-                    found.reverse();
-                }
-                let (times, values): (Vec<String>, Vec<f64>) = found.into_iter().unzip();
-                results.push(json!({
-                    "Id": query["Id"],
-                    "Label": metric["MetricName"],
-                    "Timestamps": times,
-                    "Values": values,
-                    "StatusCode": "Complete",
-                }));
-            }
-            Ok(json!({"MetricDataResults": results, "Messages": []}))
-        }
+        "GetMetricData" => metric_data(world, call),
         "ListMetrics" => Ok(list_metrics(world, call)),
-        "GetMetricStatistics" => {
-            let periods = statistics(world, call, &call.input, &call.input["Period"])?;
-            let wanted: Vec<&str> =
-                call.input["Statistics"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-            let found: Vec<Value> = periods
-                .iter()
-                .map(|(at, all)| {
-                    let mut point = json!({"Timestamp": aws_time(*at), "Unit": "Milliseconds"});
-                    for name in &wanted {
-                        point[*name] = json!(all.get(name));
-                    }
-                    point
-                })
-                .collect();
-            Ok(json!({"Label": call.input["MetricName"], "Datapoints": found}))
-        }
-        "DescribeAlarms" => {
-            let wanted: Vec<&str> =
-                call.input["AlarmNames"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-            let types: Vec<&str> =
-                call.input["AlarmTypes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-            let composites: Vec<Value> = world.state(|state| {
-                let here = state.composite_alarms.iter().filter(|(region, name)| {
-                    // "If you omit this parameter, only metric alarms are returned" (DescribeAlarms, API reference).
-                    types.contains(&"CompositeAlarm")
-                        && *region == call.region
-                        && (wanted.is_empty() || wanted.contains(&name.as_str()))
-                });
-                here.map(|(_, name)| json!({"AlarmName": name, "StateValue": "OK"})).collect()
-            });
-            let alarms: Vec<Value> = world.state(|state| {
-                let here = state.alarms.iter().filter(|((region, name), _)| {
-                    (types.is_empty() || types.contains(&"MetricAlarm"))
-                        && *region == call.region
-                        && (wanted.is_empty() || wanted.contains(&name.as_str()))
-                });
-                here.map(|((_, name), value)| {
-                    json!({"AlarmName": name, "StateValue": value, "TreatMissingData": "missing"})
-                })
-                .collect()
-            });
-            Ok(json!({"MetricAlarms": alarms, "CompositeAlarms": composites}))
-        }
-        "SetAlarmState" => {
-            let (name, state) = (required(&call.input, "AlarmName")?, required(&call.input, "StateValue")?);
-            if !["OK", "ALARM", "INSUFFICIENT_DATA"].contains(&state) {
-                return Err(ApiError::new("ValidationError", format!("{state} is no state of an alarm")));
-            }
-            if world.alarm_state(&call.region, name).is_none() {
-                let (code, message) = ("ResourceNotFound".into(), format!("there is no metric alarm {name}"));
-                return Err(ApiError { status: 404, code, message });
-            }
-            world.set_alarm(&call.region, name, state);
-            Ok(json!({}))
-        }
+        "GetMetricStatistics" => metric_statistics(world, call),
+        "DescribeAlarms" => Ok(alarms(world, call)),
+        "SetAlarmState" => set_alarm_state(world, call),
         _ => Err(unknown(call)),
     }
+}
+
+fn metric_data(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
+    let mut results = Vec::new();
+    for query in call.input["MetricDataQueries"].as_array().into_iter().flatten() {
+        let MetricStat { metric, period, stat } = MetricStat::of(query)?;
+        let periods = statistics(world, call, metric, period)?;
+        let mut found: Vec<(String, f64)> =
+            periods.iter().filter_map(|(at, all)| Some((aws_time(*at), all.get(stat)?))).collect();
+        // Newest first, as CloudWatch answers unless told otherwise.
+        if call.input["ScanBy"] != "TimestampAscending" {
+            found.reverse();
+        }
+        let (times, values): (Vec<String>, Vec<f64>) = found.into_iter().unzip();
+        results.push(json!({
+            "Id": query["Id"],
+            "Label": metric["MetricName"],
+            "Timestamps": times,
+            "Values": values,
+            "StatusCode": "Complete",
+        }));
+    }
+    Ok(json!({"MetricDataResults": results, "Messages": []}))
+}
+
+fn metric_statistics(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
+    let periods = statistics(world, call, &call.input, &call.input["Period"])?;
+    let wanted: Vec<&str> =
+        call.input["Statistics"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let found: Vec<Value> = periods
+        .iter()
+        .map(|(at, all)| {
+            let mut point = json!({"Timestamp": aws_time(*at), "Unit": "Milliseconds"});
+            for name in &wanted {
+                point[*name] = json!(all.get(name));
+            }
+            point
+        })
+        .collect();
+    Ok(json!({"Label": call.input["MetricName"], "Datapoints": found}))
+}
+
+fn alarms(world: &Arc<World>, call: &Call) -> Value {
+    let wanted: Vec<&str> =
+        call.input["AlarmNames"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let types: Vec<&str> =
+        call.input["AlarmTypes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let composites: Vec<Value> = world.state(|state| {
+        let here = state.composite_alarms.iter().filter(|(region, name)| {
+            // "If you omit this parameter, only metric alarms are returned" (DescribeAlarms, API reference).
+            types.contains(&"CompositeAlarm")
+                && *region == call.region
+                && (wanted.is_empty() || wanted.contains(&name.as_str()))
+        });
+        here.map(|(_, name)| json!({"AlarmName": name, "StateValue": "OK"})).collect()
+    });
+    let alarms: Vec<Value> = world.state(|state| {
+        let here = state.alarms.iter().filter(|((region, name), _)| {
+            (types.is_empty() || types.contains(&"MetricAlarm"))
+                && *region == call.region
+                && (wanted.is_empty() || wanted.contains(&name.as_str()))
+        });
+        here.map(|((_, name), value)| {
+            json!({"AlarmName": name, "StateValue": value, "TreatMissingData": "missing"})
+        })
+        .collect()
+    });
+    json!({"MetricAlarms": alarms, "CompositeAlarms": composites})
+}
+
+fn set_alarm_state(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
+    let (name, state) = (required(&call.input, "AlarmName")?, required(&call.input, "StateValue")?);
+    if !["OK", "ALARM", "INSUFFICIENT_DATA"].contains(&state) {
+        return Err(ApiError::new("ValidationError", format!("{state} is no state of an alarm")));
+    }
+    if world.alarm_state(&call.region, name).is_none() {
+        let (code, message) = ("ResourceNotFound".into(), format!("there is no metric alarm {name}"));
+        return Err(ApiError { status: 404, code, message });
+    }
+    world.set_alarm(&call.region, name, state);
+    Ok(json!({}))
 }
 
 /// What a query of `GetMetricData` asks for.

@@ -21,10 +21,10 @@ use crate::calls::ForCleanup;
 use crate::run::{LOOK, Run};
 
 mod decide;
-mod words;
+mod outcome;
 
 pub use decide::{Decision, decide};
-pub use words::Observed;
+pub use outcome::Observed;
 
 /// Runs the operation within the time of one call.
 pub(crate) async fn run<C, F>(run: &Run<'_>, client: F) -> Result<Outcome<Observed>, StepError>
@@ -63,7 +63,7 @@ impl<C: ForCleanup> Look for Step<'_, C> {
             remaining: decision.remaining.clone(),
             left: decision.left.clone(),
         };
-        let left = words::left(&decision);
+        let left = outcome::left(&decision);
         let remaining = decision.remaining.join(", ");
         if decision.remaining.is_empty() {
             let reason = format!("nothing in {region} carries the tag of this execution{left}");
@@ -80,7 +80,7 @@ impl<C: ForCleanup> Look for Step<'_, C> {
             return Ok(Outcome::new(Status::Refused, reason, observed));
         }
         self.execute(&decision, changed).await?;
-        let reason = format!("removing from {region}: {remaining}{}{left}", words::notes(&self.notes));
+        let reason = format!("removing from {region}: {remaining}{}{left}", outcome::notes(&self.notes));
         Ok(Outcome::new(Status::InProgress, reason, observed))
     }
 }

@@ -50,10 +50,10 @@ use crate::run::{LOOK, Run};
 
 mod decide;
 mod observe;
-mod words;
+mod outcome;
 
 pub use decide::{Action, Decision, Seen, Want, choose, choose_kept, decide, old_primary};
-pub use words::{DatabaseState, Observed, Stage};
+pub use outcome::{DatabaseState, Observed, Stage};
 
 use observe::Lists;
 
@@ -180,7 +180,7 @@ where
         let clients = [(self.client)(want.old_region()), (self.client)(&want.region)];
         let seen = observe::see(clients.each_ref(), &want, self.record.started_at, lists).await?;
         let decision = decide(&want, &seen);
-        words::fill(&mut state, &seen, &decision);
+        outcome::fill(&mut state, &seen, &decision);
         Ok(Place { name, decision, state })
     }
 
@@ -193,7 +193,7 @@ where
         let client = &(self.client)(&self.run.restore_region);
         let call = |(name, action)| Call {
             name,
-            change: words::change(action),
+            change: outcome::change(action),
             call: async move {
                 match action {
                     Action::Copy(copy) => client.copy_snapshot(copy).await,
@@ -210,7 +210,7 @@ where
     /// Where the databases stand that are not done.
     fn wordings(&self, open: &[(&str, &Decision)]) -> String {
         let wording = |(name, decision): &(&str, &Decision)| {
-            format!("{name}: {}", noted(words::wording(decision), self.notes.get(*name)))
+            format!("{name}: {}", noted(outcome::wording(decision), self.notes.get(*name)))
         };
         open.iter().map(wording).collect::<Vec<_>>().join("; ")
     }

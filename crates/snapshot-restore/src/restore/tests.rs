@@ -8,7 +8,7 @@ use runbook::names::{CLUSTER_TAG, EXECUTION_TAG, SNAPSHOT_TAG, SNAPSHOT_TIME_TAG
 use runbook::plan::{self, Restore};
 
 use super::decide::{SERVERLESS, family};
-use super::words::snapshot_id;
+use super::outcome::snapshot_id;
 use super::*;
 use crate::calls::{Configured, RestoreCluster};
 use crate::cleanup;

@@ -103,55 +103,73 @@ fn assemble(
     keys: Vec<Cells>,
     json: Vec<Cells>,
 ) -> Catalogue {
-    let table = |schema: String, name: String| match engine {
-        Engine::MySql => Table { schema: None, name },
-        Engine::Postgres => Table { schema: Some(schema), name },
-    };
-    // Displayed, a dot may be the one behind the schema.
-    let dotted = |table: &Table| {
-        let schema = table.schema.as_deref().unwrap_or_default();
-        engine == Engine::Postgres && (table.name.contains('.') || schema.contains('.'))
-    };
-    let json = json
-        .into_iter()
-        .map(|row| {
-            let [table, column] = texts(row);
-            (table, column)
-        })
-        .collect::<BTreeSet<_>>();
+    let json = json.into_iter().map(|row| {
+        let [table, column] = texts(row);
+        (table, column)
+    });
+    let mut read = Read { engine, tables: BTreeMap::new() };
+    read.columns(columns, &json.collect());
+    read.uniques(uniques);
+    read.foreign_keys(keys);
+    Catalogue { tables: read.tables }
+}
 
-    let mut tables: BTreeMap<String, TableShape> = BTreeMap::new();
-    for row in columns {
-        let [schema, name, column, base, type_text, nullable, generated, numbered] = texts(row);
-        let table = table(schema, name);
-        if dotted(&table) {
-            continue;
+/// The tables that were read so far, by their displayed name.
+struct Read {
+    engine: Engine,
+    tables: BTreeMap<String, TableShape>,
+}
+
+impl Read {
+    fn table(&self, schema: String, name: String) -> Table {
+        match self.engine {
+            Engine::MySql => Table { schema: None, name },
+            Engine::Postgres => Table { schema: Some(schema), name },
         }
-        let kind = match value_kind(engine, &base) {
-            ValueKind::Text if json.contains(&(table.name.clone(), column.clone())) => ValueKind::Json,
-            kind => kind,
-        };
-        tables.entry(table.to_string()).or_default().columns.push(ColumnShape {
-            name: column,
-            type_text,
-            kind,
-            nullable: nullable == "1",
-            generated: generated == "1",
-            auto_increment: numbered == "1",
-        });
     }
 
-    // Columns by table and index, and whether all of them are whole columns.
-    let mut indexes: BTreeMap<(String, String), (bool, bool, Vec<String>)> = BTreeMap::new();
-    for row in uniques {
-        let [schema, name, index, primary, column, usable] = texts(row);
-        let table = table(schema, name);
-        let entry = indexes.entry((table.to_string(), index)).or_insert((primary == "1", true, Vec::new()));
-        entry.1 &= usable == "1" && !dotted(&table);
-        entry.2.push(column);
+    /// Whether a dot in the displayed name may be another one than that behind the schema.
+    fn is_dotted(&self, table: &Table) -> bool {
+        let schema = table.schema.as_deref().unwrap_or_default();
+        self.engine == Engine::Postgres && (table.name.contains('.') || schema.contains('.'))
     }
-    for ((table, _), (primary, usable, columns)) in indexes {
-        if let Some(shape) = tables.get_mut(&table).filter(|_| usable) {
+
+    /// `json` has the columns, by table, that hold JSON without saying so.
+    fn columns(&mut self, rows: Vec<Cells>, json: &BTreeSet<(String, String)>) {
+        for row in rows {
+            let [schema, name, column, base, type_text, nullable, generated, numbered] = texts(row);
+            let table = self.table(schema, name);
+            if self.is_dotted(&table) {
+                continue;
+            }
+            let kind = match value_kind(self.engine, &base) {
+                ValueKind::Text if json.contains(&(table.name.clone(), column.clone())) => ValueKind::Json,
+                kind => kind,
+            };
+            self.tables.entry(table.to_string()).or_default().columns.push(ColumnShape {
+                name: column,
+                type_text,
+                kind,
+                nullable: nullable == "1",
+                generated: generated == "1",
+                auto_increment: numbered == "1",
+            });
+        }
+    }
+
+    fn uniques(&mut self, rows: Vec<Cells>) {
+        // Columns by table and index, and whether all of them are whole columns.
+        let mut indexes: BTreeMap<(String, String), (bool, bool, Vec<String>)> = BTreeMap::new();
+        for row in rows {
+            let [schema, name, index, primary, column, usable] = texts(row);
+            let table = self.table(schema, name);
+            let entry =
+                indexes.entry((table.to_string(), index)).or_insert((primary == "1", true, Vec::new()));
+            entry.1 &= usable == "1" && !self.is_dotted(&table);
+            entry.2.push(column);
+        }
+        for ((table, _), (primary, usable, columns)) in indexes {
+            let Some(shape) = self.tables.get_mut(&table).filter(|_| usable) else { continue };
             if primary {
                 shape.primary_key = columns;
             } else {
@@ -160,29 +178,31 @@ fn assemble(
         }
     }
 
-    let mut foreign_keys: BTreeMap<(String, String), ForeignKey> = BTreeMap::new();
-    for row in keys {
-        let [schema, name, key, column, parent_schema, parent, parent_column] = texts(row);
-        let elsewhere = engine == Engine::MySql && !parent_schema.is_empty();
-        let (table, parent) = (table(schema, name), table(parent_schema, parent));
-        if elsewhere || dotted(&table) || dotted(&parent) || !tables.contains_key(&parent.to_string()) {
-            continue;
+    fn foreign_keys(&mut self, rows: Vec<Cells>) {
+        let mut found: BTreeMap<(String, String), ForeignKey> = BTreeMap::new();
+        for row in rows {
+            let [schema, name, key, column, parent_schema, parent, parent_column] = texts(row);
+            let elsewhere = self.engine == Engine::MySql && !parent_schema.is_empty();
+            let (table, parent) = (self.table(schema, name), self.table(parent_schema, parent));
+            let is_dotted = self.is_dotted(&table) || self.is_dotted(&parent);
+            if elsewhere || is_dotted || !self.tables.contains_key(&parent.to_string()) {
+                continue;
+            }
+            let entry = found.entry((table.to_string(), key.clone())).or_insert_with(|| ForeignKey {
+                name: key,
+                columns: Vec::new(),
+                parent: parent.to_string(),
+                parent_columns: Vec::new(),
+            });
+            entry.columns.push(column);
+            entry.parent_columns.push(parent_column);
         }
-        let entry = foreign_keys.entry((table.to_string(), key.clone())).or_insert_with(|| ForeignKey {
-            name: key,
-            columns: Vec::new(),
-            parent: parent.to_string(),
-            parent_columns: Vec::new(),
-        });
-        entry.columns.push(column);
-        entry.parent_columns.push(parent_column);
-    }
-    for ((table, _), key) in foreign_keys {
-        if let Some(shape) = tables.get_mut(&table) {
-            shape.foreign_keys.push(key);
+        for ((table, _), key) in found {
+            if let Some(shape) = self.tables.get_mut(&table) {
+                shape.foreign_keys.push(key);
+            }
         }
     }
-    Catalogue { tables }
 }
 
 /// What the values of a type are; `base` is the type without its length, a domain's that of what it is over.

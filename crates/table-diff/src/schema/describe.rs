@@ -29,7 +29,36 @@ pub(crate) async fn describe(server: &mut Server, table: &Table) -> Result<Descr
     let engine = server.engine();
     let name = literal::text(engine, table.name.as_bytes());
     let schema = literal::text(engine, table.schema.as_deref().unwrap_or("public").as_bytes());
-    let (columns, indexes) = match engine {
+    let (columns, indexes) = statements(engine, &name, &schema);
+    // In one go, for each statement is a round trip; a column's row has five cells, an index's four.
+    let rows = server.all(format!("{columns}; {indexes}"), &format!("describing table {table}")).await?;
+    let (columns, indexes) = rows.into_iter().partition::<Vec<_>, _>(|row| row.len() == 5);
+    let mut columns = columns
+        .into_iter()
+        .map(|row| {
+            let [name, base, type_text, collation, nullable] = texts(row);
+            match engine {
+                Engine::MySql => Column {
+                    nullable: nullable != "NO",
+                    ..mysql_column(name, &base.to_lowercase(), type_text, collation)
+                },
+                Engine::Postgres => postgres_column(name, &base, type_text, collation),
+            }
+        })
+        .collect::<Vec<_>>();
+    if columns.is_empty() {
+        return Err(Error::Table {
+            table: table.to_string(),
+            reason: format!("it is not there, or may not be read, on the {}", server.side),
+        });
+    }
+    mark_json(server, table, &name, &mut columns).await?;
+    Ok(Described { columns, uniques: uniques(indexes) })
+}
+
+/// The statements that ask for the columns and for the unique indexes of a table; `name` and `schema` are literals.
+fn statements(engine: Engine, name: &str, schema: &str) -> (String, String) {
+    match engine {
         // The name's bytes: information_schema compares without regard to case.
         Engine::MySql => (
             format!(
@@ -67,30 +96,16 @@ pub(crate) async fn describe(server: &mut Server, table: &Table) -> Result<Descr
                  ORDER BY i.indexrelid, k.place"
             ),
         ),
-    };
-    // In one go, for each statement is a round trip; a column's row has five cells, an index's four.
-    let rows = server.all(format!("{columns}; {indexes}"), &format!("describing table {table}")).await?;
-    let (columns, indexes) = rows.into_iter().partition::<Vec<_>, _>(|row| row.len() == 5);
-    let mut columns = columns
-        .into_iter()
-        .map(|row| {
-            let [name, base, type_text, collation, nullable] = texts(row);
-            match engine {
-                Engine::MySql => Column {
-                    nullable: nullable != "NO",
-                    ..mysql_column(name, &base.to_lowercase(), type_text, collation)
-                },
-                Engine::Postgres => postgres_column(name, &base, type_text, collation),
-            }
-        })
-        .collect::<Vec<_>>();
-    if columns.is_empty() {
-        return Err(Error::Table {
-            table: table.to_string(),
-            reason: format!("it is not there, or may not be read, on the {}", server.side),
-        });
     }
-    // MariaDB's JSON is a text whose column is checked; asked for only where that may be.
+}
+
+/// Marks the columns that hold JSON on MariaDB, where it is a text whose column is checked; asked for only where that may be.
+async fn mark_json(
+    server: &mut Server,
+    table: &Table,
+    name: &str,
+    columns: &mut [Column],
+) -> Result<(), Error> {
     let text = |column: &Column| column.type_text == "longtext" && column.collation == "utf8mb4_bin";
     if server.dialect().mariadb && columns.iter().any(text) {
         let checks = format!(
@@ -100,12 +115,12 @@ pub(crate) async fn describe(server: &mut Server, table: &Table) -> Result<Descr
         );
         let rows = server.all(checks, &format!("describing the checks of table {table}")).await?;
         let clauses = rows.into_iter().map(texts::<1>).map(|[clause]| clause).collect::<BTreeSet<_>>();
-        for column in &mut columns {
-            let clause = format!("json_valid({})", literal::name(engine, &column.name));
+        for column in columns {
+            let clause = format!("json_valid({})", literal::name(server.engine(), &column.name));
             column.json = text(column) && clauses.contains(&clause);
         }
     }
-    Ok(Described { columns, uniques: uniques(indexes) })
+    Ok(())
 }
 
 /// The usable unique indexes from rows of index, primary, column, usable column.
