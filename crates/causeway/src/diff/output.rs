@@ -481,7 +481,7 @@ mod tests {
         let other = Request { target: "c:1/x".into(), ..request.clone() };
         assert!(refused(Folder::resume(&path, &other)).contains("a:1/x with b:1/x, not of a:1/x with c:1/x"));
         let other = Request { tables: BTreeSet::new(), ..request.clone() };
-        assert!(refused(Folder::resume(&path, &other)).contains(r"--table 'it'\''s'"));
+        assert!(refused(Folder::resume(&path, &other)).contains(r#"--table "it's""#));
         assert!(Folder::resume(&path, &request).is_ok());
     }
 }

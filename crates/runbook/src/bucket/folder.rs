@@ -10,10 +10,14 @@ use super::{DeleteObject, GetObject, PutObject, PutParts, ReadLines, broken};
 use crate::StepError;
 use crate::error::Kind;
 
-/// Writes an object and reads it back.
+/// How often an object is written that can't be read back as it was written.
+const TRIES: u32 = 3;
+
+/// Writes an object and reads it back. Another call of the same step, at the same time, may remove or write the same object
+/// between the two: then it is written again.
 ///
 /// # Errors
-/// When it can't be written, or is not the same when read.
+/// When it can't be written, or is not the same when read, again and again.
 pub async fn put_and_check<S: PutObject + ReadLines>(
     store: &S,
     bucket: &str,
@@ -23,8 +27,15 @@ pub async fn put_and_check<S: PutObject + ReadLines>(
 ) -> Result<(), StepError> {
     let mut sum = Summing::default();
     sum.add(&body);
+    let sum = sum.of(key);
+    for _ in 1..TRIES {
+        store.put_object(bucket, key, content_type, body.clone()).await?;
+        if check(store, bucket, &sum).await.is_ok() {
+            return Ok(());
+        }
+    }
     store.put_object(bucket, key, content_type, body).await?;
-    check(store, bucket, &sum.of(key)).await
+    check(store, bucket, &sum).await
 }
 
 /// Reads an object, as a stream, and compares it with what was written.
@@ -299,6 +310,48 @@ mod tests {
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(manifest["files"][0]["sha256"], abc);
         assert_eq!(folder.written().len(), 3);
+    }
+
+    /// A bucket in which another call removes what was written before it is read back, so many times.
+    struct Contested {
+        bucket: Bucket,
+        removals: std::sync::Mutex<u32>,
+    }
+
+    impl PutObject for Contested {
+        async fn put_object(
+            &self,
+            bucket: &str,
+            key: &str,
+            of: &str,
+            body: Vec<u8>,
+        ) -> Result<(), StepError> {
+            self.bucket.put_object(bucket, key, of, body).await
+        }
+    }
+
+    impl ReadLines for Contested {
+        async fn read_lines(&self, bucket: &str, key: &str) -> Result<crate::bucket::Lines, StepError> {
+            let removed = {
+                let mut left = self.removals.lock().unwrap();
+                let removed = *left > 0;
+                *left = left.saturating_sub(1);
+                removed
+            };
+            if removed {
+                return Err(StepError::new(Kind::Failed, "no such key", ""));
+            }
+            self.bucket.read_lines(bucket, key).await
+        }
+    }
+
+    #[tokio::test]
+    async fn what_another_call_removes_meanwhile_is_written_again() {
+        for (removals, is_there) in [(0, true), (2, true), (3, false)] {
+            let store = Contested { bucket: Bucket::default(), removals: std::sync::Mutex::new(removals) };
+            let put = put_and_check(&store, "b", "k", "text/plain", b"abc".to_vec()).await;
+            assert_eq!(put.is_ok(), is_there, "{removals}");
+        }
     }
 
     #[tokio::test]
