@@ -507,17 +507,21 @@ def main():
     rebuilding()
 
     models = [west[service].meta.service_model for service in SERVICES]
-    reads = [shapes.reads_in(path.read_text()) for path in (SOURCES / "world").glob("*.rs") if path.name != "tests.rs"]
+    reads = [shapes.reads_in(path.read_text()) for path in (SOURCES / "world").rglob("*.rs") if "tests" not in path.stem and "tests" not in path.parts[-2]]
     differences = WITNESS.differences | set(
         shapes.tables(given, models, operations, WITNESS.members, set().union(*map(set, reads)))
     )
     # Every code that is written in the sources of one service, also one that no call above brings about.
-    for file, service in (("rds", "rds"), ("monitoring", "monitoring"), ("sns", "sns"), ("secrets", "secretsmanager"),
+    for file, service in (("rds/*", "rds"), ("monitoring", "monitoring"), ("sns", "sns"), ("secrets", "secretsmanager"),
                           ("kms", "kms"),
-                          ("parameters", "ssm"), ("sts", "sts"), ("../automation/service", "ssm"), ("../functions/binaries", "lambda")):
+                          ("parameters", "ssm"), ("sts", "sts"), ("../../../automation/src/service", "ssm"),
+                          ("../functions/binaries", "lambda")):
         model = next(model for model in models if model.signing_name == service)
         declared = {code for shape in model.error_shapes for code in (shape.error_code, shape.name)}
-        for code in shapes.codes_in((SOURCES / f"world/{file}.rs").read_text()):
+        folder, _, name = f"world/{file}".rpartition("/")
+        sources = [path.read_text() for path in sorted((SOURCES / folder).glob(f"{name}.rs"))]
+        assert sources, f"no source of {service} is at {file}"
+        for code in shapes.codes_in("\n".join(sources)):
             if code not in declared and code != "UnknownOperationException":
                 differences.add(f"{service}: error {code}")
     print(json.dumps({
