@@ -2,9 +2,8 @@
 //! rebuild are in [`crate::rebuild::calls`].
 
 use aws_sdk_rds::Client;
-use aws_sdk_rds::error::SdkError;
 use runbook::StepError;
-use runbook::aurora::{Answer, message};
+use runbook::aurora::{Answer, answer};
 
 /// Starts a failover with data loss allowed.
 pub trait FailoverGlobalCluster {
@@ -32,18 +31,13 @@ impl FailoverGlobalCluster for Client {
             .global_cluster_identifier(id)
             .target_db_cluster_identifier(target_arn)
             .allow_data_loss(true);
-        match call.send().await {
-            Ok(_) => Ok(Answer::Accepted),
-            Err(SdkError::ServiceError(error))
-                if error.err().is_invalid_global_cluster_state_fault()
-                    || error.err().is_invalid_db_cluster_state_fault() =>
-            {
-                Ok(Answer::Rejected(message(error.err())))
-            }
-            Err(error) => {
-                Err(StepError::aws(format!("failing global cluster {id} over to {target_arn}"), error))
-            }
-        }
+        answer(
+            call.send().await,
+            |error| {
+                error.is_invalid_global_cluster_state_fault() || error.is_invalid_db_cluster_state_fault()
+            },
+            || format!("failing global cluster {id} over to {target_arn}"),
+        )
     }
 }
 
@@ -52,17 +46,12 @@ impl SwitchoverGlobalCluster for Client {
         let call = Client::switchover_global_cluster(self)
             .global_cluster_identifier(id)
             .target_db_cluster_identifier(target_arn);
-        match call.send().await {
-            Ok(_) => Ok(Answer::Accepted),
-            Err(SdkError::ServiceError(error))
-                if error.err().is_invalid_global_cluster_state_fault()
-                    || error.err().is_invalid_db_cluster_state_fault() =>
-            {
-                Ok(Answer::Rejected(message(error.err())))
-            }
-            Err(error) => {
-                Err(StepError::aws(format!("switching global cluster {id} over to {target_arn}"), error))
-            }
-        }
+        answer(
+            call.send().await,
+            |error| {
+                error.is_invalid_global_cluster_state_fault() || error.is_invalid_db_cluster_state_fault()
+            },
+            || format!("switching global cluster {id} over to {target_arn}"),
+        )
     }
 }

@@ -194,8 +194,30 @@ pub trait RemoveFromGlobalCluster {
     ) -> impl Future<Output = Result<Answer, StepError>> + Send;
 }
 
+/// The answer to a call that changes something. `rejects` tells which of its errors are a rejection; any other is this step's
+/// error, of which `what` says what was being done.
+///
+/// # Errors
+/// What AWS answered, when it is no rejection, or that nothing was answered.
+pub fn answer<T, E>(
+    result: Result<T, SdkError<E>>,
+    rejects: impl FnOnce(&E) -> bool,
+    what: impl FnOnce() -> String,
+) -> Result<Answer, StepError>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    match result {
+        Ok(_) => Ok(Answer::Accepted),
+        Err(SdkError::ServiceError(error)) if rejects(error.err()) => {
+            Ok(Answer::Rejected(message(error.err())))
+        }
+        Err(error) => Err(StepError::aws(what(), error)),
+    }
+}
+
 /// The service's words on one line, else its error code.
-pub fn message(error: &impl ProvideErrorMetadata) -> String {
+fn message(error: &impl ProvideErrorMetadata) -> String {
     let text = error.message().or(error.code()).unwrap_or("no reason given");
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -344,21 +366,17 @@ impl RemoveFromGlobalCluster for Client {
         let call = Client::remove_from_global_cluster(self)
             .global_cluster_identifier(id)
             .db_cluster_identifier(cluster_arn);
-        match call.send().await {
-            Ok(_) => Ok(Answer::Accepted),
-            // Not found: it is no member any more, or the global cluster is gone. The next look tells.
-            Err(SdkError::ServiceError(error))
-                if error.err().is_invalid_global_cluster_state_fault()
-                    || error.err().is_invalid_db_cluster_state_fault()
-                    || error.err().is_db_cluster_not_found_fault()
-                    || error.err().is_global_cluster_not_found_fault() =>
-            {
-                Ok(Answer::Rejected(message(error.err())))
-            }
-            Err(error) => {
-                Err(StepError::aws(format!("removing {cluster_arn} from global cluster {id}"), error))
-            }
-        }
+        // Not found: it is no member any more, or the global cluster is gone. The next look tells.
+        answer(
+            call.send().await,
+            |error| {
+                error.is_invalid_global_cluster_state_fault()
+                    || error.is_invalid_db_cluster_state_fault()
+                    || error.is_db_cluster_not_found_fault()
+                    || error.is_global_cluster_not_found_fault()
+            },
+            || format!("removing {cluster_arn} from global cluster {id}"),
+        )
     }
 }
 

@@ -6,8 +6,8 @@ use aws_sdk_rds::error::SdkError;
 use aws_sdk_rds::types::ServerlessV2ScalingConfiguration;
 use runbook::StepError;
 use runbook::aurora::{
-    Answer, Cluster, DescribeCluster, DescribeGlobalCluster, Instance, ListSnapshots, Snapshot, Tags,
-    message, region, sdk_tags, snapshots,
+    Answer, Cluster, DescribeCluster, DescribeGlobalCluster, Instance, ListSnapshots, Snapshot, Tags, answer,
+    region, sdk_tags, snapshots,
 };
 
 /// A copy of a snapshot to a manual one.
@@ -195,21 +195,16 @@ impl CopySnapshot for Client {
             .target_db_cluster_snapshot_identifier(&copy.id)
             .set_kms_key_id(copy.kms_key.clone())
             .set_tags(Some(sdk_tags(&copy.tags)));
-        match call.send().await {
-            Ok(_) => Ok(Answer::Accepted),
-            Err(SdkError::ServiceError(error))
-                if error.err().is_db_cluster_snapshot_already_exists_fault()
-                    || error.err().is_db_cluster_snapshot_not_found_fault()
-                    || error.err().is_invalid_db_cluster_snapshot_state_fault()
-                    || error.err().is_invalid_db_cluster_state_fault() =>
-            {
-                Ok(Answer::Rejected(message(error.err())))
-            }
-            Err(error) => Err(StepError::aws(
-                format!("copying {} to {} in {}", copy.source_arn, copy.id, region(self)),
-                error,
-            )),
-        }
+        answer(
+            call.send().await,
+            |error| {
+                error.is_db_cluster_snapshot_already_exists_fault()
+                    || error.is_db_cluster_snapshot_not_found_fault()
+                    || error.is_invalid_db_cluster_snapshot_state_fault()
+                    || error.is_invalid_db_cluster_state_fault()
+            },
+            || format!("copying {} to {} in {}", copy.source_arn, copy.id, region(self)),
+        )
     }
 }
 
@@ -233,20 +228,15 @@ impl RestoreClusterFromSnapshot for Client {
             .copy_tags_to_snapshot(false)
             .deletion_protection(false)
             .set_tags(Some(sdk_tags(&restore.tags)));
-        match call.send().await {
-            Ok(_) => Ok(Answer::Accepted),
-            Err(SdkError::ServiceError(error))
-                if error.err().is_db_cluster_already_exists_fault()
-                    || error.err().is_db_cluster_snapshot_not_found_fault()
-                    || error.err().is_invalid_db_cluster_snapshot_state_fault() =>
-            {
-                Ok(Answer::Rejected(message(error.err())))
-            }
-            Err(error) => Err(StepError::aws(
-                format!("restoring cluster {} from {} in {}", restore.id, restore.snapshot, region(self)),
-                error,
-            )),
-        }
+        answer(
+            call.send().await,
+            |error| {
+                error.is_db_cluster_already_exists_fault()
+                    || error.is_db_cluster_snapshot_not_found_fault()
+                    || error.is_invalid_db_cluster_snapshot_state_fault()
+            },
+            || format!("restoring cluster {} from {} in {}", restore.id, restore.snapshot, region(self)),
+        )
     }
 }
 
@@ -260,19 +250,15 @@ impl CreateClusterInstance for Client {
             .db_instance_class(&create.class)
             .publicly_accessible(false)
             .set_tags(Some(sdk_tags(&create.tags)));
-        match call.send().await {
-            Ok(_) => Ok(Answer::Accepted),
-            Err(SdkError::ServiceError(error))
-                if error.err().is_db_instance_already_exists_fault()
-                    || error.err().is_db_cluster_not_found_fault()
-                    || error.err().is_invalid_db_cluster_state_fault() =>
-            {
-                Ok(Answer::Rejected(message(error.err())))
-            }
-            Err(error) => {
-                Err(StepError::aws(format!("creating instance {} in {}", create.id, region(self)), error))
-            }
-        }
+        answer(
+            call.send().await,
+            |error| {
+                error.is_db_instance_already_exists_fault()
+                    || error.is_db_cluster_not_found_fault()
+                    || error.is_invalid_db_cluster_state_fault()
+            },
+            || format!("creating instance {} in {}", create.id, region(self)),
+        )
     }
 }
 
@@ -330,31 +316,24 @@ impl ListInstances for Client {
 
 impl DeleteInstance for Client {
     async fn delete_instance(&self, id: &str) -> Result<Answer, StepError> {
-        match self.delete_db_instance().db_instance_identifier(id).skip_final_snapshot(true).send().await {
-            Ok(_) => Ok(Answer::Accepted),
-            Err(SdkError::ServiceError(error))
-                if error.err().is_db_instance_not_found_fault()
-                    || error.err().is_invalid_db_instance_state_fault()
-                    || error.err().is_invalid_db_cluster_state_fault() =>
-            {
-                Ok(Answer::Rejected(message(error.err())))
-            }
-            Err(error) => Err(StepError::aws(format!("deleting instance {id} in {}", region(self)), error)),
-        }
+        answer(
+            self.delete_db_instance().db_instance_identifier(id).skip_final_snapshot(true).send().await,
+            |error| {
+                error.is_db_instance_not_found_fault()
+                    || error.is_invalid_db_instance_state_fault()
+                    || error.is_invalid_db_cluster_state_fault()
+            },
+            || format!("deleting instance {id} in {}", region(self)),
+        )
     }
 }
 
 impl DeleteCluster for Client {
     async fn delete_cluster(&self, id: &str) -> Result<Answer, StepError> {
-        match self.delete_db_cluster().db_cluster_identifier(id).skip_final_snapshot(true).send().await {
-            Ok(_) => Ok(Answer::Accepted),
-            Err(SdkError::ServiceError(error))
-                if error.err().is_db_cluster_not_found_fault()
-                    || error.err().is_invalid_db_cluster_state_fault() =>
-            {
-                Ok(Answer::Rejected(message(error.err())))
-            }
-            Err(error) => Err(StepError::aws(format!("deleting cluster {id} in {}", region(self)), error)),
-        }
+        answer(
+            self.delete_db_cluster().db_cluster_identifier(id).skip_final_snapshot(true).send().await,
+            |error| error.is_db_cluster_not_found_fault() || error.is_invalid_db_cluster_state_fault(),
+            || format!("deleting cluster {id} in {}", region(self)),
+        )
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use runbook::StepError;
 use runbook::aurora::{
     self, Answer, Cluster, DescribeGlobalCluster, Instance, ListSnapshots, RemoveFromGlobalCluster, Tags,
-    message, region,
+    answer, region,
 };
 
 /// A cluster as a blueprint: with what a secondary that is made in its place has to have.
@@ -251,14 +251,14 @@ impl TakeSnapshot for Client {
             .db_cluster_identifier(cluster)
             .db_cluster_snapshot_identifier(name)
             .set_tags(some(&aurora::sdk_tags(tags)));
-        answer(call.send().await, &format!("taking snapshot {name} of {cluster}"))
+        answer(call.send().await, is_state, || format!("taking snapshot {name} of {cluster}"))
     }
 }
 
 impl DeleteGlobalCluster for Client {
     async fn delete_global_cluster(&self, id: &str) -> Result<Answer, StepError> {
         let call = Client::delete_global_cluster(self).global_cluster_identifier(id);
-        answer(call.send().await, &format!("deleting the empty global cluster {id}"))
+        answer(call.send().await, is_state, || format!("deleting the empty global cluster {id}"))
     }
 }
 
@@ -268,7 +268,7 @@ impl CreateGlobalCluster for Client {
         let call = Client::create_global_cluster(self)
             .global_cluster_identifier(id)
             .source_db_cluster_identifier(source_arn);
-        answer(call.send().await, &format!("creating global cluster {id} around {source_arn}"))
+        answer(call.send().await, is_state, || format!("creating global cluster {id} around {source_arn}"))
     }
 }
 
@@ -279,7 +279,7 @@ impl RenameCluster for Client {
             .db_cluster_identifier(id)
             .new_db_cluster_identifier(name)
             .apply_immediately(true);
-        answer(call.send().await, &format!("renaming cluster {id} to {name}"))
+        answer(call.send().await, is_state, || format!("renaming cluster {id} to {name}"))
     }
 }
 
@@ -318,7 +318,7 @@ impl CreateSecondary for Client {
             .set_enable_global_write_forwarding(made.write_forwarding)
             .set_engine_lifecycle_support(made.lifecycle_support.clone())
             .set_tags(some(&own_tags(&new.like.cluster.tags)));
-        answer(call.send().await, &format!("creating secondary {} in {}", new.id, region(self)))
+        answer(call.send().await, is_state, || format!("creating secondary {} in {}", new.id, region(self)))
     }
 }
 
@@ -338,7 +338,7 @@ impl CreateInstance for Client {
             .set_preferred_maintenance_window(like.maintenance_window.clone())
             .set_tags(some(&own_tags(&like.instance.tags)))
             .publicly_accessible(false);
-        answer(call.send().await, &format!("creating instance {}", like.instance.id))
+        answer(call.send().await, is_state, || format!("creating instance {}", like.instance.id))
     }
 }
 
@@ -351,20 +351,6 @@ fn some<T: Clone>(list: &[T]) -> Option<Vec<T>> {
 fn own_tags(tags: &Tags) -> Vec<Tag> {
     let own = |(key, _): &(String, String)| !key.starts_with("aws:") && !key.starts_with("rds:");
     aurora::sdk_tags(&tags.iter().filter(|tag| own(tag)).cloned().collect())
-}
-
-/// Accepted, or rejected because of a state, in AWS's words.
-fn answer<T, E>(answer: Result<T, SdkError<E>>, what: &str) -> Result<Answer, StepError>
-where
-    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-{
-    match answer {
-        Ok(_) => Ok(Answer::Accepted),
-        Err(SdkError::ServiceError(error)) if is_state(error.err()) => {
-            Ok(Answer::Rejected(message(error.err())))
-        }
-        Err(error) => Err(StepError::aws(what.to_owned(), error)),
-    }
 }
 
 /// Whether an error says that things are not as they were seen, or not ready: RDS's `Invalid…State`, `…AlreadyExists` and
