@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use runbook::record::MoveOutcome;
 use sandbox::automation::{Execution, Reading, Status};
-use sandbox::world::arc::Rule;
+use sandbox::world::routing::Rule;
 use sandbox::{EAST, REGIONS, WEST};
 use serde_json::json;
 

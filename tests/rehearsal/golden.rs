@@ -251,7 +251,7 @@ async fn failback_failed() {
         let controls = runbook::plan::sample().routing.controls;
         let [target, gating] = [WEST, EAST].map(|region| vec![controls[region].clone()]);
         // A gate that is shut: the other Region has no traffic, and this one's may not change without it.
-        stage.world.add_safety_rule("gate", sandbox::world::arc::Rule::Gate { gating, target });
+        stage.world.add_safety_rule("gate", sandbox::world::routing::Rule::Gate { gating, target });
         stage.world.set_routing_control(&controls[EAST], false);
         let execution = stage.switch_over(WEST).await;
         (stage, execution, 0)

@@ -1,7 +1,7 @@
 //! `readiness.yaml`: each of the ways in which a plan stops being executable is found on a quiet day.
 
 use sandbox::automation::{Execution, Reading, Status};
-use sandbox::world::arc::Endpoint;
+use sandbox::world::routing::Endpoint;
 use sandbox::{EAST, REGIONS, WEST};
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 use sandbox::automation::{Reading, Status};
 use sandbox::functions::Invocation;
-use sandbox::world::{self, arc::Endpoint};
+use sandbox::world::{self, routing::Endpoint};
 use sandbox::{EAST, WEST};
 use serde_json::json;
 

@@ -21,7 +21,7 @@ use sandbox::router::Router;
 use sandbox::wire::server::{Listeners, Server};
 use sandbox::wire::{Wire, tables};
 use sandbox::world::World;
-use sandbox::world::arc::{Endpoint, Rule};
+use sandbox::world::routing::{Endpoint, Rule};
 use sandbox::{EAST, REGIONS, WEST};
 use serde_json::{Value, json};
 use tempfile::TempDir;

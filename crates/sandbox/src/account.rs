@@ -75,3 +75,8 @@ pub fn runbook_role(document: &str, region: &str) -> String {
 pub(crate) fn topic_arn(topic: &str, region: &str) -> String {
     format!("arn:aws:sns:{region}:{ACCOUNT}:{STACK}-{topic}")
 }
+
+/// ARN of the key by which RDS encrypts where no other is named, `aws/rds`.
+pub(crate) fn aws_key(region: &str) -> String {
+    format!("arn:aws:kms:{region}:{ACCOUNT}:key/aws-rds")
+}

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use crate::account::{EAST, REGIONS, ROLES, RULE_ROLES, WEST, role_arn, topic_arn};
 use crate::databases::Servers;
-use crate::world::parameters::Parameter;
 use crate::world::{SetupError, World};
 use automation::clock::Clock;
 
@@ -49,26 +48,21 @@ pub async fn world(
     });
     futures::future::try_join_all(setups).await?;
     let text = serde_json::to_string(&plan).unwrap_or_default();
+    for region in REGIONS {
+        world.put_parameter(region, "/causeway/plans/shop", &text);
+        // What the stack says of itself, as in the template.
+        let rules = if plan.automatic.is_some() { RULE_ROLES.len() } else { 1 };
+        let roles = ROLES.iter().chain(RULE_ROLES.iter().take(rules));
+        let roles = roles.map(|(name, role)| ((*name).to_owned(), json!(role_arn(role, region))));
+        let roles: serde_json::Map<String, Value> = roles.collect();
+        let value = json!({"prefix": "causeway", "roles": roles}).to_string();
+        world.put_parameter(region, &format!("/causeway/stacks/{}", plan.name), &value);
+    }
     world.state(|state| {
         for region in REGIONS {
             for topic in ["notifications", "alarms"] {
                 state.topics.insert(topic_arn(topic, region));
             }
-            state.parameters.insert(
-                (region.to_owned(), "/causeway/plans/shop".to_owned()),
-                Parameter { value: text.clone(), version: 1, modified: clock.now() },
-            );
-        }
-        for region in REGIONS {
-            // What the stack says of itself, as in the template.
-            let rules = if plan.automatic.is_some() { RULE_ROLES.len() } else { 1 };
-            let roles = ROLES.iter().chain(RULE_ROLES.iter().take(rules));
-            let roles = roles.map(|(name, role)| ((*name).to_owned(), json!(role_arn(role, region))));
-            let roles: serde_json::Map<String, Value> = roles.collect();
-            let value = json!({"prefix": "causeway", "roles": roles}).to_string();
-            let parameter = Parameter { value, version: 1, modified: clock.now() };
-            let name = format!("/causeway/stacks/{}", plan.name);
-            state.parameters.insert((region.to_owned(), name), parameter);
         }
         for signal in plan.automatic.iter().flat_map(|automatic| automatic.signals.values().flatten()) {
             state.alarms.insert((signal.region.clone(), signal.alarm.clone()), "OK".to_owned());

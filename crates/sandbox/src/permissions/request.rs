@@ -4,10 +4,10 @@
 
 use serde_json::Value;
 
-use crate::account::ACCOUNT;
+use crate::account::{ACCOUNT, aws_key};
 use crate::api::Call;
-use crate::world::aurora::region_of;
-use crate::world::{World, aws_key, key_arn, secret_arn};
+use crate::world::model::region_of;
+use crate::world::{World, key_arn, secret_arn};
 use stack::Need;
 
 /// Everything that a call needs; nothing when it is free to anyone.

@@ -1,11 +1,16 @@
 //! What tests and the drill's controls do to the world, which no AWS service offers: cut a Region off, hold an operation, change
 //! what a cluster is, put an alarm into a state.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Reading, World, arc, aurora, aws_key, properties};
+use super::core::World;
+use super::model::region_of;
+use super::properties::Properties;
+use super::reading::Reading;
+use super::routing::Endpoint;
+use crate::account::aws_key;
 
 /// Regions and links.
 impl World {
@@ -15,10 +20,10 @@ impl World {
         self.sample_lag().await;
         let cut = self.state(|state| {
             state.isolated.insert(region.to_owned());
-            let of_region = |arn: &str| aurora::region_of(arn) == region;
+            let inside = |arn: &str| region_of(arn) == region;
             let cut: Vec<String> = state
                 .linked()
-                .filter(|(secondary, primary)| of_region(secondary) || of_region(primary))
+                .filter(|(secondary, primary)| inside(secondary) || inside(primary))
                 .map(|(secondary, _)| secondary.clone())
                 .filter(|secondary| !state.cut.contains(secondary))
                 .collect();
@@ -44,18 +49,8 @@ impl World {
     }
 }
 
-/// Operations that take their time.
+/// Snapshots, and how AWS is read.
 impl World {
-    /// Keeps failovers and switchovers from ending (true), or lets them end (false).
-    pub fn hold_operations(&self, hold: bool) {
-        self.hold.send_replace(hold);
-    }
-
-    /// Keeps Aurora from beginning with the snapshot of an old primary whose Region is back (true), or lets it begin (false).
-    pub fn hold_recovery(&self, hold: bool) {
-        self.hold_recovery.send_replace(hold);
-    }
-
     /// Lets the automated snapshots expire, as they do some days after they were taken.
     pub fn expire_snapshots(&self) {
         self.state(|state| state.snapshots.retain(|_, snapshot| snapshot.kind != "automated"));
@@ -89,7 +84,7 @@ impl World {
 
     /// Makes a cluster's storage, and with it the snapshots taken of it from now on, encrypted by AWS's own key or not.
     pub fn set_encrypted(&self, cluster: &str, encrypted: bool) {
-        let key = encrypted.then(|| aws_key(aurora::region_of(cluster)));
+        let key = encrypted.then(|| aws_key(region_of(cluster)));
         self.set_key(cluster, key);
     }
 
@@ -109,7 +104,7 @@ impl World {
     /// Gives a cluster and each of its instances other properties and tags, by the names of their descriptions.
     pub fn configure(&self, cluster: &str, of_cluster: &Value, of_instances: &Value, tags: &[(&str, &str)]) {
         let tags = || tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        let set = |properties: &mut properties::Properties, change: &Value| {
+        let set = |properties: &mut Properties, change: &Value| {
             properties.extend(
                 change.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value.clone())),
             );
@@ -133,16 +128,14 @@ impl World {
 
     /// Removes a cluster's instances: the world begins with a headless cluster, which is no change of a state.
     pub fn remove_instances(&self, cluster: &str) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.instances.retain(|_, instance| instance.cluster != cluster);
-        state.note_beginning();
+        self.begin_with(|state| state.instances.retain(|_, instance| instance.cluster != cluster));
     }
 }
 
 /// Routing controls and their endpoints.
 impl World {
     /// Sets an ARC endpoint's condition; `index` is 0 to 4.
-    pub fn arc_endpoint(&self, index: usize, condition: arc::Endpoint) {
+    pub fn arc_endpoint(&self, index: usize, condition: Endpoint) {
         self.state(|state| {
             if let Some(endpoint) = state.arc.endpoints.get_mut(index) {
                 *endpoint = condition;
@@ -187,15 +180,5 @@ impl World {
     /// Adds a composite alarm. What is asked for metric alarms only does not show it.
     pub fn add_composite_alarm(&self, region: &str, name: &str) {
         self.state(|state| state.composite_alarms.insert((region.to_owned(), name.to_owned())));
-    }
-
-    /// Puts a metric alarm into a state, and tells EventBridge.
-    pub fn set_alarm(&self, region: &str, name: &str, state: &str) {
-        let key = (region.to_owned(), name.to_owned());
-        let before = self.state(|all| all.alarms.insert(key, state.to_owned()));
-        let before = before.unwrap_or_else(|| "INSUFFICIENT_DATA".to_owned());
-        if before != state {
-            self.publish(region, self.alarm_event(region, name, state, &before));
-        }
     }
 }

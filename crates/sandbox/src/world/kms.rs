@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::aurora::{name_of, region_of};
-use super::rds::key_arn;
-use super::{World, aws_key, required, unknown};
-use crate::account::ACCOUNT;
-use crate::api::{ApiError, Call};
+use super::core::World;
+use super::model::{name_of, region_of};
+use super::rds::request::key_arn;
+use crate::account::{ACCOUNT, aws_key};
+use crate::api::{ApiError, Call, required, unknown};
 
 pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
     if call.operation != "DescribeKey" {

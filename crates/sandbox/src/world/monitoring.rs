@@ -9,9 +9,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::aurora::{name_of, region_of};
-use super::{LagDimensions, World, aws_time, durations, required, unknown};
-use crate::api::{ApiError, Call};
+use super::core::World;
+use super::durations;
+use super::model::{name_of, region_of};
+use super::reading::LagDimensions;
+use crate::api::{ApiError, Call, aws_time, required, unknown};
 
 /// Datapoints that are kept of each cluster.
 const KEPT: usize = 1_000;
@@ -54,6 +56,16 @@ impl World {
     /// The state of a metric alarm.
     pub fn alarm_state(&self, region: &str, name: &str) -> Option<String> {
         self.state(|all| all.alarms.get(&(region.to_owned(), name.to_owned())).cloned())
+    }
+
+    /// Puts a metric alarm into a state, and tells EventBridge.
+    pub fn set_alarm(&self, region: &str, name: &str, state: &str) {
+        let key = (region.to_owned(), name.to_owned());
+        let before = self.state(|all| all.alarms.insert(key, state.to_owned()));
+        let before = before.unwrap_or_else(|| "INSUFFICIENT_DATA".to_owned());
+        if before != state {
+            self.publish(region, self.alarm_event(region, name, state, &before));
+        }
     }
 
     /// The event of EventBridge that says that an alarm has changed.

@@ -2,22 +2,15 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{World, aws_time, required, unknown};
+use super::core::World;
+use super::state::Parameter;
 use crate::account::ACCOUNT;
-use crate::api::{ApiError, Call};
+use crate::api::{ApiError, Call, aws_time, required, unknown};
 
 /// Bytes that a parameter of the standard tier, and one of the advanced tier, holds.
 const LIMITS: [usize; 2] = [4_096, 8_192];
-
-/// A parameter.
-pub(crate) struct Parameter {
-    pub(crate) value: String,
-    pub(crate) version: u64,
-    pub(crate) modified: Timestamp,
-}
 
 impl World {
     /// The value of a parameter.

@@ -1,6 +1,6 @@
 //! Where AWS's documents leave open what happens: the sides that the world can take.
 
-use super::aurora;
+use super::model::GlobalMember;
 
 /// What AWS does where its documents leave it open: the world takes either side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -63,7 +63,7 @@ impl Reading {
     }
 
     /// The SynchronizationStatus that a member shows.
-    pub(crate) fn synchronization(self, member: &aurora::GlobalMember) -> &'static str {
+    pub(crate) fn synchronization(self, member: &GlobalMember) -> &'static str {
         if self.resync_unseen { "connected" } else { member.synchronization }
     }
 }

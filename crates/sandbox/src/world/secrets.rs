@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::aurora::region_of;
-use super::{World, required, unknown};
+use super::core::World;
+use super::model::region_of;
 use crate::account::ACCOUNT;
-use crate::api::{ApiError, Call};
+use crate::api::{ApiError, Call, required, unknown};
 
 /// The ARN of a secret: its name, and the six characters that the service adds.
 pub(crate) fn secret_arn(region: &str, name: &str) -> String {

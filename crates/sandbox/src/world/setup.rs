@@ -5,8 +5,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{VERSION, World, aurora, properties};
+use super::core::World;
+use super::model::{Cluster, Global, GlobalMember, Instance};
+use super::properties;
 use crate::databases::ServerError;
+
+/// Engine version of the shop's clusters.
+pub const VERSION: &str = "8.0.mysql_aurora.3.08.0";
 
 /// A setup that can't be made.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +48,7 @@ impl World {
             for (arn, address) in [(primary, first), (secondary, second)] {
                 state.clusters.insert(
                     arn.to_owned(),
-                    aurora::Cluster {
+                    Cluster {
                         arn: arn.to_owned(),
                         status: "available",
                         engine: "aurora-mysql".into(),
@@ -60,7 +65,7 @@ impl World {
                 let instance = arn.replace(":cluster:", ":db:") + "-1";
                 state.instances.insert(
                     instance.clone(),
-                    aurora::Instance {
+                    Instance {
                         arn: instance,
                         cluster: arn.to_owned(),
                         class: "db.r6g.large".into(),
@@ -70,14 +75,14 @@ impl World {
                     },
                 );
             }
-            let member = |arn: &str, is_writer| aurora::GlobalMember {
+            let member = |arn: &str, is_writer| GlobalMember {
                 arn: arn.to_owned(),
                 is_writer,
                 synchronization: "connected",
             };
             state.globals.insert(
                 id.to_owned(),
-                aurora::Global {
+                Global {
                     id: id.to_owned(),
                     engine: "aurora-mysql".into(),
                     members: vec![member(primary, true), member(secondary, false)],

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::aurora::region_of;
-use super::{Message, World, required, unknown};
-use crate::api::{ApiError, Call};
+use super::core::World;
+use super::model::region_of;
+use super::state::Message;
+use crate::api::{ApiError, Call, required, unknown};
 
 /// Most characters of a subject, and most bytes of a message (SNS quotas).
 const SUBJECT: usize = 100;

@@ -2,9 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::unknown;
 use crate::account::ACCOUNT;
-use crate::api::{ApiError, Call};
+use crate::api::{ApiError, Call, unknown};
 
 pub(super) fn call(call: &Call) -> Result<Value, ApiError> {
     if call.operation != "GetCallerIdentity" {

@@ -1,10 +1,17 @@
 //! The world in paused time, without servers: hours of AWS in milliseconds.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
+use automation::clock::Clock;
+use serde_json::json;
+
+use super::model::name_of;
+use super::routing::Endpoint;
 use super::*;
-use crate::account::{EAST, REGIONS, WEST};
-use crate::databases::{Address, Afterwards, NoServers, ServerError};
+use crate::account::{ACCOUNT, EAST, REGIONS, WEST};
+use crate::api::CallError;
+use crate::databases::{Address, Afterwards, NoServers, ServerError, Servers};
 
 async fn shop() -> Arc<World> {
     shop_on(Arc::new(NoServers)).await
@@ -24,7 +31,7 @@ struct Noted {
 
 impl Noted {
     fn note(&self, call: &str, of: &[&str]) -> Result<(), ServerError> {
-        let names: Vec<&str> = of.iter().map(|arn| aurora::name_of(arn)).collect();
+        let names: Vec<&str> = of.iter().map(|arn| name_of(arn)).collect();
         if names.iter().any(|name| name.contains("orders") || name.contains("again") || name.contains("kept"))
         {
             self.calls.lock().unwrap().push(format!("{call} {}", names.join(" ")));
@@ -356,7 +363,7 @@ async fn safety_rules_hold_unless_overridden_and_a_batch_is_all_or_nothing() {
     assert_eq!(world.resolve(&[EAST, WEST]).as_deref(), Some(WEST));
     let rule = world.add_safety_rule(
         "one-region-on",
-        arc::Rule::AtLeast { on: 1, asserted: plan.routing.controls.values().cloned().collect() },
+        routing::Rule::AtLeast { on: 1, asserted: plan.routing.controls.values().cloned().collect() },
     );
     let mut overriding = entries(&[(WEST, "Off")]);
     overriding["SafetyRulesToOverride"] = json!([rule]);
@@ -367,8 +374,8 @@ async fn safety_rules_hold_unless_overridden_and_a_batch_is_all_or_nothing() {
 #[tokio::test(start_paused = true)]
 async fn an_arc_endpoint_can_be_silent_or_unavailable_and_the_others_answer() {
     let world = shop().await;
-    world.arc_endpoint(0, arc::Endpoint::Silent);
-    world.arc_endpoint(1, arc::Endpoint::Unavailable);
+    world.arc_endpoint(0, Endpoint::Silent);
+    world.arc_endpoint(1, Endpoint::Unavailable);
     let list = async |region: &str| {
         service(&world, region, "route53-recovery-cluster", "ListRoutingControls", json!({})).await
     };
@@ -400,7 +407,7 @@ async fn the_lag_measured_before_the_cut_is_what_stays() {
         }}}],
     });
     let answer = service(&world, WEST, "monitoring", "GetMetricData", input).await.unwrap();
-    let newest: Timestamp =
+    let newest: jiff::Timestamp =
         answer["MetricDataResults"][0]["Timestamps"][0].as_str().unwrap().parse().unwrap();
     assert!(newest <= cut, "{newest} is after the cut at {cut}");
     assert_eq!(answer["MetricDataResults"][0]["Values"][0], 200.0);
@@ -861,7 +868,7 @@ async fn every_kind_of_safety_rule_holds() {
     set(&west, "Off", &[]).await.unwrap();
     let one = world.add_safety_rule(
         "at-most-one",
-        arc::Rule::AtMost { on: 1, asserted: vec![east.clone(), west.clone()] },
+        routing::Rule::AtMost { on: 1, asserted: vec![east.clone(), west.clone()] },
     );
     assert_eq!(set(&west, "On", &[]).await.unwrap_err(), "ConflictException");
     assert_eq!(set(&west, "On", &["arn:nothing"]).await.unwrap_err(), "ResourceNotFoundException");
@@ -872,7 +879,7 @@ async fn every_kind_of_safety_rule_holds() {
     world.set_routing_control(&master, false);
     let gate = world.add_safety_rule(
         "gate",
-        arc::Rule::Gate { gating: vec![master.clone()], target: vec![east.clone()] },
+        routing::Rule::Gate { gating: vec![master.clone()], target: vec![east.clone()] },
     );
     assert_eq!(set(&east, "Off", &[]).await.unwrap_err(), "ConflictException");
     assert_eq!(

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::{State, World, aurora};
+use super::model::Global;
+use super::state::State;
 
 /// What has a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,27 +61,34 @@ pub(super) struct Noted {
     transitions: BTreeSet<Transition>,
 }
 
-impl State {
+impl Noted {
     /// Notes what has changed since the last look.
-    pub(super) fn note_transitions(&mut self) {
-        self.look(true);
+    pub(super) fn look(&mut self, state: &State) {
+        if let Some(states) = self.changed(state) {
+            self.transitions.extend(between(&self.states, &states));
+            self.states = states;
+        }
     }
 
     /// Takes the states as they are for what they were from the beginning.
-    pub(super) fn note_beginning(&mut self) {
-        self.look(false);
+    pub(super) fn begin(&mut self, state: &State) {
+        if let Some(states) = self.changed(state) {
+            self.states = states;
+        }
     }
 
-    fn look(&mut self, note: bool) {
-        let hash = hash(self);
-        if hash == self.noted.hash {
-            return;
-        }
-        let states = states(self);
-        if note {
-            self.noted.transitions.extend(between(&self.noted.states, &states));
-        }
-        (self.noted.hash, self.noted.states) = (hash, states);
+    /// Every change so far.
+    pub(super) fn transitions(&self) -> &BTreeSet<Transition> {
+        &self.transitions
+    }
+
+    /// The states, where they are others than at the last look.
+    fn changed(&mut self, state: &State) -> Option<States> {
+        let hash = hash(state);
+        (hash != self.hash).then(|| {
+            self.hash = hash;
+            states(state)
+        })
     }
 }
 
@@ -101,7 +109,7 @@ fn hash(state: &State) -> u64 {
     hasher.finish()
 }
 
-fn of_global(global: &aurora::Global) -> String {
+fn of_global(global: &Global) -> String {
     match &global.operation {
         None => "available".to_owned(),
         Some(one) if one.status == "pending" => {
@@ -139,11 +147,4 @@ fn between(before: &States, after: &States) -> Vec<Transition> {
         to: after.get(name).cloned(),
     };
     changed.map(transition).collect()
-}
-
-impl World {
-    /// Every change of a state so far.
-    pub fn transitions(&self) -> BTreeSet<Transition> {
-        self.state(|state| state.noted.transitions.clone())
-    }
 }

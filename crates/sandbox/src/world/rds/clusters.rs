@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::account::aws_key;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -10,9 +11,10 @@ use super::globals::{is_member, numbers};
 use super::request::{
     arn, check_name, fault, flag, here, key_arn, no_cluster, no_global, no_snapshot, tags_of, text,
 };
-use crate::api::ApiError;
-use crate::world::aurora::{Cluster, GlobalMember, Snapshot, name_of, region_of};
-use crate::world::{World, aws_key, properties, required};
+use crate::api::{ApiError, required};
+use crate::world::core::World;
+use crate::world::model::{Cluster, GlobalMember, Snapshot, name_of, region_of};
+use crate::world::properties;
 
 /// What a restore gets that names no version: the Region's default, which is another than the shop's.
 const DEFAULT_VERSION: &str = "8.0.mysql_aurora.3.10.0";

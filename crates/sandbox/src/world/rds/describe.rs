@@ -9,10 +9,12 @@ use super::request::{
     fault, here, no_cluster, no_global, no_instance, no_snapshot, page, passes, stored, text,
 };
 use crate::account::ACCOUNT;
-use crate::api::ApiError;
+use crate::api::{ApiError, aws_time};
 use crate::databases::NOWHERE;
-use crate::world::aurora::{Cluster, Global, Instance, Snapshot, name_of, region_of};
-use crate::world::{State, World, aws_time, properties};
+use crate::world::core::World;
+use crate::world::model::{Cluster, Global, Instance, Snapshot, name_of, region_of};
+use crate::world::properties;
+use crate::world::state::State;
 
 /// Port of a cluster that has no server yet.
 const DEFAULT_PORT: u16 = 3306;

@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use super::describe::one_global;
 use super::request::{check_name, fault, flag, here, no_cluster, no_global};
-use crate::api::ApiError;
-use crate::world::aurora::{Global, GlobalMember, Operation, region_of};
-use crate::world::{State, World, required};
+use crate::api::{ApiError, required};
+use crate::world::core::World;
+use crate::world::model::{Global, GlobalMember, Operation, region_of};
+use crate::world::state::State;
 
 /// Fails over or switches over: checks that it can be, and enters it as `pending`, under one lock, so that of two calls
 /// at once only one is accepted.

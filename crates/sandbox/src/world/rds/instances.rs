@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 
 use super::describe::instance_json;
 use super::request::{arn, check_name, fault, here, no_cluster, no_instance, tags_of, text};
-use crate::api::ApiError;
-use crate::world::aurora::Instance;
-use crate::world::{World, properties, required};
+use crate::api::{ApiError, required};
+use crate::world::core::World;
+use crate::world::model::Instance;
+use crate::world::properties;
 
 pub(super) fn create_instance(world: &Arc<World>, region: &str, input: &Value) -> Result<Value, ApiError> {
     let name = required(input, "DBInstanceIdentifier")?;

@@ -4,7 +4,7 @@ mod clusters;
 mod describe;
 mod globals;
 mod instances;
-mod request;
+pub(in crate::world) mod request;
 mod snapshots;
 mod tags;
 
@@ -12,10 +12,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{World, unknown};
-use crate::api::{ApiError, Call};
-pub(crate) use request::key_arn;
-pub(super) use tags::tags_mut;
+use crate::api::{ApiError, Call, unknown};
+use crate::world::core::World;
 
 /// Answers an operation of RDS.
 pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {

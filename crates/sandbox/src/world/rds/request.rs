@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::account::ACCOUNT;
-use crate::api::ApiError;
-use crate::world::aurora::{name_of, region_of};
-use crate::world::{aws_key, required};
+use crate::account::{ACCOUNT, aws_key};
+use crate::api::{ApiError, required};
+use crate::world::model::{name_of, region_of};
 
 pub(super) fn fault(code: &str, message: impl Into<String>) -> ApiError {
     ApiError::new(code, message)

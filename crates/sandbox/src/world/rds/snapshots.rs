@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::describe::snapshot_json;
 use super::request::{arn, check_name, fault, flag, here, key_arn, no_cluster, no_snapshot, tags_of, text};
-use crate::api::ApiError;
-use crate::world::aurora::{Snapshot, name_of, region_of};
-use crate::world::{World, required};
+use crate::api::{ApiError, required};
+use crate::world::core::World;
+use crate::world::model::{Snapshot, name_of, region_of};
 
 pub(super) fn take_snapshot(world: &Arc<World>, region: &str, input: &Value) -> Result<Value, ApiError> {
     let name = required(input, "DBClusterIdentifier")?;

@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 
 use super::describe::tag_list;
 use super::request::{fault, no_cluster, no_instance, no_snapshot, tags_of};
-use crate::api::ApiError;
-use crate::world::aurora::region_of;
-use crate::world::{State, World, required};
+use crate::api::{ApiError, required};
+use crate::world::core::World;
+use crate::world::model::region_of;
+use crate::world::state::State;
 
-pub(in crate::world) fn tags_mut<'a>(
+fn tags_mut<'a>(
     state: &'a mut State,
     region: &str,
     arn: &str,
@@ -42,4 +43,12 @@ pub(super) fn add_tags(world: &World, region: &str, input: &Value) -> Result<Val
 pub(super) fn list_tags(world: &World, region: &str, input: &Value) -> Result<Value, ApiError> {
     let arn = required(input, "ResourceName")?;
     world.state(|state| Ok(json!({"TagList": tag_list(tags_mut(state, region, arn)?)})))
+}
+
+impl World {
+    /// The tags of an Aurora resource; none when it does not exist.
+    pub(crate) fn tags(&self, arn: &str) -> BTreeMap<String, String> {
+        let region = region_of(arn);
+        self.state(|state| tags_mut(state, region, arn).map(|tags| tags.clone()).unwrap_or_default())
+    }
 }

@@ -1,5 +1,7 @@
 //! `docs/aurora-states.md` and the world: each transition of the page occurs here, and none that it does not list.
 
+use std::collections::BTreeSet;
+
 use super::super::Reading;
 use super::super::transitions::listed;
 use super::*;
