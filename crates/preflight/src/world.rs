@@ -13,6 +13,7 @@ use aws_sdk_rds::types::Filter;
 use aws_smithy_types::DateTime;
 use jiff::Timestamp;
 use runbook::StepError;
+use runbook::aurora::Instance;
 use runbook::lag::Lag;
 use runbook::secret::SignIn;
 
@@ -20,15 +21,6 @@ use runbook::secret::SignIn;
 /// they stop when the Region is cut off; an alarm or a person needs some minutes to start a failover. The last value
 /// before that was measured before the failover. One older than this says too little about the writes since.
 pub const LAG_WINDOW: Duration = Duration::from_secs(600);
-
-/// An instance of a cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Instance {
-    /// Its identifier.
-    pub id: String,
-    /// Its status, such as `available`.
-    pub status: String,
-}
 
 /// How many of them are available.
 pub(crate) fn available(instances: &[Instance]) -> usize {
@@ -55,10 +47,7 @@ impl DescribeInstances for aws_sdk_rds::Client {
             .db_instances()
             .iter()
             .filter(|instance| instance.db_cluster_identifier() == Some(cluster))
-            .map(|instance| Instance {
-                id: instance.db_instance_identifier().unwrap_or_default().to_owned(),
-                status: instance.db_instance_status().unwrap_or_default().to_owned(),
-            })
+            .map(Instance::from)
             .collect())
     }
 }

@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "tests say what failed by panicking")]
 
 use crate::StepError;
+use crate::aurora::Instance;
 use crate::error::Kind;
 
 /// How a call fails.
@@ -43,10 +44,23 @@ impl Calls {
         }
     }
 
+    /// Counts a call that changes nothing: to whoever asks, a lost answer is silence.
+    ///
+    /// # Errors
+    /// When this is the call that fails.
+    pub fn count_read(&mut self, region: &str, operation: &str) -> Result<(), StepError> {
+        if self.count(region, operation)? { Err(injected(Kind::Unreachable)) } else { Ok(()) }
+    }
+
     /// Whether the call that fails was made.
     pub fn was_hit(&self) -> bool {
         self.fault.is_some_and(|(k, _)| k <= self.made.len())
     }
+}
+
+/// An instance of a cluster, with no tags.
+pub fn instance(id: &str, status: &str) -> Instance {
+    Instance { id: id.to_owned(), cluster: None, status: status.to_owned(), tags: Vec::new() }
 }
 
 /// The error of a call that failed.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use runbook::aurora::{Cluster, GlobalCluster};
+use runbook::aurora::{Cluster, GlobalCluster, Instance};
 use runbook::lag::Lag;
 use runbook::lock::Lock;
 use runbook::plan::Engine;
@@ -13,7 +13,6 @@ use crate::asking::Answer;
 use crate::event::Cooldown;
 use crate::evidence::Evidence;
 use crate::traffic::States;
-use crate::world::Instance;
 
 /// The move that was asked for.
 #[derive(Debug, Clone)]

@@ -1,11 +1,13 @@
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use runbook::arc::{Endpoint, ReadStates, State, TryError};
 use runbook::aurora::{
-    Cluster, DescribeCluster, DescribeGlobalCluster, GlobalCluster, GlobalMember, Operation,
+    Cluster, DescribeCluster, DescribeGlobalCluster, GlobalCluster, GlobalMember, Instance, Operation,
 };
+use runbook::fakes::{Calls, Fault, instance};
 use runbook::lag::Lag;
 use runbook::lock::Lock;
 use runbook::plan::{BeyondRpo, Engine, Strategy};
@@ -26,7 +28,7 @@ use super::seen::{CheckSeen, DatabaseSeen, MoveAsked};
 use super::*;
 use crate::event::Cooldown;
 use crate::evidence::Evidence;
-use crate::world::{Alarm, DescribeInstances, Instance, MeasureLag, ReadAlarms};
+use crate::world::{Alarm, DescribeInstances, MeasureLag, ReadAlarms};
 
 const EAST: &str = "sandbox-east";
 const WEST: &str = "sandbox-west";
@@ -89,7 +91,7 @@ fn database(name: &str) -> DatabaseSeen {
         target_arn: arn(name, WEST),
         global: global(name, EAST),
         target: Some(cluster(name, WEST)),
-        instances: vec![Instance { id: "one".into(), status: "available".into() }],
+        instances: vec![instance("one", "available")],
         other: Ok(Some(cluster(name, EAST))),
         lag: lag(0.8),
     }
@@ -685,18 +687,20 @@ fn the_answer_holds_the_lag_as_json_text_and_the_notes_in_its_reason() {
     assert_eq!(json["alreadyThere"], "catalog");
 }
 
-/// Answers well, or never where it is `silent`.
-#[derive(Clone, Copy)]
+/// Answers well, or never where it is `silent`; all of a check count their calls together.
+#[derive(Clone)]
 struct Fake {
+    name: &'static str,
     silent: bool,
+    calls: Arc<Mutex<Calls>>,
 }
 
 impl Fake {
-    async fn answer<T>(&self, answer: T) -> T {
+    async fn answer<T>(&self, operation: &str, answer: T) -> Result<T, StepError> {
         if self.silent {
             std::future::pending::<()>().await;
         }
-        answer
+        self.calls.lock().unwrap().count_read(self.name, operation).map(|()| answer)
     }
 }
 
@@ -706,26 +710,26 @@ fn name_in(cluster: &str) -> &str {
 
 impl DescribeGlobalCluster for Fake {
     async fn describe_global_cluster(&self, id: &str) -> Result<Option<GlobalCluster>, StepError> {
-        self.answer(Ok(Some(global(name_in(id), EAST)))).await
+        self.answer("global cluster", Some(global(name_in(id), EAST))).await
     }
 }
 
 impl DescribeCluster for Fake {
     async fn describe_cluster(&self, id: &str) -> Result<Option<Cluster>, StepError> {
         let region = if id.ends_with("west") { WEST } else { EAST };
-        self.answer(Ok(Some(cluster(name_in(id), region)))).await
+        self.answer("cluster", Some(cluster(name_in(id), region))).await
     }
 }
 
 impl DescribeInstances for Fake {
     async fn describe_instances(&self, _: &str) -> Result<Vec<Instance>, StepError> {
-        self.answer(Ok(vec![Instance { id: "one".into(), status: "available".into() }])).await
+        self.answer("instances", vec![instance("one", "available")]).await
     }
 }
 
 impl MeasureLag for Fake {
     async fn measure_lag(&self, _: &str, _: &str, _: Timestamp) -> Result<Option<Lag>, StepError> {
-        self.answer(Ok(lag(0.5).unwrap())).await
+        self.answer("lag", lag(0.5).unwrap()).await
     }
 }
 
@@ -734,19 +738,19 @@ impl ReadAlarms for Fake {
         let ok = |name: &&str| {
             ((*name).to_owned(), Alarm::Metric { state: "OK".into(), missing: "missing".into() })
         };
-        self.answer(Ok(names.iter().map(ok).collect())).await
+        self.answer("alarms", names.iter().map(ok).collect()).await
     }
 }
 
 impl ReadLastFailover for Fake {
     async fn read_last_failover(&self, _: &str, _: &str) -> Result<Option<FailoverRecord>, StepError> {
-        self.answer(Ok(None)).await
+        self.answer("last failover", None).await
     }
 }
 
 impl ReadLastSwitchover for Fake {
     async fn read_last_switchover(&self, _: &str, _: &str) -> Result<Option<SwitchoverRecord>, StepError> {
-        self.answer(Ok(None)).await
+        self.answer("last switchover", None).await
     }
 }
 
@@ -756,7 +760,7 @@ impl ReadLastReconciliation for Fake {
         _: &str,
         _: &str,
     ) -> Result<Option<ReconciliationRecord>, StepError> {
-        self.answer(Ok(None)).await
+        self.answer("last reconciliation", None).await
     }
 }
 
@@ -766,22 +770,27 @@ impl ReadStates for Fake {
             tokio::time::sleep(arc::ATTEMPT).await;
             return Err(TryError::NextEndpoint("no answer within 3 s".into()));
         }
+        let counted = self.calls.lock().unwrap().count_read(self.name, "routing controls");
+        counted.map_err(TryError::Fatal)?;
         Ok(controls.iter().map(|control| (control.clone(), State::On)).collect())
     }
 }
 
-const WELL: Fake = Fake { silent: false };
-const SILENT: Fake = Fake { silent: true };
+fn silent() -> Fake {
+    Fake { name: "", silent: true, calls: Arc::default() }
+}
 
 fn apis() -> CheckApis<Fake, Fake, Fake, Fake, Fake> {
+    let calls = Arc::default();
+    let fake = |name| Fake { name, silent: false, calls: Arc::clone(&calls) };
     CheckApis {
-        target: WELL,
-        other: WELL,
-        metrics: WELL,
-        other_metrics: WELL,
-        records: WELL,
-        other_records: WELL,
-        arc: (1..=5).map(|i| Endpoint { region: format!("arc-{i}"), api: WELL }).collect(),
+        target: fake(WEST),
+        other: fake(EAST),
+        metrics: fake(WEST),
+        other_metrics: fake(EAST),
+        records: fake(WEST),
+        other_records: fake(EAST),
+        arc: (1..=5).map(|i| Endpoint { region: format!("arc-{i}"), api: fake("ARC") }).collect(),
     }
 }
 
@@ -802,8 +811,8 @@ async fn what_is_observed_of_a_well_world_is_ready() {
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_other_region_costs_one_time_limit_and_is_only_noted() {
-    let mut apis = CheckApis { other: SILENT, other_records: SILENT, ..apis() };
-    apis.arc[0].api = SILENT;
+    let mut apis = CheckApis { other: silent(), other_records: silent(), ..apis() };
+    apis.arc[0].api = silent();
     let (seen, took) = observed(&apis).await;
     // The silent ARC endpoint has longer than the silent Region.
     assert!(took <= arc::ATTEMPT.max(IMPAIRED) + Duration::from_millis(10), "{took:?}");
@@ -815,17 +824,54 @@ async fn a_silent_other_region_costs_one_time_limit_and_is_only_noted() {
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_target_is_an_error_and_silent_measures_need_approval_within_one_limit() {
-    let (seen, took) = observed(&CheckApis { target: SILENT, ..apis() }).await;
+    let (seen, took) = observed(&CheckApis { target: silent(), ..apis() }).await;
     let error = seen.unwrap_err();
     assert_eq!(error.kind(), Kind::Unreachable);
     assert!(error.to_string().contains("sandbox-west did not answer within 8 s"), "{error}");
     assert!(took <= Duration::from_secs(10), "{took:?}");
 
-    let (seen, took) = observed(&CheckApis { metrics: SILENT, records: SILENT, ..apis() }).await;
+    let (seen, took) = observed(&CheckApis { metrics: silent(), records: silent(), ..apis() }).await;
     let decision = decided(&seen.unwrap(), Mode::Failover);
     assert_eq!(decision.status, Status::NeedsApproval);
     assert_eq!(decision.reasons.len(), 3, "{decision:?}");
     assert!(took <= Duration::from_secs(10), "{took:?}");
+}
+
+/// No call fails unseen: the check is an error, asks for an approval, or says in a note what it could not see.
+#[tokio::test(start_paused = true)]
+async fn any_call_may_fail_and_the_answer_says_so() {
+    for mode in [Mode::Failover, Mode::Switchover] {
+        for kind in [Kind::Failed, Kind::Unreachable] {
+            for k in 1.. {
+                let apis = apis();
+                apis.target.calls.lock().unwrap().fault = Some((k, Fault::Fails(kind)));
+                let seen = observe(&apis, &runbook::plan::sample(), &asked(mode), now()).await;
+                let calls = apis.target.calls.lock().unwrap();
+                if !calls.was_hit() {
+                    assert!(k > 19, "every question is asked: {:#?}", calls.made);
+                    break;
+                }
+                let failed = calls.made[k - 1].as_str();
+                let seen = match seen {
+                    Ok(seen) => seen,
+                    Err(error) => {
+                        let deciding = ["global cluster", "cluster", "instances"];
+                        assert!(
+                            deciding.iter().any(|one| failed == format!("{WEST} {one}")),
+                            "{failed}: {error}"
+                        );
+                        continue;
+                    }
+                };
+                let decision = decided(&seen, mode);
+                let said = [&decision.reasons[..], &decision.notes[..]].concat().join("; ");
+                // One ARC endpoint of five that fails leaves four; without a failover there is nothing to reconcile.
+                let spare = ["ARC routing controls", "sandbox-east last reconciliation"];
+                let is_said = said.contains("injected") || spare.contains(&failed);
+                assert!(is_said, "{mode:?}: {failed} fails unseen: {decision:?}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use runbook::RecoveryPlan;
-use runbook::aurora::{Cluster, GlobalCluster};
+use runbook::aurora::{Cluster, GlobalCluster, Instance};
 use runbook::lag::Lag;
 use runbook::record::FailoverRecord;
 use table_diff::Rights;
@@ -12,7 +12,7 @@ use crate::asking::Answer;
 use crate::permissions::Need;
 use crate::rules::Rule;
 use crate::traffic::States;
-use crate::world::{Alarm, Details, Instance, Quota};
+use crate::world::{Alarm, Details, Quota};
 
 /// Everything that was seen.
 #[derive(Debug, Clone)]

@@ -15,7 +15,7 @@ use crate::evidence;
 use crate::permissions::Need;
 use crate::probe::{Admission, DatabaseTarget};
 use crate::rules::{self, Rule};
-use crate::world::{Alarm, Details, Instance, Quota};
+use crate::world::{Alarm, Details, Quota};
 
 const EAST: &str = "sandbox-east";
 const WEST: &str = "sandbox-west";
@@ -50,7 +50,7 @@ fn member(name: &str, region: &str) -> MemberSeen {
             instances: Vec::new(),
             tags: Vec::new(),
         })),
-        instances: Ok(vec![Instance { id: "one".into(), status: "available".into() }]),
+        instances: Ok(vec![runbook::fakes::instance("one", "available")]),
         details: Ok(Details::default()),
         lag: Ok((region == WEST).then(|| lag(0.5))),
     }

@@ -7,6 +7,7 @@ use runbook::Status;
 use runbook::arc::{Endpoint, State, TryError};
 use runbook::aurora::{Cluster, GlobalCluster, GlobalMember, Operation};
 use runbook::error::Kind;
+use runbook::fakes::{Calls, Fault, injected};
 use runbook::step::{Clock, Mode};
 use runbook::watch::SLICE;
 
@@ -123,8 +124,9 @@ struct World {
     promotion: Mutex<u32>,
     /// Writes refused until one is accepted.
     read_only: Mutex<u32>,
-    /// Errors that the first looks end in.
-    errors: Mutex<Vec<StepError>>,
+    calls: Mutex<Calls>,
+    /// Whether RDS never answers.
+    silent: bool,
     denied: bool,
     written: Mutex<Vec<(DatabaseTarget, Heartbeat)>>,
     /// Reads until the traffic is in the west alone.
@@ -140,10 +142,23 @@ impl World {
             arc: true,
             promotion: Mutex::new(promotion),
             read_only: Mutex::new(read_only),
-            errors: Mutex::default(),
+            calls: Mutex::default(),
+            silent: false,
             denied: false,
             written: Mutex::default(),
         }
+    }
+}
+
+impl World {
+    fn count(&self, operation: &str) -> Result<(), StepError> {
+        self.calls.lock().unwrap().count_read(WEST, operation)
+    }
+
+    /// One whose k-th call fails.
+    fn failing(k: usize, kind: Kind) -> Self {
+        let calls = Calls { fault: Some((k, Fault::Fails(kind))), ..Calls::default() };
+        Self { calls: Mutex::new(calls), ..Self::new(0, 0) }
     }
 }
 
@@ -156,9 +171,10 @@ fn count_down(left: &Mutex<u32>) -> bool {
 
 impl DescribeGlobalCluster for World {
     async fn describe_global_cluster(&self, id: &str) -> Result<Option<GlobalCluster>, StepError> {
-        if let Some(error) = self.errors.lock().unwrap().pop() {
-            return Err(error);
+        if self.silent {
+            return Err(injected(Kind::Unreachable));
         }
+        self.count("global cluster")?;
         let name = id.trim_start_matches("shop-");
         let writer = if count_down(&self.promotion) { WEST } else { EAST };
         Ok(Some(global(name, &[writer], false)))
@@ -167,6 +183,7 @@ impl DescribeGlobalCluster for World {
 
 impl DescribeCluster for World {
     async fn describe_cluster(&self, id: &str) -> Result<Option<Cluster>, StepError> {
+        self.count("cluster")?;
         Ok(Some(cluster(id.split('-').nth(1).unwrap(), "available")))
     }
 }
@@ -176,6 +193,7 @@ impl AcceptsWrite for World {
         if self.denied {
             return Err(StepError::new(Kind::Denied, "wrong password of secret shop/orders", "correct it"));
         }
+        self.count("write")?;
         if !count_down(&self.read_only) {
             return Ok(Write::NotYet("read-only".into()));
         }
@@ -189,6 +207,7 @@ impl ReadStates for &World {
         if !self.arc {
             return Err(TryError::NextEndpoint("silent".into()));
         }
+        self.count("routing controls").map_err(TryError::Fatal)?;
         let moved = count_down(&self.traffic);
         let state = |control: &String| {
             let on = control.ends_with(WEST) == moved;
@@ -291,13 +310,10 @@ async fn after_the_plans_limit_it_is_refused_unless_it_is_so_by_then() {
 
 #[tokio::test(start_paused = true)]
 async fn silence_is_waited_out_and_a_denial_is_an_error_at_once() {
-    let error = |kind| StepError::new(kind, "describing failed", "do");
-    let world = World { errors: Mutex::new(vec![error(Kind::Unreachable)]), ..World::new(0, 0) };
-    let (outcome, took) = verified(&world, None).await;
+    let (outcome, took) = verified(&World::failing(1, Kind::Unreachable), None).await;
     assert_eq!((outcome.unwrap().status, took), (Status::Done, Duration::from_secs(1)));
 
-    let world = World { errors: Mutex::new(vec![error(Kind::Denied)]), ..World::new(0, 0) };
-    let (outcome, took) = verified(&world, None).await;
+    let (outcome, took) = verified(&World::failing(1, Kind::Denied), None).await;
     assert_eq!((outcome.unwrap_err().kind(), took), (Kind::Denied, Duration::ZERO));
 
     let (outcome, took) = verified(&World { denied: true, ..World::new(0, 0) }, None).await;
@@ -305,17 +321,36 @@ async fn silence_is_waited_out_and_a_denial_is_an_error_at_once() {
     assert_eq!(took, Duration::ZERO);
 }
 
+/// No call fails unseen: what may pass is asked again, and anything else is the call's error.
+#[tokio::test(start_paused = true)]
+async fn any_call_may_fail() {
+    for k in 1.. {
+        let world = World::failing(k, Kind::Failed);
+        let (outcome, _) = verified(&world, None).await;
+        if !world.calls.lock().unwrap().was_hit() {
+            assert!(k > 7, "two databases and the traffic: {:?}", world.calls.lock().unwrap().made);
+            break;
+        }
+        let failed = world.calls.lock().unwrap().made[k - 1].clone();
+        match outcome {
+            Err(error) => assert!(error.to_string().contains("injected"), "{failed}: {error}"),
+            // The traffic is read by another endpoint, later.
+            Ok(outcome) => {
+                assert_eq!((failed.as_str(), outcome.status), ("sandbox-west routing controls", Status::Done))
+            }
+        }
+        let (outcome, took) = verified(&World::failing(k, Kind::Unreachable), None).await;
+        assert_eq!((outcome.unwrap().status, took), (Status::Done, Duration::from_secs(1)), "{failed}");
+    }
+}
+
 /// Beyond the limit, too, a look that got no answer decides nothing.
 #[tokio::test(start_paused = true)]
 async fn a_region_that_is_silent_for_a_moment_is_not_refused() {
-    let silent = |times| {
-        let error = || StepError::new(Kind::Unreachable, "describing failed", "do");
-        World { errors: Mutex::new((0..times).map(|_| error()).collect()), ..World::new(0, 0) }
-    };
     let beyond = Some("2026-01-31T10:00:00Z");
-    let (outcome, took) = verified(&silent(1), beyond).await;
+    let (outcome, took) = verified(&World::failing(1, Kind::Unreachable), beyond).await;
     assert_eq!((outcome.unwrap().status, took), (Status::Done, Duration::from_secs(1)));
-    let (outcome, took) = verified(&silent(1_000), beyond).await;
+    let (outcome, took) = verified(&World { silent: true, ..World::new(0, 0) }, beyond).await;
     assert_eq!(outcome.unwrap_err().kind(), Kind::Unreachable);
     assert!(took > Duration::from_secs(40) && took <= SLICE, "{took:?}");
 }
