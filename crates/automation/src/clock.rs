@@ -1,4 +1,4 @@
-//! The world's time.
+//! The time in which executions run.
 //!
 //! The clock runs as the machine's (or as tokio's paused one, in tests): timestamps are true. What AWS would take
 //! minutes for is divided by one factor, so that a rehearsal is short: a failover of 2 minutes with factor 60 takes
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// The world's clock. Cheap to clone.
+/// The clock of executions. Cheap to clone.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     start: Timestamp,

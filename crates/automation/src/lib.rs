@@ -1,6 +1,6 @@
 //! Checks and runs Systems Manager Automation documents (schema 0.3) with the service's semantics.
 //!
-//! A document is read and checked by [`Document`], or by [`check()`], which lists everything that an author wants to know.
+//! A document is read and checked by [`Document`], or by [`check()`], which lists all problems.
 //! [`Automation`] runs documents against the services and functions that its user brings: it implements [`Api`] and
 //! [`Functions`], and says in an [`Environment`] which clock, account and reading hold. Nothing here knows AWS's SDKs.
 //!
@@ -24,7 +24,7 @@
 //! - `execution`, `handle`, `outcome`, `run`, `runner`: one execution, step by step
 //! - `service`: SSM's operations over the executions
 //!
-//! Where AWS's documents leave open what happens, [`Reading`] takes either side.
+//! Where AWS's documentation leaves open what happens, [`Reading`] chooses one of the two interpretations.
 
 mod actions;
 mod checks;

@@ -1,11 +1,11 @@
-//! What the author of a document wants to know of it.
+//! Lists every problem of a document, for its author.
 
 use crate::checks;
 use crate::document::Document;
 use crate::fields::Problem;
 
-/// Everything that is wrong with a document or not supported here, and steps that nothing leads to. `file` names it in the
-/// problems. Empty: the document is clean, and can be started.
+/// Lists everything that is wrong with a document or not supported here, and its unreachable steps. `file` is the document's
+/// name in the problems. An empty list means that the document can be started.
 pub fn check(file: &str, text: &str) -> Vec<Problem> {
     let document = match Document::load(file, text) {
         Ok(document) => document,

@@ -117,7 +117,7 @@ fn read_document(fields: &mut Fields<'_>, text: &str) -> Document {
 
 /// Attachments: each has the checksum of its content.
 fn read_files(fields: &mut Fields<'_>, files: Value) {
-    fields.unsupported("files", "exists in AWS but is not implemented in the sandbox");
+    fields.unsupported("files", "exists in AWS but is not implemented by the local runner");
     let Some(mut all) = fields.inside("files", files) else { return };
     for (name, file) in std::mem::take(&mut all.map) {
         let Some(mut file) = all.inside(&name, file) else { continue };

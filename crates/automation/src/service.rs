@@ -1,4 +1,4 @@
-//! SSM's Automation operations over the executions, and a direct way in for rehearsals.
+//! SSM's Automation operations over the executions, and methods to start and follow executions directly.
 //!
 //! Executions belong to a Region. Dropping [`Automation`] ends those that run.
 
@@ -234,7 +234,7 @@ impl Automation {
         self.start_as(region, document, parameters, &self.shared.environment.operator)
     }
 
-    /// The same, by somebody else.
+    /// Starts a document as a principal other than the operator.
     ///
     /// # Errors
     /// As `StartAutomationExecution`.
@@ -342,7 +342,7 @@ impl Automation {
             }
             _ => Err(ApiError::new(
                 "UnknownOperationException",
-                format!("the sandbox has no operation {operation} of ssm"),
+                format!("the local runner does not implement the operation {operation} of ssm"),
             )),
         }
     }
@@ -353,10 +353,10 @@ impl Automation {
         if let Some(key) =
             input.as_object().and_then(|map| map.keys().find(|key| !KNOWN.contains(&key.as_str())))
         {
-            return Err(invalid(format!("the sandbox does not implement {key}")));
+            return Err(invalid(format!("the local runner does not implement {key}")));
         }
         if input.get("Mode").is_some_and(|mode| mode != "Auto") {
-            return Err(invalid("the sandbox implements Mode Auto only"));
+            return Err(invalid("the local runner implements only the mode Auto"));
         }
         let name = input["DocumentName"].as_str().unwrap_or_default();
         // A full ARN ends in the name.
@@ -410,12 +410,12 @@ impl Automation {
         let waiting = match kind {
             "Approve" | "Reject" => Waiting::Approval,
             "Resume" => Waiting::Resume,
-            _ => return Err(refused(format!("the sandbox has no signal {kind:?}"))),
+            _ => return Err(refused(format!("the local runner does not implement the signal {kind:?}"))),
         };
         let comment = input["Payload"].get("Comment").and_then(|comment| texts(comment).into_iter().next());
         let mut answer = Ok(json!({}));
         handle.signals.send_modify(|signals| {
-            // Approvers are ARNs or names of users and roles; the sandbox knows the last part of each.
+            // Approvers are ARNs or names of users and roles; only the last part of each is compared.
             let named = |one: &String| one.rsplit(['/', ':']).next() == Some(principal);
             if signals.waiting != Some(waiting) {
                 answer = Err(refused(format!("no step of {id} waits for {kind}")));
@@ -462,7 +462,7 @@ fn filters(input: &Value) -> Result<Vec<(String, Vec<String>)>, ApiError> {
 }
 
 fn no_filter(key: &str) -> ApiError {
-    ApiError::new("InvalidFilterKey", format!("the sandbox has no filter {key}"))
+    ApiError::new("InvalidFilterKey", format!("the local runner does not implement the filter {key}"))
 }
 
 /// A page of a list: at most `MaxResults` from `NextToken` on, which is a position.

@@ -1093,7 +1093,7 @@ fn what_is_wrong_in_a_document_is_named_with_file_step_and_key() {
         ("- {name: a, action: 'aws:invokeLambdaFunction', inputs: {FunctionName: f}, outputs: [{Name: Payload, Selector: '$'}]}".into(), "`Payload` is a reserved output"),
         ("- {name: a, action: 'aws:pause', inputs: {}, outputs: [{Name: o, Selector: '$'}]}".into(), "step a, outputs: aws:pause takes none"),
         ("- {name: a, action: 'aws:executeAwsApi', inputs: {Api: Publish}}".into(), "step a, inputs.Service: is missing"),
-        ("- {name: a, action: 'aws:executeAwsApi', inputs: {Service: ec2, Api: X}}".into(), "the sandbox has no service `ec2`"),
+        ("- {name: a, action: 'aws:executeAwsApi', inputs: {Service: ec2, Api: X}}".into(), "the local runner does not know the service `ec2`"),
         ("- {name: a, action: 'aws:executeAwsApi', inputs: {Service: rds, Api: describe_db_clusters}}".into(), "takes an operation such as DescribeDBClusters"),
         ("- {name: a, action: 'aws:assertAwsResourceProperty', inputs: {Service: rds, Api: X, PropertySelector: x, DesiredValues: []}}".into(), "step a, inputs.DesiredValues: takes a list of values"),
         ("- {name: a, action: 'aws:waitForAwsResourceProperty', inputs: {Service: rds, Api: X, DesiredValues: [1]}}".into(), "step a, inputs.PropertySelector: is missing"),

@@ -22,12 +22,12 @@ pub(crate) fn check(fields: &mut Fields<'_>) {
     }
     for key in MANY {
         if fields.take(key).is_some() {
-            fields.unsupported(key, "exists in AWS but is not implemented in the sandbox");
+            fields.unsupported(key, "exists in AWS but is not implemented by the local runner");
         }
     }
 }
 
-/// Inputs for executions in many Regions, accounts or on many targets, which the sandbox has not.
+/// Inputs for executions in many Regions, accounts or on many targets, which this crate does not implement.
 const MANY: [&str; 7] = [
     "MaxConcurrency",
     "MaxErrors",

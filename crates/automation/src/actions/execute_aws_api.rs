@@ -1,6 +1,6 @@
 //! `aws:executeAwsApi`: calls an operation of an AWS service, as the Automation service's own principal.
 //!
-//! A call that gets no answer fails after a modelled minute; a region that is cut off must not hold a runbook for ever.
+//! A call that gets no answer fails after a modelled minute; an unreachable Region must not block a runbook for ever.
 
 use std::time::Duration;
 
@@ -90,7 +90,7 @@ fn is_namespace(name: &str) -> bool {
 fn signing_name(service: &str) -> Result<&'static str, String> {
     SERVICES.iter().find(|(name, _)| *name == service).map(|(_, signing)| *signing).ok_or_else(|| {
         let known = SERVICES.map(|(name, _)| name).join(", ");
-        format!("the sandbox has no service `{service}`; it has {known}")
+        format!("the local runner does not know the service `{service}`; it knows {known}")
     })
 }
 

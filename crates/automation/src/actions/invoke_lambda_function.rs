@@ -36,7 +36,7 @@ pub(crate) fn check(fields: &mut Fields<'_>) {
     match fields.text("InvocationType").as_deref() {
         None | Some("RequestResponse") => {}
         Some("Event" | "DryRun") => {
-            fields.unsupported("InvocationType", "only RequestResponse is implemented in the sandbox");
+            fields.unsupported("InvocationType", "the local runner implements only RequestResponse");
         }
         Some(other) => {
             fields

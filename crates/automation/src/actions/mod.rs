@@ -1,8 +1,8 @@
 //! The actions, one source file each.
 //!
 //! An action checks its inputs when a document is read (`check`), and runs on inputs whose references are resolved (`run`).
-//! What it ends in is a [`Done`](crate::outcome::Done) or a [`Failure`](crate::outcome::Failure); retries, time limits, outputs
-//! and what follows are the business of [`crate::runner`], and so are the steps of a loop.
+//! It returns a [`Done`](crate::outcome::Done) or a [`Failure`](crate::outcome::Failure). [`crate::runner`] handles retries, time
+//! limits, outputs, the next step, and the steps of a loop.
 
 pub(crate) mod approve;
 pub(crate) mod assert_aws_resource_property;
@@ -58,7 +58,7 @@ pub(crate) fn read(
             let Some(read_steps) = inner else {
                 inside.problem(
                     "",
-                    "a loop inside a loop is not implemented; the console does not allow it either",
+                    "a loop inside a loop is not implemented by the local runner; AWS's console does not allow it either",
                 );
                 return None;
             };
@@ -79,7 +79,7 @@ pub(crate) fn read(
         }
         name if let Some(action) = Unsupported::of(name) => {
             action.check(&mut inside);
-            inside.unsupported("", format!("`{name}` exists in AWS but is not implemented in the sandbox"));
+            inside.unsupported("", format!("`{name}` exists in AWS but is not implemented by the local runner"));
             Action::Unsupported(action)
         }
         unknown => {

@@ -1,6 +1,6 @@
 //! Automation documents like those that AWS and others publish, written for this: each action, each form of input and each
-//! flow that AWS documents. All load; what the sandbox can't carry out keeps an execution from starting. `refused` has
-//! documents with a fault, whose first line says what is said of it.
+//! flow that AWS documents. All of them load; a document with something that the local runner can't execute does not start.
+//! `refused` has documents with a fault; the first line of each is the expected message.
 
 #![expect(clippy::unwrap_used, reason = "tests say what failed by panicking")]
 
@@ -138,7 +138,7 @@ fn documents_with_each_action_and_form_load() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_sandbox_has_not_is_told_before_anything_runs() {
+async fn a_document_with_something_unsupported_is_refused_before_anything_runs() {
     let loaded: Vec<_> =
         documents("").into_iter().map(|(name, text)| (name.clone(), load(&name, &text))).collect();
     let functions: Arc<dyn Functions> = Arc::new(NoFunctions);
@@ -148,7 +148,7 @@ async fn what_the_sandbox_has_not_is_told_before_anything_runs() {
     let automation = Automation::new(environment, loaded.clone());
     let mut foreign = 0;
     for (name, document) in &loaded {
-        // Parameters are not looked at: the document can't be started with any.
+        // No parameters are needed: the document is refused whatever they are.
         let started = automation.start("west", name, BTreeMap::new());
         if document.unsupported.is_empty() {
             assert!(!steps(document).any(|step| matches!(step.action, Action::Unsupported(_))), "{name}");
