@@ -79,7 +79,10 @@ pub(crate) fn read(
         }
         name if let Some(action) = Unsupported::of(name) => {
             action.check(&mut inside);
-            inside.unsupported("", format!("`{name}` exists in AWS but is not implemented by the local runner"));
+            inside.unsupported(
+                "",
+                format!("`{name}` exists in AWS but is not implemented by the local runner"),
+            );
             Action::Unsupported(action)
         }
         unknown => {
