@@ -2,7 +2,7 @@
 //! has left its snapshot. The rules, their patterns, inputs and roles are the template's.
 
 use sandbox::automation::{Reading, Status};
-use sandbox::events::Rules;
+use sandbox::eventbridge::Rules;
 use sandbox::permissions::Permissions;
 use sandbox::{EAST, WEST};
 use serde_json::json;

@@ -13,7 +13,7 @@ use sandbox::account::runbook_role;
 use sandbox::api::Call;
 use sandbox::automation::{Automation, Document, Execution, Reading, Status};
 use sandbox::clock::Clock;
-use sandbox::events::{EventBridge, Rules};
+use sandbox::eventbridge::{EventBridge, Rules};
 use sandbox::functions::{Functions, Invocation};
 use sandbox::permissions::Permissions;
 use sandbox::shop::bucket;

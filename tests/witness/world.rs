@@ -14,7 +14,7 @@ use sandbox::api::ApiError;
 use sandbox::automation::{Automation, Document, Reading};
 use sandbox::clock::Clock;
 use sandbox::databases::NoServers;
-use sandbox::events::{EventBridge, Rules};
+use sandbox::eventbridge::{EventBridge, Rules};
 use sandbox::functions::{Functions, Invocation};
 use sandbox::permissions::{Asked, Permissions};
 use sandbox::router::Router;

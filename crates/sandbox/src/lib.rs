@@ -8,7 +8,7 @@
 //! - [`wire`]: the AWS wire protocols over it, over TCP and as an in-process connector under the real SDK
 //! - [`databases`]: real database servers as Aurora clusters
 //! - [`automation`]: a crate of its own; runs the documents in `ssm-documents/` with the service's semantics
-//! - [`events`]: EventBridge, with the rules of `template.yaml`
+//! - [`eventbridge`]: EventBridge, with the rules of `template.yaml`
 //! - [`functions`]: runs step functions, as the deployed binaries behind a Lambda runtime API, or in process
 //! - [`permissions`]: checks every call of a function or a runbook against its role in `template.yaml`
 //! - [`folder`]: folders for what lives as long as this process
@@ -20,7 +20,7 @@
 pub mod account;
 pub mod api;
 pub mod databases;
-pub mod events;
+pub mod eventbridge;
 pub mod folder;
 pub mod functions;
 pub mod permissions;

@@ -19,43 +19,29 @@
 //! nothing but its folder below the root given, which is the caller's, and that of the sockets; its servers end with it where
 //! the machine has `setpriv`.
 
+mod install;
+mod server;
+
 use std::collections::BTreeMap;
-use std::net::TcpListener;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow};
-use sqlx::{AssertSqlSafe, Connection, Executor, Row};
-use tokio::io::AsyncWriteExt;
-use tokio::process::{Child, Command};
-use tokio::time::{Instant, sleep, timeout};
+use sqlx::Row;
+use tokio::time::sleep;
 
+use self::install::{INSTALL, MARIADBD, install, quoted};
+use self::server::{AUTHORITY, CERTIFICATE, KEY, Server, TRIES};
 use super::authority::Authority;
+use super::files::{copy, failed, free_port, remove};
 use super::{Address, Afterwards, ServerError, Servers};
 use crate::folder::Folder;
-use crate::process::{bound, on_path};
+use crate::process::on_path;
 
-/// How long a server may take to start, and to stop.
-const START: Duration = Duration::from_secs(60);
-const STOP: Duration = Duration::from_secs(15);
-/// How long an administrator's statement may take.
-const STATEMENT: Duration = Duration::from_secs(30);
-/// How long a secondary may take to apply what it has received.
-const APPLY: Duration = Duration::from_secs(20);
-/// How often a server is started: between the choice of a port and its own bind another process may take the port.
-const TRIES: usize = 5;
-/// Files of the servers' TLS, below the folder of all.
-const AUTHORITY: &str = "authority.pem";
-const CERTIFICATE: &str = "certificate.pem";
-const KEY: &str = "key.pem";
-const MARIADBD: &str = "mariadbd";
-const INSTALL: &str = "mariadb-install-db";
 const REPLICATOR: &str = "sandbox_replicator";
 /// What an RDS master user may do, as far as the shop needs: everything but what breaks `read_only`.
 const GRANTS: &str = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROCESS, REFERENCES, INDEX, ALTER, SHOW DATABASES, \
@@ -74,22 +60,6 @@ pub struct MariaDb {
     password: String,
     root_password: String,
     next: AtomicU32,
-}
-
-struct Server {
-    number: u32,
-    root_password: String,
-    port: u16,
-    folder: PathBuf,
-    socket: PathBuf,
-    child: tokio::sync::Mutex<Option<Child>>,
-    cut: std::sync::atomic::AtomicBool,
-    /// Held by whoever stops, starts or changes it, so that nobody asks a server that is stopped for its snapshot.
-    changing: tokio::sync::Mutex<()>,
-}
-
-fn failed(what: impl std::fmt::Display, error: impl std::fmt::Display) -> ServerError {
-    ServerError(format!("{what}: {error}"))
 }
 
 impl MariaDb {
@@ -225,173 +195,6 @@ impl MariaDb {
              MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=1",
             primary.port, self.password
         )
-    }
-}
-
-impl Server {
-    /// Starts the process and waits until it answers. Whether it is read-only holds from its first moment on.
-    async fn run(&self, read_only: bool) -> Result<(), ServerError> {
-        let log = self.folder.join("error.log");
-        // Each server has a folder below that of all.
-        let root = self.folder.parent().unwrap_or(&self.folder);
-        let temporary = temporary_folder(root).await?;
-        let mut command = bound(&on_path(MARIADBD).unwrap_or_else(|| MARIADBD.into()));
-        command
-            .arg("--no-defaults")
-            .arg(format!("--datadir={}", self.folder.display()))
-            .arg(format!("--tmpdir={}", temporary.display()))
-            .arg(format!("--socket={}", self.socket.display()))
-            .arg(format!("--port={}", self.port))
-            .arg(format!("--server-id={}", self.number))
-            .arg(format!("--read-only={}", u8::from(read_only)))
-            .arg(format!("--log-error={}", log.display()))
-            .arg(format!("--pid-file={}", self.folder.join("pid").display()))
-            .arg(format!("--ssl-cert={}", root.join(CERTIFICATE).display()))
-            .arg(format!("--ssl-key={}", root.join(KEY).display()))
-            .args([
-                "--bind-address=127.0.0.1",
-                // No statement reads or writes a file.
-                "--secure-file-priv=/dev/null",
-                "--local-infile=OFF",
-                "--skip-name-resolve",
-                "--skip-slave-start",
-                "--performance-schema=OFF",
-            ])
-            .args([
-                "--innodb-buffer-pool-size=32M",
-                "--innodb-log-file-size=16M",
-                "--key-buffer-size=1M",
-                "--max-connections=200",
-            ])
-            .args([
-                "--log-bin=binlog",
-                "--binlog-format=ROW",
-                "--log-slave-updates=ON",
-                "--gtid-strict-mode=OFF",
-            ])
-            .args(["--sync-binlog=0", "--innodb-flush-log-at-trx-commit=2", "--slave-net-timeout=5"])
-            .args([
-                "--character-set-server=utf8mb4",
-                "--collation-server=utf8mb4_general_ci",
-                "--default-time-zone=+00:00",
-            ]);
-        as_current_user(&mut command);
-        // A group of its own: a Ctrl-C of the terminal reaches us, and we stop the servers in order.
-        command
-            .process_group(0)
-            .kill_on_drop(true)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let mut child = command.spawn().map_err(|error| failed("mariadbd does not start", error))?;
-        let end = Instant::now() + START;
-        loop {
-            if self.admin().await.is_ok() {
-                *self.child.lock().await = Some(child);
-                return Ok(());
-            }
-            let ended = child.try_wait().map_err(|error| failed("mariadbd", error))?;
-            if ended.is_some() || Instant::now() > end {
-                let text = tokio::fs::read_to_string(&log).await.unwrap_or_default();
-                return Err(ServerError(format!("mariadbd: {}", last_lines(&text))));
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    /// A connection as root over the socket. Root has no account for TCP.
-    async fn admin(&self) -> Result<MySqlConnection, ServerError> {
-        let options =
-            MySqlConnectOptions::new().socket(&self.socket).username("root").password(&self.root_password);
-        match timeout(STATEMENT, MySqlConnection::connect_with(&options)).await {
-            Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => Err(failed(format!("connecting to {}", self.socket.display()), error)),
-            Err(_) => Err(ServerError(format!("connecting to {} took too long", self.socket.display()))),
-        }
-    }
-
-    /// Runs statements of this module, one after the other.
-    async fn execute(&self, statements: &[&str]) -> Result<(), ServerError> {
-        let mut connection = self.admin().await?;
-        for statement in statements {
-            let done = timeout(STATEMENT, connection.execute(AssertSqlSafe((*statement).to_owned()))).await;
-            // The statement itself may hold a password: only its first words are reported.
-            let words = || statement.split_whitespace().take(3).collect::<Vec<_>>().join(" ");
-            match done {
-                Ok(Ok(_)) => {}
-                Ok(Err(error)) => return Err(failed(words(), error)),
-                Err(_) => return Err(ServerError(format!("{} took too long", words()))),
-            }
-        }
-        Ok(())
-    }
-
-    async fn row(&self, query: &'static str) -> Result<Option<MySqlRow>, ServerError> {
-        let mut connection = self.admin().await?;
-        match timeout(STATEMENT, sqlx::query(query).fetch_optional(&mut connection)).await {
-            Ok(row) => row.map_err(|error| failed(query, error)),
-            Err(_) => Err(ServerError(format!("{query} took too long"))),
-        }
-    }
-
-    async fn text(&self, query: &'static str) -> Result<String, ServerError> {
-        let row = self.row(query).await?;
-        row.map(|row| row.try_get::<String, _>(0))
-            .transpose()
-            .map_err(|error| failed(query, error))
-            .map(Option::unwrap_or_default)
-    }
-
-    /// Waits until what was received is applied.
-    async fn applied(&self) -> Result<(), ServerError> {
-        let end = Instant::now() + APPLY;
-        loop {
-            let Some(row) = self.row("SHOW SLAVE STATUS").await? else { return Ok(()) };
-            let position = |column: &str| {
-                row.try_get::<u64, _>(column)
-                    .or_else(|_| row.try_get::<i64, _>(column).map(i64::unsigned_abs))
-            };
-            let same_file = row.try_get::<String, _>("Master_Log_File").ok()
-                == row.try_get::<String, _>("Relay_Master_Log_File").ok();
-            let read = position("Read_Master_Log_Pos").map_err(|error| failed("SHOW SLAVE STATUS", error))?;
-            let executed =
-                position("Exec_Master_Log_Pos").map_err(|error| failed("SHOW SLAVE STATUS", error))?;
-            if same_file && read == executed {
-                return Ok(());
-            }
-            if Instant::now() > end {
-                return Err(ServerError(format!(
-                    "a secondary did not apply what it had received within {} s",
-                    APPLY.as_secs()
-                )));
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    /// Starts the process again on the data that it had, as a secondary or not.
-    async fn run_again(&self, secondary: bool) -> Result<(), ServerError> {
-        let mut last = ServerError("not tried".into());
-        for _ in 0..TRIES {
-            match self.run(secondary).await {
-                Ok(()) if secondary && !self.cut.load(Ordering::SeqCst) => {
-                    return self.execute(&["START SLAVE"]).await;
-                }
-                Ok(()) => return Ok(()),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    }
-
-    /// Stops the process: in order if it can, else by force.
-    async fn stop(&self) {
-        let mut child = self.child.lock().await;
-        let Some(mut process) = child.take() else { return };
-        let _ = self.execute(&["SHUTDOWN"]).await;
-        if timeout(STOP, process.wait()).await.is_err() {
-            let _ = process.kill().await;
-        }
     }
 }
 
@@ -578,151 +381,5 @@ impl Servers for MariaDb {
 
     fn delete_snapshot<'a>(&'a self, snapshot: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
         async move { remove(&self.snapshot_folder(snapshot)).await }.boxed()
-    }
-}
-
-impl Server {
-    fn address(&self) -> Address {
-        Address { host: "127.0.0.1".into(), port: self.port }
-    }
-
-    /// Waits until a secondary has applied everything up to `position`, a GTID position as the server told it.
-    async fn wait_for(&self, position: &str) -> Result<(), ServerError> {
-        if position.is_empty() {
-            return Ok(());
-        }
-        let end = Instant::now() + APPLY;
-        let mut connection = self.admin().await?;
-        loop {
-            let waited = sqlx::query_scalar::<_, i64>("SELECT MASTER_GTID_WAIT(?, 1)")
-                .bind(position)
-                .fetch_one(&mut connection)
-                .await;
-            match waited {
-                Ok(0) => return Ok(()),
-                Ok(_) if Instant::now() < end => {}
-                Ok(_) => {
-                    let why = match self.row("SHOW SLAVE STATUS").await? {
-                        Some(row) => ["Last_IO_Error", "Last_SQL_Error"]
-                            .map(|column| row.try_get::<String, _>(column).unwrap_or_default())
-                            .join(" "),
-                        None => "it follows nobody".into(),
-                    };
-                    return Err(ServerError(format!(
-                        "a secondary did not catch up within {} s: {why}",
-                        APPLY.as_secs()
-                    )));
-                }
-                Err(error) => return Err(failed("MASTER_GTID_WAIT", error)),
-            }
-        }
-    }
-}
-
-/// Makes an initialised, empty data directory below `root`, whose one account is root's with this password.
-async fn install(root: &Path, password: &str) -> Result<PathBuf, ServerError> {
-    let folder = root.join("template");
-    // A folder of its own for temporary tables: servers that share one remove each other's.
-    let temporary = temporary_folder(root).await?;
-    let data = [format!("--datadir={}", folder.display()), format!("--tmpdir={}", temporary.display())];
-    let mut command = Command::new(INSTALL);
-    command.arg("--no-defaults").args(&data).args([
-        "--auth-root-authentication-method=normal",
-        "--skip-test-db",
-        "--innodb-log-file-size=16M",
-    ]);
-    as_current_user(&mut command);
-    to_its_end(INSTALL, command, "").await?;
-
-    // What the script makes has no passwords. On standard input, where no list of processes shows it.
-    let accounts = format!(
-        "DELETE FROM mysql.global_priv WHERE Host <> 'localhost' OR User NOT IN ('root', 'mariadb.sys');\n\
-         DELETE FROM mysql.proxies_priv;\n\
-         UPDATE mysql.global_priv SET Priv = JSON_SET(Priv, '$.plugin', 'mysql_native_password', \
-         '$.authentication_string', PASSWORD({})) WHERE User = 'root';\n",
-        quoted(password)
-    );
-    let mut command = Command::new(MARIADBD);
-    command.arg("--no-defaults").args(&data).args(["--bootstrap", "--innodb-log-file-size=16M"]);
-    as_current_user(&mut command);
-    to_its_end("mariadbd --bootstrap", command, &accounts).await?;
-    Ok(folder)
-}
-
-/// Runs a command to its end, on this input. In a group of its own, so that a Ctrl-C of the terminal does not reach it.
-async fn to_its_end(what: &str, mut command: Command, input: &str) -> Result<(), ServerError> {
-    command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| failed(format!("{what} does not start"), error))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // One that ends without reading says why below.
-        let _ = stdin.write_all(input.as_bytes()).await;
-    }
-    let output = child.wait_with_output().await.map_err(|error| failed(what, error))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(ServerError(format!("{what} failed: {}", last_lines(&String::from_utf8_lossy(&output.stderr)))))
-}
-
-/// A text as an SQL literal.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
-}
-
-/// The server refuses to run as root unless told so.
-fn as_current_user(command: &mut Command) {
-    let root = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
-    if root {
-        command.arg("--user=root");
-    }
-}
-
-fn free_port() -> Result<u16, ServerError> {
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| failed("no port is free", error))?;
-    listener.local_addr().map(|address| address.port()).map_err(|error| failed("no port is free", error))
-}
-
-fn last_lines(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().rev().take(3).collect();
-    if lines.is_empty() {
-        "it said nothing".into()
-    } else {
-        lines.into_iter().rev().collect::<Vec<_>>().join(" / ")
-    }
-}
-
-/// Copies a folder; what was at the target is replaced.
-async fn copy(source: &Path, target: &Path) -> Result<(), ServerError> {
-    remove(target).await?;
-    let what = || format!("copying {} to {}", source.display(), target.display());
-    let output = Command::new("cp")
-        .args(["-a", "--reflink=auto"])
-        .arg(source)
-        .arg(target)
-        .kill_on_drop(true)
-        .output()
-        .await;
-    let output = output.map_err(|error| failed(what(), error))?;
-    if output.status.success() {
-        Ok(())
-    } else {
-        Err(failed(what(), last_lines(&String::from_utf8_lossy(&output.stderr))))
-    }
-}
-
-/// A new folder for one process's temporary tables, below `root`.
-async fn temporary_folder(root: &Path) -> Result<PathBuf, ServerError> {
-    let folder = root.join(format!("temporary-{}", uuid::Uuid::new_v4()));
-    let made = tokio::fs::create_dir_all(&folder).await;
-    made.map_err(|error| failed(format!("creating {}", folder.display()), error))?;
-    Ok(folder)
-}
-
-async fn remove(folder: &Path) -> Result<(), ServerError> {
-    match tokio::fs::remove_dir_all(folder).await {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(failed(format!("removing {}", folder.display()), error))
-        }
-        _ => Ok(()),
     }
 }

@@ -1,0 +1,75 @@
+//! What servers of any engine need of the machine: folders, a port, a program that runs to its end.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Stdio;
+
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+use super::ServerError;
+
+/// An error, with what failed before it.
+pub(super) fn failed(what: impl std::fmt::Display, error: impl std::fmt::Display) -> ServerError {
+    ServerError(format!("{what}: {error}"))
+}
+
+/// Runs a command to its end, on this input. In a group of its own, so that a Ctrl-C of the terminal does not reach it.
+pub(super) async fn to_its_end(what: &str, mut command: Command, input: &str) -> Result<(), ServerError> {
+    command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| failed(format!("{what} does not start"), error))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // One that ends without reading says why below.
+        let _ = stdin.write_all(input.as_bytes()).await;
+    }
+    let output = child.wait_with_output().await.map_err(|error| failed(what, error))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(ServerError(format!("{what} failed: {}", last_lines(&String::from_utf8_lossy(&output.stderr)))))
+}
+
+/// A port of loopback that is free now.
+pub(super) fn free_port() -> Result<u16, ServerError> {
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| failed("no port is free", error))?;
+    listener.local_addr().map(|address| address.port()).map_err(|error| failed("no port is free", error))
+}
+
+/// The last lines of what a program said.
+pub(super) fn last_lines(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().rev().take(3).collect();
+    if lines.is_empty() {
+        "it said nothing".into()
+    } else {
+        lines.into_iter().rev().collect::<Vec<_>>().join(" / ")
+    }
+}
+
+/// Copies a folder; what was at the target is replaced.
+pub(super) async fn copy(source: &Path, target: &Path) -> Result<(), ServerError> {
+    remove(target).await?;
+    let what = || format!("copying {} to {}", source.display(), target.display());
+    let output = Command::new("cp")
+        .args(["-a", "--reflink=auto"])
+        .arg(source)
+        .arg(target)
+        .kill_on_drop(true)
+        .output()
+        .await;
+    let output = output.map_err(|error| failed(what(), error))?;
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(failed(what(), last_lines(&String::from_utf8_lossy(&output.stderr))))
+    }
+}
+
+/// Removes a folder. Harmless when there is none.
+pub(super) async fn remove(folder: &Path) -> Result<(), ServerError> {
+    match tokio::fs::remove_dir_all(folder).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(failed(format!("removing {}", folder.display()), error))
+        }
+        _ => Ok(()),
+    }
+}
