@@ -50,7 +50,7 @@ impl Order {
                     "measured" => None,
                     given => match given.parse::<f64>() {
                         Ok(number) if number.is_finite() && number >= 0.0 => Some(number),
-                        _ => return Err(format!("{given:?} is no number of seconds")),
+                        _ => return Err(format!("{given:?} is not a number of seconds")),
                     },
                 };
                 Ok(Some(Self::Lag(database, seconds)))
@@ -151,7 +151,7 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
             ));
         }
     }
-    timeline.plain(&format!("\nTo break and mend, here on standard input:\n{COMMANDS}\n"));
+    timeline.plain(&format!("\nCommands on standard input, to cause faults and to end them:\n{COMMANDS}\n"));
     let _telling = rig.report(&timeline);
     if let Some(region) = &options.isolate {
         rig.isolate(region).await;

@@ -150,7 +150,7 @@ fn readable(name: &str, id: &str, role: &Role) -> Result<(), String> {
         Role::Writer => Ok(()),
         Role::Reader { synchronization, .. } if synchronization.as_deref() == Some("connected") => Ok(()),
         Role::Reader { writer, synchronization } => Err(format!(
-            "database {name}: the writer is in {writer}, and cluster {id} here is not in step with it ({}): start the runbook \
+            "database {name}: the writer is in {writer}, and cluster {id} here is not synchronized with it ({}): start the runbook \
              again when it is connected",
             synchronization.as_deref().unwrap_or("its state is not known")
         )),

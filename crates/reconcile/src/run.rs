@@ -78,7 +78,7 @@ impl Folder {
         let key = self.key(name);
         let Some(bytes) = store.get_object(&self.bucket, &key).await? else { return Ok(None) };
         serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-            let what = format!("s3://{}/{key} is not what this step writes", self.bucket);
+            let what = format!("s3://{}/{key} is not in the format that this step writes", self.bucket);
             StepError::new(
                 Kind::Failed,
                 what,
@@ -173,7 +173,8 @@ fn check_hints(plan: &RecoveryPlan, name: &str, catalogue: &Catalogue) -> Result
         }
         let parents = hints.relations.iter().map(|relation| &relation.parent).chain(&hints.part_of);
         for parent in parents.filter(|parent| !parent.is_empty() && !catalogue.tables.contains_key(*parent)) {
-            problems.push(format!("there is no table {parent}, to which {table} is said to belong"));
+            problems
+                .push(format!("there is no table {parent}, which the plan names as the parent of {table}"));
         }
     }
     if problems.is_empty() {
@@ -184,8 +185,8 @@ fn check_hints(plan: &RecoveryPlan, name: &str, catalogue: &Catalogue) -> Result
 }
 
 /// Why a table that is in neither list is not compared.
-const GONE: &str = "the last readiness check saw this table, and now neither side has it, or lets its user see it: give the \
-                    user the right to read it; it was dropped before the failover? Then nothing of it can be lost";
+const GONE: &str = "the last readiness check saw this table, but now its user can't see it on either side: give the user the right \
+                    to read it. If the table was dropped before the failover, nothing of it was lost";
 
 /// Tables that are to be compared, as the last readiness check saw them, and that nobody sees any more.
 fn gone<'a>(
@@ -242,7 +243,7 @@ impl<S: GetObject + PutObject + Sync> Work<'_, S> {
                     ),
                 })?;
                 let none = format!(
-                    "there is no table to compare in {}, or none that the user may see: correct `database` and `reconcile` in the \
+                    "there is no table to compare in {}, or the user can't see any: correct `database` and `reconcile` in the \
                      plan, or give the user the right to read the tables",
                     sides.target.database
                 );
@@ -306,8 +307,8 @@ impl<S: GetObject + PutObject + Sync> Work<'_, S> {
             }
             Presence::Hidden => {
                 summary.error = Some(
-                    "the user may read single tables only: others may be there, with rows that are lost, and it can't see them; \
-                     give it the right to read the whole database, or name every table in `reconcile.tables`"
+                    "the user may read single tables only, so there may be other tables whose lost rows it can't see: give it \
+                     the right to read the whole database, or name every table in `reconcile.tables`"
                         .into(),
                 );
             }
@@ -390,9 +391,9 @@ impl<S: GetObject + PutObject + Sync> Work<'_, S> {
                 observed.counts += cursor.counts;
             }
         }
-        let at = observed.table.as_ref().map_or_else(String::new, |table| format!(", now at {table}"));
+        let at = observed.table.as_ref().map_or_else(String::new, |table| format!(", comparing {table} now"));
         let reason = format!(
-            "{} tables compared, {} known to be left{at}, {} rows of the old primary: {}",
+            "{} tables compared, {} left so far{at}; {} rows of the old primary read: {}",
             observed.tables_done,
             observed.tables_left,
             observed.counts.rows_source,

@@ -1,4 +1,4 @@
-//! The comparison behind one narrow trait: over real servers, or something else in a rehearsal.
+//! The comparison behind one narrow trait, for real servers and for fakes.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const STATEMENT: Duration = Duration::from_secs(180);
 /// Why something could not be compared.
 #[derive(Debug)]
 pub enum Failure {
-    /// A database can't be reached, or what was found can't be kept: the step fails, and is called again.
+    /// A database can't be reached, or the differences can't be stored: the step fails, and is called again.
     Step(StepError),
     /// This table can't be compared; others can.
     Table(String),
@@ -50,8 +50,8 @@ pub trait Compare: Sync {
 
 /// The comparison over real servers. Keeps its connections between tables of one database.
 ///
-/// A restored cluster has the passwords of the moment of its snapshot, and the secret may have been rotated since: where the
-/// restored side knows another password, the one before is tried.
+/// A restored cluster has the passwords from the time of its snapshot, and the secret may have been rotated since. If the
+/// restored cluster refuses the current password, the previous one is tried.
 #[derive(Debug)]
 pub struct Servers {
     config: SdkConfig,
@@ -59,7 +59,7 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// With a configuration by which secrets are read.
+    /// `config` is used to read secrets.
     pub fn new(config: SdkConfig) -> Self {
         Self { config, open: Mutex::default() }
     }
@@ -107,7 +107,7 @@ impl Compare for Servers {
     ) -> Result<Vec<Listed>, Failure> {
         let mut servers = self.take(sides).await.map_err(Failure::Step)?;
         let listed = table_diff::list_tables(&mut servers.0, &mut servers.1, include, exclude).await;
-        // Without a list there is no table to blame.
+        // No table is known yet, so the error is that of the step.
         let listed = listed.map_err(|error| Failure::Step(step_error(sides, &error)))?;
         self.keep(sides, servers).await;
         Ok(listed)
@@ -141,7 +141,7 @@ impl Compare for Servers {
             stop,
         ))
         .await;
-        // Connections are not kept after an error: nobody knows what is still on its way.
+        // Connections are not reused after an error: a result may still arrive on them.
         let progress = compared.map_err(|error| failure(sides, error))?;
         self.keep(sides, servers).await;
         Ok(progress)
@@ -152,8 +152,10 @@ fn failure(sides: &Sides, error: Error) -> Failure {
     match error {
         Error::Sink(cause) => Failure::Step(match cause.downcast::<StepError>() {
             Ok(error) => *error,
-            Err(cause) => StepError::new(Kind::Failed, "keeping what was found failed", "run the step again")
-                .with_source(cause),
+            Err(cause) => {
+                StepError::new(Kind::Failed, "storing the differences failed", "run the step again")
+                    .with_source(cause)
+            }
         }),
         error if error.is_connection() => Failure::Step(step_error(sides, &error)),
         error => Failure::Table(one_line(&error)),
@@ -170,9 +172,9 @@ fn step_error(sides: &Sides, error: &Error) -> StepError {
     let (kind, remedy) = if error.is_wrong_password() && error.side() == Some(Side::Source) {
         let since = match &sides.sign_in {
             SignIn::Secret(secret) => format!(
-                "the restored cluster has the passwords of the moment of its snapshot, and neither the current version of secret \
-                 {secret} nor the one before is it: put the user and password of that moment there and run the step again, or \
-                 sign in by `iamUser`"
+                "the restored cluster has the passwords from the time of its snapshot, but neither the current nor the previous \
+                 version of secret {secret} matches: store the user and password of that time in the secret and run the step \
+                 again, or sign in by `iamUser`"
             ),
             SignIn::Iam(_) => sides.sign_in.remedy(),
         };

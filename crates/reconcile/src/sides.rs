@@ -71,7 +71,7 @@ impl Place<'_> {
         if tag(EXECUTION_TAG).as_deref() != Some(execution) {
             return Err(format!(
                 "database {name}: cluster {restored_id} in {restore_region} does not carry the tag {EXECUTION_TAG} of \
-                 execution {execution}: it is not this runbook's"
+                 execution {execution}: this execution did not restore it"
             ));
         }
         let Some(target) = target else {
@@ -138,9 +138,9 @@ mod tests {
             (None, "not restored"),
             (
                 Some(Cluster { tags: vec![(EXECUTION_TAG.into(), "e2".into())], ..cluster("old") }),
-                "not this runbook's",
+                "this execution did not restore it",
             ),
-            (Some(Cluster { tags: Vec::new(), ..cluster("old") }), "not this runbook's"),
+            (Some(Cluster { tags: Vec::new(), ..cluster("old") }), "this execution did not restore it"),
             (Some(Cluster { status: "creating".into(), ..cluster("old") }), "its status is creating"),
             (Some(Cluster { instances: Vec::new(), ..cluster("old") }), "0 instances"),
         ];

@@ -133,7 +133,7 @@ pub async fn handle_with(
     for (name, compared) in work.remaining() {
         let Some(database) = plan.databases.get(&name) else {
             return Ok(
-                work.refused(format!("database {name} was compared, and the plan has none of that name"))
+                work.refused(format!("database {name} was compared, but the plan has no database of that name: put it back into the plan"))
             );
         };
         let global = rds.describe_global_cluster(&database.global_cluster).await?;

@@ -54,10 +54,10 @@ pub(crate) fn conflicts(state: &State) -> u64 {
 fn beside(conflicts: u64, not_compared: &[String]) -> String {
     let mut text = String::new();
     if conflicts > 0 {
-        text = format!(" {} on both sides and not the same: not touched.", counted(conflicts, "row"));
+        text = format!(" {} on both sides with different values: not touched.", counted(conflicts, "row"));
     }
     if !not_compared.is_empty() {
-        text = format!("{text} Not compared, so not or not all replayed: {}.", not_compared.join(", "));
+        text = format!("{text} Not fully compared, so not fully replayed: {}.", not_compared.join(", "));
     }
     text
 }
@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(
             preview(&databases, 1, &["orders/odd".into()]),
             "1,204 rows to put back (catalog 4, orders 1,200); 1 to leave out: 1 whose key another row has now; 3 there \
-             already. 1 row on both sides and not the same: not touched. Not compared, so not or not all replayed: \
+             already. 1 row on both sides with different values: not touched. Not fully compared, so not fully replayed: \
              orders/odd."
         );
         assert_eq!(preview(&BTreeMap::new(), 0, &[]), "No row to put back.");

@@ -37,7 +37,7 @@ pub(crate) fn place(
 ) -> Result<Place, String> {
     if writer != compared {
         return Err(format!(
-            "database {name}: the writer is {writer}, and {compared} was compared: run the reconcile again, and replay that"
+            "database {name}: the writer is {writer} now, but {compared} was compared: run the runbook reconcile again, and replay its result"
         ));
     }
     let Some(cluster) = cluster else {
@@ -89,7 +89,7 @@ mod tests {
             (
                 "shop-orders-east",
                 Some(&cluster),
-                "the writer is shop-orders-west, and shop-orders-east was compared",
+                "the writer is shop-orders-west now, but shop-orders-east was compared",
             ),
             ("shop-orders-west", Some(&stopped), "its status is stopped"),
             ("shop-orders-west", None, "is not in sandbox-west"),

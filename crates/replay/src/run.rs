@@ -94,8 +94,9 @@ fn refusal(
         && before.is_none_or(|before| before.answer.is_none())
     {
         return Some(format!(
-            "{} needs {} to be complete in execution {execution}: run that until it says so",
+            "{} needs {} to be complete in execution {execution}: run {} until it is",
             operation.name(),
+            needs.name(),
             needs.name()
         ));
     }
@@ -108,7 +109,7 @@ fn refusal(
     let over = now.duration_since(state.begun).as_secs() >= i64::from(minutes) * 60;
     over.then(|| {
         format!(
-            "{} was not done {minutes} minutes after {} (limits.replayMinutes): raise the limit if need be and start the runbook again, rows that are there are seen",
+            "{} was not done {minutes} minutes after {} (limits.replayMinutes): raise the limit if necessary and start the runbook again: it recognises rows that are already back",
             operation.name(),
             state.begun
         )
@@ -234,7 +235,7 @@ impl<S: Store> Work<'_, S> {
             };
             if differs(&self.state) || self.before.as_ref().is_some_and(differs) {
                 return Ok(Walked::Refused(format!(
-                    "database {}: what the comparison left has changed since it was looked at: start the runbook again, which shows what is there now",
+                    "database {}: the result of the comparison has changed since the preview: start the runbook again for a new preview",
                     place.name
                 )));
             }
@@ -289,7 +290,7 @@ impl<S: Store> Work<'_, S> {
         let databases = observed::tallies(&self.state);
         let rows = observed::total(&databases).all();
         let left = self.remaining().len();
-        let reason = format!("{rows} rows looked at, {left} databases left");
+        let reason = format!("{rows} rows processed, {left} databases left");
         Outcome::new(Status::InProgress, reason, Observed { databases, ..Observed::default() })
     }
 

@@ -84,12 +84,12 @@ fn step_error(place: &Place, error: Error) -> StepError {
         Error::MayNotWrite { .. } => (
             Kind::Denied,
             format!(
-                "let {sign_in} insert, or name one who may as `replaySecret` or `replayIamUser` in the plan; then run the step again"
+                "give {sign_in} the right to insert, or name a user who has it as `replaySecret` or `replayIamUser` in the plan; then run the step again"
             ),
         ),
         _ => (
             Kind::Failed,
-            "mend the cause and run the step again; or start the runbook again: rows that are there are seen"
+            "fix the cause and run the step again; or start the runbook again: it recognises rows that are already back"
                 .into(),
         ),
     };

@@ -90,7 +90,7 @@ impl Folder {
         let key = self.cursor(operation);
         let Some(bytes) = store.get_object(&self.bucket, &key).await? else { return Ok(None) };
         serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-            let what = format!("s3://{}/{key} is not what this step writes", self.bucket);
+            let what = format!("s3://{}/{key} is not in the format that this step writes", self.bucket);
             let remedy = "restore an earlier version of the object, or start the runbook again";
             StepError::new(Kind::Failed, what, remedy).with_source(error)
         })
@@ -114,8 +114,8 @@ impl Folder {
 pub(crate) fn unreadable(origin: &str, error: impl Into<BoxError>) -> StepError {
     StepError::new(
         Kind::Failed,
-        format!("{origin} is not what this step writes"),
-        "start the runbook again: rows that are there are seen",
+        format!("{origin} is not in the format that this step writes"),
+        "start the runbook again: it recognises rows that are already back",
     )
     .with_source(error)
 }

@@ -67,7 +67,7 @@ impl RowStatus {
         match self {
             Self::There => "there, just the same",
             Self::Altered => "put back and changed since",
-            Self::ToPutBack => "with nothing known of in the way",
+            Self::ToPutBack => "that can be inserted",
             Self::Gone => "put back and gone since",
             Self::KeyTaken => "whose key another row has now",
             Self::UniqueCollision => "with a unique value that another row has",
@@ -195,7 +195,7 @@ mod tests {
         assert_eq!((tally.all(), tally.there()), (1003, 2));
         assert_eq!(
             tally.words(&RowStatus::LEFT),
-            "1,000 with nothing known of in the way, 1 whose key another row has now"
+            "1,000 that can be inserted, 1 whose key another row has now"
         );
     }
 }

@@ -211,7 +211,7 @@ async fn rows_are_put_back_in_slices_each_has_its_fate_and_a_killed_call_is_gone
     assert_eq!(
         preview.observed.summary,
         "22 rows to put back (orders 22); 4 to leave out: 1 whose key another row has now, 1 with a unique value that \
-         another row has, 2 whose parent was left out. 1 row on both sides and not the same: not touched."
+         another row has, 2 whose parent was left out. 1 row on both sides with different values: not touched."
     );
     assert_eq!(
         preview.observed.location,
@@ -256,7 +256,7 @@ async fn rows_are_put_back_in_slices_each_has_its_fate_and_a_killed_call_is_gone
     assert_eq!(
         verified.observed.summary,
         "20 of 26 lost rows there (1 put back and changed since); 6 left: 1 whose key another row has now, 1 with a \
-         unique value that another row has, 2 whose parent was left out, 1 that the server refuses, 1 put back and gone since. 1 row on both sides and not the same: not touched."
+         unique value that another row has, 2 whose parent was left out, 1 that the server refuses, 1 put back and gone since. 1 row on both sides with different values: not touched."
     );
     let report = shop.report();
     let rows = json!({"there": 19, "altered": 1, "gone": 1, "keyTaken": 1, "uniqueCollision": 1, "parentLeftOut": 2,
@@ -296,7 +296,7 @@ async fn rows_are_put_back_in_slices_each_has_its_fate_and_a_killed_call_is_gone
     shop.bucket.set(part, shop.bucket.text(part).replace("i1", "i2"));
     let outcome = shop.call(Operation::Apply).await.unwrap();
     assert_eq!((outcome.status, shop.back()), (Status::Refused, 0));
-    assert!(outcome.reason.contains("has changed since it was looked at"), "{}", outcome.reason);
+    assert!(outcome.reason.contains("has changed since the preview"), "{}", outcome.reason);
 
     // The plan's limit.
     shop.anew();

@@ -99,7 +99,7 @@ pub enum Error {
     },
     /// The cursor is of other differences, or another catalogue.
     #[error(
-        "the place where the replay stands does not fit the differences: {0}; start it anew, what is there is seen"
+        "the cursor of the replay does not fit the differences: {0}; start the replay again, it recognises rows that are already back"
     )]
     Cursor(String),
     /// The caller's sink failed.

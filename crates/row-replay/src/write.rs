@@ -83,8 +83,7 @@ pub async fn write_sql(
             json(&step.table),
             match step.pass {
                 1 => String::new(),
-                pass =>
-                    format!(", once more ({pass}): rows that belong to rows of the same circle of tables"),
+                pass => format!(", pass {pass}: rows whose parents the passes before this one inserted"),
             }
         ));
         let table = Table::new(engine, catalogue, &step.table);
@@ -219,7 +218,7 @@ impl<O: Out> File<'_, O> {
             self.left.extend(&own);
             return left_out(
                 self,
-                "what it belongs to is left out: the row with that key may be another one",
+                "its parent is left out, and the row that has the parent's key now may be a different one",
             );
         }
         let Some((insert, there)) = self.insert(table, difference, &parents) else {
@@ -292,10 +291,10 @@ impl<O: Out> File<'_, O> {
             let values = one_line_json(&parent.values);
             case(
                 format!("NOT EXISTS ({})", parent.query),
-                &format!("what it belongs to is missing: {} {values}", parent.key.parent),
+                &format!("its parent is missing: {} {values}", parent.key.parent),
             );
         }
-        let otherwise = "what it belongs to was not put back, or a trigger of the server kept it out";
+        let otherwise = "its parent was not put back, or a trigger prevented the insert";
         format!("CASE {cases}ELSE {} END", words(self.engine, otherwise))
     }
 }

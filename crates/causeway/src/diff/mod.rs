@@ -50,10 +50,10 @@ written to either database.
 Exit status: 0 when all tables are alike; 1 when rows differ, or a table is on one side
 only; 2 when a table could not be compared, or nothing could be.")]
 pub struct Options {
-    /// What is compared with
+    /// The database that is compared with the target, such as the old primary
     #[arg(long, value_name = "URL", env = SOURCE, hide_env_values = true)]
     source: String,
-    /// What is compared
+    /// The database that is compared with the source, such as the new primary
     #[arg(long, value_name = "URL", env = TARGET, hide_env_values = true)]
     target: String,
     /// Compare this table only; may be repeated [default: every table]
@@ -68,28 +68,28 @@ pub struct Options {
     /// Folder for summary.json and the rows that differ; without it they are only counted
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     output: Option<PathBuf>,
-    /// How the summary is printed; json is what summary.json has
+    /// Format of the printed summary; json is the content of summary.json
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Go on with the run that wrote this folder; source, target and tables as before
+    /// Continue the run that wrote this folder, with the same source, target and tables
     #[arg(long, value_name = "DIR")]
     resume: Option<PathBuf>,
     /// How long a statement may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     statement_timeout: u32,
-    /// Wait while the target runs more statements than this at once, our own among them; a minute at most, then a
-    /// part is compared all the same
+    /// Pause while the target runs more statements than this at once, those of this command included; after a minute
+    /// the comparison goes on in any case
     #[arg(long, value_name = "N", default_value_t = 25)]
     max_running: u64,
-    /// Wait, likewise, while a replica of the target is further behind than this, in seconds
+    /// Pause, for a minute at most, while a replica of the target is further behind than this, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = seconds)]
     max_lag: f64,
-    /// See the source as it is at any moment, not as it was when its table was begun: for a source that is
-    /// written to, and that the target follows
+    /// Read the current rows of the source, instead of a snapshot from the start of each table: for a source that
+    /// takes writes and replicates to the target
     #[arg(long)]
     live_source: bool,
-    /// Compare by sums of MD5 instead of CRC: a difference overlooked is then out of the question, and it takes twice
-    /// the time and more
+    /// Compare MD5 checksums instead of CRC checksums: no difference can be overlooked, but it takes at least twice the
+    /// time
     #[arg(long)]
     strong: bool,
     // A URL without its option: the parser's own refusal would print it, with the password.
@@ -241,10 +241,10 @@ impl Options {
     /// Why it did not come to its end, and what to do about it.
     fn rest(&self, reason: &str, request: &Request) -> String {
         match self.output.as_ref().or(self.resume.as_ref()) {
-            None => format!("{reason}; nothing is kept: with --output, a run can be resumed"),
+            None => format!("{reason}; nothing was saved: only a run with --output can be resumed"),
             Some(path) => {
                 let command = self.resume_command(path, request);
-                format!("{reason}; what was found is kept, resume with: {command}")
+                format!("{reason}; the results so far were saved, resume with: {command}")
             }
         }
     }

@@ -267,7 +267,7 @@ impl Story<'_> {
         let verdict = if exact {
             "VERDICT  the report is exact: it lists every acknowledged write that the new primary lacks, and no other"
         } else if checks.iter().all(|check| check.lost == 0) {
-            "VERDICT  no write was lost, so nothing was shown: the fault did not bite"
+            "VERDICT  no write was lost, so the drill shows nothing: the fault hit no write"
         } else {
             "VERDICT  the report is NOT exact"
         };

@@ -102,7 +102,7 @@ pub async fn run(command: &Command) -> Result<ExitCode, Error> {
 /// Prints a line for each assumption and Region.
 async fn prove(options: &ProveOptions) -> Result<ExitCode, Error> {
     let deployment = Deployment::read(&options.settings)?;
-    say("This asks both Regions what no document of AWS says, and changes nothing (docs/unproven.md).");
+    say("This checks in both Regions what AWS does not document, and changes nothing (docs/unproven.md).");
     let config = runbook::aws::load().await;
     for region in deployment.regions() {
         say(&format!("\n== {region}"));
@@ -117,7 +117,7 @@ async fn prove(options: &ProveOptions) -> Result<ExitCode, Error> {
         }
     }
     say(
-        "\nThe runbooks are right under either answer but where docs/unproven.md says otherwise. Nothing was changed.",
+        "\nThe runbooks work under either answer, except where docs/unproven.md says otherwise. Nothing was changed.",
     );
     Ok(ExitCode::SUCCESS)
 }
@@ -298,7 +298,7 @@ async fn made_ready(deployment: &Deployment, stack: &Named<'_>) -> Result<(), Er
     let bucket = deployment.bucket(region);
     if !matches!(state, State::Stands(_)) && stack.region.has_bucket(bucket).await? {
         say(&format!(
-            "{region}: the bucket {bucket} is there already: the new stack takes it in, with what is in it"
+            "{region}: the bucket {bucket} exists already: the new stack takes it over with its content"
         ));
         stack.import_bucket(bucket).await?;
     }
@@ -310,14 +310,14 @@ fn can_be_asked(options: &AskedOptions) -> Result<(), Error> {
     if options.yes || std::io::stdin().is_terminal() {
         return Ok(());
     }
-    Err("nobody can be asked here: run it with --yes (make: YES=1) to go on; nothing was changed".into())
+    Err("there is no terminal to ask for a confirmation: run it with --yes (make: YES=1) to go on; nothing was changed".into())
 }
 
 /// Whether the user wants it. `doubts` are of runbooks that run: `--yes` alone does not answer those.
 fn agreed(options: &AskedOptions, doubts: &[String], question: &str) -> Result<bool, Error> {
     if !doubts.is_empty() {
         say(&format!(
-            "\nA runbook that runs now would go on with other functions than it began with:\n  - {}",
+            "\nA runbook is running, and would continue with other functions than it began with:\n  - {}",
             doubts.join("\n  - ")
         ));
         if options.yes && !options.during_a_move {
@@ -437,7 +437,7 @@ async fn ran(mut sam: Process, stack: &Named<'_>, what: &str, done: &Done) -> Re
 fn next_steps(deployment: &Deployment) -> String {
     let prefix = &deployment.settings.prefix;
     format!(
-        "\nBoth stacks stand. Once, in each Region:\n  \
+        "\nBoth stacks are deployed. Do this once in each Region:\n  \
          - subscribe to the topics {prefix}-notifications and {prefix}-alarms\n  \
          - let ARC's endpoints be checked: call {prefix}-routing-control with the operation fill-endpoints\n  \
          - start {prefix}-readiness and read what it finds; until it has run, within the hour by itself, its alarm is in ALARM"

@@ -60,7 +60,7 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
         }
     } else if output.is_dir() && std::fs::read_dir(output)?.next().is_some() {
         return Err(format!(
-            "{} is no package and not empty: remove it, or name another --output",
+            "{} is not empty and holds no package: remove it, or name another --output",
             output.display()
         )
         .into());
@@ -80,7 +80,7 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
     let built: BTreeSet<&str> = files
         .iter()
         .filter(|(path, _)| path.starts_with(FUNCTIONS))
-        .map(|(path, bytes)| architecture(bytes).ok_or_else(|| format!("{path} is no program for Lambda")))
+        .map(|(path, bytes)| architecture(bytes).ok_or_else(|| format!("{path} is not a program for Lambda")))
         .collect::<Result<_, _>>()?;
     let [architecture] = Vec::from_iter(built)[..] else {
         return Err("the functions were built for different architectures: build them all again".into());

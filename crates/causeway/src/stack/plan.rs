@@ -69,7 +69,7 @@ pub async fn put(region: &Region, name: &str, text: &str) -> Result<String, Erro
         }
     }
     Err(format!(
-        "{}: the plan {parameter} was written but does not read back as written: look for someone else who writes it, then \
+        "{}: the plan {parameter} was written but does not read back as written: find out who else writes it, then \
          run the same again",
         region.name
     )

@@ -114,7 +114,7 @@ impl Deployment {
         let Self { settings, plan, .. } = self;
         let mut problems = Vec::new();
         let strangers = settings.regions.keys().filter(|region| !plan.regions.contains(region));
-        problems.extend(strangers.map(|region| format!("{region} is no Region of the plan")));
+        problems.extend(strangers.map(|region| format!("{region} is not a Region of the plan")));
         let (_, account) = runbook::stack::account(plan);
         if self.plan_text.len() > LIMIT {
             problems.push(format!(

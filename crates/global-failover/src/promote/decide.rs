@@ -87,7 +87,7 @@ pub fn decide_detach(observed: &GlobalCluster, cluster: &Cluster, target: &str) 
     }
     if member.synchronization.as_deref() == Some("pending-resync") {
         return Decision::Refuse(format!(
-            "{} of global cluster {id} is being rebuilt as a secondary (pending-resync): it can't stand for itself",
+            "{} of global cluster {id} is being rebuilt as a secondary (pending-resync): it can't be detached before that has ended",
             member.cluster_arn
         ));
     }

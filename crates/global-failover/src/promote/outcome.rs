@@ -73,8 +73,8 @@ pub(super) fn rejection(mode: Mode, id: &str, target_arn: &str, message: &str) -
         }
         Mode::Detach => return format!("AWS rejected the {noun} of {target_arn} from {id}: {message}"),
         Mode::Failover => format!(
-            "start the runbook with Mode detach, which takes {target_arn} out of it as a writable cluster of its own and \
-             ends its replication"
+            "start the runbook with Mode detach, which removes {target_arn} from the global cluster, makes it writable and ends \
+             its replication"
         ),
         Mode::Switchover => "bring both clusters to the same engine version first".to_owned(),
     };

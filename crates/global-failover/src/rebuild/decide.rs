@@ -64,7 +64,7 @@ fn taken(snapshot: &Snapshot) -> Result<(), Decision> {
     match status.as_str() {
         "available" => Ok(()),
         status if status.ends_with("failed") => Err(Decision::Refuse(format!(
-            "snapshot {id} of the old primary is {status}: delete it, and start this again"
+            "snapshot {id} of the old primary is {status}: delete it, and start the runbook again"
         ))),
         status => Err(Decision::Wait(format!("snapshot {id} is {status}"))),
     }
@@ -121,8 +121,8 @@ fn is_kept(old: Option<&Blueprint>, snapshot: Option<&Snapshot>, id: &str) -> Re
         (None, _) => Ok(()),
         (Some(_), Some(snapshot)) => taken(snapshot),
         (Some(old), None) => Err(Decision::Refuse(format!(
-            "cluster {} stands for itself, and nothing shows that it is the one that was left: start this in the Region that took \
-             over; if this is it, have the old primary be the one member of global cluster {id}, or rename it",
+            "cluster {} is in no global cluster, and nothing shows that it is the old primary: start the runbook in the Region \
+             that took over; if this is that Region, make the old primary the only member of global cluster {id}, or rename it",
             old.cluster.arn
         ))),
     }
@@ -175,8 +175,8 @@ fn with_own_alone(
         (None, _, None) => {
             let [id, there] = names;
             Decision::Refuse(format!(
-                "there is neither a cluster {there} nor an old primary that shows how to make one: add it to global cluster {id} by \
-                 hand"
+                "there is neither a cluster {there} nor an old primary to copy its settings from: add a secondary {there} to global \
+                 cluster {id} by hand"
             ))
         }
     }

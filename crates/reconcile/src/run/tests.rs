@@ -330,7 +330,7 @@ async fn what_is_in_progress_says_where_it_stands() {
     assert_eq!(outcome.status, Status::InProgress);
     assert_eq!(
         outcome.reason,
-        "1 tables compared, 2 known to be left, now at orders/b, 240 rows of the old primary: 79 missing, 0 changed, 0 extra"
+        "1 tables compared, 2 left so far, comparing orders/b now; 240 rows of the old primary read: 79 missing, 0 changed, 0 extra"
     );
 }
 

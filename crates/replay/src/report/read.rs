@@ -192,7 +192,7 @@ fn misfit(database: &str, fates: &str) -> StepError {
     StepError::new(
         Kind::Failed,
         format!("the fates of database {database} under {fates} are not those that were counted"),
-        "start the runbook again: rows that are there are seen",
+        "start the runbook again: it recognises rows that are already back",
     )
 }
 

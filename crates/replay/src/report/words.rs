@@ -24,7 +24,7 @@ pub(super) fn listed(
     let (reason, there) = match (status, why) {
         (RowStatus::Gone, _) => ("it was put back, and is not there any more".to_owned(), None),
         (_, Replayed::Inserted | Replayed::AlreadyThere) => {
-            ("nothing known of is in its way".to_owned(), None)
+            ("nothing is known that would prevent its insert".to_owned(), None)
         }
         (_, Replayed::KeyTaken { other }) => {
             ("another row has its key now; it was not touched".to_owned(), Some(show(&row.table, other)))
@@ -46,9 +46,11 @@ pub(super) fn listed(
                 None,
             )
         }
-        (_, Replayed::Refused { .. }) if personal.is_in(&row.table) => {
-            ("the server refuses it, in words that may quote personal values".to_owned(), None)
-        }
+        (_, Replayed::Refused { .. }) if personal.is_in(&row.table) => (
+            "the server refuses it; its message is not shown, because it may quote personal values"
+                .to_owned(),
+            None,
+        ),
         (_, Replayed::Refused { reason }) => (format!("the server says: {}", cut(reason, 2 * SHOWN)), None),
         (_, Replayed::LeftOut { reason }) => (reason.clone(), None),
     };

@@ -69,7 +69,7 @@ pub async fn fill(
     Err(StepError::new(
         Kind::Failed,
         format!("SSM parameter {parameter} was written but does not read back as written"),
-        "look for someone else who writes it, then run the step again",
+        "find out who else writes it, then run the step again",
     ))
 }
 

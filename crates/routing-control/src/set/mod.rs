@@ -111,7 +111,7 @@ async fn read_back<A: ReadStates>(
                 format!(
                     "the endpoint in {region} accepted the change of routing controls, but it can't be read back"
                 ),
-                "run the step again: it looks first",
+                "run the step again: it reads the state before it changes anything",
             )
             .with_source(error)
         })?;
@@ -131,7 +131,7 @@ async fn read_back<A: ReadStates>(
             outcome::line(&wanted.by_region(&seen)),
             outcome::line(&wanted.wanted()),
         ),
-        "look for someone else who sets them, then run the step again",
+        "find out who else sets them, then run the step again",
     ))
 }
 

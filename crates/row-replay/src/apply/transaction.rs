@@ -231,7 +231,7 @@ impl Replayer<'_> {
             // What prevented the insert was removed in the meantime: try again.
         }
         Ok(Replayed::Refused {
-            reason: "the server does not insert it, and gives no reason: a trigger?".into(),
+            reason: "the server did not insert it and gave no reason; perhaps a trigger prevented it".into(),
         })
     }
 }

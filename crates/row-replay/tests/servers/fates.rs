@@ -75,14 +75,14 @@ const FATES: [&str; 25] = [
 
 /// What `replay.sql` prints: table, key and reason.
 const TOLD: [&str; 9] = [
-    r#"a_mark {"id":4} what it belongs to is missing: an_item {"id":"i4"}"#,
-    r#"an_item {"id":"i4"} what it belongs to was not put back, or a trigger of the server kept it out"#,
+    r#"a_mark {"id":4} its parent is missing: an_item {"id":"i4"}"#,
+    r#"an_item {"id":"i4"} its parent was not put back, or a trigger prevented the insert"#,
     r#"customers {"id":2} another row has its email"#,
-    r#"orders {"id":102} what it belongs to is missing: customers {"id":2}"#,
+    r#"orders {"id":102} its parent is missing: customers {"id":2}"#,
     r#"orders {"id":104} another row has its key"#,
-    r#"orders {"id":106} what it belongs to is missing: customers {"id":7}"#,
-    r#"an_item {"id":"i2"} what it belongs to is missing: orders {"id":102}"#,
-    r#"a_mark {"id":2} what it belongs to is missing: an_item {"id":"i2"}"#,
+    r#"orders {"id":106} its parent is missing: customers {"id":7}"#,
+    r#"an_item {"id":"i2"} its parent is missing: orders {"id":102}"#,
+    r#"a_mark {"id":2} its parent is missing: an_item {"id":"i2"}"#,
     "",
 ];
 
@@ -172,8 +172,8 @@ async fn each_row_has_its_fate() {
         for expected in [
             r#"-- left out: "customers" {"id":3} is on both sides and differs"#,
             r#"-- left out: "bag" {"v":5}: without a key it can't be told whether the row is there"#,
-            r#"-- left out: "orders" {"id":103}: what it belongs to is left out: the row with that key may be another one"#,
-            r#"-- left out: "an_item" {"id":"i3"}: what it belongs to is left out: the row with that key may be another one"#,
+            r#"-- left out: "orders" {"id":103}: its parent is left out, and the row that has the parent's key now may be a different one"#,
+            r#"-- left out: "an_item" {"id":"i3"}: its parent is left out, and the row that has the parent's key now may be a different one"#,
         ] {
             assert!(comments.contains(&expected), "{comments:#?}");
         }

@@ -156,7 +156,7 @@ pub fn decide(want: &Want, seen: &Seen) -> Decision {
     match seen {
         Seen { cluster: Some(cluster), instance, .. } => with_cluster(want, cluster, instance.as_ref()),
         Seen { instance: Some(instance), .. } => Decision::Refuse(format!(
-            "an instance {} exists in {} ({}), but not its cluster; run the clean-up, then a new execution",
+            "an instance {} exists in {} ({}), but not its cluster; run the clean-up, then start the runbook again",
             instance.id, want.region, instance.status
         )),
         Seen { kept: Some(kept), taken, configured, .. } => {
@@ -180,14 +180,14 @@ pub fn decide(want: &Want, seen: &Seen) -> Decision {
 fn with_cluster(want: &Want, cluster: &Cluster, instance: Option<&Instance>) -> Decision {
     let foreign = |kind: &str, id: &str| {
         Decision::Refuse(format!(
-            "{kind} {id} exists in {} without this execution's tag {EXECUTION_TAG}: it is not ours; rename or delete \
+            "{kind} {id} exists in {} without this execution's tag {EXECUTION_TAG}: this execution did not create it; rename or delete \
              it, or start a new execution",
             want.region
         ))
     };
     let broken = |kind: &str, id: &str, status: &str| {
         Decision::Refuse(format!(
-            "restored {kind} {id} in {} is {status}; run the clean-up, then a new execution",
+            "restored {kind} {id} in {} is {status}; run the clean-up, then start the runbook again",
             want.region
         ))
     };

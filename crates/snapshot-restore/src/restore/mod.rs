@@ -72,7 +72,7 @@ where
     let bucket = plan.report_bucket(region)?;
     let Some(record) = records.read_last_failover(bucket, &plan.name).await? else {
         let reason = format!(
-            "no failover of plan {} is recorded in s3://{bucket}/{}: start this in the Region that took over, after \
+            "no failover of plan {} is recorded in s3://{bucket}/{}: start the runbook in the Region that took over, after \
              the failover runbook has written its record; without one it is not known which snapshot is the right one",
             plan.name,
             names::keys::last_failover(&plan.name)
