@@ -1,37 +1,38 @@
 //! Puts back the rows that a failover lost: what `table-diff` found in the old primary and not in the new one. Knows no
 //! AWS and no runbook.
 //!
-//! Two ways: [`write_sql`] writes `replay.sql`, [`apply`] does it over a connection and tells each row's [`Replayed`]. Both
-//! follow the same order, parents first, and the same rules. Nothing that is there is ever updated or deleted.
+//! There are two ways: [`write_sql`] writes `replay.sql`; [`apply`] inserts the rows over a connection and reports each row's
+//! [`Replayed`]. Both use the same order, parents first, and the same rules. No existing row is ever updated or deleted.
 //!
 //! # What is put back
-//! Rows that are [`table_diff::DifferenceKind::Missing`]. A row on both sides that differs is a conflict, for a person to
-//! decide; a row of the new primary only is its own. A row without a key is left out: whether it is there can't be told.
+//! Rows that are [`table_diff::DifferenceKind::Missing`]. A row that is on both sides and differs is a conflict, which a person
+//! has to decide. A row that only the new primary has is not touched. A row without a key is left out, because it can't be
+//! told whether it is there.
 //!
 //! # What is never done
-//! The worst case is a number that the new primary has since given to another row: order 1001 is somebody else's now.
-//! - It is seen, wherever it shows: in the comparison (the row differs), or when the row is put back (its key is taken).
-//!   What is there stays, and is told.
-//! - What belonged to the lost order 1001 (its items, and what belongs to those) is not put back either: it would belong
-//!   to somebody else's. For a key that the server does not number (a UUID, a natural key) a row that differs is taken
-//!   for the same thing, changed; what belongs to it is put back.
+//! The worst case is a number that the new primary has generated again: order 1001 is now the order of another customer.
+//! - This is detected in the comparison (the row differs) or when the row is put back (its key is taken). The row that is
+//!   there stays, and is reported.
+//! - Children of the lost order 1001 (its items, and their children) are not put back either: they would become children of
+//!   the other order. If the server does not generate the key (a UUID, a natural key), a row that differs counts as the
+//!   same row, changed, and its children are put back.
 //!
-//! A unique value that another row has, and a parent that is missing, keep a row out in the same way. That is asked by
-//! the statement that inserts, so that a live target is seen as it is in that moment.
+//! A unique value that another row has, or a missing parent, prevents the insert in the same way. The inserting statement
+//! itself checks this, so the check sees the rows of a live target at that moment.
 //!
 //! The target's triggers fire, as they do for any insert.
 //!
-//! # Circles
-//! A table that refers to itself, and tables that refer to each other, are gone over more than once, see `order`. Rows
-//! that need each other can't be put back by inserts alone: their fate is a missing parent.
+//! # Cycles
+//! Tables that refer to themselves or to each other may take several passes, see `order`. Rows that need each other can't be
+//! put back by inserts alone: their fate is a missing parent.
 //!
 //! # Memory
-//! One row and what a transaction has; 8 bytes for each row that is kept out and is referred to; for tables in a circle,
-//! tables with numbered keys that are referred to, and in a dry run for all that are referred to, some 30 bytes a row.
+//! One row and the rows of a transaction; 8 bytes for each row that is left out and has children; and some 30 bytes a row
+//! for tables in a cycle, for parent tables with generated keys, and in a dry run for all parent tables.
 //!
 //! # Sequences
-//! On PostgreSQL the sequence behind a numbered column is moved past the numbers that are put back, never back; see
-//! `sequence`. MySQL does so by itself.
+//! On PostgreSQL the sequence of a numbered column is advanced past the numbers that are put back, see `sequence`. MySQL does
+//! so by itself.
 
 mod apply;
 mod literal;
@@ -63,7 +64,7 @@ pub enum Error {
     /// The file can't be written.
     #[error("the replay can't be written: {0}")]
     Write(#[source] BoxError),
-    /// No connection with the server.
+    /// No connection to the server.
     #[error("can't connect to {address}: {cause}")]
     Connect {
         /// Host, port and database.
@@ -72,8 +73,8 @@ pub enum Error {
         #[source]
         cause: sqlx::Error,
     },
-    /// A statement failed, for no fault of one row. What was committed before stays; going on from the last cursor puts
-    /// back the rest.
+    /// A statement failed, and not because of a row. What was committed before stays; a replay from the last cursor puts back
+    /// the rest.
     #[error("{what} at {address} failed: {cause}")]
     Query {
         /// What was done, with the table's name and, where rows are put back, the first one's key.
@@ -84,7 +85,7 @@ pub enum Error {
         #[source]
         cause: sqlx::Error,
     },
-    /// The server takes no writes of this user, or none at all.
+    /// The server accepts no writes from this user, or none at all.
     #[error(
         "{what} at {address} was refused: {cause}; the user needs SELECT and INSERT on the tables (on PostgreSQL also USAGE of their sequences), and the server has to be the writer"
     )]
@@ -97,7 +98,7 @@ pub enum Error {
         #[source]
         cause: sqlx::Error,
     },
-    /// The cursor is of other differences, or another catalogue.
+    /// The cursor belongs to other differences, or to another catalogue.
     #[error(
         "the cursor of the replay does not fit the differences: {0}; start the replay again, it recognises rows that are already back"
     )]

@@ -1,9 +1,8 @@
-//! Values and names as SQL. They come from databases and are data: a name enters by [`name()`], a value by [`literal()`],
-//! and by nothing else.
+//! Values and names as SQL. They come from databases and are never trusted: names are quoted by [`name()`], values by
+//! [`literal()`], and no other way exists.
 //!
-//! On MySQL, text and bytes are hexadecimal, so that no setting changes how they are read. On PostgreSQL everything is
-//! a quoted text of no type, which the server reads as it reads any input of the column's type; that needs
-//! `standard_conforming_strings`.
+//! On MySQL, text and bytes are hexadecimal, so that no setting changes their meaning. On PostgreSQL every value is a quoted
+//! literal of unknown type, which the server converts to the column's type; that needs `standard_conforming_strings`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use table_diff::literal::{hex, name, text};
 use table_diff::{ColumnShape, Engine, ValueKind};
 
-/// What is longer than this is compared by its SHA-256, so that it is not in a statement twice.
+/// A longer value is compared by its SHA-256, so that the statement does not contain it twice.
 const LONG: usize = 64;
 
 /// The quoted name of a table, from the one that [`table_diff::Table`] displays.
@@ -24,7 +23,7 @@ pub(crate) fn table_name(engine: Engine, displayed: &str) -> String {
     }
 }
 
-/// A text of ours, or a name: readable where it can be.
+/// A message or a name as a literal, readable if possible.
 pub(crate) fn words(engine: Engine, words: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b" _-,:;.{}[]()\"".contains(&byte);
     if words.bytes().all(plain) { format!("'{words}'") } else { text(engine, words.as_bytes()) }

@@ -1,10 +1,10 @@
 //! The order in which rows are put back: parents first.
 //!
-//! Tables follow each other by their foreign keys. A table that refers to itself, or tables that refer to each other,
-//! are a group that is gone over more than once: a row's pass is the first in which what it refers to is there before
-//! it, so that most such tables, where a parent has the lower key, take one. Rows that need each other (`a` refers to
-//! `b`, and `b` to `a`) can't be put back by inserts alone: they come out as rows whose parent is missing. So do rows
-//! more than [`PASSES`] passes deep; what is run again goes on with them.
+//! Foreign keys determine the order of the tables. A table that refers to itself, or tables that refer to each other, form
+//! a group that may be read in several passes. A row's pass is the first in which its parents are inserted before it; one
+//! pass is enough where parents have lower keys than their children. Rows that need each other (`a` refers to `b`, and `b`
+//! to `a`) can't be put back by inserts alone: their fate is a missing parent. The same holds for rows that need more than
+//! [`PASSES`] passes; a second replay continues with them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -15,32 +15,32 @@ use table_diff::{Catalogue, Difference, DifferenceKind, Differences, TableShape}
 
 use crate::Error;
 
-/// How often a group is gone over at most.
+/// Most passes over a group.
 const PASSES: u16 = 1000;
 
-/// One go over a table.
+/// One pass over a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Step {
     pub(crate) table: String,
     pub(crate) pass: u16,
 }
 
-/// The order, and what has to be known of the differences before it is followed.
+/// The order, and what it needs to know of the differences.
 #[derive(Debug, Default)]
 pub(crate) struct Order {
     pub(crate) steps: Vec<Step>,
     /// The pass of each missing row, for tables that take more than one.
     pub(crate) passes: BTreeMap<String, Vec<u16>>,
-    /// By which of a table's columns the tables with differences refer to it.
+    /// For each table, the lists of its columns to which foreign keys of the tables with differences refer.
     pub(crate) referenced: BTreeMap<String, BTreeSet<Vec<String>>>,
-    /// Parents that are on both sides, and may not be the same thing: their key was given by the server, and they differ.
+    /// Parents that are on both sides with different values and whose key the server generated: they may be different rows.
     pub(crate) doubtful: HashSet<u64>,
-    /// Parents that are missing; only when asked for.
+    /// Parents that are missing; empty unless requested.
     pub(crate) missing: HashSet<u64>,
 }
 
 impl Order {
-    /// Reads what the order needs. Of a group, and of what is asked for with `missing`, some 30 bytes are held of a row.
+    /// Reads what the order needs. It holds some 30 bytes for each row of a group, and with `missing` for each parent.
     pub(crate) async fn read(
         catalogue: &Catalogue,
         source: &impl Differences,
@@ -103,7 +103,7 @@ impl Order {
         self.passes.get(table).and_then(|passes| passes.get(index)).copied().unwrap_or(1)
     }
 
-    /// What a row of a table is referred to by.
+    /// The references by which children of a row would refer to it.
     pub(crate) fn references_to(&self, table: &str, values: &Map<String, Value>) -> Vec<u64> {
         let lists = self.referenced.get(table).into_iter().flatten();
         lists
@@ -114,12 +114,12 @@ impl Order {
     }
 }
 
-/// Whether the server gave the row its key: then a row with the same key on the other side may be another thing.
+/// Whether the server generated the row's key: then a row with the same key on the other side may be a different one.
 fn key_is_numbered(shape: &TableShape, difference: &Difference) -> bool {
     shape.columns.iter().any(|column| column.auto_increment && difference.key.contains_key(&column.name))
 }
 
-/// What a row refers to, in tables that are asked for.
+/// The references of a row to its parents in the tables that `asked` selects.
 pub(crate) fn parents(
     shape: &TableShape,
     values: &Map<String, Value>,
@@ -133,10 +133,10 @@ pub(crate) fn parents(
     .collect()
 }
 
-/// A row of a table as those see it who refer to it by these columns: 64 bits of a hash. `None` when one is NULL.
+/// Identifies a row of a table by the values of these columns: 64 bits of a hash. `None` when a value is NULL.
 ///
-/// Letters' case and spaces at the end don't count, for to many a collation they don't: two rows taken for one are put
-/// back later than need be, or left out when one of them is, and that is said.
+/// Case and trailing spaces are ignored, because many collations ignore them. If two rows get the same reference, they may
+/// be put back later than necessary, or one is left out with the other; the report says so.
 pub(crate) fn reference<'a>(
     table: &str,
     columns: impl Iterator<Item = (&'a str, Option<&'a Value>)>,
@@ -152,7 +152,7 @@ pub(crate) fn reference<'a>(
     }
     pairs.sort();
     let mut hash = Sha256::new();
-    // Lengths, so that the boundaries can't move.
+    // The lengths keep the boundaries of the texts unambiguous.
     for text in std::iter::once(table).chain(pairs.iter().flat_map(|(column, text)| [*column, text])) {
         hash.update(text.len().to_le_bytes());
         hash.update(text);
@@ -171,12 +171,12 @@ fn referenced(catalogue: &Catalogue, present: &BTreeSet<String>) -> BTreeMap<Str
     referenced
 }
 
-/// The tables in groups that refer to each other in a circle, mostly of one table; what a group refers to is before it.
+/// The strongly connected groups of tables, most of a single table. A group comes after the groups that it refers to.
 fn groups(catalogue: &Catalogue, present: &BTreeSet<String>) -> Vec<Vec<String>> {
-    /// Tarjan's algorithm: a group is complete when all that it refers to is.
+    /// Tarjan's algorithm: a group is complete when every group that it refers to is.
     struct Search<'a> {
         parents: BTreeMap<&'a str, BTreeSet<&'a str>>,
-        /// When a table was come to, and the earliest that it leads back to.
+        /// The number of each visited table, in the order of the visits.
         seen: BTreeMap<&'a str, usize>,
         open: Vec<&'a str>,
         groups: Vec<Vec<String>>,
@@ -219,13 +219,13 @@ fn groups(catalogue: &Catalogue, present: &BTreeSet<String>) -> Vec<Vec<String>>
     search.groups
 }
 
-/// The rows of a group and what they refer to.
+/// The rows of a group and their parents.
 #[derive(Debug, Default)]
 struct Dependencies {
     count: usize,
-    /// The row that is referred to so.
+    /// The row of each reference.
     rows: HashMap<u64, usize>,
-    /// Row and what it refers to, by row.
+    /// Each row with a reference to its parent, ordered by row.
     parents: Vec<(usize, u64)>,
 }
 
@@ -252,7 +252,7 @@ impl Dependencies {
             while let Some(&row) = stack.last() {
                 if passes[row] == UNKNOWN {
                     passes[row] = OPEN;
-                    // One that is open is waited for by itself: the circle is broken here.
+                    // A parent that is open depends on this row: the cycle is broken here.
                     stack.extend(parents_of(row).filter(|&parent| passes[parent] == UNKNOWN));
                     continue;
                 }
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn parents_are_before_their_children() {
+    fn parents_come_before_their_children() {
         let order = read(vec![
             ("a_items", shape(&[("o", "b_orders"), ("p", "c_products")], false), vec![]),
             ("b_orders", shape(&[("c", "d_customers")], false), vec![]),
@@ -351,7 +351,7 @@ mod tests {
         ]));
         assert_eq!(steps(&order), [("staff", 1), ("staff", 2), ("staff", 3)]);
         assert_eq!((0..4).map(|row| order.pass("staff", row)).collect::<Vec<_>>(), [3, 3, 2, 1]);
-        // In a circle: they come to an end, in whatever order.
+        // In a cycle, the search ends, whatever the order.
         let order = read(staff(vec![json!({"id": 1, "boss": 2}), json!({"id": 2, "boss": 1})]));
         assert!(order.steps.len() <= 2);
     }
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_knows_table_columns_and_values_in_any_order() {
+    fn a_reference_depends_on_table_columns_and_values_but_not_on_their_order() {
         let of = |table: &str, pairs: &[(&str, Value)]| {
             reference(table, pairs.iter().map(|(column, value)| (*column, Some(value))))
         };

@@ -1,14 +1,15 @@
-//! PostgreSQL's sequences. A row that is put back with its number does not move the sequence that gave it, and the next
-//! number that the new primary gives may be that one. MySQL's counter moves by itself.
+//! PostgreSQL's sequences. Inserting a row with its number does not advance the sequence, so the new primary could generate
+//! the same number again. MySQL advances its counter by itself.
 //!
-//! Moved by `nextval`, as often as it takes: `setval` could move it back behind what the application takes meanwhile.
+//! The sequence is advanced by calls of `nextval`: `setval` could set it back behind numbers that the application has drawn
+//! in the meantime.
 
 use table_diff::literal::{name, text};
 use table_diff::{Engine, TableShape, ValueKind};
 
 use crate::literal::literal;
 
-/// A number that is further ahead than this was hardly given by the sequence; it is left where it is.
+/// A number that is further ahead than this hardly came from the sequence, which is then not advanced.
 pub(crate) const FAR: u64 = 10_000_000;
 
 /// `SELECT` of how many numbers `highest`, an expression of a number, is ahead of the column's sequence; no row without
@@ -22,7 +23,7 @@ pub(crate) fn behind(quoted: &str, column: &str, highest: &str) -> String {
     )
 }
 
-/// `SELECT` that moves the sequence so far, and gives how many numbers it was moved by.
+/// `SELECT` that advances the sequence to `highest`, and returns by how many numbers.
 pub(crate) fn advance(quoted: &str, column: &str, highest: &str) -> String {
     format!(
         "SELECT count(nextval(b.name)) FROM ({}) AS b CROSS JOIN LATERAL generate_series(1, b.behind) \
@@ -40,19 +41,19 @@ fn sequence(quoted: &str, column: &str) -> String {
     )
 }
 
-/// The columns that the server numbers.
+/// The columns whose numbers the server generates.
 pub(crate) fn numbered(engine: Engine, shape: &TableShape) -> impl Iterator<Item = &str> {
     let columns =
         shape.columns.iter().filter(move |column| engine == Engine::Postgres && column.auto_increment);
     columns.map(|column| column.name.as_str())
 }
 
-/// The highest of a column in its table.
+/// The highest value of a column, as an expression.
 pub(crate) fn highest_of(quoted: &str, column: &str) -> String {
     format!("(SELECT max({}) FROM {quoted})", name(Engine::Postgres, column))
 }
 
-/// A number as such an expression.
+/// A number as an expression.
 pub(crate) fn number(number: i64) -> String {
     format!("{}::bigint", literal(Engine::Postgres, ValueKind::Integer, &number.into()))
 }

@@ -1,4 +1,4 @@
-//! A connection that writes: as those of `table-diff`, whose sessions only read, and as strict as the server can be.
+//! A connection that may write, with the server's strictest settings. The sessions of `table-diff` only read.
 
 use std::fmt;
 use std::time::Duration;
@@ -56,9 +56,9 @@ impl fmt::Debug for Session {
 /// Why a statement had no result.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The server refused it; the connection stands. With what it means, where that is known.
+    /// The server refused it, with what the refusal means. The connection can still be used.
     Refused(Refusal, sqlx::Error),
-    /// The connection is of no more use.
+    /// The connection can't be used any more.
     Broken(sqlx::Error),
 }
 
@@ -67,11 +67,11 @@ pub(crate) enum Failure {
 pub(crate) enum Refusal {
     /// The transaction is to be tried again: a deadlock, a lock that was waited for too long.
     Again,
-    /// The user may not, or the server does not, write: no row's fault.
+    /// The user may not write, or the server is read-only: not because of a row.
     MayNotWrite,
-    /// The server's own trouble, or its settings: no row's fault either.
+    /// The server has a problem, or its settings prevent it: not because of a row either.
     Server,
-    /// About this row.
+    /// Because of this row.
     Row,
 }
 
@@ -139,7 +139,7 @@ impl Session {
         Ok(())
     }
 
-    /// What it speaks.
+    /// The database engine.
     pub fn engine(&self) -> Engine {
         self.target.engine
     }
@@ -216,7 +216,7 @@ impl Session {
     }
 }
 
-/// A bound on the client's side: the server's own does not hold when it is gone.
+/// A timeout on the client's side: the server's own has no effect when the server is gone.
 async fn within<T>(
     limit: Duration,
     run: impl Future<Output = Result<T, sqlx::Error>>,

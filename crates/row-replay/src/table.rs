@@ -1,4 +1,4 @@
-//! The statements about one table, for a row that is missing.
+//! The SQL statements about a missing row of one table.
 
 use serde_json::{Map, Value};
 use table_diff::literal::name;
@@ -26,14 +26,14 @@ pub(crate) struct Unique<'a> {
     pub(crate) taken: String,
 }
 
-/// Something that a row belongs to.
+/// A parent of a row.
 pub(crate) struct Parent<'a> {
     pub(crate) key: &'a ForeignKey,
-    /// What it refers to, by the parent's columns.
+    /// The values of the parent's columns.
     pub(crate) values: Map<String, Value>,
-    /// Query of the parent.
+    /// The query that finds the parent.
     pub(crate) query: String,
-    /// As the order knows it.
+    /// The parent's reference, see [`reference`].
     pub(crate) reference: Option<u64>,
 }
 
@@ -100,7 +100,7 @@ impl<'a> Table<'a> {
             .collect()
     }
 
-    /// What the row belongs to, without itself.
+    /// The row's parents, without the row itself.
     pub(crate) fn parents(&self, values: &Map<String, Value>) -> Vec<Parent<'a>> {
         let mut parents = Vec::new();
         for key in &self.shape.foreign_keys {
@@ -116,7 +116,7 @@ impl<'a> Table<'a> {
                 conditions.push(format!("t.{} = {literal}", name(self.engine, parent)));
                 referred.insert(parent.clone(), value.clone());
             }
-            // NULL in one column: it belongs to nothing.
+            // NULL in a column: the row has no parent by this key.
             if itself || conditions.len() < key.columns.len() {
                 continue;
             }
@@ -129,7 +129,7 @@ impl<'a> Table<'a> {
         parents
     }
 
-    /// `SELECT` of what satisfies a condition on `t`, in whole rows.
+    /// `SELECT` of the whole rows that satisfy a condition on `t`.
     pub(crate) fn rows(&self, condition: &str) -> String {
         format!("SELECT {} FROM {} AS t WHERE {condition}", self.reader.select(), self.quoted)
     }

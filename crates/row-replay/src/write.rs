@@ -1,18 +1,17 @@
 //! `replay.sql`: the missing rows as inserts, for a person to read, keep and run with the server's own client.
 //!
-//! Each row is two statements. The first inserts it unless its key or another unique value is taken, a parent is
-//! missing, or a parent was left out by the same file (then what has the parent's key is another row). The second notes
-//! the row, with the reason, unless it is there now just as it was. The file ends with what was noted. So nothing is
-//! ever changed that is there; the file may be run again, and says the same again; and what could not be put back is
-//! seen. The notes are in a temporary table of the session, `causeway_not_replayed`.
+//! Each row has two statements. The first inserts it unless its key or another unique value is taken, a parent is missing,
+//! or the same file left a parent out (then another row has the parent's key). The second notes the row with the reason,
+//! unless an identical row is there now. The last statement selects the notes, from the session's temporary table
+//! `causeway_not_replayed`. So the file changes no existing row, may be run again with the same result, and shows what
+//! could not be put back.
 //!
-//! Rows are in transactions of [`TRANSACTION`] rows. A statement that fails (a check, a trigger, a row that appeared in
-//! that very moment) ends the client, where it is told to stop on errors: the transaction's rows are not there, those
-//! before are; run it again.
+//! A transaction has [`TRANSACTION`] rows. If a statement fails (a check, a trigger, a row that was inserted at the same
+//! moment), a client that stops on errors ends: this transaction is rolled back, the ones before stay; run the file again.
 //!
-//! What is known before is left out, with a comment that says so: rows that are on both sides and differ, rows without
-//! a key, and rows that belong to a row whose key the server numbered and that is on both sides with other values: that
-//! may be another order with the same number. Memory: see [`crate`].
+//! These rows are left out, each with a comment: rows that are on both sides and differ; rows without a key; and children
+//! of a row with a generated key that is on both sides with different values, because that may be another order with the
+//! same number. Memory: see [`crate`].
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -25,9 +24,9 @@ use crate::order::Order;
 use crate::table::{Table, from_nothing};
 use crate::{Error, one_line_json, sequence};
 
-/// Takes a file as it is written.
+/// Receives a file while it is written.
 pub trait Out: Send {
-    /// Takes what comes next.
+    /// Receives the next bytes.
     ///
     /// # Errors
     /// Ends the writing with [`Error::Write`].
@@ -42,24 +41,24 @@ impl Out for Vec<u8> {
     }
 }
 
-/// Bytes that are passed on at once.
+/// Bytes after which the text is passed on.
 const AT_ONCE: usize = 64 * 1024;
 /// Rows of a transaction.
 const TRANSACTION: u64 = 500;
 
-/// What a file has of a table.
+/// What the file contains of a table.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WrittenTable {
     /// Rows with statements.
     pub rows: u64,
-    /// Rows on both sides, not the same.
+    /// Rows that are on both sides and differ.
     pub conflicts: u64,
     /// Missing rows that are left out, each with a comment.
     pub left_out: u64,
 }
 
-/// Writes the file. Returns what it has of each table with differences.
+/// Writes the file. Returns what it contains of each table with differences.
 ///
 /// `catalogue` is that of the database the rows go to.
 ///
@@ -127,7 +126,7 @@ pub async fn write_sql(
     Ok(file.written)
 }
 
-/// What a table's comments say once.
+/// The comments that a table gets only once.
 #[derive(Default)]
 struct Notes(HashSet<&'static str>);
 
@@ -137,14 +136,14 @@ struct File<'a, O> {
     /// Written, and not passed on.
     text: String,
     order: &'a Order,
-    /// Rows that what belongs to them can't be put back without.
+    /// Rows that are left out, by the references of their children.
     left: HashSet<u64>,
     /// Rows in the present transaction.
     open: u64,
     written: BTreeMap<String, WrittenTable>,
 }
 
-/// A name, so that it is one line and its ends are seen.
+/// A name in quotes, on one line.
 fn json(name: &str) -> String {
     Value::from(name).to_string()
 }
