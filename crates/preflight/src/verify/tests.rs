@@ -336,7 +336,10 @@ async fn any_call_may_fail() {
             Err(error) => assert!(error.to_string().contains("injected"), "{failed}: {error}"),
             // The traffic is read by another endpoint, later.
             Ok(outcome) => {
-                assert_eq!((failed.as_str(), outcome.status), ("sandbox-west routing controls", Status::Done))
+                assert_eq!(
+                    (failed.as_str(), outcome.status),
+                    ("sandbox-west routing controls", Status::Done)
+                );
             }
         }
         let (outcome, took) = verified(&World::failing(k, Kind::Unreachable), None).await;
