@@ -16,6 +16,7 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use runbook::StepError;
 use runbook::error::Kind;
+use runbook::names::HEARTBEAT;
 use runbook::plan::Engine;
 use runbook::secret::Place;
 use runbook::{authorities, aws};
@@ -95,7 +96,11 @@ impl SignsIn for SqlProbe {
         };
         let at = self.server(target).await?;
         let mut server = Server::connect(Side::Target, at, STATEMENT).await.map_err(failed)?;
-        table_diff::rights(&mut server).await.map_err(failed)
+        let mut rights = table_diff::rights(&mut server).await.map_err(failed)?;
+        for tables in [&mut rights.tables, &mut rights.unreadable, &mut rights.uninsertable] {
+            tables.remove(HEARTBEAT);
+        }
+        Ok(rights)
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use runbook::StepError;
 use runbook::error::Kind;
+use runbook::names::HEARTBEAT;
 use runbook::secret::SignIn;
 use table_diff::{Catalogue, Cursor, Error, Listed, Options, Progress, Server, Side, Sink, Table, one_line};
 use tokio::sync::Mutex;
@@ -108,7 +109,9 @@ impl Compare for Servers {
         let mut servers = self.take(sides).await.map_err(Failure::Step)?;
         let listed = table_diff::list_tables(&mut servers.0, &mut servers.1, include, exclude).await;
         // No table is known yet, so the error is that of the step.
-        let listed = listed.map_err(|error| Failure::Step(step_error(sides, &error)))?;
+        let mut listed = listed.map_err(|error| Failure::Step(step_error(sides, &error)))?;
+        listed
+            .retain(|one| one.table.to_string() != HEARTBEAT || include.iter().any(|name| name == HEARTBEAT));
         self.keep(sides, servers).await;
         Ok(listed)
     }

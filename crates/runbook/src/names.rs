@@ -12,6 +12,11 @@ pub const SNAPSHOT_TAG: &str = "causeway:snapshot";
 /// Tag of the same: when the original was taken, RFC 3339. RDS gives a copy a time of its own.
 pub const SNAPSHOT_TIME_TAG: &str = "causeway:snapshot-time";
 
+/// The table that `verify` writes to, as it is displayed inside the application's database. On PostgreSQL that is where it is; on
+/// MySQL it is in a database of its own, which nothing else looks into. It is no table of the application: a Region's last
+/// heartbeat is no lost write.
+pub const HEARTBEAT: &str = "causeway.heartbeat";
+
 /// The first characters of an execution's id that make a name unique enough and still readable.
 fn short(execution: &str) -> String {
     execution.chars().filter(char::is_ascii_alphanumeric).take(12).collect::<String>().to_lowercase()
