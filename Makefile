@@ -5,12 +5,14 @@ SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-# The drill's settings: make drill SEED=7 FACTOR=60 OUT=out/drill REPLAY=1
+# The drill's settings: make drill SEED=7 FACTOR=60 OUT=out/drill REPLAY=1 ENGINE=postgres
 SEED   ?=
 FACTOR ?= 60
 OUT    ?= out/drill
 # Anything: put the missing rows back at the end.
 REPLAY ?=
+# What the databases run on: mariadb, postgres or mixed.
+ENGINE ?= mariadb
 # Rows of the benchmark's first two tables; the third has twice as many.
 ROWS   ?= 2000000
 # The deployment: its settings (docs/deploy.example.json), what the functions are built for, and anything to not be asked.
@@ -23,6 +25,7 @@ DURING_A_MOVE       ?=
 OVERWRITE_ENDPOINTS ?=
 BUILD    ?= --release $(if $(filter x86_64,$(ARCH)),--x86-64,--arm64)
 FUNCTIONS := preflight routing-control global-failover snapshot-restore reconcile replay report
+SERVERS   := $(if $(filter mariadb,$(ENGINE)),mariadb,$(if $(filter postgres,$(ENGINE)),postgres,mariadb postgres))
 ASKED     := $(if $(YES),--yes) $(if $(DURING_A_MOVE),--during-a-move)
 
 .PHONY: help setup build test unit bench lint drill sandbox functions package diff deploy prove destroy clean
@@ -63,14 +66,14 @@ lint: ## rustfmt, clippy, cfn-lint, sam validate, checkov
 	@target/lint/bin/checkov --config-file tests/checkov.yaml --file template.yaml
 
 drill: ## rehearse a Region failover on this machine, whole
-	@tests/setup.sh mariadb
+	@tests/setup.sh $(SERVERS)
 	@cargo build --workspace --bins
-	@target/debug/causeway drill --factor $(FACTOR) --output $(OUT) $(if $(SEED),--seed $(SEED)) $(if $(REPLAY),--replay)
+	@target/debug/causeway drill --engine $(ENGINE) --factor $(FACTOR) --output $(OUT) $(if $(SEED),--seed $(SEED)) $(if $(REPLAY),--replay)
 
 sandbox: ## keep the two Regions running for your own use
-	@tests/setup.sh mariadb
+	@tests/setup.sh $(SERVERS)
 	@cargo build --workspace --bins
-	@target/debug/causeway sandbox --factor $(FACTOR)
+	@target/debug/causeway sandbox --engine $(ENGINE) --factor $(FACTOR)
 
 # All functions in one build, into target/lambda.
 functions:

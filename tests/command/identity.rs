@@ -14,8 +14,8 @@ use sandbox::WEST;
 use sandbox::account::OPERATOR;
 use sandbox::clock::Clock;
 use sandbox::databases::authority::Authority;
-use sandbox::databases::mariadb::MariaDb;
-use sandbox::databases::{NoServers, Servers};
+use sandbox::databases::real::RealServers;
+use sandbox::databases::{NewDatabase, NoServers, Servers};
 use sandbox::wire::Wire;
 use sandbox::wire::connector::sdk_config;
 use table_diff::{Server, Side, Target, Tls, is_untrusted};
@@ -39,8 +39,10 @@ async fn a_server_of_another_authority_or_another_name_is_refused_by_every_funct
     let secret = world.secret(WEST, "shop/orders").unwrap();
     let credentials: runbook::secret::Credentials = serde_json::from_str(&secret).unwrap();
     let password = credentials.password.expose();
-    let servers = MariaDb::new(folder.path().join("databases")).unwrap();
-    let at = servers.create_primary("orders", "orders", &credentials.username, password).await.unwrap();
+    let servers = RealServers::new(&folder.path().join("databases"), &[Engine::AuroraMysql]).unwrap();
+    let new =
+        NewDatabase { engine: Engine::AuroraMysql, name: "orders", user: &credentials.username, password };
+    let at = servers.create_primary("orders", new).await.unwrap();
     let [right, wrong] = authorities(std::fs::read_to_string(servers.authority()).unwrap());
 
     let database = |host: &str| DatabaseTarget {

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use sandbox::databases::{Address, Afterwards, NoServers, ServerError, Servers};
+use sandbox::databases::{Address, Afterwards, NewDatabase, NoServers, ServerError, Servers};
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, ServerError>>;
 
@@ -34,14 +34,8 @@ impl FailingServers {
 }
 
 impl Servers for FailingServers {
-    fn create_primary<'a>(
-        &'a self,
-        cluster: &'a str,
-        database: &'a str,
-        user: &'a str,
-        password: &'a str,
-    ) -> Answer<'a, Address> {
-        NoServers.create_primary(cluster, database, user, password)
+    fn create_primary<'a>(&'a self, cluster: &'a str, database: NewDatabase<'a>) -> Answer<'a, Address> {
+        NoServers.create_primary(cluster, database)
     }
     fn create_secondary<'a>(&'a self, cluster: &'a str, primary: &'a str) -> Answer<'a, Address> {
         self.or("create_secondary", NoServers.create_secondary(cluster, primary))

@@ -19,6 +19,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::rig::Engines;
+
 /// Multi-Region failover runbooks, rehearsed on this machine.
 #[derive(Parser)]
 #[command(version, about)]
@@ -67,6 +69,9 @@ pub struct Machine {
     /// By how much AWS's durations are divided: 60 makes a minute a second
     #[arg(long, value_name = "N", default_value_t = 60.0, value_parser = factor)]
     factor: f64,
+    /// What the shop's databases run on: mariadb, postgres, or mixed (orders in PostgreSQL, the catalog in MariaDB)
+    #[arg(long, value_name = "ENGINE", default_value = "mariadb")]
+    engine: Engines,
 }
 
 fn factor(text: &str) -> Result<f64, String> {

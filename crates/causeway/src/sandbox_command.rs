@@ -145,8 +145,9 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
     ));
     for database in ["orders", "catalog"] {
         if let Some(login) = rig.database(EAST, database) {
+            let client = login.engine_client();
             timeline.plain(&format!(
-                "  {database} in {EAST}: mariadb --host {} --port {} --user {} {database} (password: secret shop/{database})",
+                "  {database} in {EAST}: {client} --host {} --port {} --user {} {database} (password: secret shop/{database})",
                 login.host, login.port, login.user
             ));
         }

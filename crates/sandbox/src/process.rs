@@ -18,15 +18,46 @@ static SETPRIV: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
     tried.status().is_ok_and(|status| status.success()).then_some(path)
 });
 
-/// A command that runs `program`. The kernel ends it with the thread that starts it: one that lives as long as the process.
-pub(crate) fn bound(program: &Path) -> Command {
+/// A user of the machine.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct User {
+    pub(crate) id: u32,
+    pub(crate) group: u32,
+}
+
+impl User {
+    /// The one of this name; `None` where there is none.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let users = std::fs::read_to_string("/etc/passwd").ok()?;
+        let mut fields = users
+            .lines()
+            .map(|line| line.split(':'))
+            .find_map(|mut fields| (fields.next() == Some(name)).then_some(fields))?;
+        // Behind the name: the password, the user's id, that of its group.
+        let id = fields.nth(1)?.parse().ok()?;
+        Some(Self { id, group: fields.next()?.parse().ok()? })
+    }
+}
+
+/// A command that runs `program`, as another user if one is given. The kernel ends it with the thread that starts it: one that
+/// lives as long as the process.
+pub(crate) fn bound(program: &Path, user: Option<User>) -> Command {
     match &*SETPRIV {
         Some(setpriv) => {
             let mut command = Command::new(setpriv);
+            if let Some(User { id, group }) = user {
+                command.args([format!("--reuid={id}"), format!("--regid={group}"), "--clear-groups".into()]);
+            }
             command.args(["--pdeathsig", "KILL", "--"]).arg(program);
             command
         }
-        None => Command::new(program),
+        None => {
+            let mut command = Command::new(program);
+            if let Some(User { id, group }) = user {
+                command.uid(id).gid(group);
+            }
+            command
+        }
     }
 }
 

@@ -1,13 +1,25 @@
 //! The shop: the scenario of the drill and the rehearsals, which [`runbook::plan::sample`] describes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use runbook::RecoveryPlan;
+use runbook::plan::Engine;
 use serde_json::{Value, json};
 
 use crate::account::{EAST, REGIONS, ROLES, RULE_ROLES, WEST, role_arn, topic_arn};
-use crate::databases::Servers;
+use crate::databases::{NewDatabase, Servers};
 use crate::world::{SetupError, World};
 use automation::clock::Clock;
+
+/// The shop's plan, with these engines instead of Aurora MySQL, by database.
+pub fn plan(engines: &BTreeMap<String, Engine>) -> RecoveryPlan {
+    let mut plan = runbook::plan::sample();
+    for (name, database) in &mut plan.databases {
+        database.engine = engines.get(name).copied().unwrap_or(database.engine);
+    }
+    plan
+}
 
 /// The shop's world: two global databases with their primaries in [`EAST`], routing controls that are both on under a rule that one has to be, secrets, topics, and the plan.
 ///
@@ -18,8 +30,20 @@ pub async fn world(
     servers: Arc<dyn Servers>,
     arc_urls: &[String; 5],
 ) -> Result<Arc<World>, SetupError> {
+    world_of(plan(&BTreeMap::new()), clock, servers, arc_urls).await
+}
+
+/// The same with this plan of the shop.
+///
+/// # Errors
+/// As [`world`].
+pub async fn world_of(
+    mut plan: RecoveryPlan,
+    clock: Clock,
+    servers: Arc<dyn Servers>,
+    arc_urls: &[String; 5],
+) -> Result<Arc<World>, SetupError> {
     let world = World::new(clock, servers);
-    let mut plan = runbook::plan::sample();
     for (endpoint, url) in plan.routing.endpoints.iter_mut().zip(arc_urls) {
         endpoint.url.clone_from(url);
     }
@@ -35,15 +59,13 @@ pub async fn world(
         async move {
             let [primary, secondary] = [EAST, WEST]
                 .map(|region| database.members.get(region).map_or("", |member| member.cluster_arn.as_str()));
-            world
-                .add_global_cluster(
-                    &database.global_cluster,
-                    &database.database,
-                    primary,
-                    secondary,
-                    &password,
-                )
-                .await
+            let new = NewDatabase {
+                engine: database.engine,
+                name: &database.database,
+                user: "shop",
+                password: &password,
+            };
+            world.add_global_cluster(&database.global_cluster, new, primary, secondary).await
         }
     });
     futures::future::try_join_all(setups).await?;

@@ -169,7 +169,10 @@ impl Story<'_> {
         self.rig.change_plan(shop::describe).await?;
         self.timeline.line(
             "sandbox",
-            &format!("{EAST} and {WEST} are up: 2 global databases, 4 MariaDB servers, 5 ARC endpoints"),
+            &format!(
+                "{EAST} and {WEST} are up: 2 global databases, {}, 5 ARC endpoints",
+                self.options.machine.engine.servers()
+            ),
         );
         Ok(())
     }
@@ -435,10 +438,12 @@ async fn new_primary(rig: &Rig) -> Result<NewPrimary, Error> {
     };
     let mut read = NewPrimary::default();
     let mut orders = connect("orders").await?;
-    for row in sqlx::query("SELECT ORDER_ID, STATUS FROM CUSTOMER_ORDER").fetch_all(&mut orders).await? {
+    for row in
+        sqlx::query("SELECT CONCAT(ORDER_ID, ''), STATUS FROM CUSTOMER_ORDER").fetch_all(&mut orders).await?
+    {
         read.orders.insert(row.try_get(0)?, row.try_get(1)?);
     }
-    for row in sqlx::query("SELECT ORDER_ID, COUNT(*) FROM CUSTOMER_ORDER_ITEM GROUP BY ORDER_ID")
+    for row in sqlx::query("SELECT CONCAT(ORDER_ID, ''), COUNT(*) FROM CUSTOMER_ORDER_ITEM GROUP BY ORDER_ID")
         .fetch_all(&mut orders)
         .await?
     {

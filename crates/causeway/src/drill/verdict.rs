@@ -21,11 +21,11 @@ pub struct NewPrimary {
 /// A row of the old primary that the report lists.
 #[derive(Debug, Clone)]
 pub struct Reported {
-    /// Its table.
+    /// Its table, in small letters, as PostgreSQL has it.
     pub table: String,
     /// What happened to it, in the report's words.
     pub kind: String,
-    /// Its values, as text.
+    /// Its values, as text, by column in small letters.
     pub source: Value,
 }
 
@@ -38,10 +38,11 @@ pub fn read_spreadsheet(table: &str, bytes: &[u8]) -> Result<Vec<Reported>, csv:
     let rows = reader.deserialize::<BTreeMap<String, String>>();
     let reported = rows.map(|row| {
         let row = row?;
+        let row: BTreeMap<_, _> = row.into_iter().map(|(name, cell)| (name.to_lowercase(), cell)).collect();
         let cell = |name: &str| row.get(name).cloned().unwrap_or_default();
         let is_old = cell("version") == "old";
         let kind = cell("what happened");
-        Ok(is_old.then(|| Reported { table: table.to_owned(), kind, source: serde_json::json!(row) }))
+        Ok(is_old.then(|| Reported { table: table.to_lowercase(), kind, source: serde_json::json!(row) }))
     });
     reported.filter_map(Result::transpose).collect()
 }
@@ -105,14 +106,14 @@ pub fn judge(entries: &Entries, new_primary: &NewPrimary, reported: &[Reported])
     let rows = |table: &'static str, kind: &'static str| {
         reported.iter().filter(move |row| row.table == table && row.kind == kind).map(|row| &row.source)
     };
-    let order_id = |row: &Value| row["ORDER_ID"].as_str().unwrap_or_default().to_owned();
+    let order_id = |row: &Value| row["order_id"].as_str().unwrap_or_default().to_owned();
 
     let lost_orders: BTreeSet<String> =
         entries.orders.keys().filter(|id| !new_primary.orders.contains_key(*id)).cloned().collect();
     let orders = Check::of(
         "orders",
         &lost_orders,
-        &rows("CUSTOMER_ORDER", "missing").map(order_id).collect(),
+        &rows("customer_order", "missing").map(order_id).collect(),
         &entries.orders_in_doubt,
     );
 
@@ -125,8 +126,8 @@ pub fn judge(entries: &Entries, new_primary: &NewPrimary, reported: &[Reported])
             (there + 1..=u64::from(order.items)).map(move |line| item(id, line))
         })
         .collect();
-    let reported_items: BTreeSet<String> = rows("CUSTOMER_ORDER_ITEM", "missing")
-        .map(|row| item(&order_id(row), number(&row["LINE"])))
+    let reported_items: BTreeSet<String> = rows("customer_order_item", "missing")
+        .map(|row| item(&order_id(row), number(&row["line"])))
         .collect();
     let doubtful_items = reported_items
         .iter()
@@ -144,7 +145,7 @@ pub fn judge(entries: &Entries, new_primary: &NewPrimary, reported: &[Reported])
     let statuses = Check::of(
         UPDATES,
         &lost_statuses,
-        &rows("CUSTOMER_ORDER", "lost update").map(order_id).collect(),
+        &rows("customer_order", "lost update").map(order_id).collect(),
         &entries.statuses_in_doubt,
     );
 
@@ -237,10 +238,10 @@ mod tests {
             source,
         };
         vec![
-            row("CUSTOMER_ORDER", "missing", json!({"ORDER_ID": "lost"})),
-            row("CUSTOMER_ORDER", "missing", json!({"ORDER_ID": "doubt"})),
-            row("CUSTOMER_ORDER", "lost update", json!({"ORDER_ID": "sent"})),
-            row("CUSTOMER_ORDER_ITEM", "missing", json!({"ORDER_ID": "lost", "LINE": 1})),
+            row("customer_order", "missing", json!({"order_id": "lost"})),
+            row("customer_order", "missing", json!({"order_id": "doubt"})),
+            row("customer_order", "lost update", json!({"order_id": "sent"})),
+            row("customer_order_item", "missing", json!({"order_id": "lost", "line": 1})),
             row("product_tag", "missing", json!({"product_id": 1, "tag_id": "1"})),
         ]
     }
@@ -251,7 +252,7 @@ mod tests {
                     missing,x,old,,,\"a,b\",1\r\nlost update,,old,,,c,2\r\nlost update,,new,,,c,3\r\n";
         let rows = read_spreadsheet("t", text.as_bytes()).unwrap();
         let said: Vec<_> =
-            rows.iter().map(|row| (row.kind.as_str(), row.source["ORDER_ID"].as_str().unwrap())).collect();
+            rows.iter().map(|row| (row.kind.as_str(), row.source["order_id"].as_str().unwrap())).collect();
         assert_eq!(said, [("missing", "a,b"), ("lost update", "c")]);
         assert_eq!(number(&rows[1].source["LINE"]), 2);
     }
@@ -272,18 +273,18 @@ mod tests {
             let mut rows = reported();
             let row = rows.remove(left_out);
             let holds = judge(&entries(), &new_primary(), &rows).iter().all(Check::holds);
-            assert_eq!(holds, row.source["ORDER_ID"] == "doubt", "without {row:?}");
+            assert_eq!(holds, row.source["order_id"] == "doubt", "without {row:?}");
         }
         for (table, kind) in [
-            ("CUSTOMER_ORDER", "missing"),
-            ("CUSTOMER_ORDER", "lost update"),
-            ("CUSTOMER_ORDER_ITEM", "missing"),
+            ("customer_order", "missing"),
+            ("customer_order", "lost update"),
+            ("customer_order_item", "missing"),
         ] {
             let mut rows = reported();
             rows.push(Reported {
                 table: table.into(),
                 kind: kind.into(),
-                source: json!({"ORDER_ID": "kept", "LINE": 1}),
+                source: json!({"order_id": "kept", "line": 1}),
             });
             assert!(!judge(&entries(), &new_primary(), &rows).iter().all(Check::holds), "{table} {kind}");
         }

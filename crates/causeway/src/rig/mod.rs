@@ -1,4 +1,4 @@
-//! A whole sandbox in this process: the world with MariaDB servers, the runbooks, the step functions' binaries, all
+//! A whole sandbox in this process: the world with real database servers, the runbooks, the step functions' binaries, all
 //! behind one endpoint.
 //!
 //! [`Rig::stop`] ends every process and removes every file but the output folder; a drop does the same less gently.
@@ -8,14 +8,16 @@ mod progress;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use automation::{Document, Reading, Status};
 use runbook::RecoveryPlan;
+use runbook::plan::Engine;
 use sandbox::account::{OPERATOR, runbook_role};
 use sandbox::clock::Clock;
-use sandbox::databases::mariadb::MariaDb;
+use sandbox::databases::real::RealServers;
 use sandbox::folder::Folder;
 use sandbox::functions::binaries::{Binaries, Settings};
 use sandbox::permissions::Permissions;
@@ -36,13 +38,58 @@ pub use plan::PLAN;
 /// A running sandbox.
 pub struct Rig {
     sandbox: sandbox::Rig,
-    servers: Arc<MariaDb>,
+    /// The shop's, as it was at the start.
+    plan: RecoveryPlan,
+    servers: Arc<RealServers>,
     functions: Arc<Binaries>,
     secret: String,
     server: Server,
     clock: Clock,
     // Last, so that it goes when nothing uses it any more.
     _folder: Option<Folder>,
+}
+
+/// The engines of the shop's databases, where they are not Aurora MySQL.
+#[derive(Debug, Clone, Default)]
+pub struct Engines(BTreeMap<String, Engine>);
+
+impl FromStr for Engines {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let postgres = |databases: &[&str]| {
+            Self(databases.iter().map(|name| ((*name).to_owned(), Engine::AuroraPostgresql)).collect())
+        };
+        match text {
+            "mariadb" => Ok(Self::default()),
+            "postgres" => Ok(postgres(&["catalog", "orders"])),
+            "mixed" => Ok(postgres(&["orders"])),
+            _ => {
+                Err("it is mariadb, postgres, or mixed (orders in PostgreSQL, the catalog in MariaDB)".into())
+            }
+        }
+    }
+}
+
+impl Engines {
+    /// What the databases run on, in a few words.
+    pub fn servers(&self) -> &'static str {
+        match self.0.len() {
+            0 => "4 MariaDB servers",
+            1 => "2 MariaDB and 2 PostgreSQL servers",
+            _ => "4 PostgreSQL servers",
+        }
+    }
+}
+
+/// What a sandbox is made of, beside its databases.
+struct Parts {
+    documents: Vec<(String, Document)>,
+    permissions: Arc<Permissions>,
+    /// Folder of the step functions' binaries.
+    binaries: PathBuf,
+    /// Folder of their logs.
+    logs: PathBuf,
 }
 
 /// How an execution ended.
@@ -62,8 +109,7 @@ impl Rig {
     pub async fn start_unless_interrupted(machine: &Machine, output: &Path) -> Result<Option<Self>, Error> {
         // Keys, objects, logs and reports are for the user who runs this, and so is what its processes write.
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-        let documents = documents(&machine.documents)?;
-        let permissions = permissions(&machine.template)?;
+        let (documents, permissions) = (documents(&machine.documents)?, permissions(&machine.template)?);
         let binaries = match &machine.functions {
             Some(folder) => folder.clone(),
             None => std::env::current_exe()?.parent().map(Path::to_owned).unwrap_or_default(),
@@ -78,9 +124,13 @@ impl Rig {
         std::fs::create_dir_all(&logs)
             .map_err(|error| format!("can't create {}: {error}", logs.display()))?;
         let folder = Folder::create("")?;
-        let servers = Arc::new(MariaDb::new(folder.path().join("databases"))?);
+        let plan = sandbox::shop::plan(&machine.engine.0);
+        let needed: Vec<Engine> = plan.databases.values().map(|database| database.engine).collect();
+        let databases = folder.path().join("databases");
+        let parts = Parts { documents, permissions, binaries, logs };
+        let servers = Arc::new(RealServers::new(&databases, &needed)?);
         let assembled = tokio::select! {
-            assembled = Self::assemble(machine, documents, permissions, binaries, logs, folder.path(), Arc::clone(&servers)) => assembled.map(Some),
+            assembled = Self::assemble(machine, plan, parts, folder.path(), Arc::clone(&servers)) => assembled.map(Some),
             () = interrupted() => Ok(None),
         };
         match assembled {
@@ -96,18 +146,18 @@ impl Rig {
 
     async fn assemble(
         machine: &Machine,
-        documents: Vec<(String, Document)>,
-        permissions: Arc<Permissions>,
-        binaries: PathBuf,
-        logs: PathBuf,
+        plan: RecoveryPlan,
+        Parts { documents, permissions, binaries, logs }: Parts,
         folder: &Path,
-        servers: Arc<MariaDb>,
+        servers: Arc<RealServers>,
     ) -> Result<Self, Error> {
         let objects = folder.join("s3");
         std::fs::create_dir_all(&objects)?;
         let clock = Clock::new(machine.factor);
         let listeners = Listeners::bind().await?;
-        let world = sandbox::shop::world(clock, Arc::clone(&servers) as _, &listeners.arc_urls).await?;
+        let world =
+            sandbox::shop::world_of(plan.clone(), clock, Arc::clone(&servers) as _, &listeners.arc_urls)
+                .await?;
         // Ports are open to everyone on this machine: only those who were told may ask.
         let secret = sandbox::random_text();
         let functions = Arc::new(Binaries::new(Settings {
@@ -125,7 +175,7 @@ impl Rig {
             .secret(secret.clone())
             .build(&objects)?;
         let server = listeners.serve(&sandbox.wire);
-        let rig = Self { sandbox, servers, functions, secret, server, clock, _folder: None };
+        let rig = Self { sandbox, plan, servers, functions, secret, server, clock, _folder: None };
         // What AWS is waited for at most is divided as what AWS takes; a limit has at least a minute.
         let divided =
             |minutes: &mut u32| *minutes = (f64::from(*minutes) / clock.factor()).ceil().max(1.0) as u32;
@@ -167,12 +217,12 @@ impl Rig {
 
     /// How to connect to the shop's database in a Region.
     pub fn database(&self, region: &str, database: &str) -> Option<Login> {
-        login(&self.sandbox.world, region, database)
+        login(&self.sandbox.world, &self.plan, region, database)
     }
 
     /// The simulated DNS and the databases behind it.
     pub fn places(&self) -> Arc<dyn Places> {
-        Arc::new(Shop(Arc::clone(&self.sandbox.world)))
+        Arc::new(Shop(Arc::clone(&self.sandbox.world), self.plan.clone()))
     }
 
     /// A modelled duration as it passes here.
@@ -198,8 +248,8 @@ impl Rig {
     /// Has CloudWatch report this many seconds as the lag of a database's secondary, whichever that is now; `None`: what is
     /// measured.
     pub fn set_lag(&self, database: &str, seconds: Option<f64>) {
-        let plan = runbook::plan::sample();
-        for member in plan.databases.get(database).iter().flat_map(|database| database.members.values()) {
+        for member in self.plan.databases.get(database).iter().flat_map(|database| database.members.values())
+        {
             match seconds {
                 Some(_) if self.sandbox.world.accepts_writes(&member.cluster_arn) => {}
                 Some(seconds) => self.sandbox.world.set_lag(&member.cluster_arn, seconds * 1_000.0),
@@ -312,7 +362,7 @@ const STEPS: [&str; 7] =
     ["preflight", "routing-control", "global-failover", "snapshot-restore", "reconcile", "replay", "report"];
 
 /// The world behind the shop's clients.
-struct Shop(Arc<World>);
+struct Shop(Arc<World>, RecoveryPlan);
 
 impl Places for Shop {
     fn resolve(&self) -> Option<String> {
@@ -320,17 +370,18 @@ impl Places for Shop {
     }
 
     fn database(&self, region: &str, database: &str) -> Option<Login> {
-        login(&self.0, region, database)
+        login(&self.0, &self.1, region, database)
     }
 }
 
-fn login(world: &World, region: &str, database: &str) -> Option<Login> {
-    let plan = runbook::plan::sample();
-    let member = plan.databases.get(database)?.members.get(region)?;
+fn login(world: &World, plan: &RecoveryPlan, region: &str, name: &str) -> Option<Login> {
+    let database = plan.databases.get(name)?;
+    let member = database.members.get(region)?;
     let address = world.cluster_address(&member.cluster_arn)?;
-    let runbook::secret::SignIn::Secret(name) = &member.sign_in else { return None };
-    let secret: runbook::secret::Credentials = serde_json::from_str(&world.secret(region, name)?).ok()?;
+    let runbook::secret::SignIn::Secret(secret) = &member.sign_in else { return None };
+    let secret: runbook::secret::Credentials = serde_json::from_str(&world.secret(region, secret)?).ok()?;
     Some(Login {
+        engine: database.engine,
         host: address.host,
         port: address.port,
         user: secret.username,

@@ -11,9 +11,8 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use runbook::RecoveryPlan;
-use runbook::plan::{Relation, ReportTable};
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
-use sqlx::{AssertSqlSafe, Connection, Executor};
+use runbook::plan::{Engine, Relation, ReportTable};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor};
 use tokio::time::{Instant, timeout};
 
 use self::ledger::{Ledger, Order, Tagged};
@@ -36,6 +35,8 @@ pub trait Places: Send + Sync + 'static {
 /// How to connect.
 #[derive(Clone)]
 pub struct Login {
+    /// Engine.
+    pub engine: Engine,
     /// Host.
     pub host: String,
     /// Port.
@@ -48,17 +49,36 @@ pub struct Login {
 
 impl Login {
     /// A connection to `database`.
-    pub async fn connect(&self, database: &str) -> Result<MySqlConnection, sqlx::Error> {
-        let options = MySqlConnectOptions::new()
-            .host(&self.host)
-            .port(self.port)
-            .username(&self.user)
-            .password(&self.password)
-            .database(database)
-            .ssl_mode(MySqlSslMode::Disabled);
-        match timeout(PATIENCE, MySqlConnection::connect_with(&options)).await {
+    pub async fn connect(&self, database: &str) -> Result<AnyConnection, sqlx::Error> {
+        sqlx::any::install_default_drivers();
+        let (scheme, no_tls) = match self.engine {
+            Engine::AuroraMysql => ("mysql", "ssl-mode=disabled"),
+            Engine::AuroraPostgresql => ("postgres", "sslmode=disable"),
+        };
+        let Self { user, password, host, port, .. } = self;
+        // The sandbox's users and passwords are letters: nothing of them has to be escaped.
+        let url = format!("{scheme}://{user}:{password}@{host}:{port}/{database}?{no_tls}");
+        match timeout(PATIENCE, AnyConnection::connect(&url)).await {
             Ok(connection) => connection,
             Err(_) => Err(sqlx::Error::PoolTimedOut),
+        }
+    }
+}
+
+impl Login {
+    /// The engine's own client.
+    pub fn engine_client(&self) -> &'static str {
+        match self.engine {
+            Engine::AuroraMysql => "mariadb",
+            Engine::AuroraPostgresql => "psql",
+        }
+    }
+
+    /// The schema in the engine's own words, where they differ.
+    fn engine_sql(&self, sql: &str) -> String {
+        match self.engine {
+            Engine::AuroraMysql => sql.to_owned(),
+            Engine::AuroraPostgresql => sql.replace("DATETIME", "TIMESTAMP"),
         }
     }
 }
@@ -68,12 +88,12 @@ pub async fn open(orders: &Login, catalog: &Login) -> Result<(), sqlx::Error> {
     let (_, rest) = SCHEMA.split_once("-- orders").unwrap_or_default();
     let (orders_sql, catalog_sql) = rest.split_once("-- catalog").unwrap_or_default();
     let mut connection = orders.connect("orders").await?;
-    connection.execute(orders_sql).await?;
+    connection.execute(AssertSqlSafe(orders.engine_sql(orders_sql))).await?;
     connection.close().await?;
     let mut connection = catalog.connect("catalog").await?;
-    connection.execute(catalog_sql).await?;
+    connection.execute(AssertSqlSafe(catalog.engine_sql(catalog_sql))).await?;
     let products: Vec<String> = (1..=PRODUCTS)
-        .map(|id| format!("({id}, 'Product {id}', {}.{:02}, UTC_TIMESTAMP(6))", 5 + id % 90, id % 100))
+        .map(|id| format!("({id}, 'Product {id}', {}.{:02}, CURRENT_TIMESTAMP(6))", 5 + id % 90, id % 100))
         .collect();
     let tags: Vec<String> = (1..=TAGS).map(|id| format!("({id}, 'Tag {id}')")).collect();
     // Only numbers made here go into these statements.
@@ -94,10 +114,15 @@ pub fn describe(plan: &mut RecoveryPlan) {
     };
     plan.limits.clock_margin_seconds = 0;
     if let Some(orders) = plan.databases.get_mut("orders") {
-        let customer = columns(&["CUSTOMER_ID"]);
+        // PostgreSQL keeps a name that is not quoted in small letters.
+        let kept = |name: &str| match orders.engine {
+            Engine::AuroraMysql => name.to_owned(),
+            Engine::AuroraPostgresql => name.to_lowercase(),
+        };
+        let customer = vec![kept("CUSTOMER_ID")];
         orders.report = BTreeMap::from([
-            ("CUSTOMER_ORDER".to_owned(), ReportTable { personal: customer, ..table("orders") }),
-            ("CUSTOMER_ORDER_ITEM".to_owned(), table("order items")),
+            (kept("CUSTOMER_ORDER"), ReportTable { personal: customer, ..table("orders") }),
+            (kept("CUSTOMER_ORDER_ITEM"), table("order items")),
         ]);
     }
     if let Some(catalog) = plan.databases.get_mut("catalog") {
@@ -169,7 +194,7 @@ struct Client {
     ttl: Duration,
     database: &'static str,
     resolved: Option<(String, Instant)>,
-    connection: Option<(String, MySqlConnection)>,
+    connection: Option<(String, AnyConnection)>,
     /// This client's own acknowledged orders, with the Region that has them.
     orders: Vec<(String, String)>,
 }
@@ -214,7 +239,7 @@ impl Client {
             ));
         }
         statements.insert(0, format!(
-            "INSERT INTO CUSTOMER_ORDER VALUES ('{id}', {customer}, 'PAID', {}.{:02}, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6))",
+            "INSERT INTO CUSTOMER_ORDER VALUES ('{id}', {customer}, 'PAID', {}.{:02}, CURRENT_TIMESTAMP(6), CURRENT_TIMESTAMP(6))",
             total / 100,
             total % 100
         ));
@@ -248,7 +273,7 @@ impl Client {
         // Shipped once: a second change of the same order would hide whether the first one was lost.
         let (id, _) = self.orders.swap_remove(pick);
         let statement = format!(
-            "UPDATE CUSTOMER_ORDER SET STATUS = 'SENT', UPDATED_AT = UTC_TIMESTAMP(6) WHERE ORDER_ID = '{id}'"
+            "UPDATE CUSTOMER_ORDER SET STATUS = 'SENT', UPDATED_AT = CURRENT_TIMESTAMP(6) WHERE ORDER_ID = '{id}'"
         );
         match self.write(&[statement]).await {
             Written::Acknowledged(region) => self.ledger.note(|entries| {

@@ -76,6 +76,17 @@ pub enum Engine {
     AuroraPostgresql,
 }
 
+impl Engine {
+    /// As RDS names it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AuroraMysql => "aurora-mysql",
+            Self::AuroraPostgresql => "aurora-postgresql",
+        }
+    }
+}
+
 /// One Aurora global database.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -1,6 +1,7 @@
 //! What servers of any engine need of the machine: folders, a port, a program that runs to its end.
 
 use std::net::TcpListener;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -62,6 +63,12 @@ pub(super) async fn copy(source: &Path, target: &Path) -> Result<(), ServerError
     } else {
         Err(failed(what(), last_lines(&String::from_utf8_lossy(&output.stderr))))
     }
+}
+
+/// Makes a folder for this user alone.
+pub(super) fn private_folder(folder: &Path) -> Result<(), ServerError> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|error| failed(format!("can't create {}", folder.display()), error))
 }
 
 /// Removes a folder. Harmless when there is none.

@@ -1,16 +1,20 @@
 //! Database servers behind the world's Aurora clusters.
 //!
-//! The world decides *when* something happens, a [`Servers`] makes it so: [`mariadb`] with real servers,
-//! [`NoServers`] with none, for tests of the runbooks in paused time.
+//! The world decides *when* something happens, a [`Servers`] makes it so: [`real`] with real servers of either engine
+//! ([`mariadb`], [`postgres`]), [`NoServers`] with none, for tests of the runbooks in paused time.
 //!
 //! A cluster is named by its ARN, a snapshot by its ARN, both as the world knows them.
 
 pub mod authority;
 mod files;
+mod fleet;
 pub mod mariadb;
+pub mod postgres;
+pub mod real;
 pub mod token;
 
 use futures::future::{BoxFuture, FutureExt};
+use runbook::plan::Engine;
 
 /// Where a cluster's server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +23,19 @@ pub struct Address {
     pub host: String,
     /// Port, chosen by the system.
     pub port: u16,
+}
+
+/// The database of a new primary, and its user, who may do everything that an RDS master user may.
+#[derive(Clone, Copy)]
+pub struct NewDatabase<'a> {
+    /// Engine.
+    pub engine: Engine,
+    /// Name.
+    pub name: &'a str,
+    /// User.
+    pub user: &'a str,
+    /// The user's password.
+    pub password: &'a str,
 }
 
 /// What becomes of a server once its snapshot is taken.
@@ -37,14 +54,11 @@ pub struct ServerError(pub String);
 
 /// Real or pretended database servers, one per cluster. Every method is safe to call again.
 pub trait Servers: Send + Sync + 'static {
-    /// Starts an empty primary for `cluster`, with the database `database` and a user of these credentials that may
-    /// do everything an RDS master user may.
+    /// Starts a primary for `cluster`, with this database, which is empty.
     fn create_primary<'a>(
         &'a self,
         cluster: &'a str,
-        database: &'a str,
-        user: &'a str,
-        password: &'a str,
+        database: NewDatabase<'a>,
     ) -> BoxFuture<'a, Result<Address, ServerError>>;
 
     /// Starts `cluster` as a read-only copy of `primary` that follows it. If `cluster` has a server, its data is
@@ -120,9 +134,7 @@ impl Servers for NoServers {
     fn create_primary<'a>(
         &'a self,
         _: &'a str,
-        _: &'a str,
-        _: &'a str,
-        _: &'a str,
+        _: NewDatabase<'a>,
     ) -> BoxFuture<'a, Result<Address, ServerError>> {
         async { Ok(nowhere()) }.boxed()
     }

@@ -218,7 +218,7 @@ impl Inner {
         log: std::fs::File,
     ) -> Result<Child, ApiError> {
         let second = log.try_clone().map_err(|error| service(error.to_string()))?;
-        crate::process::bound(binary)
+        crate::process::bound(binary, None)
             .env_clear()
             .envs([
                 ("AWS_LAMBDA_RUNTIME_API", runtime),

@@ -47,7 +47,7 @@ pub(super) fn of_cluster(request: &Value) -> Properties {
         json!({
             "DBSubnetGroup": "default",
             "VpcSecurityGroups": group("sg-default"),
-            "DBClusterParameterGroup": "default.aurora-mysql8.0",
+            "DBClusterParameterGroup": default_group(request),
             "NetworkType": "IPV4",
             "DeletionProtection": false,
             "BackupRetentionPeriod": 1,
@@ -68,7 +68,7 @@ pub(super) fn of_instance(request: &Value) -> Properties {
         request,
         &INSTANCE,
         json!({
-            "DBParameterGroups": parameter_group("default.aurora-mysql8.0"),
+            "DBParameterGroups": parameter_group(default_group(request)),
             "CACertificateIdentifier": "rds-ca-rsa2048-g1",
             "PromotionTier": 1,
             "AutoMinorVersionUpgrade": true,
@@ -78,6 +78,15 @@ pub(super) fn of_instance(request: &Value) -> Properties {
             "PubliclyAccessible": false,
         }),
     )
+}
+
+/// The parameter group that comes with the engine.
+fn default_group(request: &Value) -> &'static str {
+    if request["Engine"] == "aurora-postgresql" {
+        "default.aurora-postgresql16"
+    } else {
+        "default.aurora-mysql8.0"
+    }
 }
 
 fn made(request: &Value, names: &[(&str, &str)], defaults: Value) -> Properties {

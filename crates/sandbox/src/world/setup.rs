@@ -3,15 +3,24 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value;
+use runbook::plan::Engine;
+use serde_json::json;
 
 use super::core::World;
 use super::model::{Cluster, Global, GlobalMember, Instance};
 use super::properties;
-use crate::databases::ServerError;
+use crate::databases::{NewDatabase, ServerError};
 
-/// Engine version of the shop's clusters.
+/// Engine version of the shop's clusters with Aurora MySQL.
 pub const VERSION: &str = "8.0.mysql_aurora.3.08.0";
+
+/// Engine version of clusters that are there from the beginning.
+fn version(engine: Engine) -> &'static str {
+    match engine {
+        Engine::AuroraMysql => VERSION,
+        Engine::AuroraPostgresql => "16.6",
+    }
+}
 
 /// A setup that can't be made.
 #[derive(Debug, thiserror::Error)]
@@ -29,21 +38,18 @@ impl World {
     pub async fn add_global_cluster(
         self: &Arc<Self>,
         id: &str,
-        database: &str,
+        database: NewDatabase<'_>,
         primary: &str,
         secondary: &str,
-        password: &str,
     ) -> Result<(), SetupError> {
         let fail =
             |cluster: &str, source| SetupError { what: format!("cluster {cluster} can't be set up"), source };
-        let first = self
-            .servers
-            .create_primary(primary, database, "shop", password)
-            .await
-            .map_err(|e| fail(primary, e))?;
+        let first = self.servers.create_primary(primary, database).await.map_err(|e| fail(primary, e))?;
         let second =
             self.servers.create_secondary(secondary, primary).await.map_err(|e| fail(secondary, e))?;
         let now = self.clock.now();
+        let engine = database.engine.name();
+        let request = json!({"Engine": engine});
         self.state(|state| {
             for (arn, address) in [(primary, first), (secondary, second)] {
                 state.clusters.insert(
@@ -51,13 +57,13 @@ impl World {
                     Cluster {
                         arn: arn.to_owned(),
                         status: "available",
-                        engine: "aurora-mysql".into(),
-                        version: VERSION.into(),
-                        database: database.to_owned(),
+                        engine: engine.into(),
+                        version: version(database.engine).into(),
+                        database: database.name.to_owned(),
                         address: Some(address),
                         key: None,
                         iam: false,
-                        properties: properties::of_cluster(&Value::Null),
+                        properties: properties::of_cluster(&request),
                         tags: BTreeMap::new(),
                         created: now,
                     },
@@ -69,7 +75,7 @@ impl World {
                         arn: instance,
                         cluster: arn.to_owned(),
                         class: "db.r6g.large".into(),
-                        properties: properties::of_instance(&Value::Null),
+                        properties: properties::of_instance(&request),
                         status: "available",
                         tags: BTreeMap::new(),
                     },
@@ -84,7 +90,7 @@ impl World {
                 id.to_owned(),
                 Global {
                     id: id.to_owned(),
-                    engine: "aurora-mysql".into(),
+                    engine: engine.into(),
                     members: vec![member(primary, true), member(secondary, false)],
                     operation: None,
                     abandoned: None,

@@ -11,7 +11,7 @@ use super::routing::Endpoint;
 use super::*;
 use crate::account::{ACCOUNT, EAST, REGIONS, WEST};
 use crate::api::CallError;
-use crate::databases::{Address, Afterwards, NoServers, ServerError, Servers};
+use crate::databases::{Address, Afterwards, NewDatabase, NoServers, ServerError, Servers};
 
 async fn shop() -> Arc<World> {
     shop_on(Arc::new(NoServers)).await
@@ -53,7 +53,7 @@ impl Noted {
 type Answer<'a, T> = BoxFuture<'a, Result<T, ServerError>>;
 
 impl Servers for Noted {
-    fn create_primary<'a>(&'a self, c: &'a str, _: &'a str, _: &'a str, _: &'a str) -> Answer<'a, Address> {
+    fn create_primary<'a>(&'a self, c: &'a str, _: NewDatabase<'a>) -> Answer<'a, Address> {
         let result = self.note("create_primary", &[c]).map(|()| address(1));
         async { result }.boxed()
     }

@@ -1,15 +1,14 @@
 //! MariaDB servers as Aurora clusters, one process each, on loopback ports that the system chooses.
 //!
 //! - A secondary follows its primary by the server's own replication (GTID, row format) and is read-only.
-//! - A cluster's port stays the same for its life, also over a rebuild.
 //! - A snapshot stops the server for a second, copies its data directory and starts it again, on the same port and as it
 //!   was: taking writes, or following. The old primary after a failover alone stays stopped, until it is rebuilt as a
 //!   secondary at once.
 //! - A rebuilt secondary starts from the empty template and replays its new primary's whole binary log, which every
 //!   server keeps from its beginning.
 //! - Commits are not flushed to the disk one by one: an acknowledged write survives a stop and a copy, not a power cut.
-//! - They speak TLS, with a certificate for 127.0.0.1 alone that an [`Authority`] of theirs has signed
-//!   ([`MariaDb::authority`]). Whoever wants to may do without, as the shop's clients do.
+//! - They speak TLS, with a certificate for 127.0.0.1 alone ([`Identity`]). Whoever wants to may do without, as the shop's
+//!   clients do.
 //!
 //! - Nobody but this process gets in as an administrator: root has a password, which is nowhere but in memory, and is the only
 //!   account beside those that [`Servers::create_primary`] makes. The folders and sockets are for the user who runs this
@@ -22,23 +21,20 @@
 mod install;
 mod server;
 
-use std::collections::BTreeMap;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use sqlx::Row;
-use tokio::time::sleep;
 
 use self::install::{INSTALL, MARIADBD, install, quoted};
-use self::server::{AUTHORITY, CERTIFICATE, KEY, Server, TRIES};
-use super::authority::Authority;
-use super::files::{copy, failed, free_port, remove};
-use super::{Address, Afterwards, ServerError, Servers};
+use self::server::MariaDbServer;
+use super::authority::Identity;
+use super::files::{copy, failed, private_folder};
+use super::fleet::{Fleet, Place, remove_all};
+use super::{Address, Afterwards, NewDatabase, ServerError, Servers};
 use crate::folder::Folder;
 use crate::process::on_path;
 
@@ -49,25 +45,23 @@ const GRANTS: &str = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROC
 
 /// The servers.
 pub struct MariaDb {
-    root: PathBuf,
+    fleet: Fleet<MariaDbServer>,
     /// Sockets have a folder of their own, because a socket's path has at most 107 bytes.
     sockets: Folder,
     template: tokio::sync::OnceCell<PathBuf>,
     /// Held while the template is made, which nothing interrupts.
     installing: Arc<tokio::sync::Mutex<()>>,
-    servers: Mutex<BTreeMap<String, Arc<Server>>>,
     /// The passwords of the replication user and of root, the same on all.
     password: String,
     root_password: String,
-    next: AtomicU32,
 }
 
 impl MariaDb {
-    /// Prepares to run servers below `root`, an empty folder.
+    /// Prepares to run servers of this identity below `root`, a folder that does not exist yet.
     ///
     /// # Errors
     /// When MariaDB is not installed, or the folder can't be written.
-    pub fn new(root: PathBuf) -> Result<Self, ServerError> {
+    pub fn new(root: PathBuf, identity: &Identity) -> Result<Self, ServerError> {
         for program in [MARIADBD, INSTALL] {
             if on_path(program).is_none() {
                 return Err(ServerError(format!(
@@ -75,64 +69,32 @@ impl MariaDb {
                 )));
             }
         }
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&root)
-            .map_err(|error| failed(format!("can't create {}", root.display()), error))?;
-        let authority = Authority::new().map_err(|error| failed("no certificate authority", error))?;
-        let (certificate, key) =
-            authority.sign("127.0.0.1").map_err(|error| failed("no certificate", error))?;
-        for (file, text) in [(AUTHORITY, authority.pem()), (CERTIFICATE, certificate), (KEY, key)] {
-            let path = root.join(file);
-            std::fs::write(&path, text)
-                .map_err(|error| failed(format!("can't write {}", path.display()), error))?;
-        }
+        private_folder(&root)?;
+        identity.write(&root)?;
         let sockets =
             Folder::create("").map_err(|error| failed("can't create a folder for sockets", error))?;
         Ok(Self {
-            root,
+            fleet: Fleet::new(root),
             sockets,
             template: tokio::sync::OnceCell::new(),
             installing: Arc::default(),
-            servers: Mutex::default(),
             password: crate::random_text(),
             root_password: crate::random_text(),
-            next: AtomicU32::new(1),
         })
     }
 
-    /// The file with the certificate of the authority that signs for the servers.
-    pub fn authority(&self) -> PathBuf {
-        self.root.join(AUTHORITY)
-    }
-
-    /// Stops every server and removes its data.
+    /// Stops every server and removes its data. Whoever still holds this keeps no file alive.
     pub async fn shutdown(&self) {
         let _installed = self.installing.lock().await;
-        let servers = std::mem::take(&mut *self.servers.lock().unwrap_or_else(PoisonError::into_inner));
-        futures::future::join_all(servers.values().map(|server| server.stop())).await;
-        // Whoever still holds this keeps no file alive. A process that was killed at its start may write for a moment more.
-        for folder in [&self.root, self.sockets.path()] {
-            for _ in 0..TRIES {
-                if remove(folder).await.is_ok() {
-                    break;
-                }
-                sleep(Duration::from_millis(50)).await;
-            }
-        }
-    }
-
-    fn server(&self, cluster: &str) -> Result<Arc<Server>, ServerError> {
-        let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
-        servers.get(cluster).cloned().ok_or_else(|| ServerError(format!("{cluster} has no server")))
+        self.fleet.stop().await;
+        remove_all(&[self.fleet.root(), self.sockets.path()]).await;
     }
 
     /// An initialised, empty data directory, made once.
     async fn template(&self) -> Result<&Path, ServerError> {
         let made = self.template.get_or_try_init(|| async {
             let busy = Arc::clone(&self.installing).lock_owned().await;
-            let (root, password) = (self.root.clone(), self.root_password.clone());
+            let (root, password) = (self.fleet.root().to_owned(), self.root_password.clone());
             // A task of its own: it is a script with processes of its own, which nobody else could end. `shutdown` waits.
             let installing = tokio::spawn(async move {
                 let installed = install(&root, &password).await;
@@ -145,55 +107,22 @@ impl MariaDb {
     }
 
     /// Starts a server for `cluster` on a copy of `data`. It keeps the port that the cluster had.
-    async fn start(&self, cluster: &str, data: &Path) -> Result<Arc<Server>, ServerError> {
-        let former = self.server(cluster).ok();
-        if let Some(former) = &former {
-            let _alone = former.changing.lock().await;
-            former.stop().await;
-            remove(&former.folder).await?;
-        }
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let folder = self.root.join(format!("server-{number}"));
-        copy(data, &folder).await?;
-        let mut last = ServerError("not tried".into());
-        for _ in 0..TRIES {
-            let port = match &former {
-                Some(former) => former.port,
-                None => free_port()?,
-            };
-            let server = Arc::new(Server {
-                number,
-                root_password: self.root_password.clone(),
-                port,
-                folder: folder.clone(),
-                socket: self.sockets.path().join(format!("{number}.sock")),
-                child: tokio::sync::Mutex::new(None),
-                cut: false.into(),
-                changing: tokio::sync::Mutex::default(),
-            });
-            match server.run(false).await {
-                Ok(()) => {
-                    let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
-                    servers.insert(cluster.to_owned(), Arc::clone(&server));
-                    return Ok(server);
-                }
-                Err(error) => last = failed(format!("the server of {cluster} does not start"), error),
-            }
-        }
-        Err(last)
+    async fn start(&self, cluster: &str, data: &Path) -> Result<Arc<MariaDbServer>, ServerError> {
+        let prepared = self.fleet.prepare(cluster).await?;
+        copy(data, &prepared.folder).await?;
+        let make = |place: Place| MariaDbServer {
+            root_password: self.root_password.clone(),
+            socket: self.sockets.path().join(format!("{}.sock", place.number)),
+            place,
+        };
+        self.fleet.start(cluster, prepared, false, make).await
     }
 
-    fn snapshot_folder(&self, snapshot: &str) -> PathBuf {
-        let plain: String =
-            snapshot.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-        self.root.join(format!("snapshot-{plain}"))
-    }
-
-    fn follow(&self, primary: &Server) -> String {
+    fn follow(&self, primary: &MariaDbServer) -> String {
         format!(
             "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={}, MASTER_USER='{REPLICATOR}', MASTER_PASSWORD='{}', \
              MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=1",
-            primary.port, self.password
+            primary.place.port, self.password
         )
     }
 }
@@ -202,24 +131,22 @@ impl Servers for MariaDb {
     fn create_primary<'a>(
         &'a self,
         cluster: &'a str,
-        database: &'a str,
-        user: &'a str,
-        password: &'a str,
+        database: NewDatabase<'a>,
     ) -> BoxFuture<'a, Result<Address, ServerError>> {
         async move {
             let template = self.template().await?;
             let server = self.start(cluster, template).await?;
-            let (user, password) = (quoted(user), quoted(password));
+            let (user, password) = (quoted(database.user), quoted(database.password));
             server
                 .execute(&[
                     &format!("CREATE USER '{REPLICATOR}'@'127.0.0.1' IDENTIFIED BY '{}'", self.password),
                     &format!("GRANT REPLICATION SLAVE ON *.* TO '{REPLICATOR}'@'127.0.0.1'"),
-                    &format!("CREATE DATABASE `{}`", database.replace('`', "``")),
+                    &format!("CREATE DATABASE `{}`", database.name.replace('`', "``")),
                     &format!("CREATE USER {user}@'127.0.0.1' IDENTIFIED BY {password}"),
                     &format!("GRANT {GRANTS} ON *.* TO {user}@'127.0.0.1'"),
                 ])
                 .await?;
-            Ok(server.address())
+            Ok(server.place.address())
         }
         .boxed()
     }
@@ -230,21 +157,21 @@ impl Servers for MariaDb {
         primary: &'a str,
     ) -> BoxFuture<'a, Result<Address, ServerError>> {
         async move {
-            let primary = self.server(primary)?;
+            let primary = self.fleet.get(primary)?;
             let template = self.template().await?;
             let server = self.start(cluster, template).await?;
             server.execute(&["SET GLOBAL read_only = 1", &self.follow(&primary), "START SLAVE"]).await?;
             let position = primary.text("SELECT @@GLOBAL.gtid_binlog_pos").await?;
             server.wait_for(&position).await?;
-            Ok(server.address())
+            Ok(server.place.address())
         }
         .boxed()
     }
 
     fn promote<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
         async move {
-            let server = self.server(cluster)?;
-            let _alone = server.changing.lock().await;
+            let server = self.fleet.get(cluster)?;
+            let _alone = server.place.changing.lock().await;
             server.execute(&["STOP SLAVE IO_THREAD"]).await?;
             server.applied().await?;
             server.execute(&["STOP SLAVE", "RESET SLAVE ALL", "SET GLOBAL read_only = 0"]).await
@@ -258,8 +185,8 @@ impl Servers for MariaDb {
         new_primary: &'a str,
     ) -> BoxFuture<'a, Result<(), ServerError>> {
         async move {
-            let (old, new) = (self.server(old_primary)?, self.server(new_primary)?);
-            let _alone = tokio::join!(old.changing.lock(), new.changing.lock());
+            let (old, new) = (self.fleet.get(old_primary)?, self.fleet.get(new_primary)?);
+            let _alone = tokio::join!(old.place.changing.lock(), new.place.changing.lock());
             // Called again: the new primary follows nobody any more. Making the old one writable would split the data.
             if new.row("SHOW SLAVE STATUS").await?.is_none() {
                 return Ok(());
@@ -285,9 +212,9 @@ impl Servers for MariaDb {
 
     fn cut_link<'a>(&'a self, cluster: &'a str, cut: bool) -> BoxFuture<'a, Result<(), ServerError>> {
         async move {
-            let server = self.server(cluster)?;
-            let _alone = server.changing.lock().await;
-            server.cut.store(cut, Ordering::SeqCst);
+            let server = self.fleet.get(cluster)?;
+            let _alone = server.place.changing.lock().await;
+            server.place.cut.store(cut, Ordering::SeqCst);
             // What has arrived already is applied all the same.
             server.execute(&[if cut { "STOP SLAVE IO_THREAD" } else { "START SLAVE" }]).await
         }
@@ -296,8 +223,8 @@ impl Servers for MariaDb {
 
     fn lag_millis<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Option<f64>> {
         async move {
-            let server = self.server(cluster).ok()?;
-            if server.cut.load(Ordering::SeqCst) {
+            let server = self.fleet.get(cluster).ok()?;
+            if server.place.cut.load(Ordering::SeqCst) {
                 return None;
             }
             let row = server.row("SHOW SLAVE STATUS").await.ok()??;
@@ -314,25 +241,7 @@ impl Servers for MariaDb {
         snapshot: &'a str,
         afterwards: Afterwards,
     ) -> BoxFuture<'a, Result<(), ServerError>> {
-        async move {
-            let server = self.server(cluster)?;
-            let _alone = server.changing.lock().await;
-            let secondary = match afterwards {
-                Afterwards::GoesOn => server.row("SHOW SLAVE STATUS").await?.is_some(),
-                // A primary. It may be dead: its data are there all the same.
-                Afterwards::StaysStopped => false,
-            };
-            server.stop().await;
-            let copied = copy(&server.folder, &self.snapshot_folder(snapshot)).await;
-            if afterwards == Afterwards::GoesOn || copied.is_err() {
-                let again = server.run_again(secondary).await;
-                again.map_err(|error| {
-                    failed(format!("the server of {cluster} does not start again"), error)
-                })?;
-            }
-            copied
-        }
-        .boxed()
+        self.fleet.snapshot(cluster, snapshot, afterwards).boxed()
     }
 
     fn copy_snapshot<'a>(
@@ -340,7 +249,7 @@ impl Servers for MariaDb {
         source: &'a str,
         target: &'a str,
     ) -> BoxFuture<'a, Result<(), ServerError>> {
-        async move { copy(&self.snapshot_folder(source), &self.snapshot_folder(target)).await }.boxed()
+        self.fleet.copy_snapshot(source, target).boxed()
     }
 
     fn restore<'a>(
@@ -349,37 +258,24 @@ impl Servers for MariaDb {
         cluster: &'a str,
     ) -> BoxFuture<'a, Result<Address, ServerError>> {
         async move {
-            let server = self.start(cluster, &self.snapshot_folder(snapshot)).await?;
+            let server = self.start(cluster, &self.fleet.snapshot_folder(snapshot)).await?;
             // The snapshot may be of a former secondary.
             server.execute(&["STOP SLAVE", "RESET SLAVE ALL", "SET GLOBAL read_only = 0"]).await?;
-            Ok(server.address())
+            Ok(server.place.address())
         }
         .boxed()
     }
 
     fn rename<'a>(&'a self, from: &'a str, to: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
-        async move {
-            let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(server) = servers.remove(from) {
-                servers.insert(to.to_owned(), server);
-            }
-            Ok(())
-        }
-        .boxed()
+        self.fleet.rename(from, to);
+        async { Ok(()) }.boxed()
     }
 
     fn delete<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
-        async move {
-            let server = self.servers.lock().unwrap_or_else(PoisonError::into_inner).remove(cluster);
-            let Some(server) = server else { return Ok(()) };
-            let _alone = server.changing.lock().await;
-            server.stop().await;
-            remove(&server.folder).await
-        }
-        .boxed()
+        self.fleet.delete(cluster).boxed()
     }
 
     fn delete_snapshot<'a>(&'a self, snapshot: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
-        async move { remove(&self.snapshot_folder(snapshot)).await }.boxed()
+        self.fleet.delete_snapshot(snapshot).boxed()
     }
 }

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow};
 use sqlx::{AssertSqlSafe, Connection, Executor, Row};
-use tokio::process::Child;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::install::{MARIADBD, as_current_user, temporary_folder};
+use crate::databases::ServerError;
+use crate::databases::authority::{CERTIFICATE, KEY};
 use crate::databases::files::{failed, last_lines};
-use crate::databases::{Address, ServerError};
+use crate::databases::fleet::{Place, Server};
 use crate::process::{bound, on_path};
 
 /// How long a server may take to start, and to stop.
@@ -22,97 +23,16 @@ const STOP: Duration = Duration::from_secs(15);
 const STATEMENT: Duration = Duration::from_secs(30);
 /// How long a secondary may take to apply what it has received.
 const APPLY: Duration = Duration::from_secs(20);
-/// How often a server is started: between the choice of a port and its own bind another process may take the port.
-pub(super) const TRIES: usize = 5;
-/// Files of the servers' TLS, below the folder of all.
-pub(super) const AUTHORITY: &str = "authority.pem";
-pub(super) const CERTIFICATE: &str = "certificate.pem";
-pub(super) const KEY: &str = "key.pem";
 
 /// A server.
-pub(super) struct Server {
-    pub(super) number: u32,
+pub(super) struct MariaDbServer {
+    pub(super) place: Place,
     pub(super) root_password: String,
-    pub(super) port: u16,
-    pub(super) folder: PathBuf,
+    /// A path of at most 107 bytes.
     pub(super) socket: PathBuf,
-    pub(super) child: tokio::sync::Mutex<Option<Child>>,
-    pub(super) cut: std::sync::atomic::AtomicBool,
-    /// Held by whoever stops, starts or changes it, so that nobody asks a server that is stopped for its snapshot.
-    pub(super) changing: tokio::sync::Mutex<()>,
 }
 
-impl Server {
-    /// Starts the process and waits until it answers. Whether it is read-only holds from its first moment on.
-    pub(super) async fn run(&self, read_only: bool) -> Result<(), ServerError> {
-        let log = self.folder.join("error.log");
-        // Each server has a folder below that of all.
-        let root = self.folder.parent().unwrap_or(&self.folder);
-        let temporary = temporary_folder(root).await?;
-        let mut command = bound(&on_path(MARIADBD).unwrap_or_else(|| MARIADBD.into()));
-        command
-            .arg("--no-defaults")
-            .arg(format!("--datadir={}", self.folder.display()))
-            .arg(format!("--tmpdir={}", temporary.display()))
-            .arg(format!("--socket={}", self.socket.display()))
-            .arg(format!("--port={}", self.port))
-            .arg(format!("--server-id={}", self.number))
-            .arg(format!("--read-only={}", u8::from(read_only)))
-            .arg(format!("--log-error={}", log.display()))
-            .arg(format!("--pid-file={}", self.folder.join("pid").display()))
-            .arg(format!("--ssl-cert={}", root.join(CERTIFICATE).display()))
-            .arg(format!("--ssl-key={}", root.join(KEY).display()))
-            .args([
-                "--bind-address=127.0.0.1",
-                // No statement reads or writes a file.
-                "--secure-file-priv=/dev/null",
-                "--local-infile=OFF",
-                "--skip-name-resolve",
-                "--skip-slave-start",
-                "--performance-schema=OFF",
-            ])
-            .args([
-                "--innodb-buffer-pool-size=32M",
-                "--innodb-log-file-size=16M",
-                "--key-buffer-size=1M",
-                "--max-connections=200",
-            ])
-            .args([
-                "--log-bin=binlog",
-                "--binlog-format=ROW",
-                "--log-slave-updates=ON",
-                "--gtid-strict-mode=OFF",
-            ])
-            .args(["--sync-binlog=0", "--innodb-flush-log-at-trx-commit=2", "--slave-net-timeout=5"])
-            .args([
-                "--character-set-server=utf8mb4",
-                "--collation-server=utf8mb4_general_ci",
-                "--default-time-zone=+00:00",
-            ]);
-        as_current_user(&mut command);
-        // A group of its own: a Ctrl-C of the terminal reaches us, and we stop the servers in order.
-        command
-            .process_group(0)
-            .kill_on_drop(true)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let mut child = command.spawn().map_err(|error| failed("mariadbd does not start", error))?;
-        let end = Instant::now() + START;
-        loop {
-            if self.admin().await.is_ok() {
-                *self.child.lock().await = Some(child);
-                return Ok(());
-            }
-            let ended = child.try_wait().map_err(|error| failed("mariadbd", error))?;
-            if ended.is_some() || Instant::now() > end {
-                let text = tokio::fs::read_to_string(&log).await.unwrap_or_default();
-                return Err(ServerError(format!("mariadbd: {}", last_lines(&text))));
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-    }
-
+impl MariaDbServer {
     /// A connection as root over the socket. Root has no account for TCP.
     pub(super) async fn admin(&self) -> Result<MySqlConnection, ServerError> {
         let options =
@@ -183,35 +103,6 @@ impl Server {
         }
     }
 
-    /// Starts the process again on the data that it had, as a secondary or not.
-    pub(super) async fn run_again(&self, secondary: bool) -> Result<(), ServerError> {
-        let mut last = ServerError("not tried".into());
-        for _ in 0..TRIES {
-            match self.run(secondary).await {
-                Ok(()) if secondary && !self.cut.load(Ordering::SeqCst) => {
-                    return self.execute(&["START SLAVE"]).await;
-                }
-                Ok(()) => return Ok(()),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    }
-
-    /// Stops the process: in order if it can, else by force.
-    pub(super) async fn stop(&self) {
-        let mut child = self.child.lock().await;
-        let Some(mut process) = child.take() else { return };
-        let _ = self.execute(&["SHUTDOWN"]).await;
-        if timeout(STOP, process.wait()).await.is_err() {
-            let _ = process.kill().await;
-        }
-    }
-
-    pub(super) fn address(&self) -> Address {
-        Address { host: "127.0.0.1".into(), port: self.port }
-    }
-
     /// Waits until a secondary has applied everything up to `position`, a GTID position as the server told it.
     pub(super) async fn wait_for(&self, position: &str) -> Result<(), ServerError> {
         if position.is_empty() {
@@ -242,5 +133,97 @@ impl Server {
                 Err(error) => return Err(failed("MASTER_GTID_WAIT", error)),
             }
         }
+    }
+}
+
+impl Server for MariaDbServer {
+    fn place(&self) -> &Place {
+        &self.place
+    }
+
+    async fn run(&self, follows: bool) -> Result<(), ServerError> {
+        let log = self.place.folder.join("error.log");
+        // Each server has a folder below that of all.
+        let root = self.place.folder.parent().unwrap_or(&self.place.folder);
+        let temporary = temporary_folder(root).await?;
+        let mut command = bound(&on_path(MARIADBD).unwrap_or_else(|| MARIADBD.into()), None);
+        command
+            .arg("--no-defaults")
+            .arg(format!("--datadir={}", self.place.folder.display()))
+            .arg(format!("--tmpdir={}", temporary.display()))
+            .arg(format!("--socket={}", self.socket.display()))
+            .arg(format!("--port={}", self.place.port))
+            .arg(format!("--server-id={}", self.place.number))
+            .arg(format!("--read-only={}", u8::from(follows)))
+            .arg(format!("--log-error={}", log.display()))
+            .arg(format!("--pid-file={}", self.place.folder.join("pid").display()))
+            .arg(format!("--ssl-cert={}", root.join(CERTIFICATE).display()))
+            .arg(format!("--ssl-key={}", root.join(KEY).display()))
+            .args([
+                "--bind-address=127.0.0.1",
+                // No statement reads or writes a file.
+                "--secure-file-priv=/dev/null",
+                "--local-infile=OFF",
+                "--skip-name-resolve",
+                "--skip-slave-start",
+                "--performance-schema=OFF",
+            ])
+            .args([
+                "--innodb-buffer-pool-size=32M",
+                "--innodb-log-file-size=16M",
+                "--key-buffer-size=1M",
+                "--max-connections=200",
+            ])
+            .args([
+                "--log-bin=binlog",
+                "--binlog-format=ROW",
+                "--log-slave-updates=ON",
+                "--gtid-strict-mode=OFF",
+            ])
+            .args(["--sync-binlog=0", "--innodb-flush-log-at-trx-commit=2", "--slave-net-timeout=5"])
+            .args([
+                "--character-set-server=utf8mb4",
+                "--collation-server=utf8mb4_general_ci",
+                "--default-time-zone=+00:00",
+            ]);
+        as_current_user(&mut command);
+        // A group of its own: a Ctrl-C of the terminal reaches us, and we stop the servers in order.
+        command
+            .process_group(0)
+            .kill_on_drop(true)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let mut child = command.spawn().map_err(|error| failed("mariadbd does not start", error))?;
+        let end = Instant::now() + START;
+        loop {
+            if self.admin().await.is_ok() {
+                *self.place.child.lock().await = Some(child);
+                if follows && !self.place.cut.load(Ordering::SeqCst) {
+                    // Of a new secondary it is not said yet whom it follows.
+                    return if self.follows().await? { self.execute(&["START SLAVE"]).await } else { Ok(()) };
+                }
+                return Ok(());
+            }
+            let ended = child.try_wait().map_err(|error| failed("mariadbd", error))?;
+            if ended.is_some() || Instant::now() > end {
+                let text = tokio::fs::read_to_string(&log).await.unwrap_or_default();
+                return Err(ServerError(format!("mariadbd: {}", last_lines(&text))));
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn stop(&self) {
+        let mut child = self.place.child.lock().await;
+        let Some(mut process) = child.take() else { return };
+        let _ = self.execute(&["SHUTDOWN"]).await;
+        if timeout(STOP, process.wait()).await.is_err() {
+            let _ = process.kill().await;
+        }
+    }
+
+    async fn follows(&self) -> Result<bool, ServerError> {
+        Ok(self.row("SHOW SLAVE STATUS").await?.is_some())
     }
 }

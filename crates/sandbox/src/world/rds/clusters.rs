@@ -17,7 +17,9 @@ use crate::world::model::{Cluster, GlobalMember, Snapshot, name_of, region_of};
 use crate::world::properties;
 
 /// What a restore gets that names no version: the Region's default, which is another than the shop's.
-const DEFAULT_VERSION: &str = "8.0.mysql_aurora.3.10.0";
+fn default_version(engine: &str) -> &'static str {
+    if engine == "aurora-postgresql" { "16.8" } else { "8.0.mysql_aurora.3.10.0" }
+}
 
 /// A cluster that is being created as `input` asks, with a database of this name inside, encrypted by this key.
 pub(super) fn creating(
@@ -67,7 +69,7 @@ pub(super) fn create_secondary(world: &Arc<World>, region: &str, input: &Value) 
         }
         let primary = global.writer().unwrap_or_default().to_owned();
         let from = state.clusters.get(&primary).ok_or_else(|| no_cluster(&primary))?;
-        let version = text(input, "EngineVersion").unwrap_or(DEFAULT_VERSION).to_owned();
+        let version = text(input, "EngineVersion").unwrap_or_else(|| default_version(engine)).to_owned();
         if engine != from.engine || version != from.version {
             let message =
                 format!("{id} is of engine {} {}, not {engine} {version}", from.engine, from.version);
@@ -148,7 +150,7 @@ pub(super) fn restore(world: &Arc<World>, region: &str, input: &Value) -> Result
             let message = format!("the snapshot is of engine {}, not {engine}", from.engine);
             return Err(fault("InvalidParameterCombination", message));
         }
-        let version = text(input, "EngineVersion").unwrap_or(DEFAULT_VERSION).to_owned();
+        let version = text(input, "EngineVersion").unwrap_or_else(|| default_version(engine)).to_owned();
         if numbers(&version) < numbers(&from.version) {
             let message =
                 format!("the snapshot has engine version {}, which can't become {version}", from.version);

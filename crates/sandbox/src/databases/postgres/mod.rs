@@ -1,0 +1,217 @@
+//! PostgreSQL servers as Aurora PostgreSQL clusters, one process each, on loopback ports that the system chooses.
+//!
+//! - A secondary is a physical standby that follows its primary by streaming replication, and is promoted: what was not
+//!   shipped by then is lost.
+//! - A snapshot stops the server for a second, copies its data directory and starts it again, on the same port and as it was.
+//!   The old primary after a failover alone stays stopped, until it is rebuilt as a secondary from a base backup.
+//! - Commits are not flushed to the disk: an acknowledged write survives a stop and a copy, not a power cut.
+//! - They speak TLS ([`Identity`]); whoever wants to may do without.
+//! - Nobody but this process gets in as an administrator, whose password is nowhere but in memory and in the hash that the
+//!   server keeps. PostgreSQL does not run as root: there, its processes and its folder are the user `postgres`'s.
+//!
+//! [`Postgres::shutdown`] stops every server and removes all data; a drop kills what is left.
+
+mod install;
+mod server;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use self::install::{Installation, REPLICATOR, literal, name};
+use self::server::PostgresServer;
+use super::authority::Identity;
+use super::files::{copy, failed};
+use super::fleet::{Fleet, Place, Server, remove_all, run_again};
+use super::{Address, Afterwards, NewDatabase, ServerError, Servers};
+use crate::folder::Folder;
+
+/// The servers.
+pub struct Postgres {
+    fleet: Fleet<PostgresServer>,
+    installation: Arc<Installation>,
+    /// Its path is short, because that of a socket has at most 107 bytes.
+    folder: Folder,
+    template: tokio::sync::OnceCell<()>,
+}
+
+impl Postgres {
+    /// Prepares to run servers of this identity.
+    ///
+    /// # Errors
+    /// When PostgreSQL is not installed, or a folder can't be made.
+    pub fn new(identity: &Identity) -> Result<Self, ServerError> {
+        let folder =
+            Folder::create("").map_err(|error| failed("can't create a folder for PostgreSQL", error))?;
+        let installation = Installation::new(folder.path(), identity)?;
+        Ok(Self {
+            fleet: Fleet::new(installation.root.clone()),
+            installation: Arc::new(installation),
+            folder,
+            template: tokio::sync::OnceCell::new(),
+        })
+    }
+
+    /// Stops every server and removes its data. Whoever still holds this keeps no file alive.
+    pub async fn shutdown(&self) {
+        self.fleet.stop().await;
+        remove_all(&[self.folder.path()]).await;
+    }
+
+    fn make(&self) -> impl Fn(Place) -> PostgresServer {
+        |place| PostgresServer { place, installation: Arc::clone(&self.installation) }
+    }
+
+    /// Starts a server for `cluster` on a copy of `data` that follows nobody.
+    async fn start(&self, cluster: &str, data: &Path) -> Result<Arc<PostgresServer>, ServerError> {
+        let prepared = self.fleet.prepare(cluster).await?;
+        copy(data, &prepared.folder).await?;
+        self.installation.configure(&prepared.folder, None)?;
+        self.fleet.start(cluster, prepared, false, self.make()).await
+    }
+}
+
+impl Servers for Postgres {
+    fn create_primary<'a>(
+        &'a self,
+        cluster: &'a str,
+        database: NewDatabase<'a>,
+    ) -> BoxFuture<'a, Result<Address, ServerError>> {
+        async move {
+            self.template.get_or_try_init(|| self.installation.install()).await?;
+            let server = self.start(cluster, &self.installation.template()).await?;
+            let (user, of_replicator) = (name(database.user), literal(&self.installation.password));
+            server
+                .execute(&[
+                    &format!("CREATE ROLE {REPLICATOR} LOGIN REPLICATION PASSWORD {of_replicator}"),
+                    // What an RDS master user may, as far as the shop needs.
+                    &format!(
+                        "CREATE ROLE {user} LOGIN CREATEDB CREATEROLE IN ROLE pg_monitor, pg_signal_backend PASSWORD {}",
+                        literal(database.password)
+                    ),
+                    &format!("CREATE DATABASE {} OWNER {user}", name(database.name)),
+                ])
+                .await?;
+            Ok(server.place.address())
+        }
+        .boxed()
+    }
+
+    fn create_secondary<'a>(
+        &'a self,
+        cluster: &'a str,
+        primary: &'a str,
+    ) -> BoxFuture<'a, Result<Address, ServerError>> {
+        async move {
+            let primary = self.fleet.get(primary)?;
+            let prepared = self.fleet.prepare(cluster).await?;
+            self.installation.back_up(primary.place.port, &prepared.folder).await?;
+            self.installation.configure(&prepared.folder, Some(primary.place.port))?;
+            let server = self.fleet.start(cluster, prepared, true, self.make()).await?;
+            server.wait_for(&primary.position().await?).await?;
+            Ok(server.place.address())
+        }
+        .boxed()
+    }
+
+    fn promote<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
+        async move {
+            let server = self.fleet.get(cluster)?;
+            let _alone = server.place.changing.lock().await;
+            server.promote().await
+        }
+        .boxed()
+    }
+
+    fn switch_over<'a>(
+        &'a self,
+        old_primary: &'a str,
+        new_primary: &'a str,
+    ) -> BoxFuture<'a, Result<(), ServerError>> {
+        async move {
+            let (old, new) = (self.fleet.get(old_primary)?, self.fleet.get(new_primary)?);
+            let _alone = tokio::join!(old.place.changing.lock(), new.place.changing.lock());
+            // Called again: the new primary follows nobody any more. Making the old one writable would split the data.
+            if !new.follows().await? {
+                return Ok(());
+            }
+            // A primary that is shut down in order sends its standby all that it has.
+            old.stop().await;
+            let changed = async {
+                new.wait_for(&self.installation.end_of(&old.place.folder).await?).await?;
+                new.promote().await
+            };
+            if let Err(error) = changed.await {
+                // Back to where it was: the old primary takes writes again.
+                run_again(&*old, false).await?;
+                return Err(error);
+            }
+            self.installation.configure(&old.place.folder, Some(new.place.port))?;
+            run_again(&*old, true).await
+        }
+        .boxed()
+    }
+
+    fn cut_link<'a>(&'a self, cluster: &'a str, cut: bool) -> BoxFuture<'a, Result<(), ServerError>> {
+        async move {
+            let server = self.fleet.get(cluster)?;
+            let _alone = server.place.changing.lock().await;
+            server.place.cut.store(cut, Ordering::SeqCst);
+            server.listen(!cut).await
+        }
+        .boxed()
+    }
+
+    fn lag_millis<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Option<f64>> {
+        async move {
+            let server = self.fleet.get(cluster).ok()?;
+            if server.place.cut.load(Ordering::SeqCst) { None } else { server.lag_millis().await }
+        }
+        .boxed()
+    }
+
+    fn snapshot<'a>(
+        &'a self,
+        cluster: &'a str,
+        snapshot: &'a str,
+        afterwards: Afterwards,
+    ) -> BoxFuture<'a, Result<(), ServerError>> {
+        self.fleet.snapshot(cluster, snapshot, afterwards).boxed()
+    }
+
+    fn copy_snapshot<'a>(
+        &'a self,
+        source: &'a str,
+        target: &'a str,
+    ) -> BoxFuture<'a, Result<(), ServerError>> {
+        self.fleet.copy_snapshot(source, target).boxed()
+    }
+
+    fn restore<'a>(
+        &'a self,
+        snapshot: &'a str,
+        cluster: &'a str,
+    ) -> BoxFuture<'a, Result<Address, ServerError>> {
+        async move {
+            // The snapshot may be of a standby: as it is started here, it follows nobody.
+            Ok(self.start(cluster, &self.fleet.snapshot_folder(snapshot)).await?.place.address())
+        }
+        .boxed()
+    }
+
+    fn rename<'a>(&'a self, from: &'a str, to: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
+        self.fleet.rename(from, to);
+        async { Ok(()) }.boxed()
+    }
+
+    fn delete<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
+        self.fleet.delete(cluster).boxed()
+    }
+
+    fn delete_snapshot<'a>(&'a self, snapshot: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
+        self.fleet.delete_snapshot(snapshot).boxed()
+    }
+}
