@@ -153,6 +153,7 @@ fn two_drills_side_by_side_account_for_every_lost_write() {
     for (folder, run) in runs {
         let (said, code) = run.end();
         assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("5 tables compared"), "the shop's, and none of our own: {said}");
         let (start, end) = (folder.to_str().unwrap(), "report.html");
         let path =
             said.split_whitespace().find(|word| word.starts_with(start) && word.ends_with(end)).unwrap();
