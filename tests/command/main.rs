@@ -274,7 +274,7 @@ fn the_servers_of_a_killed_drill_end_with_it_and_the_next_one_removes_its_files(
 #[test]
 fn the_sandbox_is_broken_and_mended_while_it_runs() {
     let mut run = Run::start(&["sandbox", "--factor", "240"]);
-    run.read_until("To break and mend");
+    run.read_until("Commands on standard input");
     let mut input = run.child.stdin.take().unwrap();
     for (line, answer) in [
         ("isolate sandbox-east", "sandbox-east The Region is cut off"),

@@ -110,7 +110,12 @@ async fn told(old: &Database, new: &Database) {
     let error = listed(&world, old, new).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Denied);
     let line = error.to_string();
-    for part in ["restored old primary causeway-old", "neither the current version", SECRET, "`iamUser`"] {
+    for part in [
+        "restored old primary causeway-old",
+        "neither the current nor the previous version",
+        SECRET,
+        "`iamUser`",
+    ] {
         assert!(line.contains(part), "{part} is missing in: {line}");
     }
     assert!(!line.contains("third") && !line.contains("second"), "{line}");

@@ -130,7 +130,7 @@ fn settings_that_do_not_fit_the_plan_are_refused_before_anything_is_changed() {
     assert_eq!((refused.status.code(), place.calls()), (Some(2), vec![]));
     let said = String::from_utf8(refused.stderr).unwrap();
     for problem in [
-        "us-east-1 is no Region of the plan",
+        "us-east-1 is not a Region of the plan",
         "the stack's report bucket in eu-west-1 is other-reports-111122223333-eu-west-1",
         "eu-west-1 needs subnets and securityGroups, or neither",
         "automaticFailover needs `automatic` in the plan",

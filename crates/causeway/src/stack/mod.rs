@@ -317,7 +317,7 @@ fn can_be_asked(options: &AskedOptions) -> Result<(), Error> {
 fn agreed(options: &AskedOptions, doubts: &[String], question: &str) -> Result<bool, Error> {
     if !doubts.is_empty() {
         say(&format!(
-            "\nA runbook is running, and would continue with other functions than it began with:\n  - {}",
+            "\nA runbook that is running would continue with other functions than it began with:\n  - {}",
             doubts.join("\n  - ")
         ));
         if options.yes && !options.during_a_move {
