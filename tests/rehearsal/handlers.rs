@@ -260,6 +260,7 @@ impl Compare for Orders<'_> {
             }
         }
         Ok(Progress::Finished(table_diff::TableSummary {
+            not_compared: Vec::new(),
             counts: cursor(LOST).counts,
             key_columns: vec!["ID".into()],
             notes: Vec::new(),

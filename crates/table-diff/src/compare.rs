@@ -65,7 +65,7 @@ async fn begin(
     options: &Options,
 ) -> Result<Paired, Error> {
     source.set_view(options.view).await?;
-    schema::pair(source, target, table).await
+    schema::pair(source, target, table, &options.exclude_columns).await
 }
 
 /// Walks through the table from a position on; `None`: from the start.
@@ -75,7 +75,7 @@ async fn walk<S: Sink, F: Fn() -> bool + Send + Sync>(
     caller: Caller<'_, S, F>,
 ) -> Result<Progress, Error> {
     match position {
-        Some(Position::End) => Ok(caller.finished()),
+        Some(Position::End) => caller.finished(sides.table),
         position if sides.paired.key_columns.is_empty() => {
             let place = match position {
                 Some(Position::AtHash(place)) => Some(place),

@@ -1,6 +1,6 @@
 //! Where the comparison of a table stands, and what was counted up to there: what a caller keeps, to continue later.
 
-use std::ops::AddAssign;
+use std::ops::{AddAssign, SubAssign};
 
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,16 @@ impl AddAssign for Counts {
         self.missing += more.missing;
         self.changed += more.changed;
         self.extra += more.extra;
+    }
+}
+
+impl SubAssign for Counts {
+    fn sub_assign(&mut self, less: Self) {
+        self.rows_source = self.rows_source.saturating_sub(less.rows_source);
+        self.rows_target = self.rows_target.saturating_sub(less.rows_target);
+        self.missing = self.missing.saturating_sub(less.missing);
+        self.changed = self.changed.saturating_sub(less.changed);
+        self.extra = self.extra.saturating_sub(less.extra);
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value, json};
 
 use crate::cells::unhex;
-use crate::column::{Column, Kind};
+use crate::column::{Column, Kind, OWN_BYTES, scaled_float};
 
 /// What happened to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -23,8 +23,8 @@ pub enum DifferenceKind {
 /// A row that differs.
 ///
 /// Values are exact: integers beyond ±2⁵³, decimals, dates and times are text as the server writes it; floats are the
-/// shortest number that reads back as the same; bytes, and text that is no UTF-8, are `{"base64": "…"}`; JSON columns
-/// are their text. A row of a table without a key has an empty `key`, and a line for each time it occurs too often.
+/// shortest number that reads back as the same; bytes, and text that has no UTF-8 by its own bytes, are `{"base64": "…"}`;
+/// JSON columns are their text. A row of a table without a key has an empty `key`, and a line for each time it occurs too often.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Difference {
     /// What happened.
@@ -59,18 +59,24 @@ pub(crate) fn value(kind: Kind, bytes: &[u8]) -> Value {
         Kind::Hex => return base64(&unhex(bytes).unwrap_or_else(|| bytes.to_vec())),
         _ => match std::str::from_utf8(bytes) {
             Ok(text) => text,
-            Err(_) => return base64(bytes),
+            Err(_) => return base64(&own_bytes(bytes).unwrap_or_else(|| bytes.to_vec())),
         },
     };
     let number = match kind {
         Kind::Integer => {
             text.parse::<i64>().ok().filter(|number| number.unsigned_abs() <= SAFE).map(Number::from)
         }
-        Kind::Float => text.parse::<f64>().ok().and_then(Number::from_f64),
+        Kind::Float => scaled_float(text).or_else(|| text.parse::<f64>().ok()).and_then(Number::from_f64),
         Kind::Boolean => return Value::Bool(text == "true"),
         _ => None,
     };
     number.map_or_else(|| Value::from(text), Value::Number)
+}
+
+/// The bytes of a text that has no UTF-8.
+fn own_bytes(cell: &[u8]) -> Option<Vec<u8>> {
+    let (first, digits) = cell.split_first()?;
+    if *first == OWN_BYTES { unhex(digits) } else { None }
 }
 
 #[cfg(test)]
@@ -92,6 +98,15 @@ mod tests {
         ] {
             assert_eq!(value(kind, bytes.as_bytes()).to_string(), expected.to_string(), "{kind:?} {bytes}");
         }
-        assert_eq!(value(Kind::Text, b"\xff"), json!({"base64": "/w=="}));
+        assert_eq!(value(Kind::Text, b"\xc3"), json!({"base64": "ww=="}));
+        assert_eq!(value(Kind::Text, b"\xffFBFC"), json!({"base64": "+/w="}), "its own bytes");
+        let scaled = [
+            ("-27:64", 5e-324),
+            ("-1:-14521.800010834497", -1.320_750_017_006_002_7e-8),
+            ("25:16777215.999999998", f64::MAX),
+        ];
+        for (text, number) in scaled {
+            assert_eq!(value(Kind::Float, text.as_bytes()), json!(number), "{text}");
+        }
     }
 }

@@ -21,6 +21,12 @@ pub(crate) struct Dialect {
     pub(crate) mariadb: bool,
     /// It has `MD5`, which MySQL 9.6 moved to a component of its own.
     pub(crate) md5: bool,
+    /// When an index is one that no statement may name, in words about a row of `information_schema.STATISTICS`.
+    pub(crate) hidden_index: &'static str,
+    /// A table has one name, in whatever case it is written (`lower_case_table_names`).
+    pub(crate) folds_tables: bool,
+    /// How many bytes a statement may have.
+    pub(crate) longest: usize,
 }
 
 /// Which of the two servers.

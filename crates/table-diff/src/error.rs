@@ -1,5 +1,6 @@
 //! Why a comparison failed.
 
+use crate::cells::Key;
 use crate::engine::Side;
 use crate::table::Table;
 
@@ -128,6 +129,28 @@ pub fn is_untrusted(error: &sqlx::Error) -> bool {
         sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::InvalidData,
         _ => false,
     }
+}
+
+/// The error of a table with several rows of one key.
+pub(crate) fn not_unique(table: &Table, key: &Key, side: Side) -> Error {
+    let key = key.iter().map(|part| String::from_utf8_lossy(part).escape_debug().to_string());
+    let reason = format!(
+        "more than one row of the {side} has the key {}: its unique index is broken, or does not hold for all rows; mend it there \
+         and compare again",
+        key.collect::<Vec<_>>().join(", ")
+    );
+    Error::Table { table: table.to_string(), reason }
+}
+
+/// The error of a table with a value that its server does not give.
+pub(crate) fn not_given(table: &Table, column: &str, key: &Key, side: Side) -> Error {
+    let key = key.iter().map(|part| String::from_utf8_lossy(part).escape_debug().to_string());
+    let reason = format!(
+        "the {side} does not give the value of column {column:?} in the row with the key {}: raise max_allowed_packet there, \
+         and compare again",
+        key.collect::<Vec<_>>().join(", ")
+    );
+    Error::Table { table: table.to_string(), reason }
 }
 
 /// The error of a table whose ranges can't be cut.

@@ -30,7 +30,8 @@
 //! text. Long columns (`TEXT`, `BLOB`, JSON, PostgreSQL's `text` and `bytea`) enter as their length and MD5, so that
 //! no server limit on one value cuts them off. Floats enter with every digit that they need, `FLOAT` widened first.
 //! Timestamps are read in UTC on both sides. Text is compared by its characters' UTF-8 bytes whatever the
-//! collation: `a` and `A` differ, trailing spaces count. JSON that is stored as other text is compared by value, and is a
+//! collation: `a` and `A` differ, trailing spaces count; a text that has no UTF-8 enters by its own bytes. For each kind of
+//! value, `docs/comparison.md` says what is equal, with a case for each sentence. JSON that is stored as other text is compared by value, and is a
 //! difference when the values are not the same; but in a table without a key, where there is no row to compare it with, other
 //! text is another row.
 //!
@@ -38,7 +39,15 @@
 //! Ranges follow the server's own order of the key when type and collation are the same on both sides: then both
 //! sides put a given key into the same range, and equal-under-the-collation keys share one. Otherwise, and for types
 //! whose order and comparison disagree (`ENUM`), ranges follow the bytes of the canonical text: slower, for the index
-//! can't serve it, but never wrong. Inside a range rows are matched by the exact bytes of their key.
+//! can't serve it, but never wrong. Inside a range rows are matched by the exact bytes of their key; what is left on both
+//! sides and is one key to the collation is one row, whose key changed.
+//!
+//! # What is never alike
+//! Rows are counted as they are read, and a row that is another by the time it is looked at again is counted as it is then: so
+//! tables that have not as many rows can't come out without a difference, and where they do it is an error. Rows that are
+//! fetched come with a mark behind the last; a row that was seen and is not found by its key has to be gone; a key that
+//! comes twice, and a value that the server does not give, are errors. What of a table was not compared is in
+//! [`TableSummary::not_compared`].
 //!
 //! # Memory
 //! A pass, and a range that is only summed, is at most [`Options::chunk_rows`] rows; of a pass the last key of each chunk

@@ -1,5 +1,6 @@
 //! The limits of a comparison: how much it holds, how long it takes, how much it may ask of the target.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Limits of a comparison.
@@ -24,6 +25,8 @@ pub struct Options {
     /// Whether the source is seen as it was when its table was begun. Not where the source is written to and the target
     /// follows it: what had not arrived by then would be reported as a difference.
     pub view: bool,
+    /// Columns that are left out, as `table.column`: what the table displays, a dot, the column's name.
+    pub exclude_columns: BTreeSet<String>,
 }
 
 impl Default for Options {
@@ -38,6 +41,7 @@ impl Default for Options {
             strong: false,
             limits: Limits::default(),
             view: true,
+            exclude_columns: BTreeSet::new(),
         }
     }
 }

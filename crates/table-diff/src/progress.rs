@@ -12,6 +12,8 @@ pub struct TableSummary {
     pub key_columns: Vec<String>,
     /// Differences of the schema, and what else a reader has to know.
     pub notes: Vec<String>,
+    /// What of the table was not compared, and why: without it, rows that seem alike are known to be only in part.
+    pub not_compared: Vec<String>,
 }
 
 /// How a comparison ended.

@@ -56,6 +56,11 @@ async fn reconnect<'a>((source, target): Both<'a>) -> (Both<'a>, Result<(), Erro
     ((source, target), made)
 }
 
+/// Codes of errors that may be gone with a new connection.
+const PASSING: [&str; 9] = ["40001", "40P01", "57P01", "57P02", "57P03", "57P05", "25P03", "25P04", "08S01"];
+/// MySQL's error for a connection that it closed because nothing was asked on it.
+const INACTIVE: u16 = 4031;
+
 /// Whether an error may be gone when the range is tried again: the connection broke, or the server gave up a
 /// transaction.
 fn is_transient(error: &Error) -> bool {
@@ -64,10 +69,13 @@ fn is_transient(error: &Error) -> bool {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
             true
         }
-        // Deadlock and serialization failure; a server that shuts down or starts, a connection lost. A timeout is not among them.
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            ["40001", "40P01", "57P01", "57P02", "57P03", "08S01"].contains(&code.as_ref())
-        }),
+        // Deadlock and serialization failure; a server that shuts down or starts, a connection lost, or closed because it
+        // waited for too long. The timeout of a statement is not among them.
+        sqlx::Error::Database(error) => {
+            let passes = error.code().is_some_and(|code| PASSING.contains(&code.as_ref()));
+            let mysql = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>();
+            passes || mysql.is_some_and(|error| error.number() == INACTIVE)
+        }
         _ => false,
     }
 }

@@ -173,6 +173,31 @@ impl Server {
         }
     }
 
+    /// As [`Self::each`], for rows of at least two cells, none of which may be left out: another statement behind them shows
+    /// that they came to their end.
+    pub(crate) async fn each_to_the_end<F>(
+        &mut self,
+        sql: String,
+        what: &str,
+        mut each: F,
+    ) -> Result<(), Error>
+    where
+        F: FnMut(Cells) + Send,
+    {
+        let mut ended = false;
+        self.each(format!("{sql}; SELECT 'end'"), what, |row| match row.as_slice() {
+            [Some(cell)] => ended = cell == b"end",
+            _ => each(row),
+        })
+        .await?;
+        if ended {
+            return Ok(());
+        }
+        let cause = sqlx::Error::Protocol("the rows that came are not all of them".into());
+        let (side, address) = (self.side, self.address.to_string());
+        Err(Error::Query { side, address, what: what.into(), cause })
+    }
+
     /// As [`Self::each`], for a statement that the server ends by itself after a while: what came until then counts.
     pub(crate) async fn each_until_timeout<F>(
         &mut self,

@@ -6,4 +6,4 @@ mod statements;
 pub mod literal;
 
 pub(crate) use hashing::ColumnForm;
-pub(crate) use statements::{ROW, Statements};
+pub(crate) use statements::{ROW, Reading, Statements};

@@ -73,7 +73,12 @@ impl Compare for Rows {
                 return Ok(Progress::Interrupted(Some(at)));
             }
         }
-        let found = Found { counts: cursor(rows).counts, key_columns: vec!["id".into()], notes: Vec::new() };
+        let found = Found {
+            counts: cursor(rows).counts,
+            key_columns: vec!["id".into()],
+            notes: Vec::new(),
+            not_compared: Vec::new(),
+        };
         Ok(Progress::Finished(found))
     }
 }

@@ -64,21 +64,18 @@ pub async fn list_tables(
     exclude: &[String],
 ) -> Result<Vec<Listed>, Error> {
     let (in_source, in_target) = futures::future::try_join(base_tables(source), base_tables(target)).await?;
-    let mut listed = in_source
-        .union(&in_target)
-        .filter(|table| include.is_empty() || include.contains(&table.to_string()))
-        .filter(|table| !exclude.contains(&table.to_string()))
-        .map(|table| {
-            let presence = match (in_source.contains(table), in_target.contains(table)) {
-                (true, true) => Presence::Both,
-                (true, false) => Presence::SourceOnly,
-                _ => Presence::TargetOnly,
-            };
-            Listed { table: table.clone(), presence }
-        })
-        .collect::<Vec<_>>();
+    let folds = source.dialect().folds_tables || target.dialect().folds_tables;
+    let same = |table: &Table, name: &str| {
+        let table = table.to_string();
+        table == name || (folds && table.to_lowercase() == name.to_lowercase())
+    };
+    let mut listed = presences(&in_source, &in_target, folds);
+    listed.retain(|listed| {
+        (include.is_empty() || include.iter().any(|name| same(&listed.table, name)))
+            && !exclude.iter().any(|name| same(&listed.table, name))
+    });
     for name in include.iter().collect::<BTreeSet<_>>() {
-        if !exclude.contains(name) && !listed.iter().any(|known| known.table.to_string() == *name) {
+        if !exclude.contains(name) && !listed.iter().any(|known| same(&known.table, name)) {
             let table = Table { schema: None, name: name.clone() };
             listed.push(Listed { table, presence: Presence::Neither });
         }
@@ -91,6 +88,37 @@ pub async fn list_tables(
         }
     }
     Ok(listed)
+}
+
+/// The tables of both sides. Where a server takes `A` and `a` for one table (`folds`), the other side's may be written
+/// otherwise; it has the name of the side that tells them apart.
+fn presences(in_source: &BTreeSet<Table>, in_target: &BTreeSet<Table>, folds: bool) -> Vec<Listed> {
+    let mut listed = Vec::new();
+    let mut of_target = in_target.clone();
+    let mut rest = Vec::new();
+    for table in in_source {
+        match of_target.take(table) {
+            Some(table) => listed.push(Listed { table, presence: Presence::Both }),
+            None => rest.push(table),
+        }
+    }
+    for table in rest {
+        let folded = table.name.to_lowercase();
+        let other = of_target.iter().find(|other| folds && other.name.to_lowercase() == folded).cloned();
+        let (table, presence) = match other {
+            Some(other) => {
+                of_target.remove(&other);
+                // Names in lower case may be those of a server that keeps no others.
+                let named = if table.name == folded { other } else { table.clone() };
+                (named, Presence::Both)
+            }
+            None => (table.clone(), Presence::SourceOnly),
+        };
+        listed.push(Listed { table, presence });
+    }
+    listed.extend(of_target.into_iter().map(|table| Listed { table, presence: Presence::TargetOnly }));
+    listed.sort_by(|a, b| a.table.cmp(&b.table));
+    listed
 }
 
 /// What the server's user may do. Nothing is written, so that a replica can be asked, too.

@@ -7,7 +7,7 @@ use crate::column::{Column, Kind};
 use crate::engine::{Dialect, Engine};
 use crate::error::Error;
 use crate::server::Server;
-use crate::sql;
+use crate::sql::{self, Reading};
 use crate::table::Table;
 
 /// The two sides of a table, paired.
@@ -20,10 +20,17 @@ pub(crate) struct Paired {
     /// Empty: the table is compared as a multiset.
     pub(crate) key_columns: Vec<String>,
     pub(crate) notes: Vec<String>,
+    /// What is not compared, and why.
+    pub(crate) not_compared: Vec<String>,
 }
 
-/// Describes a table on both sides and pairs it.
-pub(crate) async fn pair(source: &mut Server, target: &mut Server, table: &Table) -> Result<Paired, Error> {
+/// Describes a table on both sides and pairs it, without the columns that are `excluded`, named as `table.column`.
+pub(crate) async fn pair(
+    source: &mut Server,
+    target: &mut Server,
+    table: &Table,
+    excluded: &BTreeSet<String>,
+) -> Result<Paired, Error> {
     let engine = source.engine();
     if engine != target.engine() {
         return Err(Error::Table {
@@ -33,9 +40,37 @@ pub(crate) async fn pair(source: &mut Server, target: &mut Server, table: &Table
     }
     let (of_source, of_target) = (source.dialect(), target.dialect());
     let md5 = of_source.md5 && of_target.md5;
-    let (left, right) = futures::future::try_join(describe(source, table), describe(target, table)).await?;
-    let mut notes = Vec::new();
-    let pairs = pair_columns(&left.columns, &right.columns, &mut notes);
+    let (mut left, mut right) =
+        futures::future::try_join(describe(source, table), describe(target, table)).await?;
+    let mut not_compared = std::mem::take(&mut left.not_compared);
+    not_compared.append(&mut right.not_compared);
+    not_compared.dedup();
+    let mut notes = not_compared.clone();
+    if engine == Engine::MySql {
+        rename(&mut left, &right.columns, &mut notes);
+    }
+    let recode = left.encoding != right.encoding;
+    let is_excluded = |name: &str| {
+        let full = format!("{table}.{name}");
+        let folded = |known: &String| engine == Engine::MySql && known.to_lowercase() == full.to_lowercase();
+        excluded.contains(&full) || excluded.iter().any(folded)
+    };
+    let pairs = pair_columns(&left.columns, &right.columns, is_excluded, &mut notes, &mut not_compared);
+    for &(l, r) in &pairs {
+        let (left, right) = (&mut left.columns[l], &mut right.columns[r]);
+        let alike = of_source.mariadb == of_target.mariadb && left.type_text == right.type_text;
+        match (left.kind, engine) {
+            (Kind::Float, Engine::MySql) if !alike => {
+                left.scale_float();
+                right.scale_float();
+            }
+            (Kind::Float, Engine::Postgres) if !alike => {
+                left.widen_real();
+                right.widen_real();
+            }
+            _ => {}
+        }
+    }
     if pairs.is_empty() {
         return Err(Error::Table {
             table: table.to_string(),
@@ -63,25 +98,26 @@ pub(crate) async fn pair(source: &mut Server, target: &mut Server, table: &Table
         .collect::<Vec<_>>();
     // The scan follows an index on either side, so its order has to be the same: columns in one order, and native.
     let scannable = engine == Engine::MySql
+        && indexes.is_some_and(|(unique, other)| unique.visible && other.visible)
         && indexes.is_some_and(|(unique, other)| unique.columns == other.columns)
         && key.iter().all(|&(_, _, native)| native);
     let index = |of: fn((&Unique, &Unique)) -> String| indexes.filter(|_| scannable).map(of);
     let (left_index, right_index) = (index(|(l, _)| l.name.clone()), index(|(_, r)| r.name.clone()));
     let statements =
-        |columns: &[Column], compared: Vec<(usize, bool)>, key: Vec<(usize, bool)>, index, dialect| {
-            let dialect = Dialect { md5, ..dialect };
-            sql::Statements::new((engine, dialect), table, columns, &compared, &key, &forms, index)
+        |of: &Described, compared: Vec<(usize, bool)>, key: Vec<(usize, bool)>, index, dialect| {
+            let reading = Reading { engine, dialect: Dialect { md5, ..dialect }, only: of.only, recode };
+            sql::Statements::new(reading, table, &of.columns, &compared, &key, &forms, index)
         };
     Ok(Paired {
         source: statements(
-            &left.columns,
+            &left,
             pairs.iter().map(|pair| (pair.0, wide(pair))).collect(),
             key.iter().map(|&(l, _, native)| (l, native)).collect(),
             left_index,
             of_source,
         ),
         target: statements(
-            &right.columns,
+            &right,
             pairs.iter().map(|pair| (pair.1, wide(pair))).collect(),
             key.iter().map(|&(_, r, native)| (r, native)).collect(),
             right_index,
@@ -91,45 +127,91 @@ pub(crate) async fn pair(source: &mut Server, target: &mut Server, table: &Table
         target_columns: right.columns,
         key_columns,
         notes,
+        not_compared,
     })
 }
 
-/// The columns that can be compared, as indexes on either side; what can't is noted.
-fn pair_columns(left: &[Column], right: &[Column], notes: &mut Vec<String>) -> Vec<(usize, usize)> {
+/// Gives the columns of the source the names that they have on the target, where only the case differs: to MySQL's family
+/// that is one name, and what reads the differences knows the target's columns.
+fn rename(left: &mut Described, right: &[Column], notes: &mut Vec<String>) {
+    let known = |name: &str| right.iter().any(|column| column.name == name);
+    for column in &mut left.columns {
+        let folded = column.name.to_lowercase();
+        let same = right.iter().find(|other| other.name.to_lowercase() == folded);
+        let Some(other) = same.filter(|_| !known(&column.name)) else { continue };
+        notes.push(format!(
+            "column {:?} is called {:?} on the target: compared all the same",
+            column.name, other.name
+        ));
+        for name in left.uniques.iter_mut().flat_map(|unique| &mut unique.columns) {
+            if *name == column.name {
+                name.clone_from(&other.name);
+            }
+        }
+        column.name.clone_from(&other.name);
+    }
+}
+
+/// The columns that can be compared, as indexes on either side, but for those that were named to be left out. What differs is
+/// noted, what can't be compared is among `not_compared` as well.
+fn pair_columns(
+    left: &[Column],
+    right: &[Column],
+    is_excluded: impl Fn(&str) -> bool,
+    notes: &mut Vec<String>,
+    not_compared: &mut Vec<String>,
+) -> Vec<(usize, usize)> {
     let mut pairs = Vec::new();
+    let mut note = |said: String, comparable: bool| {
+        if !comparable {
+            not_compared.push(said.clone());
+        }
+        notes.push(said);
+    };
+    let alone = |column: &Column, side: &str, other: &str| {
+        format!(
+            "column {:?} is on the {side} only, or may not be read on the {other}: not compared",
+            column.name
+        )
+    };
     for (l, column) in left.iter().enumerate() {
+        if is_excluded(&column.name) {
+            note(format!("column {:?} is left out, as it was asked for", column.name), true);
+            continue;
+        }
         let Some(r) = right.iter().position(|other| other.name == column.name) else {
-            notes.push(format!(
-                "column {:?} is on the source only, or may not be read on the target: not compared",
-                column.name
-            ));
+            note(alone(column, "source", "target"), false);
             continue;
         };
         let other = &right[r];
         let same = column.type_text == other.type_text;
         let comparable = column.kind == other.kind
             && match column.kind {
-                Kind::Moment | Kind::Other => same,
+                Kind::Moment => same,
+                Kind::Other => same || (!column.type_name.is_empty() && column.type_name == other.type_name),
                 Kind::Decimal => scale(&column.type_text) == scale(&other.type_text),
                 _ => true,
             };
         if !same {
             let fate = if comparable { "compared all the same" } else { "not compared" };
-            notes.push(format!(
+            let said = format!(
                 "column {:?} is {} on the source and {} on the target: {fate}",
                 column.name, column.type_text, other.type_text
-            ));
+            );
+            note(said, comparable);
         }
         if comparable {
             pairs.push((l, r));
         }
     }
     for column in right {
-        if !left.iter().any(|other| other.name == column.name) {
-            notes.push(format!(
-                "column {:?} is on the target only, or may not be read on the source: not compared",
-                column.name
-            ));
+        if left.iter().any(|other| other.name == column.name) {
+            continue;
+        }
+        if is_excluded(&column.name) {
+            note(format!("column {:?} is left out, as it was asked for", column.name), true);
+        } else {
+            note(alone(column, "target", "source"), false);
         }
     }
     pairs
@@ -153,11 +235,18 @@ fn common_key<'a>(
     };
     let set = |columns: &[String]| columns.iter().cloned().collect::<BTreeSet<_>>();
     let mut candidates = left.uniques.iter().collect::<Vec<_>>();
-    candidates.sort_by_key(|unique| !unique.primary);
-    candidates.into_iter().find_map(|unique| {
-        let other = right.uniques.iter().find(|other| set(&other.columns) == set(&unique.columns))?;
-        unique.columns.iter().all(usable).then_some((unique, other))
-    })
+    // One that no statement may name can't be followed: it comes last.
+    candidates.sort_by_key(|unique| (!unique.visible, !unique.primary));
+    candidates
+        .into_iter()
+        .filter_map(|unique| {
+            let mut same = right.uniques.iter().filter(|other| set(&other.columns) == set(&unique.columns));
+            let first = same.next()?;
+            let other = if first.visible { first } else { same.find(|other| other.visible).unwrap_or(first) };
+            unique.columns.iter().all(usable).then_some((unique, other))
+        })
+        // Stable: of those that both sides may name the first, else the first.
+        .min_by_key(|(unique, other)| !(unique.visible && other.visible))
 }
 
 #[cfg(test)]
@@ -186,8 +275,14 @@ mod tests {
             ("d", "decimal", "decimal(12,2)"),
             ("e", "int", "int(11)"),
         ]);
-        let mut notes = Vec::new();
-        assert_eq!(pair_columns(&left, &right, &mut notes), [(1, 1), (3, 2)]);
+        let (mut notes, mut not_compared) = (Vec::new(), Vec::new());
+        assert_eq!(pair_columns(&left, &right, |_| false, &mut notes, &mut not_compared), [(1, 1), (3, 2)]);
+        assert_eq!([&notes[0], &notes[2], &notes[4]], [&not_compared[0], &not_compared[1], &not_compared[2]]);
+        assert_eq!(not_compared.len(), 3);
+        let (mut fewer, mut named) = (Vec::new(), Vec::new());
+        let excluded = |name: &str| ["a", "c", "d"].contains(&name);
+        assert_eq!(pair_columns(&left, &right, excluded, &mut fewer, &mut named), [(1, 1)]);
+        assert_eq!((named.len(), fewer[0].as_str()), (1, "column \"a\" is left out, as it was asked for"));
         assert_eq!(
             notes,
             [
@@ -205,11 +300,15 @@ mod tests {
         let unique = |primary, names: &[&str]| Unique {
             name: String::new(),
             primary,
+            visible: true,
             columns: names.iter().map(|&n| n.into()).collect(),
         };
         let table = |uniques| Described {
             columns: columns(&[("a", "int", "int"), ("b", "int", "int"), ("t", "text", "text")]),
             uniques,
+            only: false,
+            encoding: String::new(),
+            not_compared: Vec::new(),
         };
         let pairs = [(0, 0), (1, 1), (2, 2)];
         let cases = [

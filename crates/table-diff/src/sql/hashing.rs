@@ -1,6 +1,7 @@
 //! How a row becomes one text, and that text a hash or a CRC.
 
-use crate::column::{Column, Kind};
+use super::statements::Reading;
+use crate::column::{Column, Kind, UTF8};
 use crate::engine::{Dialect, Engine};
 
 /// How a pair of columns enters the text whose CRC a scan takes: the same way on both sides.
@@ -93,9 +94,6 @@ pub(super) fn row_crc(
     format!("CRC32(CONCAT_WS(UNHEX('FF'), {}))", digits.join(", "))
 }
 
-/// Collations of character sets whose bytes are those of UTF-8.
-const UTF8: [&str; 4] = ["utf8mb4_", "utf8mb3_", "utf8_", "ascii_"];
-
 /// A hash in hexadecimal, on MySQL: MD5, or SHA-256 where that is not to be had.
 pub(super) fn hash(dialect: Dialect, value: &str) -> String {
     if dialect.md5 { format!("MD5({value})") } else { format!("SHA2({value}, 256)") }
@@ -116,7 +114,8 @@ pub(super) fn declared_bytes(column: &Column) -> u64 {
 }
 
 /// A column's part of the text that is hashed.
-pub(super) fn part(engine: Engine, dialect: Dialect, column: &Column, wide: bool) -> String {
+pub(super) fn part(reading: Reading, column: &Column, wide: bool) -> String {
+    let Reading { engine, dialect, .. } = reading;
     let value = &column.canonical;
     // Numbers and times hold no `#` and no `N`: their boundaries are clear without a length.
     let bounded =
@@ -127,8 +126,12 @@ pub(super) fn part(engine: Engine, dialect: Dialect, column: &Column, wide: bool
         (Engine::MySql, false, true) => format!("CONCAT(LENGTH({value}), '#', {})", hash(dialect, value)),
         // PostgreSQL's "NaN" and "infinity" begin otherwise than "N" alone: a lone N is NULL.
         (Engine::Postgres, true, _) => value.clone(),
-        (Engine::Postgres, false, false) => format!("octet_length({value}) || '#' || ({value})"),
-        (Engine::Postgres, false, true) => format!("octet_length({value}) || '#' || md5({value})"),
+        (Engine::Postgres, false, false) => {
+            format!("octet_length({}) || '#' || ({value})", reading.common(value))
+        }
+        (Engine::Postgres, false, true) => {
+            format!("octet_length({0}) || '#' || md5({0})", reading.common(value))
+        }
     };
     format!("COALESCE({known}, 'N')")
 }

@@ -15,11 +15,30 @@ use crate::table::Table;
 /// How many ranges, or composite keys, one SELECT looks for.
 const TOGETHER: usize = 4;
 
+/// How a table is read on one side.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reading {
+    pub(crate) engine: Engine,
+    pub(crate) dialect: Dialect,
+    /// PostgreSQL: without the rows of the tables that inherit from it.
+    pub(crate) only: bool,
+    /// PostgreSQL: the other side has another encoding, so that texts are compared by their UTF-8.
+    pub(crate) recode: bool,
+}
+
+impl Reading {
+    /// The bytes of a text that both sides have in common: on PostgreSQL hashes, lengths and orders are over the encoding's.
+    pub(super) fn common(self, text: &str) -> String {
+        if self.recode { format!("convert_to({text}, 'UTF8')") } else { format!("({text})") }
+    }
+}
+
 /// The statements about one table on one side.
 #[derive(Debug)]
 pub(crate) struct Statements {
     engine: Engine,
     dialect: Dialect,
+    recode: bool,
     table: Table,
     from: String,
     /// All of the side's columns, canonical.
@@ -49,13 +68,15 @@ struct KeyPart {
     order: String,
     canonical: String,
     native: Native,
+    /// Values that differ may be one key.
+    folds: bool,
 }
 
 impl Statements {
     /// `compared`: index of the column, and whether it enters the hash as its MD5. `key`: index of the column, and
     /// whether ranges follow the server's own order. `index`: what a scan may follow; `forms`: how it sees `compared`.
     pub(crate) fn new(
-        (engine, dialect): (Engine, Dialect),
+        reading: Reading,
         table: &Table,
         columns: &[Column],
         compared: &[(usize, bool)],
@@ -63,13 +84,14 @@ impl Statements {
         forms: &[ColumnForm],
         index: Option<String>,
     ) -> Self {
-        let parts = compared
-            .iter()
-            .map(|&(index, wide)| part(engine, dialect, &columns[index], wide))
-            .collect::<Vec<_>>();
+        let Reading { engine, dialect, only, recode } = reading;
+        let parts =
+            compared.iter().map(|&(index, wide)| part(reading, &columns[index], wide)).collect::<Vec<_>>();
         let (hash, length) = match engine {
             Engine::MySql => (hash(dialect, &format!("CONCAT_WS('#', {})", parts.join(", "))), "LENGTH"),
-            Engine::Postgres => (format!("md5({})", parts.join(" || '#' || ")), "octet_length"),
+            Engine::Postgres => {
+                (format!("md5({})", reading.common(&parts.join(" || '#' || "))), "octet_length")
+            }
         };
         // Computed for each row of a range that differs: measured only where it can be much.
         let mut fixed = 0;
@@ -92,16 +114,19 @@ impl Statements {
             let native = if native { column.native } else { Native::None };
             let order = match (native, engine) {
                 (Native::None, Engine::MySql) => format!("CAST({} AS BINARY)", column.canonical),
+                (Native::None, Engine::Postgres) if recode => reading.common(&column.canonical),
                 (Native::None, Engine::Postgres) => format!("({}) COLLATE \"C\"", column.canonical),
                 _ => column.order.clone(),
             };
-            KeyPart { order, canonical: column.canonical.clone(), native }
+            let folds = native != Native::None && column.folds(engine);
+            KeyPart { order, canonical: column.canonical.clone(), native, folds }
         });
         Self {
             engine,
             dialect,
+            recode,
             table: table.clone(),
-            from: format!("{} AS t", table.quoted(engine)),
+            from: format!("{}{} AS t", if only { "ONLY " } else { "" }, table.quoted(engine)),
             select: columns.iter().map(|column| column.canonical.as_str()).collect::<Vec<_>>().join(", "),
             hash,
             size: sizes.join(" + "),
@@ -265,7 +290,9 @@ impl Statements {
 
     /// The whole rows of these keys, and others that are equal to them under the collation.
     pub(crate) fn rows(&self, keys: &[&Key]) -> Result<String, Error> {
-        let select = |condition| format!("SELECT {} FROM {} WHERE {condition}", self.select, self.indexed());
+        // A number first: a row whose first value has 16 MiB begins like the end of all rows, and the driver takes it for that.
+        let select =
+            |condition| format!("SELECT '0', {} FROM {} WHERE {condition}", self.select, self.indexed());
         // A list is searched; each term of an OR is asked of each row.
         if let [part] = self.key.as_slice() {
             let values = keys.iter().map(|key| Ok(self.literals(key)?.remove(0)));
@@ -282,6 +309,52 @@ impl Statements {
             Ok(format!("({})", select(conditions.join(" OR "))))
         });
         Ok(selects.collect::<Result<Vec<_>, Error>>()?.join(" UNION ALL "))
+    }
+
+    /// Whether rows with other keys may have the same key to the server.
+    pub(crate) fn folds(&self) -> bool {
+        self.key.iter().any(|part| part.folds)
+    }
+
+    /// The table, for an error.
+    pub(crate) fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// Number and key of each row whose key is the same to the server as the key with this number.
+    pub(crate) fn same_keys(&self, keys: &[&Key]) -> Result<String, Error> {
+        let selects = keys.iter().enumerate().map(|(number, key)| {
+            let equal = self.key.iter().zip(self.literals(key)?);
+            let equal = equal.map(|(part, value)| format!("{} = {value}", part.order)).collect::<Vec<_>>();
+            Ok(format!(
+                "(SELECT '{number}', {} FROM {} WHERE {})",
+                self.key_select(),
+                self.indexed(),
+                equal.join(" AND ")
+            ))
+        });
+        Ok(selects.collect::<Result<Vec<_>, Error>>()?.join(" UNION ALL "))
+    }
+
+    /// How many rows of a range have one of these keys, by the bytes of their texts: without what finds a row by its key.
+    pub(crate) fn count_of(
+        &self,
+        keys: &[&Key],
+        low: Option<&Key>,
+        high: Option<&Key>,
+    ) -> Result<String, Error> {
+        let of_one = |key: &&Key| {
+            let equal = self.key.iter().zip(key.iter()).map(|(part, value)| match self.engine {
+                Engine::MySql => format!("CAST({} AS BINARY) = {}", part.canonical, bytes(value)),
+                Engine::Postgres => {
+                    format!("convert_to({}, 'UTF8') = '\\x{}'::bytea", part.canonical, hex(value))
+                }
+            });
+            format!("({})", equal.collect::<Vec<_>>().join(" AND "))
+        };
+        let keys = keys.iter().map(of_one).collect::<Vec<_>>().join(" OR ");
+        let range = self.range(low, high)?;
+        Ok(format!("SELECT {} FROM {} WHERE {range} AND ({keys})", self.as_text("COUNT(*)"), self.from))
     }
 
     /// How often each hash occurs, in order, with the size of a row. After `from`, or from it on.
@@ -343,11 +416,13 @@ impl Statements {
             .zip(key)
             .map(|(part, value)| match (part.native, self.engine) {
                 (Native::Number, _) => number(value).ok_or_else(altered),
+                (Native::Folded, engine) => Ok(format!("lower({})", text(engine, value))),
                 (Native::None | Native::Bytes, Engine::MySql) => Ok(bytes(value)),
                 (Native::Bytes, Engine::Postgres) => {
                     let digits = unhex(value).ok_or_else(altered)?;
                     Ok(format!("'\\x{}'::bytea", hex(&digits)))
                 }
+                (Native::None, Engine::Postgres) if self.recode => Ok(format!("'\\x{}'::bytea", hex(value))),
                 _ => Ok(text(self.engine, value)),
             })
             .collect()

@@ -17,7 +17,7 @@ use crate::cells::{Cells, number};
 use crate::column::Column;
 use crate::cursor::{Counts, HashPlace, Position};
 use crate::difference::{Difference, DifferenceKind, row};
-use crate::error::Error;
+use crate::error::{Error, not_given};
 use crate::progress::{Progress, Sink};
 use crate::retry::Retry;
 use crate::schema::Paired;
@@ -89,6 +89,8 @@ fn first(streams: [&Groups<'_>; 2]) -> Option<String> {
 struct Suspect {
     hash: String,
     rows: Counts,
+    /// Its own among them; none when they were counted before.
+    own: Counts,
     /// Lines handed over before.
     lines: u64,
 }
@@ -110,7 +112,7 @@ pub(crate) async fn by_hash<S: Sink, F: Fn() -> bool + Send + Sync>(
         let error = match walk(&mut sides, place.as_ref(), &mut caller).await {
             Ok(Walked::Finished(rest)) => {
                 caller.hand_over(rest, Vec::new(), Position::End).await?;
-                return Ok(caller.finished());
+                return caller.finished(sides.table);
             }
             Ok(Walked::Stopped) => {
                 // The streams were left in the middle.
@@ -170,14 +172,16 @@ async fn walk<S: Sink, F: Fn() -> bool + Send + Sync>(
         let (rows_source, left_size) = left.count_of(&hash).await?;
         let (rows_target, right_size) = right.count_of(&hash).await?;
         let resumed = place.filter(|place| place.hash == hash);
+        let mut own = Counts::default();
         if resumed.is_none() {
-            rows += Counts { rows_source, rows_target, ..Counts::default() };
+            own = Counts { rows_source, rows_target, ..Counts::default() };
+            rows += own;
         }
         unsaved += 1;
         if rows_source != rows_target {
             bytes += left_size.max(right_size);
             let lines = resumed.map_or(0, |place| place.lines);
-            suspects.push(Suspect { hash, rows: std::mem::take(&mut rows), lines });
+            suspects.push(Suspect { hash, rows: std::mem::take(&mut rows), own, lines });
         } else if unsaved >= SAVE && suspects.is_empty() {
             unsaved = 0;
             let place = Position::AtHash(HashPlace { hash, lines: 0, settled: true });
@@ -222,8 +226,8 @@ impl Lookup<'_> {
         }
         let hashes = suspects.iter().map(|suspect| suspect.hash.as_str()).collect::<Vec<_>>();
         let (left, right) = try_join(
-            count(&mut self.source, &self.paired.source, &hashes, self.what),
-            count(&mut self.target, &self.paired.target, &hashes, self.what),
+            count(&mut self.source, &self.paired.source, &self.paired.source_columns, &hashes, self.what),
+            count(&mut self.target, &self.paired.target, &self.paired.target_columns, &hashes, self.what),
         )
         .await?;
         for suspect in suspects {
@@ -238,11 +242,17 @@ impl Lookup<'_> {
     /// Hands over a line for each time that the row occurs too often on either side, many at once.
     async fn hand_over<S: Sink, F: Fn() -> bool + Send + Sync>(
         &self,
-        Suspect { hash, mut rows, lines: mut handed }: Suspect,
+        Suspect { hash, mut rows, own, lines: mut handed }: Suspect,
         (left, right): (Option<&Occurrences>, Option<&Occurrences>),
         caller: &mut Caller<'_, S, F>,
     ) -> Result<bool, Error> {
         let times = |found: Option<&Occurrences>| found.map_or(0, |(count, _)| *count);
+        if own != Counts::default() {
+            // As they are counted now.
+            rows -= own;
+            let (rows_source, rows_target) = (times(left), times(right));
+            rows += Counts { rows_source, rows_target, ..Counts::default() };
+        }
         let (kind, columns, found) = if times(left) >= times(right) {
             (DifferenceKind::Missing, &self.paired.source_columns, left)
         } else {
@@ -278,15 +288,24 @@ fn line(kind: DifferenceKind, columns: &[Column], cells: &Cells) -> Difference {
 async fn count(
     server: &mut Server,
     statements: &Statements,
+    columns: &[Column],
     hashes: &[&str],
     what: &str,
 ) -> Result<BTreeMap<String, Occurrences>, Error> {
     let mut found: BTreeMap<String, Occurrences> = BTreeMap::new();
+    let mut unreadable = None;
     server
-        .each(statements.rows_by_hash(hashes), what, |mut cells| {
+        .each_to_the_end(statements.rows_by_hash(hashes), what, |mut cells| {
             let hash = String::from_utf8_lossy(&cells.remove(0).unwrap_or_default()).into_owned();
+            let mut pairs = columns.iter().zip(&cells);
+            if let Some((column, _)) = pairs.find(|(column, cell)| column.is_unreadable(cell.as_deref())) {
+                unreadable = Some((column.name.clone(), vec![hash.clone().into_bytes()]));
+            }
             found.entry(hash).or_insert((0, cells)).0 += 1;
         })
         .await?;
-    Ok(found)
+    match unreadable {
+        Some((column, hash)) => Err(not_given(statements.table(), &column, &hash, server.side)),
+        None => Ok(found),
+    }
 }

@@ -7,7 +7,7 @@ use futures::future::try_join;
 
 use super::caller::Caller;
 use super::ranges::{Walk, larger};
-use super::rows::{bytes_of, fetch, keys_of};
+use super::rows::{Doubt, bytes_of, doubts_of, fetch};
 use super::scan::{Finding, HELD, Reach, cut, differing, follows_index, scan};
 use super::sides::Sides;
 use crate::cells::Key;
@@ -85,10 +85,10 @@ struct Batch {
     at: Option<Key>,
 }
 
-/// Keys of rows that seem to differ, and how many rows there are up to `at`.
+/// Rows that seem to differ, and how many rows there are up to `at`.
 #[derive(Default)]
 struct Waiting {
-    keys: Vec<Key>,
+    doubts: Vec<Doubt>,
     bytes: u64,
     rows: Counts,
     at: Option<Key>,
@@ -119,7 +119,7 @@ pub(crate) async fn by_scan<S: Sink, F: Fn() -> bool + Send + Sync>(
         };
         match next {
             Ok(Next::Stopped) => return Ok(run.caller.interrupted()),
-            Ok(Next::Finished) => return Ok(run.caller.finished()),
+            Ok(Next::Finished) => return run.caller.finished(run.sides.table),
             Ok(Next::Continue) => {
                 retry.reset();
                 // Not much further than the slower side comes in its time: what the other reads beyond is read again.
@@ -229,10 +229,10 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
             found = differing(&mut self.sides, &ranges, &self.what).await?;
         }
         let mut waiting = Waiting::default();
-        for (suspect, (left, right)) in suspects.iter().zip(found) {
+        for (suspect, (left, right, rows)) in suspects.iter().zip(found) {
             let bytes = bytes_of(&left, &right);
             let one = left.len().max(right.len()) <= 1;
-            if waiting.bytes + bytes > most && !waiting.keys.is_empty() {
+            if waiting.bytes + bytes > most && !waiting.doubts.is_empty() {
                 let next = self.confirm(std::mem::take(&mut waiting)).await?;
                 if next != Next::Continue {
                     return Ok(next);
@@ -242,17 +242,17 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
                 // Too much to be held together.
                 let mut before = std::mem::take(&mut waiting).rows;
                 before += suspect.before;
-                let (_, rows) = larger(suspect.own);
-                let next = self.walk(suspect.walk(rows / 8), before).await?;
+                let (_, most) = larger(suspect.own);
+                let next = self.walk(suspect.walk(most / 8), before).await?;
                 if next != Next::Continue {
                     return Ok(next);
                 }
                 continue;
             }
             waiting.rows += suspect.before;
-            waiting.rows += suspect.own;
+            waiting.rows += rows;
             waiting.bytes += bytes;
-            waiting.keys.extend(keys_of(&self.sides.paired.source, left, right));
+            waiting.doubts.extend(doubts_of(&self.sides.paired.source, left, right));
             waiting.at.clone_from(&suspect.high);
         }
         waiting.rows += alike;
@@ -261,10 +261,12 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
     }
 
     /// Fetches the rows that seemed to differ, and hands over those that still do.
-    async fn confirm(&mut self, waiting: Waiting) -> Result<Next, Error> {
-        let found = fetch(&mut self.sides, &waiting.keys, &self.what).await?;
+    async fn confirm(&mut self, mut waiting: Waiting) -> Result<Next, Error> {
+        let range = (self.place.key.as_ref(), waiting.at.as_ref());
+        let found = fetch(&mut self.sides, &waiting.doubts, range, &self.what).await?;
+        found.mend(&mut waiting.rows);
         let place = waiting.at.map(|key| KeyPlace { key: Some(key), within: Vec::new() });
-        self.hand_over(place, waiting.rows, found).await
+        self.hand_over(place, waiting.rows, found.differences).await
     }
 
     /// Hands over what was found up to `place`, behind so many `rows`; without a place, up to the end of the table.

@@ -8,7 +8,7 @@ use futures::future::try_join;
 use tokio::time::Instant;
 
 use super::caller::Caller;
-use super::rows::{Digest, Digests, bytes_of, drop_alike, fetch, keys_of};
+use super::rows::{Digests, Reading, bytes_of, doubts_of, drop_alike, fetch};
 use super::sides::Sides;
 use crate::cells::{Key, number};
 use crate::cursor::{Counts, KeyPlace, Position, Within};
@@ -70,7 +70,7 @@ pub(crate) async fn by_range<S: Sink, F: Fn() -> bool + Send + Sync>(
         }
         if walk.is_finished {
             caller.hand_over(piece.rows, piece.differences, Position::End).await?;
-            return Ok(caller.finished());
+            return caller.finished(sides.table);
         }
         let position = Position::AfterKey(walk.place.clone());
         if !caller.hand_over(piece.rows, piece.differences, position).await? {
@@ -143,20 +143,23 @@ impl Walk {
             let side = if rows_source > most { Side::Source } else { Side::Target };
             return self.cut(sides, Within { side, high, size: most });
         }
-        let (mut left, mut right) = try_join(
+        let ((mut left, rows_source), (mut right, rows_target)) = try_join(
             digests(source, &paired.source, low, high.as_ref(), &what),
             digests(target, &paired.target, low, high.as_ref(), &what),
         )
         .await?;
         drop_alike(&mut left, &mut right);
+        // As these statements saw them, not those of the sums.
+        let mut rows = Counts { rows_source, rows_target, ..Counts::default() };
         let (side, of_side) = larger(rows);
         if bytes_of(&left, &right) > sides.options.fetch_bytes && of_side > 1 {
             return self.cut(sides, Within { side, high, size: (of_side / 8).max(1) });
         }
-        let keys = keys_of(&sides.paired.source, left, right);
-        let differences = fetch(sides, &keys, &what).await?;
+        let doubts = doubts_of(&sides.paired.source, left, right);
+        let found = fetch(sides, &doubts, (low, high.as_ref()), &what).await?;
+        found.mend(&mut rows);
         self.advance(high);
-        Ok(Some(Piece { rows, differences, alike: false }))
+        Ok(Some(Piece { rows, differences: found.differences, alike: false }))
     }
 
     /// Where the next range ends: within the innermost range that is being cut, else after `size` rows of the source.
@@ -241,13 +244,8 @@ async fn digests(
     low: Option<&Key>,
     high: Option<&Key>,
     what: &str,
-) -> Result<Digests, Error> {
-    let mut digests = Digests::new();
-    server
-        .each(statements.digests(low, high)?, what, |cells| {
-            let (key, digest) = Digest::read(cells);
-            digests.insert(key, digest);
-        })
-        .await?;
-    Ok(digests)
+) -> Result<(Digests, u64), Error> {
+    let mut read = Reading::default();
+    server.each_to_the_end(statements.digests(low, high)?, what, |cells| read.add(cells)).await?;
+    read.end(statements, server.side)
 }

@@ -1,13 +1,16 @@
 //! Rows that differ: found by their digests, then fetched whole and compared again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::try_join;
 
 use super::sides::Sides;
 use crate::cells::{Cells, Key, number};
+use crate::column::Column;
+use crate::cursor::Counts;
 use crate::difference::{Difference, DifferenceKind, row};
-use crate::error::Error;
+use crate::engine::Side;
+use crate::error::{Error, not_given, not_unique};
 use crate::json;
 use crate::schema::Paired;
 use crate::server::Server;
@@ -16,6 +19,8 @@ use crate::sql::Statements;
 /// How many rows one statement fetches by their keys: each statement is a round trip. From 1000 on MariaDB makes a
 /// table of a list of keys.
 const FETCH: usize = 500;
+/// How many keys one statement looks for each by itself.
+const ASK: usize = 50;
 
 /// Hash and size of a row.
 #[derive(Debug)]
@@ -28,12 +33,40 @@ pub(crate) struct Digest {
 /// Digests by key.
 pub(crate) type Digests = BTreeMap<Key, Digest>;
 
-impl Digest {
-    /// Reads key, hash and size.
-    pub(crate) fn read(mut cells: Cells) -> (Key, Self) {
+/// The digests of a range on one side, as they come.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    digests: Digests,
+    rows: u64,
+    /// A key that came more than once.
+    twice: Option<Key>,
+    /// The server gave no hash for a row.
+    nothing: Option<Key>,
+}
+
+impl Reading {
+    /// Takes key, hash and size of a row.
+    pub(crate) fn add(&mut self, mut cells: Cells) {
+        self.rows += 1;
         let size = number(cells.pop().flatten().as_deref());
-        let hash = cells.pop().flatten().unwrap_or_default();
-        (cells.into_iter().flatten().collect(), Self { hash, size })
+        let hash = cells.pop().flatten();
+        let key: Key = cells.into_iter().flatten().collect();
+        let Some(hash) = hash else {
+            self.nothing = Some(key);
+            return;
+        };
+        if self.digests.insert(key.clone(), Digest { hash, size }).is_some() {
+            self.twice = Some(key);
+        }
+    }
+
+    /// The digests, and how many rows there are.
+    pub(crate) fn end(self, statements: &Statements, side: Side) -> Result<(Digests, u64), Error> {
+        match (&self.twice, &self.nothing) {
+            (Some(key), _) => Err(not_unique(statements.table(), key, side)),
+            (_, Some(key)) => Err(not_given(statements.table(), "(any)", key, side)),
+            _ => Ok((self.digests, self.rows)),
+        }
     }
 }
 
@@ -53,30 +86,178 @@ pub(crate) fn bytes_of(left: &Digests, right: &Digests) -> u64 {
     left.values().chain(right.values()).map(|digest| digest.size).sum()
 }
 
-/// The keys of both sides, each once, in the servers' order as far as it is known here.
-pub(crate) fn keys_of(statements: &Statements, left: Digests, right: Digests) -> Vec<Key> {
-    let mut keys = left.into_keys().chain(right.into_keys()).collect::<Vec<_>>();
-    keys.sort_by(|a, b| statements.compare(a, b));
-    keys.dedup();
-    keys
+/// A row that seems to differ: its key, and which sides were seen to have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Doubt {
+    key: Key,
+    source: bool,
+    target: bool,
 }
 
-/// Fetches the rows of these keys, whole: those that still differ, in the order of the keys.
-pub(crate) async fn fetch(sides: &mut Sides<'_>, keys: &[Key], what: &str) -> Result<Vec<Difference>, Error> {
+/// The rows of both sides, each once, in the servers' order as far as it is known here.
+pub(crate) fn doubts_of(statements: &Statements, left: Digests, mut right: Digests) -> Vec<Doubt> {
+    let of_source = left.into_keys().map(|key| {
+        let target = right.remove(&key).is_some();
+        Doubt { key, source: true, target }
+    });
+    let mut doubts = of_source.collect::<Vec<_>>();
+    doubts.extend(right.into_keys().map(|key| Doubt { key, source: false, target: true }));
+    doubts.sort_by(|a, b| statements.compare(&a.key, &b.key));
+    doubts
+}
+
+/// What was fetched: rows that still differ, in the order of their keys, and how the count of rows that were seen has to be
+/// mended by what is there now.
+#[derive(Debug, Default)]
+pub(crate) struct Fetched {
+    pub(crate) differences: Vec<Difference>,
+    more: Counts,
+    fewer: Counts,
+}
+
+impl Fetched {
+    /// The count of rows, as it is now.
+    pub(crate) fn mend(&self, rows: &mut Counts) {
+        *rows += self.more;
+        *rows -= self.fewer;
+    }
+}
+
+/// A difference, with the keys of the rows that it is of.
+type Keyed = (Key, Difference);
+
+/// Fetches the rows of these keys, whole: those that still differ. They are behind `low`, and up to `high`.
+pub(crate) async fn fetch(
+    sides: &mut Sides<'_>,
+    doubts: &[Doubt],
+    (low, high): (Option<&Key>, Option<&Key>),
+    what: &str,
+) -> Result<Fetched, Error> {
     let Sides { source, target, paired, .. } = sides;
-    let mut differences = Vec::new();
-    for keys in keys.chunks(FETCH) {
-        let mut sorted = keys.iter().collect::<Vec<_>>();
+    let mut fetched = Fetched::default();
+    let mut found: Vec<Keyed> = Vec::new();
+    let (mut gone_left, mut gone_right) = (Vec::new(), Vec::new());
+    for doubts in doubts.chunks(FETCH) {
+        let mut sorted = doubts.iter().map(|doubt| &doubt.key).collect::<Vec<_>>();
         sorted.sort();
         let (mut left, mut right) = try_join(
-            whole_rows(source, &paired.source, &sorted, what),
-            whole_rows(target, &paired.target, &sorted, what),
+            whole_rows(source, &paired.source, &paired.source_columns, &sorted, what),
+            whole_rows(target, &paired.target, &paired.target_columns, &sorted, what),
         )
         .await?;
-        differences
-            .extend(keys.iter().filter_map(|key| difference(paired, left.remove(key), right.remove(key))));
+        for doubt in doubts {
+            let (left, right) = (left.remove(&doubt.key), right.remove(&doubt.key));
+            match (doubt.source, left.is_some()) {
+                (true, false) => {
+                    fetched.fewer.rows_source += 1;
+                    gone_left.push(&doubt.key);
+                }
+                (false, true) => fetched.more.rows_source += 1,
+                _ => {}
+            }
+            match (doubt.target, right.is_some()) {
+                (true, false) => {
+                    fetched.fewer.rows_target += 1;
+                    gone_right.push(&doubt.key);
+                }
+                (false, true) => fetched.more.rows_target += 1,
+                _ => {}
+            }
+            found.extend(difference(paired, left, right).map(|one| (doubt.key.clone(), one)));
+        }
     }
-    Ok(differences)
+    are_gone(source, &paired.source, &gone_left, (low, high), what).await?;
+    are_gone(target, &paired.target, &gone_right, (low, high), what).await?;
+    if paired.source.folds() {
+        join_same_keys(sides, &mut found, what).await?;
+    }
+    fetched.differences = found.into_iter().map(|(_, difference)| difference).collect();
+    Ok(fetched)
+}
+
+/// Makes sure that rows which were seen, and not found by their keys, are not there any more.
+async fn are_gone(
+    server: &mut Server,
+    statements: &Statements,
+    keys: &[&Key],
+    (low, high): (Option<&Key>, Option<&Key>),
+    what: &str,
+) -> Result<(), Error> {
+    for keys in keys.chunks(ASK) {
+        let rows = server.all(statements.count_of(keys, low, high)?, what).await?;
+        let count = rows.into_iter().next().and_then(|mut cells| cells.pop().flatten());
+        if number(count.as_deref()) > 0 {
+            let reason = format!("rows of the {} are there, and are not found by their keys", server.side);
+            return Err(Error::Table { table: statements.table().to_string(), reason });
+        }
+    }
+    Ok(())
+}
+
+/// Joins what is missing and what is extra where both have one key to the server, as `a` and `A` may: it is one row, whose key
+/// changed. Both are in one range, for ranges follow the server's own order.
+async fn join_same_keys(sides: &mut Sides<'_>, found: &mut Vec<Keyed>, what: &str) -> Result<(), Error> {
+    let Sides { source, target, paired, .. } = sides;
+    let of = |kind| {
+        let those = found.iter().filter(move |(_, one)| one.kind == kind);
+        those.map(|(key, _)| key.clone()).collect::<Vec<_>>()
+    };
+    let (missing, extra) = (of(DifferenceKind::Missing), of(DifferenceKind::Extra));
+    if missing.is_empty() || extra.is_empty() {
+        return Ok(());
+    }
+    // The fewer are asked for on the other side.
+    let swapped = extra.len() < missing.len();
+    let pairs = if swapped {
+        same_keys(source, &paired.source, &extra, &missing, what).await?
+    } else {
+        same_keys(target, &paired.target, &missing, &extra, what).await?
+    };
+    for (asked, answered) in pairs {
+        let (of_source, of_target) = if swapped { (answered, asked) } else { (asked, answered) };
+        let place = |key: &Key, kind| found.iter().position(|(known, one)| known == key && one.kind == kind);
+        let (Some(left), Some(right)) =
+            (place(&of_source, DifferenceKind::Missing), place(&of_target, DifferenceKind::Extra))
+        else {
+            continue;
+        };
+        // The later one goes, and the earlier one becomes both.
+        let (_, later) = found.remove(left.max(right));
+        let (_, earlier) = &mut found[left.min(right)];
+        let (missing, extra) = if left < right { (&*earlier, &later) } else { (&later, &*earlier) };
+        *earlier = Difference {
+            kind: DifferenceKind::Changed,
+            key: missing.key.clone(),
+            source: missing.source.clone(),
+            target: extra.target.clone(),
+        };
+    }
+    Ok(())
+}
+
+/// Which of these keys are one to the server with one of `others`, its own.
+async fn same_keys(
+    server: &mut Server,
+    statements: &Statements,
+    keys: &[Key],
+    others: &[Key],
+    what: &str,
+) -> Result<Vec<(Key, Key)>, Error> {
+    let others = others.iter().collect::<BTreeSet<_>>();
+    let mut pairs = Vec::new();
+    for keys in keys.chunks(ASK) {
+        let asked = keys.iter().collect::<Vec<_>>();
+        server
+            .each_to_the_end(statements.same_keys(&asked)?, what, |mut cells| {
+                let number = usize::try_from(number(cells.remove(0).as_deref())).unwrap_or(usize::MAX);
+                let other: Key = cells.into_iter().flatten().collect();
+                if let Some(key) = keys.get(number).filter(|_| others.contains(&other)) {
+                    pairs.push((key.clone(), other));
+                }
+            })
+            .await?;
+    }
+    Ok(pairs)
 }
 
 /// What two fetched rows of one key are; `None` when they are the same by now.
@@ -112,18 +293,60 @@ fn difference(paired: &Paired, left: Option<Cells>, right: Option<Cells>) -> Opt
 async fn whole_rows(
     server: &mut Server,
     statements: &Statements,
+    columns: &[Column],
     keys: &[&Key],
     what: &str,
 ) -> Result<BTreeMap<Key, Cells>, Error> {
     let mut found = BTreeMap::new();
-    server
-        .each(statements.rows(keys)?, what, |cells| {
-            let key =
-                statements.key_index.iter().map(|&index| cells[index].clone().unwrap_or_default()).collect();
-            if keys.binary_search(&&key).is_ok() {
-                found.insert(key, cells);
-            }
-        })
-        .await?;
-    Ok(found)
+    let (mut twice, mut unreadable) = (None, None);
+    let mut rest = keys;
+    while !rest.is_empty() {
+        let (sql, count) = fitting(server, rest.len(), |count| statements.rows(&rest[..count]))?;
+        let asked = &rest[..count];
+        server
+            .each_to_the_end(sql, what, |mut cells| {
+                cells.remove(0);
+                let key: Key = statements
+                    .key_index
+                    .iter()
+                    .map(|&index| cells[index].clone().unwrap_or_default())
+                    .collect();
+                if asked.binary_search(&&key).is_err() {
+                    return;
+                }
+                let mut pairs = columns.iter().zip(&cells);
+                if let Some((column, _)) = pairs.find(|(column, cell)| column.is_unreadable(cell.as_deref()))
+                {
+                    unreadable = Some((column.name.clone(), key.clone()));
+                }
+                if found.insert(key.clone(), cells).is_some() {
+                    twice = Some(key);
+                }
+            })
+            .await?;
+        rest = &rest[count..];
+    }
+    if let Some((column, key)) = unreadable {
+        return Err(not_given(statements.table(), &column, &key, server.side));
+    }
+    match twice {
+        Some(key) => Err(not_unique(statements.table(), &key, server.side)),
+        None => Ok(found),
+    }
+}
+
+/// A statement about as many of so many things as the server takes together, and how many those are.
+pub(crate) fn fitting(
+    server: &Server,
+    most: usize,
+    statement: impl Fn(usize) -> Result<String, Error>,
+) -> Result<(String, usize), Error> {
+    let mut count = most;
+    loop {
+        let sql = statement(count)?;
+        if count <= 1 || sql.len() <= server.dialect().longest {
+            return Ok((sql, count));
+        }
+        count = count.div_ceil(2);
+    }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use futures::future::try_join;
 
-use super::rows::{Digest, Digests, drop_alike};
+use super::rows::{Digests, Reading, drop_alike, fitting};
 use super::sides::Sides;
 use crate::cells::{Key, number};
 use crate::cursor::Counts;
@@ -241,12 +241,12 @@ pub(crate) async fn follows_index(
     Ok(!plan.any(|text| text.contains("sort") || text.contains("temporary")))
 }
 
-/// What differs in each of these ranges, as the digests of its rows on either side.
+/// What differs in each of these ranges, as the digests of its rows on either side, and how many rows it has.
 pub(crate) async fn differing(
     sides: &mut Sides<'_>,
     ranges: &[(Option<&Key>, Option<&Key>)],
     what: &str,
-) -> Result<Vec<(Digests, Digests)>, Error> {
+) -> Result<Vec<(Digests, Digests, Counts)>, Error> {
     let Sides { source, target, paired, .. } = sides;
     let (left, right) = try_join(
         digests_of(source, &paired.source, ranges, what),
@@ -256,9 +256,9 @@ pub(crate) async fn differing(
     Ok(left
         .into_iter()
         .zip(right)
-        .map(|(mut left, mut right)| {
+        .map(|((mut left, rows_source), (mut right, rows_target))| {
             drop_alike(&mut left, &mut right);
-            (left, right)
+            (left, right, Counts { rows_source, rows_target, ..Counts::default() })
         })
         .collect())
 }
@@ -268,18 +268,24 @@ async fn digests_of(
     statements: &Statements,
     ranges: &[(Option<&Key>, Option<&Key>)],
     what: &str,
-) -> Result<Vec<Digests>, Error> {
-    let mut found: Vec<Digests> = ranges.iter().map(|_| Digests::new()).collect();
-    server
-        .each(statements.digests_of(ranges)?, what, |mut cells| {
-            let of = usize::try_from(number(cells.remove(0).as_deref())).unwrap_or(usize::MAX);
-            if let Some(digests) = found.get_mut(of) {
-                let (key, digest) = Digest::read(cells);
-                digests.insert(key, digest);
-            }
-        })
-        .await?;
-    Ok(found)
+) -> Result<Vec<(Digests, u64)>, Error> {
+    let mut found: Vec<Reading> = ranges.iter().map(|_| Reading::default()).collect();
+    let (mut rest, mut read) = (ranges, found.as_mut_slice());
+    while !rest.is_empty() {
+        let (sql, count) = fitting(server, rest.len(), |count| statements.digests_of(&rest[..count]))?;
+        let (these, later) = read.split_at_mut(count);
+        server
+            .each_to_the_end(sql, what, |mut cells| {
+                let of = usize::try_from(number(cells.remove(0).as_deref())).unwrap_or(usize::MAX);
+                if let Some(range) = these.get_mut(of) {
+                    range.add(cells);
+                }
+            })
+            .await?;
+        (rest, read) = (&rest[count..], later);
+    }
+    let side = server.side;
+    found.into_iter().map(|range| range.end(statements, side)).collect()
 }
 
 #[cfg(test)]

@@ -148,7 +148,7 @@ async fn it_waits_for_a_reader_of_aurora_postgresql_that_is_behind() {
         Server::connect(side, server.target(database), Duration::from_secs(60)).await.unwrap()
     };
     let limits =
-        Limits { running: None, lag: Some(Duration::from_millis(500)), patience: Duration::from_millis(20) };
+        Limits { running: None, lag: Some(Duration::from_millis(500)), patience: Duration::from_millis(300) };
     let options = Options { limits, ..Options::default() };
     let said = async |rows: &str| {
         // As on Aurora: the columns that are read, of the documented types.

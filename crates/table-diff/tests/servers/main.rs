@@ -4,9 +4,11 @@
 mod cases;
 mod catalogue;
 mod failures;
+mod faults;
 mod kindness;
 mod postgres;
 mod postgres_server;
 mod random;
 mod rights;
 mod support;
+mod waiting;

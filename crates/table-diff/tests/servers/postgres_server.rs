@@ -87,6 +87,13 @@ impl Postgres {
         assert!(ran.status.success(), "{sql}: {}", String::from_utf8_lossy(&ran.stderr));
     }
 
+    /// Runs a script in a database.
+    pub fn script(&self, database: &str, script: &std::path::Path) {
+        let mut client = self.client(database);
+        let ran = client.env("PGCLIENTENCODING", "UTF8").arg("-f").arg(script).output().unwrap();
+        assert!(ran.status.success(), "{}: {}", script.display(), String::from_utf8_lossy(&ran.stderr));
+    }
+
     /// From now on this user is asked for a password.
     pub fn ask_for_password(&self, user: &str) {
         let path = self.folder.path().join("data/pg_hba.conf");

@@ -259,8 +259,17 @@ fn naive(shape: Shape, source: &[Row], target: &[Row]) -> Vec<String> {
             lines.extend((left..right).map(|_| line("extra", &Map::new(), None, Some(&row))));
         }
     } else {
+        // Keys that differ and are one to the collation are one row's, which changed.
+        let class = |key: &Map<String, Value>| match shape {
+            Shape::Folding => Some(folded(&key["k"])),
+            Shape::Composite => Some(format!("{}/{}", key["k"], folded(&key["l"]))),
+            _ => None,
+        };
+        let same = |left: &Row, right: &Row| {
+            left.0 == right.0 || class(&left.0).is_some_and(|of_left| class(&right.0) == Some(of_left))
+        };
         for row in source {
-            match target.iter().find(|other| other.0 == row.0) {
+            match target.iter().find(|other| same(row, other)) {
                 None => lines.push(line("missing", &row.0, Some(&value(row)), None)),
                 Some(other) if other.1 != row.1 => {
                     lines.push(line("changed", &row.0, Some(&value(row)), Some(&value(other))));
@@ -268,12 +277,17 @@ fn naive(shape: Shape, source: &[Row], target: &[Row]) -> Vec<String> {
                 Some(_) => {}
             }
         }
-        for row in target.iter().filter(|row| !source.iter().any(|other| other.0 == row.0)) {
+        for row in target.iter().filter(|row| !source.iter().any(|other| same(other, row))) {
             lines.push(line("extra", &row.0, None, Some(&value(row))));
         }
     }
     lines.sort();
     lines
+}
+
+/// The class of a text under `utf8mb4_general_ci`.
+fn folded(text: &Value) -> String {
+    TEXTS.iter().find(|(known, ..)| text == known).map(|(_, class, _)| class.to_string()).unwrap()
 }
 
 fn script(shape: Shape, rows: &[Row], target: bool) -> String {

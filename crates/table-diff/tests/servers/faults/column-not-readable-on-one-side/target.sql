@@ -1,0 +1,2 @@
+CREATE TABLE orders(id INT PRIMARY KEY, total INT, margin INT); INSERT INTO orders VALUES (1,1,1);
+CREATE TABLE whole(id INT PRIMARY KEY, total INT); INSERT INTO whole VALUES (1,2);

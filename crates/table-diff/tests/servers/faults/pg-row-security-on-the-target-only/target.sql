@@ -1,0 +1,3 @@
+CREATE TABLE orders(id int PRIMARY KEY, shop int); INSERT INTO orders VALUES (1,1),(2,2); GRANT SELECT ON orders TO reader;
+ALTER TABLE orders ENABLE ROW LEVEL SECURITY; CREATE POLICY one ON orders USING (shop = 1);
+CREATE TABLE open(id int PRIMARY KEY); INSERT INTO open VALUES (1); GRANT SELECT ON open TO reader;

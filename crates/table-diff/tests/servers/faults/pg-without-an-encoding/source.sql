@@ -1,0 +1,1 @@
+CREATE TABLE t(k text PRIMARY KEY, v text); INSERT INTO t VALUES (convert_from('\xff'::bytea,'SQL_ASCII'),'a'),(convert_from('\xfe'::bytea,'SQL_ASCII'),convert_from('\xc3'::bytea,'SQL_ASCII')),('é','b');

@@ -1,0 +1,1 @@
+CREATE TABLE t(k text PRIMARY KEY, v text); INSERT INTO t VALUES (convert_from('\xff'::bytea,'SQL_ASCII'),'b'),(convert_from('\xfe'::bytea,'SQL_ASCII'),convert_from('\xc4'::bytea,'SQL_ASCII')),('é','b');
