@@ -53,6 +53,9 @@ pub struct TableSummary {
     pub key_columns: Vec<String>,
     /// Differences of the schema, and what else a reader has to know.
     pub notes: Vec<String>,
+    /// What of it was not compared, and why; among the notes as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_compared: Vec<String>,
     /// Names of the parts of its differences, in their order. Absent in the summary of an execution that counted them: every
     /// part in the table's folder is one of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -65,6 +68,8 @@ pub struct TableSummary {
 pub enum TableStatus {
     /// Every row is the same.
     Alike,
+    /// What was compared of it is the same, and not all was: a column of another type, or one that may not be read.
+    Partial,
     /// Some rows are not, or only the new primary has the table.
     Different,
     /// It could not be compared.

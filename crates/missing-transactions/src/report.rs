@@ -80,7 +80,7 @@ impl Report {
         let table = |table: &TableReport| {
             let why = match &table.compared {
                 None => "it was not read: nothing is known of it".to_owned(),
-                Some(compared) => compared.error.clone()?,
+                Some(compared) => compared.why_not_whole()?,
             };
             Some((format!("{}.{}", table.database, table.table), why))
         };
@@ -314,9 +314,20 @@ pub struct Compared {
     /// Why it was not compared, or not to its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What of it was not compared, and why: a column of another type, or one that may not be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_compared: Vec<String>,
     /// What the comparison has to say of it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+impl Compared {
+    /// Why it was not compared whole; `None` when it was.
+    pub fn why_not_whole(&self) -> Option<String> {
+        let in_part = || (!self.not_compared.is_empty()).then(|| self.not_compared.join("; "));
+        self.error.clone().or_else(in_part)
+    }
 }
 
 /// Listed rows of a table.

@@ -345,11 +345,15 @@ impl<S: GetObject + PutObject + Sync> Work<'_, S> {
                 summary.error = Some(reason);
             }
             Ok(Progress::Finished(found)) => {
-                let alike = found.counts.differences() == 0;
-                summary.status = if alike { TableStatus::Alike } else { TableStatus::Different };
+                summary.status = match (found.counts.differences(), found.not_compared.as_slice()) {
+                    (0, []) => TableStatus::Alike,
+                    (0, _) => TableStatus::Partial,
+                    _ => TableStatus::Different,
+                };
                 summary.counts = found.counts;
                 summary.key_columns = found.key_columns;
                 summary.notes = found.notes;
+                summary.not_compared = found.not_compared;
             }
         }
         self.finish(&sides.name, summary).await.map(|()| true)
@@ -461,6 +465,7 @@ fn not_compared(table: &str, error: String) -> TableSummary {
         seconds: 0.0,
         key_columns: Vec::new(),
         notes: Vec::new(),
+        not_compared: Vec::new(),
         parts: Some(Vec::new()),
     }
 }
@@ -488,6 +493,10 @@ pub(crate) fn done(summary: &Summary) -> Outcome<Observed> {
         for table in &database.tables {
             if let Some(error) = &table.error {
                 reason = format!("{reason}; {name}/{} could not be compared: {error}", table.table);
+            }
+            if !table.not_compared.is_empty() {
+                let what = table.not_compared.join(", ");
+                reason = format!("{reason}; not all of {name}/{} was compared: {what}", table.table);
             }
         }
     }

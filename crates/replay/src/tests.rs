@@ -89,6 +89,7 @@ impl Shop {
                 seconds: 0.0,
                 key_columns: summary.key_columns,
                 notes: summary.notes,
+                not_compared: summary.not_compared,
                 parts: None,
             });
         }

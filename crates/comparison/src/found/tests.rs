@@ -19,6 +19,7 @@ fn bucket() -> Bucket {
         seconds: 0.0,
         key_columns: Vec::new(),
         notes: Vec::new(),
+        not_compared: Vec::new(),
         parts: None,
     };
     let database = DatabaseSummary {

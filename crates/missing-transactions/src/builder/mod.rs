@@ -83,9 +83,9 @@ struct TableState {
 }
 
 impl TableState {
-    /// Whether the table was compared to its end.
+    /// Whether the table was compared to its end, with all of its columns.
     fn is_whole(&self) -> bool {
-        self.compared.as_ref().is_some_and(|compared| compared.error.is_none())
+        self.compared.as_ref().is_some_and(|compared| compared.why_not_whole().is_none())
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) fn databases(report: &Report) -> Vec<(String, String)> {
 pub(super) fn table_view(table: &TableReport) -> TableView {
     let counts = &table.counts;
     let compared = table.compared.as_ref();
-    let whole = compared.is_some_and(|compared| compared.error.is_none());
+    let whole = compared.is_some_and(|compared| compared.why_not_whole().is_none());
     // Of a table that was not compared whole, none is no number.
     let cell = |n: u64, class: &'static str| match n {
         0 if whole => ("–".to_owned(), "none"),

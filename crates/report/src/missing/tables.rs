@@ -50,16 +50,15 @@ pub(super) fn hints(database: &plan::Database) -> Hints {
 pub(super) fn compared(table: &TableSummary) -> Compared {
     // Of a table that only one side has, nothing was counted.
     let rows = (table.counts.rows_source, table.counts.rows_target);
-    let counted = rows != (0, 0) || table.status == TableStatus::Alike;
+    let known = matches!(table.status, TableStatus::Alike | TableStatus::Partial | TableStatus::Different);
+    let counted = rows != (0, 0) || matches!(table.status, TableStatus::Alike | TableStatus::Partial);
     Compared {
         rows_source: counted.then_some(rows.0),
         rows_target: counted.then_some(rows.1),
         key_columns: table.key_columns.clone(),
         // Whatever else a status may say one day, it was not compared.
-        error: table.error.clone().or_else(|| {
-            let whole = matches!(table.status, TableStatus::Alike | TableStatus::Different);
-            (!whole).then(|| "it is not known why".into())
-        }),
+        error: table.error.clone().or_else(|| (!known).then(|| "it is not known why".into())),
+        not_compared: table.not_compared.clone(),
         notes: table.notes.clone(),
     }
 }
