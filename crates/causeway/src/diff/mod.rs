@@ -4,8 +4,8 @@
 //! ([`output`]), from which a run that was killed, interrupted or cut off can be resumed. A person sees a bar and a
 //! table ([`show`]), a program the JSON of the [`summary`].
 //!
-//! Exit status: 0 when all tables are alike; 1 when rows differ, or a table is on one side only; 2 when a table could
-//! not be compared, or nothing could be, or it was interrupted. Passwords are never printed and never stored.
+//! Exit status: 0 when all tables are alike; 1 when rows differ, a table is on one side only, or a column was not compared
+//! that was not named to be left out; 2 when a table could not be compared, or nothing could be, or it was interrupted. Passwords are never printed and never stored.
 
 mod output;
 mod show;
@@ -44,11 +44,12 @@ or ?sslmode=verify-full&sslrootcert=FILE (PostgreSQL); ssl-cert and ssl-key, or 
 sslkey, name the client's own certificate.
 
 A table uses one connection to either server at a time, one without a key two. Columns that
-only one side has, or that have another type there, are noted and not compared. Nothing is
-written to either database.
+only one side has, that have another type there or may not be read, are noted and not
+compared: the table is then not alike, but \"alike, not all compared\", unless the column was
+left out by --exclude-column. Nothing is written to either database.
 
-Exit status: 0 when all tables are alike; 1 when rows differ, or a table is on one side
-only; 2 when a table could not be compared, or nothing could be.")]
+Exit status: 0 when all tables are alike; 1 when rows differ, a table is on one side only, or
+not all of it was compared; 2 when a table could not be compared, or nothing could be.")]
 pub struct Options {
     /// The database that is compared with the target, such as the old primary
     #[arg(long, value_name = "URL", env = SOURCE, hide_env_values = true)]
@@ -62,6 +63,9 @@ pub struct Options {
     /// Leave this table out; may be repeated
     #[arg(long, value_name = "NAME")]
     exclude: Vec<String>,
+    /// Leave this column of a table out; may be repeated
+    #[arg(long, value_name = "TABLE.COLUMN")]
+    exclude_column: Vec<String>,
     /// How many tables are compared at once
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=32))]
     connections: u8,
@@ -122,6 +126,7 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
         target: target.to_string(),
         tables: options.tables.iter().cloned().collect(),
         exclude: options.exclude.iter().cloned().collect(),
+        exclude_columns: options.exclude_column.iter().cloned().collect(),
     };
     let mut known = None;
     if let Some(path) = &options.resume {
@@ -205,6 +210,7 @@ impl Options {
             limits,
             view: !self.live_source,
             strong: self.strong,
+            exclude_columns: self.exclude_column.iter().cloned().collect(),
             ..table_diff::Options::default()
         }
     }
@@ -259,10 +265,8 @@ impl Options {
                 command += &format!(" {option} URL");
             }
         }
-        for (option, tables) in [("--table", &request.tables), ("--exclude", &request.exclude)] {
-            for table in tables {
-                command += &format!(" {option} {}", shell_word(table));
-            }
+        for (option, name) in request.options() {
+            command += &format!(" {option} {}", shell_word(name));
         }
         command + " --resume " + &shell_word(&path.display().to_string())
     }

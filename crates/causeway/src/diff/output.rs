@@ -51,6 +51,9 @@ pub struct Request {
     pub tables: BTreeSet<String>,
     /// Tables left out.
     pub exclude: BTreeSet<String>,
+    /// Columns left out.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub exclude_columns: BTreeSet<String>,
 }
 
 /// What is kept of a run for the next: the request, and the tables as they were listed at the start.
@@ -165,7 +168,7 @@ impl Folder {
             return Err(format!(
                 "{} has a comparison of other tables: give it the same options, {}",
                 path.display(),
-                before.options()
+                before.options_in_words()
             )
             .into());
         }
@@ -229,13 +232,21 @@ impl Folder {
 }
 
 impl Request {
-    /// The options that say which tables.
-    pub fn options(&self) -> String {
-        let options = |name: &str, of: &BTreeSet<String>| {
-            of.iter().map(|table| format!("{name} {}", shell_word(table))).collect::<Vec<_>>()
-        };
-        let all = [options("--table", &self.tables), options("--exclude", &self.exclude)].concat();
-        if all.is_empty() { "no --table and no --exclude".into() } else { all.join(" ") }
+    /// The options that say which tables and columns, each with a name.
+    pub fn options(&self) -> Vec<(&'static str, &String)> {
+        let all = [
+            ("--table", &self.tables),
+            ("--exclude", &self.exclude),
+            ("--exclude-column", &self.exclude_columns),
+        ];
+        all.into_iter().flat_map(|(option, names)| names.iter().map(move |name| (option, name))).collect()
+    }
+
+    /// The same, in words.
+    fn options_in_words(&self) -> String {
+        let all = self.options().into_iter().map(|(option, name)| format!("{option} {}", shell_word(name)));
+        let all = all.collect::<Vec<_>>();
+        if all.is_empty() { "no --table, --exclude or --exclude-column".into() } else { all.join(" ") }
     }
 }
 
@@ -470,6 +481,7 @@ mod tests {
             target: "b:1/x".into(),
             tables: BTreeSet::from(["it's".to_owned()]),
             exclude: BTreeSet::new(),
+            exclude_columns: BTreeSet::new(),
         };
         let refused = |result: Result<(Folder, Run), Error>| result.unwrap_err().to_string();
         assert!(refused(Folder::resume(&path, &request)).contains("no comparison in"));

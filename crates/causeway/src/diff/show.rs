@@ -164,10 +164,19 @@ fn verdict(summary: &Summary) -> String {
     let all = summary.tables.len();
     let mut text = format!("{all} table{}:", if all == 1 { "" } else { "s" });
     let mut separator = " ";
-    for status in [Status::Alike, Status::Different, Status::SourceOnly, Status::TargetOnly, Status::Error] {
+    for status in [
+        Status::Alike,
+        Status::AlikeNotAllCompared,
+        Status::Different,
+        Status::SourceOnly,
+        Status::TargetOnly,
+        Status::Error,
+    ] {
         let count = summary.count(status);
         if count > 0 {
             let words = match status {
+                // It has a comma of its own.
+                Status::AlikeNotAllCompared => "alike but not all compared",
                 Status::SourceOnly => "in the source only",
                 Status::TargetOnly => "in the target only",
                 Status::Error => "in error",
@@ -217,12 +226,10 @@ mod tests {
     fn the_table_is_aligned_and_names_are_only_names() {
         let compared = |name: &str, rows: u64, changed: u64, notes: &[&str]| {
             let counts = Counts { rows_source: rows, rows_target: rows, changed, ..Counts::default() };
-            let notes = notes.iter().map(|&note| note.to_owned()).collect();
-            TableResult::compared(
-                name.into(),
-                TableSummary { counts, key_columns: vec!["id".into()], notes },
-                1.3,
-            )
+            let notes = notes.iter().map(|&note| note.to_owned()).collect::<Vec<_>>();
+            let not_compared = notes.clone();
+            let summary = TableSummary { counts, key_columns: vec!["id".into()], notes, not_compared };
+            TableResult::compared(name.into(), summary, 1.3)
         };
         let listed =
             Listed { table: Table { schema: None, name: "old".into() }, presence: Presence::SourceOnly };
@@ -241,21 +248,21 @@ mod tests {
         let expected = "\
 a:1/d (source) and b:1/d (target)
 
-table        status       rows source  rows target  missing  changed  extra  seconds
-orders       alike          1,234,567    1,234,567        0        0      0      1.3
-語\\u{1b}[2J  different              5            5        0    1,234      0      1.3
-old          source only            –            –        –        –      –      0.0
+table        status                   rows source  rows target  missing  changed  extra  seconds
+orders       alike, not all compared    1,234,567    1,234,567        0        0      0      1.3
+語\\u{1b}[2J  different                          5            5        0    1,234      0      1.3
+old          source only                        –            –        –        –      –      0.0
 a name that is too long for the column that names have here
-             alike                  5            5        0        0      0      1.3
-x            error                  –            –        –        –      –      0.0
+             alike                              5            5        0        0      0      1.3
+x            error                              –            –        –        –      –      0.0
 
-5 tables: 2 alike, 1 different, 1 in the source only, 1 in error
+5 tables: 1 alike, 1 alike but not all compared, 1 different, 1 in the source only, 1 in error
 
 notes
   orders: column \"a\" is on the source only: not compared
   old: the target does not have it, or does not let this user see it
   x: error: no
 ";
-        assert_eq!(text(&summary, Some(91)), expected);
+        assert_eq!(text(&summary, Some(103)), expected);
     }
 }

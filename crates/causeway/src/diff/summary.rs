@@ -11,8 +11,10 @@ use crate::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// The same rows on both sides, as far as both have the same columns.
+    /// The same rows on both sides.
     Alike,
+    /// The same, as far as they were compared; what was not, and was not named to be left out, is among the notes.
+    AlikeNotAllCompared,
     /// Rows that differ.
     Different,
     /// The target does not have the table.
@@ -28,6 +30,7 @@ impl Status {
     pub fn words(self) -> &'static str {
         match self {
             Self::Alike => "alike",
+            Self::AlikeNotAllCompared => "alike, not all compared",
             Self::Different => "different",
             Self::SourceOnly => "source only",
             Self::TargetOnly => "target only",
@@ -95,7 +98,11 @@ impl TableResult {
 
     /// A table that was compared to its end.
     pub fn compared(table: String, summary: TableSummary, seconds: f64) -> Self {
-        let status = if summary.counts.differences() == 0 { Status::Alike } else { Status::Different };
+        let status = match (summary.counts.differences(), summary.not_compared.as_slice()) {
+            (0, []) => Status::Alike,
+            (0, _) => Status::AlikeNotAllCompared,
+            _ => Status::Different,
+        };
         let result = Self::new(table, status).with(summary.counts, seconds);
         Self { key: summary.key_columns, notes: summary.notes, ..result }
     }
@@ -158,7 +165,7 @@ impl Summary {
         self.tables.iter().filter(|table| table.status == status).count()
     }
 
-    /// 0 when all tables are alike, 1 when some are not, 2 when one could not be compared.
+    /// 0 when all tables are alike, 1 when some are not or not all of them was compared, 2 when one could not be compared.
     pub fn exit_status(&self) -> u8 {
         if self.count(Status::Error) > 0 {
             2
@@ -187,6 +194,7 @@ mod tests {
         for (all, expected) in [
             (&[Status::Alike, Status::Alike][..], 0),
             (&[Status::Alike, Status::Different], 1),
+            (&[Status::Alike, Status::AlikeNotAllCompared], 1),
             (&[Status::SourceOnly], 1),
             (&[Status::TargetOnly, Status::Alike], 1),
             (&[Status::Different, Status::Error, Status::Alike], 2),
