@@ -1,18 +1,17 @@
 //! A table that is scanned: passes over both sides, and the ranges that they leave to be compared row by row.
 //!
-//! After each part of a pass the caller is given how far the comparison came. A failure leaves it there: the rest of the
-//! pass is done again.
+//! A failure leaves it at what was handed over last: the rest of the pass is done again.
 
 use futures::future::try_join;
 
 use super::caller::Caller;
+use super::course::{Course, Next};
 use super::ranges::{Walk, larger};
 use super::rows::{Doubt, bytes_of, doubts_of, fetch};
 use super::scan::{Finding, HELD, Reach, cut, differing, follows_index, scan};
 use super::sides::Sides;
 use crate::cells::Key;
-use crate::cursor::{Counts, KeyPlace, Position, Within};
-use crate::difference::Difference;
+use crate::cursor::{Counts, KeyPlace, Within};
 use crate::error::Error;
 use crate::progress::{Progress, Sink};
 use crate::retry::Retry;
@@ -45,18 +44,6 @@ pub(crate) async fn can_scan(sides: &mut Sides<'_>) -> Result<bool, Error> {
 fn most_chunks(sides: &Sides<'_>, spread: u64) -> u64 {
     let bytes = sides.paired.source.key_bytes.max(sides.paired.target.key_bytes);
     (sides.options.chunk_rows / spread).min(KEPT / (bytes + HELD)).max(1)
-}
-
-/// What comes next after something was handed over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next {
-    Continue,
-    /// The caller wants no more.
-    Stopped,
-    /// The table is at its end.
-    Finished,
-    /// A pass brought it no further: the sides have nothing in common as far as they were scanned.
-    NoFurther,
 }
 
 /// A range whose sums differ, with the rows before it that are alike.
@@ -106,20 +93,19 @@ pub(crate) async fn by_scan<S: Sink, F: Fn() -> bool + Send + Sync>(
     let longest = sides.source.timeout().min(sides.target.timeout());
     let mut reach = Reach { spread, chunks: most, time: options.pass };
     let mut retry = Retry::new();
-    let what = sides.comparing(place.key.as_ref());
-    let mut run = Run { sides, caller, place, what, slower: None };
+    let mut run = Run { course: Course::new(sides, caller, place), slower: None };
     loop {
-        let before = run.place.clone();
+        let before = run.course.place.clone();
         // A walk that was cut off continues as it was, so that its pieces come to lie in the same places.
-        let next = match run.caller.wait(run.sides.target).await {
+        let next = match run.course.caller.wait(run.course.sides.target).await {
             Ok(false) => Ok(Next::Stopped),
             Ok(true) if before.within.is_empty() => run.pass(reach).await,
-            Ok(true) => run.walk(Walk::from(before.clone()), Counts::default()).await,
+            Ok(true) => run.course.walk(Walk::from(before.clone()), Counts::default()).await,
             Err(error) => Err(error),
         };
         match next {
-            Ok(Next::Stopped) => return Ok(run.caller.interrupted()),
-            Ok(Next::Finished) => return run.caller.finished(run.sides.table),
+            Ok(Next::Stopped) => return Ok(run.course.caller.interrupted()),
+            Ok(Next::Finished) => return run.course.caller.finished(run.course.sides.table),
             Ok(Next::Continue) => {
                 retry.reset();
                 // Not much further than the slower side comes in its time: what the other reads beyond is read again.
@@ -131,14 +117,14 @@ pub(crate) async fn by_scan<S: Sink, F: Fn() -> bool + Send + Sync>(
             Ok(Next::NoFurther) if run.slower.is_none() => reach.chunks = reach.chunks.saturating_mul(2),
             Ok(Next::NoFurther) if reach.time < longest => reach.time = reach.time.saturating_mul(2),
             Ok(Next::NoFurther) => {
-                let reason = format!("{} gives nothing in {} s", run.what, longest.as_secs());
-                return Err(Error::Table { table: run.sides.table.to_string(), reason });
+                let reason = format!("{} gives nothing in {} s", run.course.what, longest.as_secs());
+                return Err(Error::Table { table: run.course.sides.table.to_string(), reason });
             }
             Err(error) => {
-                if run.place != before {
+                if run.course.place != before {
                     retry.reset();
                 }
-                retry.recover(error, run.sides.source, run.sides.target, &run.what).await?;
+                retry.recover(error, run.course.sides.source, run.course.sides.target, &run.course.what).await?;
             }
         }
     }
@@ -146,11 +132,7 @@ pub(crate) async fn by_scan<S: Sink, F: Fn() -> bool + Send + Sync>(
 
 /// A comparison under way.
 struct Run<'a, 'b, S, F> {
-    sides: Sides<'a>,
-    caller: Caller<'b, S, F>,
-    /// What was handed over reaches to here.
-    place: KeyPlace,
-    what: String,
+    course: Course<'a, 'b, S, F>,
     /// How many chunks the slower side came to in the last pass, when a time-out ended that.
     slower: Option<u64>,
 }
@@ -158,11 +140,11 @@ struct Run<'a, 'b, S, F> {
 impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
     /// One pass from where it is.
     async fn pass(&mut self, reach: Reach) -> Result<Next, Error> {
-        let Sides { source, target, paired, options, .. } = &mut self.sides;
-        let low = self.place.key.clone();
+        let Sides { source, target, paired, options, .. } = &mut self.course.sides;
+        let low = self.course.place.key.clone();
         let (left, right) = try_join(
-            scan(source, &paired.source, low.as_ref(), reach, &self.what),
-            scan(target, &paired.target, low.as_ref(), reach, &self.what),
+            scan(source, &paired.source, low.as_ref(), reach, &self.course.what),
+            scan(target, &paired.target, low.as_ref(), reach, &self.course.what),
         )
         .await?;
         let timed_out = left.timed_out || right.timed_out;
@@ -199,20 +181,20 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
             };
             // What comes before it is handed over first, up to where it begins.
             batch.at.clone_from(&low);
-            if low != self.place.key
+            if low != self.course.place.key
                 && let end @ (Next::Stopped | Next::Finished) = self.compare(&mut batch).await?
             {
                 return Ok(end);
             }
             let within = vec![Within { side, high: part.high.clone(), size: most }];
             let walk = Walk::from(KeyPlace { key: low, within });
-            let next = self.walk(walk, Counts::default()).await?;
+            let next = self.course.walk(walk, Counts::default()).await?;
             if next != Next::Continue {
                 return Ok(next);
             }
             batch.at = part.high;
         }
-        if batch.at == self.place.key && batch.at.is_some() {
+        if batch.at == self.course.place.key && batch.at.is_some() {
             return Ok(Next::Continue);
         }
         self.compare(&mut batch).await
@@ -222,11 +204,11 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
     async fn compare(&mut self, batch: &mut Batch) -> Result<Next, Error> {
         let Batch { suspects, alike, at, .. } = std::mem::take(batch);
         batch.at.clone_from(&at);
-        let most = self.sides.options.fetch_bytes;
+        let most = self.course.sides.options.fetch_bytes;
         let mut found = Vec::new();
         if !suspects.is_empty() {
             let ranges: Vec<_> = suspects.iter().map(|s| (s.low.as_ref(), s.high.as_ref())).collect();
-            found = differing(&mut self.sides, &ranges, &self.what).await?;
+            found = differing(&mut self.course.sides, &ranges, &self.course.what).await?;
         }
         let mut waiting = Waiting::default();
         for (suspect, (left, right, rows)) in suspects.iter().zip(found) {
@@ -243,7 +225,7 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
                 let mut before = std::mem::take(&mut waiting).rows;
                 before += suspect.before;
                 let (_, most) = larger(suspect.own);
-                let next = self.walk(suspect.walk(most / 8), before).await?;
+                let next = self.course.walk(suspect.walk(most / 8), before).await?;
                 if next != Next::Continue {
                     return Ok(next);
                 }
@@ -252,7 +234,7 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
             waiting.rows += suspect.before;
             waiting.rows += rows;
             waiting.bytes += bytes;
-            waiting.doubts.extend(doubts_of(&self.sides.paired.source, left, right));
+            waiting.doubts.extend(doubts_of(&self.course.sides.paired.source, left, right));
             waiting.at.clone_from(&suspect.high);
         }
         waiting.rows += alike;
@@ -262,43 +244,11 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
 
     /// Fetches the rows that seemed to differ, and hands over those that still do.
     async fn confirm(&mut self, mut waiting: Waiting) -> Result<Next, Error> {
-        let range = (self.place.key.as_ref(), waiting.at.as_ref());
-        let found = fetch(&mut self.sides, &waiting.doubts, range, &self.what).await?;
+        let course = &mut self.course;
+        let range = (course.place.key.as_ref(), waiting.at.as_ref());
+        let found = fetch(&mut course.sides, &waiting.doubts, range, &course.what).await?;
         found.mend(&mut waiting.rows);
         let place = waiting.at.map(|key| KeyPlace { key: Some(key), within: Vec::new() });
-        self.hand_over(place, waiting.rows, found.differences).await
-    }
-
-    /// Hands over what was found up to `place`, behind so many `rows`; without a place, up to the end of the table.
-    async fn hand_over(
-        &mut self,
-        place: Option<KeyPlace>,
-        rows: Counts,
-        found: Vec<Difference>,
-    ) -> Result<Next, Error> {
-        let Some(place) = place else {
-            self.caller.hand_over(rows, found, Position::End).await?;
-            return Ok(Next::Finished);
-        };
-        let goes_on = self.caller.hand_over(rows, found, Position::AfterKey(place.clone())).await?;
-        self.what = self.sides.comparing(place.key.as_ref());
-        self.place = place;
-        Ok(if goes_on && self.caller.wait(self.sides.target).await? { Next::Continue } else { Next::Stopped })
-    }
-
-    /// Walks through ranges whose rows are too many to be compared together, or not known. `before`: rows before them.
-    async fn walk(&mut self, mut walk: Walk, mut before: Counts) -> Result<Next, Error> {
-        while !walk.place.within.is_empty() {
-            let size = self.sides.options.inspect_rows.max(1);
-            let Some(piece) = walk.step(&mut self.sides, size).await? else { continue };
-            let place = (!walk.is_finished).then(|| walk.place.clone());
-            let mut rows = std::mem::take(&mut before);
-            rows += piece.rows;
-            let next = self.hand_over(place, rows, piece.differences).await?;
-            if next != Next::Continue {
-                return Ok(next);
-            }
-        }
-        Ok(Next::Continue)
+        course.hand_over(place, waiting.rows, found.differences).await
     }
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use futures::future::try_join;
 
+use super::packed::PackedKeys;
 use super::rows::{Digests, Reading, drop_alike, fitting};
 use super::sides::Sides;
 use crate::cells::{Key, number};
@@ -30,10 +31,7 @@ const APART: u64 = 1000;
 /// many.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Scanned {
-    /// The keys, one after the other; each column's bytes come after their length.
-    keys: Vec<u8>,
-    /// Where each key ends.
-    ends: Vec<usize>,
+    keys: PackedKeys,
     /// Their states.
     states: Vec<u64>,
     /// State of what came after the last of them.
@@ -49,36 +47,13 @@ pub(crate) const HELD: u64 = 32;
 
 impl Scanned {
     fn push(&mut self, key: &[Option<Vec<u8>>], state: u64) {
-        for part in key {
-            let part = part.as_deref().unwrap_or_default();
-            self.keys.extend_from_slice(&(part.len() as u64).to_le_bytes());
-            self.keys.extend_from_slice(part);
-        }
-        self.ends.push(self.keys.len());
+        self.keys.push(key);
         self.states.push(state);
     }
 
     /// How many chunks it came to.
     pub(crate) fn chunks(&self) -> u64 {
         self.states.len() as u64
-    }
-
-    /// A key as it is packed.
-    fn packed(&self, chunk: usize) -> &[u8] {
-        let start = if chunk == 0 { 0 } else { self.ends[chunk - 1] };
-        &self.keys[start..self.ends[chunk]]
-    }
-
-    fn key(&self, chunk: usize) -> Key {
-        let mut rest = self.packed(chunk);
-        let mut key = Key::new();
-        while let Some((length, after)) = rest.split_first_chunk() {
-            let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX).min(after.len());
-            let (part, next) = after.split_at(length);
-            key.push(part.to_vec());
-            rest = next;
-        }
-        key
     }
 }
 
@@ -131,7 +106,7 @@ impl State {
 /// as far as they came: then both have to come further.
 pub(crate) fn cut(left: &Scanned, right: &Scanned) -> Vec<Part> {
     let places: HashMap<&[u8], usize> =
-        (0..right.states.len()).map(|place| (right.packed(place), place)).collect();
+        (0..right.states.len()).map(|place| (right.keys.packed(place), place)).collect();
     let mut parts: Vec<Part> = Vec::new();
     let push = |parts: &mut Vec<Part>, high: Option<Key>, here: State, there: State| {
         let finding =
@@ -147,9 +122,9 @@ pub(crate) fn cut(left: &Scanned, right: &Scanned) -> Vec<Part> {
     let (mut here, mut there, mut after, mut from) = (State::default(), State::default(), 0, 0);
     for (number, chunk) in left.states.iter().enumerate() {
         here = here.and(*chunk);
-        let Some(&place) = places.get(left.packed(number)).filter(|place| **place >= from) else { continue };
+        let Some(&place) = places.get(left.keys.packed(number)).filter(|place| **place >= from) else { continue };
         there = right.states[from..=place].iter().fold(there, |state, chunk| state.and(*chunk));
-        push(&mut parts, Some(left.key(number)), here, there);
+        push(&mut parts, Some(left.keys.key(number)), here, there);
         (here, there, after, from) = (State::default(), State::default(), number + 1, place + 1);
     }
     if left.complete && right.complete {
@@ -165,7 +140,7 @@ pub(crate) fn cut(left: &Scanned, right: &Scanned) -> Vec<Part> {
             rows += chunk / ROW;
             if rows >= APART {
                 rows = 0;
-                parts.push(Part { high: Some(scanned.key(number)), finding: Finding::Unknown(side) });
+                parts.push(Part { high: Some(scanned.keys.key(number)), finding: Finding::Unknown(side) });
             }
         }
         parts
@@ -220,7 +195,7 @@ pub(crate) async fn scan(
     if rows == Rows::All
         && let Some(tail) = scanned.states.pop()
     {
-        scanned.ends.pop();
+        scanned.keys.forget_last();
         scanned.tail = tail;
         scanned.complete = scanned.chunks() < reach.chunks;
     }
@@ -307,19 +282,6 @@ mod tests {
 
     fn part(high: impl Into<Option<u64>>, finding: Finding) -> Part {
         Part { high: high.into().map(key), finding }
-    }
-
-    #[test]
-    fn a_packed_key_is_the_key() {
-        let mut scanned = Scanned::default();
-        let keys: [Key; 3] =
-            [vec![b"a".to_vec(), vec![]], vec![vec![0; 300], b"b".to_vec()], vec![vec![], vec![]]];
-        for key in &keys {
-            scanned.push(&key.iter().cloned().map(Some).collect::<Vec<_>>(), 0);
-        }
-        for (number, key) in keys.iter().enumerate() {
-            assert_eq!(scanned.key(number), *key);
-        }
     }
 
     #[test]
