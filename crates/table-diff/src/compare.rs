@@ -8,6 +8,7 @@ use crate::retry::Retry;
 use crate::schema::{self, Paired};
 use crate::server::Server;
 use crate::table::Table;
+use crate::walk::buckets::{by_buckets, can_sum};
 use crate::walk::caller::Caller;
 use crate::walk::multiset::by_hash;
 use crate::walk::pass::{by_scan, can_scan};
@@ -90,6 +91,8 @@ async fn walk<S: Sink, F: Fn() -> bool + Send + Sync>(
             };
             if can_scan(&mut sides).await? {
                 by_scan(sides, place, caller).await
+            } else if let Some(reach) = can_sum(&mut sides).await? {
+                by_buckets(sides, place, reach, caller).await
             } else {
                 by_range(sides, place, caller).await
             }

@@ -27,6 +27,8 @@ pub(crate) struct Dialect {
     pub(crate) folds_tables: bool,
     /// How many bytes a statement may have.
     pub(crate) longest: usize,
+    /// It hashes values to 64 bits: PostgreSQL, since release 11.
+    pub(crate) hashes: bool,
 }
 
 /// Which of the two servers.

@@ -3,8 +3,10 @@
 //! # How a table is compared
 //! By a key that both sides have: the primary key, else a unique index over columns that can't be null. On MySQL's
 //! family both servers walk the key's index at once, sum up as they go, and say where a chunk ends by the rows
-//! themselves, some 24 rows each: one pass finds every difference to within a chunk (`walk::scan`). Where that can't be
-//! (PostgreSQL, orders that differ between the sides, [`Options::strong`]), the table is cut into ranges of the key, and
+//! themselves, some 24 rows each: one pass finds every difference to within a chunk (`walk::scan`). On PostgreSQL both
+//! servers sum up the same range of the key by buckets of the key's hash, millions of rows at once, some 50 of them in each
+//! bucket, and then look only at the rows of buckets that differ (`walk::buckets`). Where neither can be (orders that differ between
+//! the sides of MySQL's family, PostgreSQL before release 11, [`Options::strong`]), the table is cut into ranges of the key, and
 //! both servers sum up the same range at once (`walk::ranges`). Only what differs is compared row by row: both sides send key and hash
 //! of each row, and the rows that differ are fetched whole. That is a second look: a row that is the same by then was
 //! only in flight. A table without such a key is compared as a multiset, see [`compare_table`]: how often each row
@@ -20,6 +22,10 @@
 //!   changes that were not made for it (never when they are within 32 bits in a row), or when the two products have the
 //!   same upper half, below 2⁻²⁹; several in one chunk, when their sums cancel by chance, about as rarely. Of some five
 //!   hundred million differences one is missed.
+//! - **Buckets:** each row adds 64 bits, the hash of the key with that of all other values as its seed, summed exactly
+//!   (`numeric`). Two rows swap a value, or change alike: what they add has nothing to do with each other. One changed row goes
+//!   unseen when a value's hash stays the same, 2⁻⁶⁴ for any but a moment, whose hash tells apart 2³² (`sql::row_hash`);
+//!   several in one bucket, when their sums cancel by chance, 2⁻⁶⁴. The rows of a bucket that differs are matched by the same 64 bits.
 //! - **[`Options::strong`]:** 64 bits of the MD5 of the row, summed exactly (`DECIMAL`, `numeric`: no overflow), and all 128
 //!   bits where a range is compared row by row: 2⁻⁶⁴ for a range. Twice the time and more.
 //!
@@ -53,13 +59,14 @@
 //! A pass, and a range that is only summed, is at most [`Options::chunk_rows`] rows; of a pass the last key of each chunk
 //! is held, 12 MiB for either side at most. A range is compared row by row when it has at most [`Options::inspect_rows`] rows,
 //! some eight times that together, and fetched when the rows that differ have at most [`Options::fetch_bytes`]; else it is
-//! cut smaller, if need be to one row. So memory is bounded by these numbers, or by the one largest row.
+//! cut smaller, if need be to one row. Of buckets that differ the keys and hashes are held, packed, 12 MiB for either side at most;
+//! the server holds a row for each of 2¹⁵ buckets. So memory is bounded by these numbers, or by the one largest row.
 //!
 //! # Time and interruption
 //! After each range the sink gets what was found, together with the [`Cursor`] that covers it; then the caller may
 //! stop. A comparison that continues from a cursor finds the rest: nothing twice, nothing left out, in the same order. (Only
-//! where thousands of rows in succession are on one side alone, and their keys are text under a collation, may the order
-//! of their lines depend on where it was cut off.) A connection that breaks is made anew, and the range done again.
+//! on MySQL's family, where thousands of rows in succession are on one side alone, and their keys are text under a collation, may
+//! the order of their lines depend on where it was cut off. PostgreSQL is asked for the order.) A connection that breaks is made anew, and the range done again.
 //!
 //! # Kindness
 //! - Nothing is written to either database: sessions are read-only. Every statement has a time limit.
@@ -69,7 +76,8 @@
 //!   statement on it is short ([`Options::pass`]), and it is left alone while it is busy ([`Limits`]).
 //! - A scan reads each page once. InnoDB lets such pages pass through the old end of its buffer pool and drops them first,
 //!   as long as `innodb_old_blocks_time` is above the milliseconds in which a page's rows are read (its default is
-//!   1000): the pages that are in use stay. PostgreSQL has no such guard for a walk along an index.
+//!   1000): the pages that are in use stay. PostgreSQL reads a large table through a ring of few buffers; it has no such guard for
+//!   a walk along an index, which it takes where a pass is a small part of the table. A pass uses one core, no parallel workers.
 
 mod cells;
 mod column;

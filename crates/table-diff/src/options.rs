@@ -10,15 +10,15 @@ pub struct Options {
     pub first_rows: u64,
     /// Rows of a range, or of one pass, at most.
     pub chunk_rows: u64,
-    /// How long a pass may take.
+    /// How long a pass may take. On PostgreSQL it is made for that, and may take up to four times as long.
     pub pass: Duration,
-    /// Rows at most whose hashes are held, of either side.
+    /// Rows at most whose hashes are held, of either side; of buckets and chunks that differ a multiple of that.
     pub inspect_rows: u64,
     /// Bytes of differing rows at most that are held, unless one row has more.
     pub fetch_bytes: u64,
-    /// Rows of a chunk on average, where a table is scanned.
+    /// Rows of a chunk on average, where a table is scanned; half of those of a bucket.
     pub spread: u64,
-    /// Sums of MD5 instead of CRC: no scan, see the crate's documentation. Twice the time and more.
+    /// Sums of MD5 instead of CRC and the like: no scan, no buckets, see the crate's documentation. Twice the time and more.
     pub strong: bool,
     /// When the target is to be left alone for a while.
     pub limits: Limits,

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures::stream::{BoxStream, StreamExt};
 use sqlx::mysql::MySqlDatabaseError;
+use sqlx::postgres::PgDatabaseError;
 use sqlx::{AssertSqlSafe, Row};
 
 use crate::cells::Cells;
@@ -29,6 +30,8 @@ const GRACE: Duration = Duration::from_secs(15);
 
 /// The numbers of MariaDB's and MySQL's error for a statement that is over its time.
 const OVER_TIME: [u16; 2] = [1969, 3024];
+/// PostgreSQL's code for a statement that was cancelled, by the limit on its time or by somebody.
+const CANCELLED: &str = "57014";
 
 /// A server with one connection.
 pub struct Server {
@@ -213,12 +216,42 @@ impl Server {
             Err(Error::Query { cause: sqlx::Error::Database(error), .. })
                 if error
                     .try_downcast_ref::<MySqlDatabaseError>()
-                    .is_some_and(|error| OVER_TIME.contains(&error.number())) =>
+                    .is_some_and(|error| OVER_TIME.contains(&error.number()))
+                    || error
+                        .try_downcast_ref::<PgDatabaseError>()
+                        .is_some_and(|error| error.code() == CANCELLED) =>
             {
                 Ok(Rows::Partial)
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// As [`Self::each_until_timeout`], on PostgreSQL: the statement may take `time`, and has settings of its own (`SET
+    /// LOCAL`), which are gone behind it. What the session sees stays as it was.
+    pub(crate) async fn each_within<F>(
+        &mut self,
+        time: Duration,
+        settings: &str,
+        sql: String,
+        what: &str,
+        each: F,
+    ) -> Result<Rows, Error>
+    where
+        F: FnMut(Cells) + Send,
+    {
+        let (begin, end) = if self.view {
+            ("SAVEPOINT causeway", "ROLLBACK TO SAVEPOINT causeway; RELEASE SAVEPOINT causeway")
+        } else {
+            ("BEGIN", "ROLLBACK")
+        };
+        let limit = time.as_millis().max(1);
+        let sql = format!("{begin}; SET LOCAL statement_timeout = {limit}; {settings}; {sql}; {end}");
+        let rows = self.each_until_timeout(sql, what, each).await?;
+        if rows == Rows::Partial {
+            self.all(end.to_owned(), what).await?;
+        }
+        Ok(rows)
     }
 
     /// A column of a statement's rows, by its name or the last one.

@@ -1,6 +1,7 @@
 //! Statements, and the names and values in them.
 
 mod hashing;
+mod row_hash;
 mod statements;
 
 pub mod literal;

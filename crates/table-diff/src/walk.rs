@@ -1,5 +1,6 @@
-//! The ways through a table: by ranges of its key, in passes along an index, or by the hashes of its rows.
+//! The ways through a table: in passes along an index or by buckets, by ranges of its key, or by the hashes of its rows.
 
+pub(crate) mod buckets;
 pub(crate) mod caller;
 mod course;
 pub(crate) mod multiset;
@@ -9,3 +10,4 @@ pub(crate) mod ranges;
 mod rows;
 mod scan;
 pub(crate) mod sides;
+mod tally;

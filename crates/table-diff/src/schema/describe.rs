@@ -68,7 +68,8 @@ pub(crate) async fn describe(server: &mut Server, table: &Table) -> Result<Descr
                     if base == "oid" {
                         large_objects.push(name.clone());
                     }
-                    Column { type_name, ..postgres_column(name, &base, type_text, collation) }
+                    let nullable = nullable != "NO";
+                    Column { type_name, nullable, ..postgres_column(name, &base, type_text, collation) }
                 }
             }
         })
@@ -163,7 +164,7 @@ fn statements(engine: Engine, dialect: Dialect, name: &str, schema: &str) -> [St
                      THEN (to_jsonb(d) - ARRAY['oid', 'datname', 'datdba', 'datistemplate', 'datallowconn', 'datconnlimit', \
                      'datfrozenxid', 'datminmxid', 'dattablespace', 'datacl', 'datlastsysoid', 'dathasloginevt'])::text \
                      WHEN o.oid IS NOT NULL THEN (to_jsonb(o) - ARRAY['oid', 'collnamespace', 'collowner'])::text END, \
-                     d.encoding, current_setting('server_version')), NULL, \
+                     d.encoding, current_setting('server_version')), CASE WHEN a.attnotnull THEN 'NO' END, \
                      CASE WHEN pg_type_is_visible(t.oid) THEN format_type(a.atttypid, a.atttypmod) \
                      ELSE substr(format_type(a.atttypid, a.atttypmod), length(quote_ident(s.nspname)) + 2) END \
                      FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace \

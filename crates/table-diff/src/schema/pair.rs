@@ -40,6 +40,7 @@ pub(crate) async fn pair(
     }
     let (of_source, of_target) = (source.dialect(), target.dialect());
     let md5 = of_source.md5 && of_target.md5;
+    let hashes = of_source.hashes && of_target.hashes;
     let (mut left, mut right) =
         futures::future::try_join(describe(source, table), describe(target, table)).await?;
     let mut not_compared = std::mem::take(&mut left.not_compared);
@@ -105,7 +106,9 @@ pub(crate) async fn pair(
     let (left_index, right_index) = (index(|(l, _)| l.name.clone()), index(|(_, r)| r.name.clone()));
     let statements =
         |of: &Described, compared: Vec<(usize, bool)>, key: Vec<(usize, bool)>, index, dialect| {
-            let reading = Reading { engine, dialect: Dialect { md5, ..dialect }, only: of.only, recode };
+            // Hashes are of bytes: texts of other encodings have others.
+            let hashes = hashes && !recode;
+            let reading = Reading { engine, dialect: Dialect { md5, hashes, ..dialect }, only: of.only, recode };
             sql::Statements::new(reading, table, &of.columns, &compared, &key, &forms, index)
         };
     Ok(Paired {

@@ -21,6 +21,9 @@ const WAIT: u32 = 7 * 24 * 3600;
 /// Bytes of a statement at most, whatever the server allows.
 const LONGEST: usize = 16 * 1024 * 1024;
 
+/// The release of PostgreSQL that hashes values to 64 bits.
+const HASHES: u32 = 110_000;
+
 pub(super) enum Connection {
     MySql(MySqlConnection),
     Postgres(PgConnection),
@@ -45,6 +48,7 @@ pub(super) fn open(
                     hidden_index: "",
                     folds_tables: false,
                     longest: LONGEST,
+                    hashes: connection.server_version_num().is_some_and(|version| version >= HASHES),
                 };
                 Ok((Connection::Postgres(connection), dialect))
             }
@@ -111,6 +115,7 @@ async fn open_mysql(
         },
         folds_tables: names != "0",
         longest: (most / 2).min(LONGEST),
+        hashes: false,
     };
     Ok((connection, dialect))
 }

@@ -4,11 +4,13 @@ use super::statements::Reading;
 use crate::column::{Column, Kind, UTF8};
 use crate::engine::{Dialect, Engine};
 
-/// How a pair of columns enters the text whose CRC a scan takes: the same way on both sides.
+/// How a pair of columns enters what a pass sums up: the same way on both sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ColumnForm {
     /// NULL is possible on either side.
-    nullable: bool,
+    pub(super) nullable: bool,
+    /// Their types are the same.
+    pub(super) same_type: bool,
     form: Form,
 }
 
@@ -35,7 +37,8 @@ impl ColumnForm {
         } else {
             Form::Bytes
         };
-        Self { nullable: left.nullable || right.nullable, form }
+        let same_type = left.type_text == right.type_text;
+        Self { nullable: left.nullable || right.nullable, same_type, form }
     }
 }
 
@@ -52,7 +55,7 @@ pub(super) fn row_crc(
 ) -> String {
     let (mut digits, mut texts, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
     let or_none = |value: String, nullable| if nullable { format!("COALESCE({value}, 'N')") } else { value };
-    for (&(index, _), &ColumnForm { nullable, form }) in compared.iter().zip(forms) {
+    for (&(index, _), &ColumnForm { nullable, form, .. }) in compared.iter().zip(forms) {
         let column = &columns[index];
         let value = match column.kind {
             // The number itself; `canonical` would only say in other words how it becomes text.
@@ -108,6 +111,7 @@ pub(super) fn declared_length(type_text: &str) -> Option<u64> {
 pub(super) fn declared_bytes(column: &Column) -> u64 {
     let declared = declared_length(&column.type_text);
     match column.kind {
+        Kind::Other if column.type_text == "uuid" => 36,
         Kind::Text | Kind::Bytes | Kind::Hex | Kind::Other => declared.unwrap_or(255),
         _ => declared.unwrap_or(0).max(30),
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::hashing::{ColumnForm, declared_bytes, declared_length, hash, part, row_crc};
 use super::literal::{bytes, name, number, text};
+use super::row_hash::RowHash;
 use crate::cells::{Key, hex, unhex};
 use crate::column::{Column, Kind, Native};
 use crate::engine::{Dialect, Engine};
@@ -56,6 +57,8 @@ pub(crate) struct Statements {
     pub(crate) compared: Vec<usize>,
     /// The expression of a row's CRC and the index to follow, where the table can be scanned.
     scan: Option<(String, String)>,
+    /// The hashes of a row and of its key, where the table can be summed up in buckets.
+    buckets: Option<RowHash>,
 }
 
 /// What a row adds to the state of its chunk, beside its mixed CRC, which is below 2³²: so a state holds both the count
@@ -67,6 +70,7 @@ struct KeyPart {
     /// What ranges are made of.
     order: String,
     canonical: String,
+    type_text: String,
     native: Native,
     /// Values that differ may be one key.
     folds: bool,
@@ -118,9 +122,17 @@ impl Statements {
                 (Native::None, Engine::Postgres) => format!("({}) COLLATE \"C\"", column.canonical),
                 _ => column.order.clone(),
             };
-            let folds = native != Native::None && column.folds(engine);
-            KeyPart { order, canonical: column.canonical.clone(), native, folds }
+            KeyPart {
+                order,
+                canonical: column.canonical.clone(),
+                type_text: column.type_text.clone(),
+                native,
+                folds: native != Native::None && column.folds(engine),
+            }
         });
+        let indexes = |of: &[(usize, bool)]| of.iter().map(|&(index, _)| index).collect::<Vec<_>>();
+        let buckets =
+            dialect.hashes.then(|| RowHash::new(columns, &indexes(compared), forms, &indexes(key))).flatten();
         Self {
             engine,
             dialect,
@@ -132,9 +144,10 @@ impl Statements {
             size: sizes.join(" + "),
             key: key_parts.collect(),
             key_bytes: key.iter().map(|&(index, _)| declared_bytes(&columns[index])).sum(),
-            key_index: key.iter().map(|&(index, _)| index).collect(),
-            compared: compared.iter().map(|&(index, _)| index).collect(),
+            key_index: indexes(key),
+            compared: indexes(compared),
             scan: index.map(|index| (row_crc(dialect, columns, compared, forms), name(engine, &index))),
+            buckets,
         }
     }
 
@@ -195,6 +208,95 @@ impl Statements {
     /// The server's plan for the scan, in the last column.
     pub(crate) fn explain(&self, spread: u64) -> Result<String, Error> {
         Ok(format!("EXPLAIN {}", self.chunks(None, spread, 1_000_000, "")?))
+    }
+
+    /// Whether the table can be summed up in buckets.
+    pub(crate) fn has_buckets(&self) -> bool {
+        self.buckets.is_some()
+    }
+
+    /// What has to be the same on both servers for their hashes to be, and about how many rows the table has: none when
+    /// that is not known.
+    pub(crate) fn before_buckets(&self) -> String {
+        format!(
+            "SELECT concat_ws('/', current_setting('server_encoding'), hashtextextended('a' COLLATE \"C\", 1), \
+             hashint8extended(1, 1), uuid_hash_extended('00000000-0000-0000-0000-000000000001', 1), \
+             timestamp_hash_extended('2026-01-01', 1)), greatest(reltuples, 0)::bigint::text \
+             FROM pg_class WHERE oid = {}::regclass",
+            text(self.engine, self.table.quoted(self.engine).as_bytes())
+        )
+    }
+
+    /// Number, count and sum of each of so many buckets over a range. `buckets` is a power of two.
+    pub(crate) fn sums_of_buckets(
+        &self,
+        low: Option<&Key>,
+        high: Option<&Key>,
+        buckets: u64,
+    ) -> Result<String, Error> {
+        let (row, bucket) = self.hashes();
+        Ok(format!(
+            "SELECT b::text, n::text, s::text FROM (SELECT {bucket} & {} AS b, count(*) AS n, sum({row}) AS s \
+             FROM {} WHERE {} GROUP BY 1) AS g",
+            buckets.saturating_sub(1),
+            self.from,
+            self.range(low, high)?
+        ))
+    }
+
+    /// Key, hash and size of each row of a range that falls into one of the `wanted` buckets: a bit for each.
+    pub(crate) fn rows_of_buckets(
+        &self,
+        low: Option<&Key>,
+        high: Option<&Key>,
+        wanted: &[u8],
+        buckets: u64,
+    ) -> Result<String, Error> {
+        let (row, bucket) = self.hashes();
+        Ok(format!(
+            "SELECT {}, {}, {} FROM {} WHERE {} AND get_bit('\\x{}'::bytea, ({bucket} & {})::int) = 1",
+            self.key_select(),
+            self.as_text(row),
+            self.as_text(&self.size),
+            self.from,
+            self.range(low, high)?,
+            hex(wanted),
+            buckets.saturating_sub(1),
+        ))
+    }
+
+    /// The expressions of a row's hash and of its key's.
+    fn hashes(&self) -> (&str, &str) {
+        self.buckets.as_ref().map_or(("0", "0"), |buckets| (&buckets.row, &buckets.bucket))
+    }
+
+    /// The numbers of these keys in the server's order; `None` where [`Self::compare`] knows it.
+    pub(crate) fn order_of(&self, keys: &[&Key]) -> Option<String> {
+        let known = |part: &KeyPart| part.native != Native::Text || part.type_text == "uuid";
+        if self.engine == Engine::MySql || self.key.iter().all(known) {
+            return None;
+        }
+        let (mut arrays, mut names, mut order) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, part) in self.key.iter().enumerate() {
+            let values = keys.iter().filter_map(|key| key.get(index)).map(|value| text(self.engine, value));
+            arrays.push(format!("ARRAY[{}]::text[]", values.collect::<Vec<_>>().join(", ")));
+            names.push(format!("k{index}"));
+            order.push(match part.native {
+                Native::None => format!("u.k{index} COLLATE \"C\""),
+                Native::Bytes => format!("decode(u.k{index}, 'hex')"),
+                // A value of the column's own, which there is none of: so its collation is the one that counts.
+                Native::Number | Native::Text | Native::Folded => format!(
+                    "COALESCE((SELECT {} FROM {} WHERE false), u.k{index}::{})",
+                    part.order, self.from, part.type_text
+                ),
+            });
+        }
+        Some(format!(
+            "SELECT u.n::text FROM unnest({}) WITH ORDINALITY AS u({}, n) ORDER BY {}, u.n",
+            arrays.join(", "),
+            names.join(", "),
+            order.join(", ")
+        ))
     }
 
     /// The number of its range, then key, CRC and size of each row of these ranges, which follow each other.

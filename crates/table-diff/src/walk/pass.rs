@@ -7,7 +7,7 @@ use futures::future::try_join;
 use super::caller::Caller;
 use super::course::{Course, Next};
 use super::ranges::{Walk, larger};
-use super::rows::{Doubt, bytes_of, doubts_of, fetch};
+use super::rows::{Doubt, bytes_of, doubts, fetch, sorted};
 use super::scan::{Finding, HELD, Reach, cut, differing, follows_index, scan};
 use super::sides::Sides;
 use crate::cells::Key;
@@ -124,7 +124,9 @@ pub(crate) async fn by_scan<S: Sink, F: Fn() -> bool + Send + Sync>(
                 if run.course.place != before {
                     retry.reset();
                 }
-                retry.recover(error, run.course.sides.source, run.course.sides.target, &run.course.what).await?;
+                retry
+                    .recover(error, run.course.sides.source, run.course.sides.target, &run.course.what)
+                    .await?;
             }
         }
     }
@@ -234,7 +236,7 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
             waiting.rows += suspect.before;
             waiting.rows += rows;
             waiting.bytes += bytes;
-            waiting.doubts.extend(doubts_of(&self.course.sides.paired.source, left, right));
+            waiting.doubts.extend(sorted(&self.course.sides.paired.source, doubts(left.into_keys(), right.into_keys())));
             waiting.at.clone_from(&suspect.high);
         }
         waiting.rows += alike;

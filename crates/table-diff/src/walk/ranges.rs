@@ -8,7 +8,7 @@ use futures::future::try_join;
 use tokio::time::Instant;
 
 use super::caller::Caller;
-use super::rows::{Digests, Reading, bytes_of, doubts_of, drop_alike, fetch};
+use super::rows::{Digests, Reading, bytes_of, doubts, drop_alike, fetch, in_order};
 use super::sides::Sides;
 use crate::cells::{Key, number};
 use crate::cursor::{Counts, KeyPlace, Position, Within};
@@ -155,7 +155,7 @@ impl Walk {
         if bytes_of(&left, &right) > sides.options.fetch_bytes && of_side > 1 {
             return self.cut(sides, Within { side, high, size: (of_side / 8).max(1) });
         }
-        let doubts = doubts_of(&sides.paired.source, left, right);
+        let doubts = in_order(sides, doubts(left.into_keys(), right.into_keys()), &what).await?;
         let found = fetch(sides, &doubts, (low, high.as_ref()), &what).await?;
         found.mend(&mut rows);
         self.advance(high);
@@ -212,7 +212,7 @@ pub(crate) fn larger(rows: Counts) -> (Side, u64) {
     if rows_source >= rows_target { (Side::Source, rows_source) } else { (Side::Target, rows_target) }
 }
 
-async fn boundary(
+pub(crate) async fn boundary(
     server: &mut Server,
     statements: &Statements,
     low: Option<&Key>,

@@ -9,7 +9,7 @@ use crate::cells::{Cells, Key, number};
 use crate::column::Column;
 use crate::cursor::Counts;
 use crate::difference::{Difference, DifferenceKind, row};
-use crate::engine::Side;
+use crate::engine::{Engine, Side};
 use crate::error::{Error, not_given, not_unique};
 use crate::json;
 use crate::schema::Paired;
@@ -19,6 +19,8 @@ use crate::sql::Statements;
 /// How many rows one statement fetches by their keys: each statement is a round trip. From 1000 on MariaDB makes a
 /// table of a list of keys.
 const FETCH: usize = 500;
+/// The same on PostgreSQL, which looks each of them up in the index.
+const FETCH_POSTGRES: usize = 2000;
 /// How many keys one statement looks for each by itself.
 const ASK: usize = 50;
 
@@ -94,16 +96,45 @@ pub(crate) struct Doubt {
     target: bool,
 }
 
-/// The rows of both sides, each once, in the servers' order as far as it is known here.
-pub(crate) fn doubts_of(statements: &Statements, left: Digests, mut right: Digests) -> Vec<Doubt> {
-    let of_source = left.into_keys().map(|key| {
-        let target = right.remove(&key).is_some();
-        Doubt { key, source: true, target }
-    });
-    let mut doubts = of_source.collect::<Vec<_>>();
-    doubts.extend(right.into_keys().map(|key| Doubt { key, source: false, target: true }));
+/// The rows of both sides, each once, by their keys.
+pub(crate) fn doubts(
+    left: impl IntoIterator<Item = Key>,
+    right: impl IntoIterator<Item = Key>,
+) -> Vec<Doubt> {
+    let mut seen: BTreeMap<Key, (bool, bool)> = left.into_iter().map(|key| (key, (true, false))).collect();
+    for key in right {
+        seen.entry(key).or_default().1 = true;
+    }
+    seen.into_iter().map(|(key, (source, target))| Doubt { key, source, target }).collect()
+}
+
+/// The same in the servers' order as far as it is known here.
+pub(crate) fn sorted(statements: &Statements, mut doubts: Vec<Doubt>) -> Vec<Doubt> {
     doubts.sort_by(|a, b| statements.compare(&a.key, &b.key));
     doubts
+}
+
+/// The same in the source's order. PostgreSQL is asked for it where it is not known here; MySQL's family is not.
+pub(crate) async fn in_order(
+    sides: &mut Sides<'_>,
+    doubts: Vec<Doubt>,
+    what: &str,
+) -> Result<Vec<Doubt>, Error> {
+    let doubts = sorted(&sides.paired.source, doubts);
+    let keys = doubts.iter().map(|doubt| &doubt.key).collect::<Vec<_>>();
+    let order = if keys.len() > 1 { sides.paired.source.order_of(&keys) } else { None };
+    let Some(order) = order else { return Ok(doubts) };
+    let numbers = sides.source.all(order, what).await?;
+    let mut doubts = doubts.into_iter().map(Some).collect::<Vec<_>>();
+    // They count from one.
+    let numbers = numbers.into_iter().map(|cells| number(cells.first().and_then(Option::as_deref)));
+    let places = numbers.filter_map(|number| usize::try_from(number.checked_sub(1)?).ok());
+    let ordered = places.filter_map(|place| doubts.get_mut(place)?.take()).collect::<Vec<_>>();
+    if doubts.iter().any(Option::is_some) {
+        let reason = format!("the {} does not say in which order its keys are", sides.source.side);
+        return Err(Error::Table { table: sides.table.to_string(), reason });
+    }
+    Ok(ordered)
 }
 
 /// What was fetched: rows that still differ, in the order of their keys, and how the count of rows that were seen has to be
@@ -137,7 +168,8 @@ pub(crate) async fn fetch(
     let mut fetched = Fetched::default();
     let mut found: Vec<Keyed> = Vec::new();
     let (mut gone_left, mut gone_right) = (Vec::new(), Vec::new());
-    for doubts in doubts.chunks(FETCH) {
+    let most = if source.engine() == Engine::Postgres { FETCH_POSTGRES } else { FETCH };
+    for doubts in doubts.chunks(most) {
         let mut sorted = doubts.iter().map(|doubt| &doubt.key).collect::<Vec<_>>();
         sorted.sort();
         let (mut left, mut right) = try_join(

@@ -122,7 +122,9 @@ pub(crate) fn cut(left: &Scanned, right: &Scanned) -> Vec<Part> {
     let (mut here, mut there, mut after, mut from) = (State::default(), State::default(), 0, 0);
     for (number, chunk) in left.states.iter().enumerate() {
         here = here.and(*chunk);
-        let Some(&place) = places.get(left.keys.packed(number)).filter(|place| **place >= from) else { continue };
+        let Some(&place) = places.get(left.keys.packed(number)).filter(|place| **place >= from) else {
+            continue;
+        };
         there = right.states[from..=place].iter().fold(there, |state, chunk| state.and(*chunk));
         push(&mut parts, Some(left.keys.key(number)), here, there);
         (here, there, after, from) = (State::default(), State::default(), number + 1, place + 1);

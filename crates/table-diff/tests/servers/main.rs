@@ -9,6 +9,7 @@ mod kindness;
 mod postgres;
 mod postgres_server;
 mod random;
+mod random_postgres;
 mod rights;
 mod support;
 mod waiting;

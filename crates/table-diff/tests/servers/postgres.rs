@@ -53,12 +53,13 @@ async fn postgres_is_compared_as_well() {
     }
     let mut source = connect(&server, Side::Source, "a").await;
     let mut target = connect(&server, Side::Target, "b").await;
-    for (rows, cut) in [(1, 1), (3, 2), (10_000, usize::MAX)] {
+    for (rows, cut, strong) in [(1, 1, false), (3, 2, false), (10_000, usize::MAX, false), (3, 2, true)] {
         let options = Options {
             first_rows: rows,
             chunk_rows: rows,
             inspect_rows: rows,
             fetch_bytes: 200,
+            strong,
             ..Options::default()
         };
         let mut found = Vec::new();

@@ -116,7 +116,7 @@ fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
-fn bytes(value: &[u8]) -> Value {
+pub fn bytes(value: &[u8]) -> Value {
     use std::fmt::Write;
     // Base64 by hand: the test has no use for the code under test.
     const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
