@@ -15,6 +15,8 @@ REPLAY ?=
 ENGINE ?= mariadb
 # Rows of the benchmark's first two tables; the third has twice as many.
 ROWS   ?= 2000000
+# The engines that it times: mariadb, mysql, postgres; all without one.
+ENGINES ?=
 # The deployment: its settings (docs/deploy.example.json), what the functions are built for, and anything to not be asked.
 SETTINGS ?= deploy.json
 ARCH     ?= arm64
@@ -52,10 +54,10 @@ unit: ## the unit tests of one crate, in seconds: make unit CRATE=runbook
 	@# Beside the crate that depends on all of them, so that no dependency is built once more with other features.
 	@cargo test -p rehearsals -p $(CRATE) --lib
 
-bench: ## time the comparison beside its peers, some minutes; writes docs/benchmarks.md
-	@tests/setup.sh mariadb bench
+bench: ## time the comparison beside its peers, most of an hour; writes docs/benchmarks.md
+	@tests/setup.sh mariadb mysql postgres bench
 	@cargo build --release -p table-diff --example compare
-	@target/bench/bin/python tests/bench/bench.py target/release/examples/compare $(ROWS)
+	@target/bench/bin/python tests/bench/bench.py target/release/examples/compare $(ROWS) $(ENGINES)
 
 lint: ## rustfmt, clippy, cfn-lint, sam validate, checkov
 	@tests/setup.sh python lint sam

@@ -1,122 +1,23 @@
-"""Times the comparison beside its peers on two MariaDB servers, in one run, and writes docs/benchmarks.md.
+"""Times the comparison beside its peers on two servers of each engine, in one run, and writes docs/benchmarks.md.
 
-    bench.py COMPARE [ROWS]
+    bench.py COMPARE ROWS [ENGINE...]
 
-`make bench` runs it. COMPARE is the release build of the example `compare`. Needs what `tests/setup.sh mariadb bench`
-installs. Everything lies in a temporary folder and is gone afterwards. The same table is several times faster or slower as the machine is quiet or busy: only the ratios count.
+`make bench` runs it. COMPARE is the release build of the example `compare`; ENGINE is mariadb, mysql, postgres: all without
+one. An engine that is not asked for keeps the section that it has. Needs what `tests/setup.sh mariadb mysql postgres bench`
+installs. Everything lies in temporary folders and is gone afterwards. The same table is several times faster or slower as the
+machine is quiet or busy: only the ratios count.
 """
 
-import contextlib, os, platform, re, shutil, socket, statistics, subprocess, sys, tempfile, threading, time
+import contextlib, os, platform, re, shutil, statistics, subprocess, sys, tempfile, threading, time
+
+from servers import COLUMNS, ENGINES, FOUND, KEYS, RECENT, rows_of
 
 ROUNDS = 5
 # Round trips to the target, in milliseconds: another zone, another Region nearby, one on another continent.
 ROUND_TRIPS = (1, 10, 70)
 # How a comparison grows with its table: rows of the first table.
 GROWTH = (100_000, 1_000_000, 10_000_000)
-COLUMNS = {
-    "orders_uuid": "id,customer,status,total,note,updated_at",
-    "orders_int": "id,customer,status,total,note,updated_at",
-    "items": "order_id,line,product,quantity,price,updated_at",
-}
-TITLES = {"orders_uuid": "UUID text key", "orders_int": "integer key", "items": "composite key"}
-KEYS = {"orders_uuid": ["id"], "orders_int": ["id"], "items": ["order_id", "line"]}
-FOUND = (1000, 200, 500)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-class MariaDb:
-    def __init__(self, folder):
-        self.folder, self.port = folder, free_port()
-        self.socket = folder + ".sock"
-        log = open(folder + ".log", "w")
-        self.process = subprocess.Popen(
-            ["mariadbd", "--no-defaults", "--user=root", f"--datadir={folder}", f"--socket={self.socket}",
-             f"--port={self.port}", "--bind-address=127.0.0.1", "--innodb-buffer-pool-size=4G",
-             "--innodb-flush-log-at-trx-commit=0", "--skip-log-bin", f"--tmpdir={folder}",
-             f"--pid-file={folder}.pid"], stdout=log, stderr=log)
-        for _ in range(300):
-            try:
-                self.sql("SELECT 1", None)
-                return
-            except subprocess.CalledProcessError:
-                time.sleep(0.1)
-        raise SystemExit(f"mariadbd does not answer: see {folder}.log")
-
-    def sql(self, text, database="bench"):
-        command = ["mariadb", "--no-defaults", f"--socket={self.socket}", "-uroot", "-NB"]
-        done = subprocess.run(command + ([database] if database else []), input=text, text=True,
-                              capture_output=True, check=True)
-        return done.stdout
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
-
-    def url(self):
-        return f"mysql://bench:bench@127.0.0.1:{self.port}/bench"
-
-
-def uuid(text):
-    for place in (9, 14, 19, 24):
-        text = f"INSERT({text},{place},0,'-')"
-    return text
-
-
-def fill(server, rows, tables=tuple(COLUMNS)):
-    """The shop's orders and items, the same on both sides."""
-    columns = ("customer bigint not null, status varchar(16) not null, total decimal(12,2) not null, "
-               "note varchar(120) null, updated_at datetime(6) not null")
-    values = ("seq mod 50021, elt(1+seq mod 5,'NEW','PAID','SENT','DONE','BACK'), (seq*7919 mod 1000000)/100, "
-              "if(seq mod 3=0,null,concat('note ',md5(seq),' ',seq)), "
-              "'2026-01-01'+interval seq*37 second+interval (seq*7 mod 1000000) microsecond")
-    key = uuid("MD5(CONCAT('u',seq))")
-    server.sql("CREATE DATABASE bench CHARACTER SET utf8mb4; CREATE USER bench@'127.0.0.1' IDENTIFIED BY 'bench'; "
-               "GRANT ALL ON *.* TO bench@'127.0.0.1'", None)
-    made = {
-        "orders_uuid": f"CREATE TABLE orders_uuid (id char(36) PRIMARY KEY, {columns}); "
-                       f"INSERT INTO orders_uuid SELECT {key}, {values} FROM seq_1_to_{rows} ORDER BY 1",
-        "orders_int": f"CREATE TABLE orders_int (id bigint PRIMARY KEY, {columns}); "
-                      f"INSERT INTO orders_int SELECT seq*3, {values} FROM seq_1_to_{rows}",
-        "items": "CREATE TABLE items (order_id bigint, line int, product varchar(40) not null, quantity int not null, "
-                 "price decimal(12,2) not null, updated_at datetime(6) not null, PRIMARY KEY (order_id, line)); "
-                 "INSERT INTO items SELECT seq div 4, seq mod 4, concat('product-',seq*31 mod 9973), seq mod 9, "
-                 f"(seq*7919 mod 100000)/100, '2026-01-01'+interval seq*37 second FROM seq_1_to_{2 * rows}",
-    }
-    for table in tables:
-        server.sql(made[table])
-
-
-def differ(server, rows, tables=tuple(COLUMNS)):
-    """1,000 rows missing, 200 changed, 500 extra in each table, spread over it."""
-    missing, changed, extra = FOUND
-    # Even gaps, and one of them shifted by one: no row is both missing and changed.
-    gap, other = (rows // (count + 1) // 2 * 2 for count in (missing, changed))
-    for table in tables:
-        if table == "items":
-            continue
-        key = (lambda seq: uuid(f"MD5(CONCAT('u',{seq}))")) if table == "orders_uuid" else (lambda seq: f"({seq})*3")
-        kind = "char(36)" if table == "orders_uuid" else "bigint"
-        new = uuid("MD5(CONCAT('new',seq))") if table == "orders_uuid" else f"seq*{rows // (extra + 1)}*3+1"
-        server.sql(
-            f"CREATE TABLE k (id {kind} PRIMARY KEY) SELECT {key(f'seq*{gap}')} id FROM seq_1_to_{missing}; "
-            f"DELETE t FROM k STRAIGHT_JOIN {table} t ON t.id=k.id; DROP TABLE k; "
-            f"CREATE TABLE k (id {kind} PRIMARY KEY) SELECT {key(f'seq*{other}+1')} id FROM seq_1_to_{changed}; "
-            f"UPDATE k STRAIGHT_JOIN {table} t ON t.id=k.id SET t.status='LOST'; DROP TABLE k; "
-            f"INSERT INTO {table} SELECT {new}, seq, 'NEW', 1, NULL, '2026-11-25' FROM seq_1_to_{extra}")
-    if "items" not in tables:
-        return
-    gap, other = 2 * gap, 2 * other
-    for count, at, change in ((missing, f"seq*{gap}", "DELETE t FROM k STRAIGHT_JOIN items t ON {on}"),
-                              (changed, f"seq*{other}+1", "UPDATE k STRAIGHT_JOIN items t ON {on} SET t.quantity=99")):
-        server.sql(f"CREATE TABLE k (o bigint, l int, PRIMARY KEY (o,l)) SELECT ({at}) div 4 o, ({at}) mod 4 l "
-                   f"FROM seq_1_to_{count}; {change.format(on='t.order_id=k.o AND t.line=k.l')}; DROP TABLE k")
-    server.sql(f"INSERT INTO items SELECT seq*{rows // 2 // (extra + 1)}, 7, 'x', 1, 1, '2026-11-25' "
-               f"FROM seq_1_to_{extra}")
+PAGE = os.path.normpath(os.path.join(os.path.dirname(__file__), "..", "..", "docs", "benchmarks.md"))
 
 
 def timed(run):
@@ -126,9 +27,8 @@ def timed(run):
 
 
 def bare(servers, table):
-    """What no comparison can be faster than: each server reads every row once."""
-    statement = f"SELECT COUNT(*), BIT_XOR(CRC32(CONCAT_WS('#',{COLUMNS[table]}))) FROM {table}"
-    threads = [threading.Thread(target=lambda s=s: s.sql(statement)) for s in servers]
+    """A bare scan of both sides at once."""
+    threads = [threading.Thread(target=server.bare, args=(table,)) for server in servers]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -187,23 +87,21 @@ def pt_table_sync(servers, table, chunk):
 
 
 @contextlib.contextmanager
-def pair(rows, tables=tuple(COLUMNS)):
-    """Two servers with these tables, the target's with differences."""
+def pair(engine, rows, tables=tuple(COLUMNS)):
+    """Two servers with these tables, the same on both."""
     folder = tempfile.mkdtemp(prefix="causeway-bench-")
     servers = []
     try:
-        first = os.path.join(folder, "source")
-        subprocess.run(["mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={first}", "--auth-root-authentication-method=normal",
-                        f"--tmpdir={folder}"], check=True, stdout=subprocess.DEVNULL)
-        print(f"filling {len(tables)} tables, {rows:,} rows", flush=True)
-        server = MariaDb(first)
-        servers = [server]
-        fill(server, rows, tables)
-        server.stop()
-        shutil.copytree(first, os.path.join(folder, "target"))
-        servers = [MariaDb(first)]
-        servers.append(MariaDb(os.path.join(folder, "target")))
-        differ(servers[1], rows, tables)
+        first, second = (os.path.join(folder, side) for side in ("source", "target"))
+        engine.install(first)
+        print(f"{engine.name}: filling {len(tables)} tables, {rows:,} rows", flush=True)
+        servers = [engine(first)]
+        servers[0].fill(rows, tables)
+        servers[0].settle(tables)
+        servers.pop().stop()
+        subprocess.run(["cp", "-a", first, second], check=True)
+        servers.append(engine(first))
+        servers.append(engine(second))
         yield servers
     finally:
         for server in servers:
@@ -211,71 +109,77 @@ def pair(rows, tables=tuple(COLUMNS)):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def main():
-    compare, rows = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 2_000_000
-    with pair(rows) as servers:
-        lines = report(compare, servers, rows)
-        version = servers[0].sql("SELECT VERSION()").strip()
-        far = latency(compare, servers)
-    write(lines, far, growth(compare), rows, version)
-
-
-def measured(compare, servers, table, target=None):
-    """Median seconds of a comparison, of a bare scan beside it, and of their ratio; the peak memory."""
+def measured(compare, servers, table, target=None, expected=FOUND, rounds=3):
+    """Median seconds of a comparison, of a bare scan beside it, all their ratios in order; the peak memory."""
     times, base, peak = [], [], 0
-    for _ in range(3):
+    for _ in range(rounds):
         before, _none = timed(lambda: bare(servers, table))
         seconds, (found, memory) = timed(lambda: ours(compare, servers, table, target))
         after, _none = timed(lambda: bare(servers, table))
-        if found != FOUND:
-            raise SystemExit(f"table-diff found {found} in {table}, not {FOUND}")
+        if found != expected:
+            raise SystemExit(f"table-diff found {found} in {table}, not {expected}")
         times.append(seconds)
         base.append((before + after) / 2)
         peak = max(peak, memory)
-    ratio = statistics.median(t / b for t, b in zip(times, base))
-    return statistics.median(times), statistics.median(base), ratio, peak
+    return statistics.median(times), statistics.median(base), sorted(t / b for t, b in zip(times, base)), peak
 
 
-def latency(compare, servers):
-    """The target behind a proxy that holds everything back for half a round trip in either direction."""
+def few(engine, compare, servers, rows):
+    """The last rows had not come to the target."""
     lines = []
     for table in COLUMNS:
-        near, _scan, _ratio, _peak = measured(compare, servers, table)
-        for milliseconds in ROUND_TRIPS:
-            proxy = subprocess.Popen([sys.executable, os.path.join(os.path.dirname(__file__), "far.py"),
-                                      str(servers[1].port), str(milliseconds)], stdout=subprocess.PIPE, text=True)
-            try:
-                port = int(proxy.stdout.readline())
-                target = f"mysql://bench:bench@127.0.0.1:{port}/bench"
-                seconds, scan, ratio, _peak = measured(compare, servers, table, target)
-            finally:
-                proxy.terminate()
-                proxy.wait()
-            line = f"| {TITLES[table]} | {milliseconds} ms | {seconds:.2f} s | {seconds / near:.2f} | {ratio:.2f} |"
-            lines.append(line)
-            print(line, flush=True)
-    return lines
-
-
-def growth(compare):
-    lines, first = [], None
-    for rows in GROWTH:
-        with pair(rows, ("orders_uuid",)) as servers:
-            bare(servers, "orders_uuid")
-            seconds, scan, ratio, peak = measured(compare, servers, "orders_uuid")
-        first = first or (rows, seconds, scan)
-        grown = f"{rows / first[0]:.0f} | {seconds / first[1]:.1f} | {scan / first[2]:.1f}"
-        line = f"| {rows:,} | {seconds:.2f} s | {ratio:.2f} | {grown} | {peak:.0f} |"
+        bare(servers, table)
+        servers[1].forget_recent(table, rows)
+        seconds, scan, ratios, peak = measured(compare, servers, table, expected=(RECENT, 0, 0), rounds=ROUNDS)
+        servers[1].remember_recent(table, rows)
+        line = (f"| {rows_of(table, rows):,} rows, {engine.titles[table]} | {statistics.median(ratios):.2f} | "
+                f"{ratios[0]:.2f} to {ratios[-1]:.2f} | {seconds:.2f} s | {scan:.2f} s | {peak:.0f} |")
         lines.append(line)
         print(line, flush=True)
     return lines
 
 
-def report(compare, servers, rows):
+def latency(engine, compare, servers):
+    """The target behind a proxy that holds everything back for half a round trip in either direction."""
     lines = []
     for table in COLUMNS:
-        for server in servers:
-            server.sql(f"SELECT COUNT(*), BIT_XOR(CRC32(CONCAT_WS('#',{COLUMNS[table]}))) FROM {table}")
+        near, _scan, _ratios, _peak = measured(compare, servers, table)
+        for milliseconds in ROUND_TRIPS:
+            proxy = subprocess.Popen([sys.executable, os.path.join(os.path.dirname(__file__), "far.py"),
+                                      str(servers[1].port), str(milliseconds)], stdout=subprocess.PIPE, text=True)
+            try:
+                target = servers[1].url(int(proxy.stdout.readline()))
+                seconds, _scan, ratios, _peak = measured(compare, servers, table, target)
+            finally:
+                proxy.terminate()
+                proxy.wait()
+            line = (f"| {engine.titles[table]} | {milliseconds} ms | {seconds:.2f} s | {seconds / near:.2f} | "
+                    f"{statistics.median(ratios):.2f} |")
+            lines.append(line)
+            print(line, flush=True)
+    return lines
+
+
+def growth(engine, compare):
+    lines, first, tables = [], None, ("orders_uuid",)
+    for rows in GROWTH:
+        with pair(engine, rows, tables) as servers:
+            servers[1].differ(rows, tables)
+            bare(servers, "orders_uuid")
+            seconds, scan, ratios, peak = measured(compare, servers, "orders_uuid")
+        first = first or (rows, seconds, scan)
+        grown = f"{rows / first[0]:.0f} | {seconds / first[1]:.1f} | {scan / first[2]:.1f}"
+        line = f"| {rows:,} | {seconds:.2f} s | {statistics.median(ratios):.2f} | {grown} | {peak:.0f} |"
+        lines.append(line)
+        print(line, flush=True)
+    return lines
+
+
+def beside(engine, compare, servers, rows):
+    """The comparison beside its peers."""
+    lines = []
+    for table in COLUMNS:
+        bare(servers, table)
         ratios, peaks, told, base, ours_times = {}, {}, {}, [], []
         tools = {"table-diff": lambda: ours(compare, servers, table), "frames joined": lambda: join(servers, table)}
         for _ in range(ROUNDS):
@@ -292,7 +196,7 @@ def report(compare, servers, rows):
                 ratios.setdefault(tool, []).append(seconds / base[-1])
                 peaks[tool] = max(peak, peaks.get(tool, 0))
         # Slow, and its best chunk size differs from table to table: each once, the best counts.
-        for chunk in (500, 5000):
+        for chunk in (500, 5000) if "pt-table-sync" in engine.peers else ():
             before, _none = timed(lambda: bare(servers, table))
             seconds, (found, peak) = timed(lambda: pt_table_sync(servers, table, chunk))
             after, _none = timed(lambda: bare(servers, table))
@@ -300,16 +204,13 @@ def report(compare, servers, rows):
             if ratios["pt-table-sync"][-1] == min(ratios["pt-table-sync"]):
                 told["pt-table-sync"] = found
             peaks["pt-table-sync"] = max(peak, peaks.get("pt-table-sync", 0))
-            print(f"{TITLES[table]}: pt-table-sync, chunks of {chunk}: {ratios['pt-table-sync'][-1]:.1f} scans, "
-                  f"found {found}", flush=True)
         of = {tool: min(r) if tool == "pt-table-sync" else statistics.median(r) for tool, r in ratios.items()}
-        for tool in ("table-diff", "frames joined", "pt-table-sync"):
+        for tool in ("table-diff",) + engine.peers:
             spread = f"{min(ratios[tool]):.2f} to {max(ratios[tool]):.2f}"
             times = "" if tool == "table-diff" else f"{of[tool] / of['table-diff']:.1f}"
-            number = 2 * rows if table == "items" else rows
             counts = " / ".join(f"{count:,}" for count in told[tool])
-            line = (f"| {number:,} rows, {TITLES[table]} | {tool} | {of[tool]:.2f} | {spread} | {times} | "
-                    f"{peaks[tool]:,.0f} | {counts} |")
+            line = (f"| {rows_of(table, rows):,} rows, {engine.titles[table]} | {tool} | {of[tool]:.2f} | {spread} | "
+                    f"{times} | {peaks[tool]:,.0f} | {counts} |")
             lines.append(line)
             print(line, flush=True)
         lines.append(f"| | *(one bare scan: {statistics.median(base):.2f} s; table-diff: "
@@ -317,7 +218,27 @@ def report(compare, servers, rows):
     return lines
 
 
-def write(lines, far, growing, rows, version):
+def section(engine, compare, rows):
+    """All that is measured on an engine, as it stands on the page."""
+    with pair(engine, rows) as servers:
+        recent = few(engine, compare, servers, rows)
+        servers[1].differ(rows, tuple(COLUMNS))
+        lines = beside(engine, compare, servers, rows)
+        far = latency(engine, compare, servers)
+        version = servers[0].version()
+    return SECTION.format(name=engine.name, version=version, said=engine.said, lines="\n".join(lines),
+                          few="\n".join(recent), far="\n".join(far), growing="\n".join(growth(engine, compare)))
+
+
+def sections():
+    """What the page has, by engine."""
+    with open(PAGE) as file:
+        parts = re.split(r"^## ", file.read(), flags=re.M)[1:]
+    return {engine.key: "## " + part for engine in ENGINES.values() for part in parts
+            if part.startswith(engine.name + "\n")}
+
+
+def write(found):
     def said(command):
         return subprocess.run(command, capture_output=True, text=True).stdout.strip().splitlines()[-1]
 
@@ -325,42 +246,61 @@ def write(lines, far, growing, rows, version):
                                         "'and polars', polars.__version__)"])
     processor = re.search(r"model name\s*: (.*)", open("/proc/cpuinfo").read())
     machine = f"{os.cpu_count()} cores ({processor.group(1) if processor else platform.processor()})"
-    text = TEXT.format(rows=rows, machine=machine, version=version, peers=peers, rounds=ROUNDS,
-                       pt=said(["pt-table-sync", "--version"]), lines="\n".join(lines), far="\n".join(far),
-                       growing="\n".join(growing))
-    path = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "benchmarks.md")
-    with open(path, "w") as file:
-        file.write(text)
-    print(f"written to {os.path.normpath(path)}")
+    text = TEXT.format(machine=machine, peers=peers, rounds=ROUNDS, recent=RECENT,
+                       pt=said(["pt-table-sync", "--version"]))
+    with open(PAGE, "w") as file:
+        file.write("\n".join([text.rstrip() + "\n"] + [found[key].strip() + "\n" for key in ENGINES if key in found]))
+    print(f"written to {PAGE}", flush=True)
+
+
+def main():
+    compare, rows, wanted = sys.argv[1], int(sys.argv[2]), sys.argv[3:] or list(ENGINES)
+    for key in wanted:
+        if missing := ENGINES[key].missing():
+            raise SystemExit(missing)
+    for key in wanted:
+        # Each as soon as it is there: the next may fail.
+        write(sections() | {key: section(ENGINES[key], compare, rows)})
 
 
 TEXT = """# Benchmarks of the comparison
 
-Written by tests/bench/bench.py. Two servers and the tool share one machine: {machine}, MariaDB {version}, {pt}, {peers}. In each
-table 1,000 rows are missing, 200 changed and 500 extra, spread over it. table-diff and the join have to find just these,
-or the run fails; of pt-table-sync, its statements are counted as it prints them (INSERT; UPDATE and REPLACE; DELETE).
+Written by tests/bench/bench.py. Two servers and the tool share one machine: {machine}, {pt}, {peers}.
 
-The unit is one bare scan of the same table on both servers at once, taken just before and after each measurement:
-`SELECT COUNT(*), BIT_XOR(CRC32(CONCAT_WS('#', …)))`. It is what a comparison can't do without, and it moves with the
-machine, so that only ratios mean something. table-diff and the join of data frames: the median of {rounds}; pt-table-sync:
-the better of two chunk sizes.
+The unit is one bare scan of the same table on both servers at once, taken just before and after each measurement, by the
+statement that each section names; on PostgreSQL without parallel workers. It is what a comparison can't do without, and it
+moves with the machine, so that only ratios mean something.
+
+- **Beside its peers:** in each table 1,000 rows are missing, 200 changed and 500 extra, spread over it. table-diff and the
+  join of data frames have to find just these, or the run fails; of pt-table-sync, its statements are counted as it prints
+  them (INSERT; UPDATE and REPLACE; DELETE). table-diff and the join: the median of {rounds}; pt-table-sync, which MySQL's
+  family alone has: the better of two chunk sizes.
+- **Few differences:** as after a failover, the target lacks the {recent} last rows and nothing else. The median of {rounds}.
+- **A target far away:** the tables with the 1,700 differences, with the target behind a proxy that holds everything back
+  for half a round trip in either direction. The bandwidth is not limited. Near: without the proxy, in the same run.
+- **Growth:** the first table, with the same 1,700 differences.
+"""
+
+SECTION = """## {name}
+{version}; bare scan: `{said}`.
 
 | table | tool | scans | from, to | times table-diff | memory, MiB | missing / changed / extra |
 |---|---|---|---|---|---|---|
 {lines}
 
-## A target far away
+Few differences:
 
-The same tables, with the target behind a proxy that holds everything back for half a round trip in either direction. The
-bandwidth is not limited. Near: without the proxy, in the same run.
+| table | scans | from, to | time | bare scan | memory, MiB |
+|---|---|---|---|---|---|
+{few}
+
+A target far away:
 
 | table | round trip | time | times near | scans |
 |---|---|---|---|---|
 {far}
 
-## Growth
-
-The first table, with the same 1,700 differences.
+Growth:
 
 | rows | time | scans | rows, times the first | time, times the first | bare scan, times the first | memory, MiB |
 |---|---|---|---|---|---|---|
