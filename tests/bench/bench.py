@@ -112,8 +112,9 @@ def pair(engine, rows, tables=tuple(COLUMNS)):
 def measured(compare, servers, table, target=None, expected=FOUND, rounds=3):
     """Median seconds of a comparison, of a bare scan beside it, all their ratios in order; the peak memory."""
     times, base, peak = [], [], 0
+    after, _none = timed(lambda: bare(servers, table))
     for _ in range(rounds):
-        before, _none = timed(lambda: bare(servers, table))
+        before = after
         seconds, (found, memory) = timed(lambda: ours(compare, servers, table, target))
         after, _none = timed(lambda: bare(servers, table))
         if found != expected:
@@ -182,9 +183,10 @@ def beside(engine, compare, servers, rows):
         bare(servers, table)
         ratios, peaks, told, base, ours_times = {}, {}, {}, [], []
         tools = {"table-diff": lambda: ours(compare, servers, table), "frames joined": lambda: join(servers, table)}
+        after, _none = timed(lambda: bare(servers, table))
         for _ in range(ROUNDS):
             for tool, run in tools.items():
-                before, _none = timed(lambda: bare(servers, table))
+                before = after
                 seconds, (found, peak) = timed(run)
                 after, _none = timed(lambda: bare(servers, table))
                 if found != FOUND:
@@ -219,15 +221,17 @@ def beside(engine, compare, servers, rows):
 
 
 def section(engine, compare, rows):
-    """All that is measured on an engine, as it stands on the page."""
+    """All that is measured on an engine, as it stands on the page: after each of its parts what there is so far."""
     with pair(engine, rows) as servers:
-        recent = few(engine, compare, servers, rows)
+        text = SECTION.format(name=engine.name, version=servers[0].version(), said=engine.said)
+        # On the target while it is still as the source.
+        recent = FEW + "\n".join(few(engine, compare, servers, rows)) + "\n\n"
         servers[1].differ(rows, tuple(COLUMNS))
-        lines = beside(engine, compare, servers, rows)
-        far = latency(engine, compare, servers)
-        version = servers[0].version()
-    return SECTION.format(name=engine.name, version=version, said=engine.said, lines="\n".join(lines),
-                          few="\n".join(recent), far="\n".join(far), growing="\n".join(growth(engine, compare)))
+        text += PEERS + "\n".join(beside(engine, compare, servers, rows)) + "\n\n" + recent
+        yield text
+        text += FAR + "\n".join(latency(engine, compare, servers)) + "\n\n"
+        yield text
+    yield text + GROWN + "\n".join(growth(engine, compare)) + "\n"
 
 
 def sections():
@@ -259,8 +263,9 @@ def main():
         if missing := ENGINES[key].missing():
             raise SystemExit(missing)
     for key in wanted:
-        # Each as soon as it is there: the next may fail.
-        write(sections() | {key: section(ENGINES[key], compare, rows)})
+        # Each part as soon as it is there: the next may fail.
+        for text in section(ENGINES[key], compare, rows):
+            write(sections() | {key: text})
 
 
 TEXT = """# Benchmarks of the comparison
@@ -284,27 +289,24 @@ moves with the machine, so that only ratios mean something.
 SECTION = """## {name}
 {version}; bare scan: `{said}`.
 
-| table | tool | scans | from, to | times table-diff | memory, MiB | missing / changed / extra |
+"""
+PEERS = """| table | tool | scans | from, to | times table-diff | memory, MiB | missing / changed / extra |
 |---|---|---|---|---|---|---|
-{lines}
-
-Few differences:
+"""
+FEW = """Few differences:
 
 | table | scans | from, to | time | bare scan | memory, MiB |
 |---|---|---|---|---|---|
-{few}
-
-A target far away:
+"""
+FAR = """A target far away:
 
 | table | round trip | time | times near | scans |
 |---|---|---|---|---|
-{far}
-
-Growth:
+"""
+GROWN = """Growth:
 
 | rows | time | scans | rows, times the first | time, times the first | bare scan, times the first | memory, MiB |
 |---|---|---|---|---|---|---|
-{growing}
 """
 
 if __name__ == "__main__":

@@ -272,7 +272,9 @@ impl Statements {
 
     /// The numbers of these keys in the server's order; `None` where [`Self::compare`] knows it.
     pub(crate) fn order_of(&self, keys: &[&Key]) -> Option<String> {
-        let known = |part: &KeyPart| part.native != Native::Text || part.type_text == "uuid";
+        let known = |part: &KeyPart| {
+            !matches!(part.native, Native::Text | Native::Folded) || part.type_text == "uuid"
+        };
         if self.engine == Engine::MySql || self.key.iter().all(known) {
             return None;
         }
