@@ -287,6 +287,31 @@ fn tables_are_compared_and_the_rows_that_differ_are_written() {
 }
 
 #[test]
+fn a_table_of_which_not_all_was_compared_is_not_alike_unless_the_column_is_named() {
+    let server = MariaDb::start();
+    server.sides(
+        "CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t VALUES (1, 1); CREATE TABLE u LIKE t",
+        "ALTER TABLE t ADD COLUMN gone INT, ADD COLUMN made DATE",
+        "ALTER TABLE t ADD COLUMN made DATETIME",
+    );
+    let (printed, said, code) = server.diff("u", &[]);
+    assert_eq!((said.as_str(), code), ("", Some(1)), "{printed}");
+    assert!(printed.contains("2 tables: 1 alike, 1 alike but not all compared\n"), "{printed}");
+    assert!(printed.contains("column \"gone\" is on the source only"), "{printed}");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("o").to_str().unwrap().to_owned();
+    let one = ["--exclude-column", "t.gone", "--format", "json", "--output", &path];
+    let (printed, _, code) = server.diff("u", &one);
+    assert_eq!((code, &parsed(&printed)["tables"][0]["status"]), (Some(1), &json!("alike_not_all_compared")));
+    let (printed, _, code) = server.diff("u", &["--exclude-column", "t.gone", "--exclude-column", "t.made"]);
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(printed.contains("column \"made\" is left out, as it was asked for"), "{printed}");
+    // It is gone on with as it was begun.
+    let (_, said, code) = server.diff("u", &["--resume", &path]);
+    assert!(code == Some(2) && said.contains("--exclude-column t.gone"), "{said}");
+}
+
+#[test]
 fn what_goes_wrong_is_told_and_the_others_go_on() {
     let server = MariaDb::start();
     server.sides(

@@ -6,5 +6,5 @@ mod statements;
 
 pub mod literal;
 
-pub(crate) use hashing::ColumnForm;
-pub(crate) use statements::{ROW, Reading, Statements};
+pub(crate) use hashing::{ColumnForm, Reading};
+pub(crate) use statements::{ROW, Statements};

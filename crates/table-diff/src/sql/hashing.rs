@@ -1,8 +1,25 @@
 //! How a row becomes one text, and that text a hash or a CRC.
 
-use super::statements::Reading;
 use crate::column::{Column, Kind, UTF8};
 use crate::engine::{Dialect, Engine};
+
+/// How a table is read on one side.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reading {
+    pub(crate) engine: Engine,
+    pub(crate) dialect: Dialect,
+    /// PostgreSQL: without the rows of the tables that inherit from it.
+    pub(crate) only: bool,
+    /// PostgreSQL: the other side has another encoding, so that texts are compared by their UTF-8.
+    pub(crate) recode: bool,
+}
+
+impl Reading {
+    /// The bytes of a text that both sides have in common: on PostgreSQL hashes, lengths and orders are over the encoding's.
+    pub(super) fn common(self, text: &str) -> String {
+        if self.recode { format!("convert_to({text}, 'UTF8')") } else { format!("({text})") }
+    }
+}
 
 /// How a pair of columns enters what a pass sums up: the same way on both sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

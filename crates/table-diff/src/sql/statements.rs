@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use super::hashing::{ColumnForm, declared_bytes, declared_length, hash, part, row_crc};
+use super::hashing::{ColumnForm, Reading, declared_bytes, declared_length, hash, part, row_crc};
 use super::literal::{bytes, name, number, text};
 use super::row_hash::RowHash;
 use crate::cells::{Key, hex, unhex};
@@ -15,24 +15,6 @@ use crate::table::Table;
 
 /// How many ranges, or composite keys, one SELECT looks for.
 const TOGETHER: usize = 4;
-
-/// How a table is read on one side.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Reading {
-    pub(crate) engine: Engine,
-    pub(crate) dialect: Dialect,
-    /// PostgreSQL: without the rows of the tables that inherit from it.
-    pub(crate) only: bool,
-    /// PostgreSQL: the other side has another encoding, so that texts are compared by their UTF-8.
-    pub(crate) recode: bool,
-}
-
-impl Reading {
-    /// The bytes of a text that both sides have in common: on PostgreSQL hashes, lengths and orders are over the encoding's.
-    pub(super) fn common(self, text: &str) -> String {
-        if self.recode { format!("convert_to({text}, 'UTF8')") } else { format!("({text})") }
-    }
-}
 
 /// The statements about one table on one side.
 #[derive(Debug)]
@@ -394,9 +376,17 @@ impl Statements {
 
     /// The whole rows of these keys, and others that are equal to them under the collation.
     pub(crate) fn rows(&self, keys: &[&Key]) -> Result<String, Error> {
+        self.with_keys(&self.select, keys)
+    }
+
+    /// The keys of the same rows.
+    pub(crate) fn keys_like(&self, keys: &[&Key]) -> Result<String, Error> {
+        self.with_keys(&self.key_select(), keys)
+    }
+
+    fn with_keys(&self, what: &str, keys: &[&Key]) -> Result<String, Error> {
         // A number first: a row whose first value has 16 MiB begins like the end of all rows, and the driver takes it for that.
-        let select =
-            |condition| format!("SELECT '0', {} FROM {} WHERE {condition}", self.select, self.indexed());
+        let select = |condition| format!("SELECT '0', {what} FROM {} WHERE {condition}", self.indexed());
         // A list is searched; each term of an OR is asked of each row.
         if let [part] = self.key.as_slice() {
             let values = keys.iter().map(|key| Ok(self.literals(key)?.remove(0)));

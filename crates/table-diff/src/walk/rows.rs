@@ -245,25 +245,29 @@ async fn join_same_keys(sides: &mut Sides<'_>, found: &mut Vec<Keyed>, what: &st
     } else {
         same_keys(target, &paired.target, &missing, &extra, what).await?
     };
+    if pairs.is_empty() {
+        return Ok(());
+    }
+    let mut places = BTreeMap::new();
+    for (place, (key, one)) in found.iter().enumerate() {
+        places.insert((one.kind, key.clone()), place);
+    }
+    let mut rest = std::mem::take(found).into_iter().map(Some).collect::<Vec<_>>();
     for (asked, answered) in pairs {
         let (of_source, of_target) = if swapped { (answered, asked) } else { (asked, answered) };
-        let place = |key: &Key, kind| found.iter().position(|(known, one)| known == key && one.kind == kind);
-        let (Some(left), Some(right)) =
-            (place(&of_source, DifferenceKind::Missing), place(&of_target, DifferenceKind::Extra))
-        else {
+        let places = (
+            places.remove(&(DifferenceKind::Missing, of_source)),
+            places.remove(&(DifferenceKind::Extra, of_target)),
+        );
+        let (Some(left), Some(right)) = places else { continue };
+        let (Some((key, missing)), Some((_, extra))) = (rest[left].take(), rest[right].take()) else {
             continue;
         };
-        // The later one goes, and the earlier one becomes both.
-        let (_, later) = found.remove(left.max(right));
-        let (_, earlier) = &mut found[left.min(right)];
-        let (missing, extra) = if left < right { (&*earlier, &later) } else { (&later, &*earlier) };
-        *earlier = Difference {
-            kind: DifferenceKind::Changed,
-            key: missing.key.clone(),
-            source: missing.source.clone(),
-            target: extra.target.clone(),
-        };
+        // It stands where the earlier of the two stood.
+        let kind = DifferenceKind::Changed;
+        rest[left.min(right)] = Some((key, Difference { kind, target: extra.target, ..missing }));
     }
+    found.extend(rest.into_iter().flatten());
     Ok(())
 }
 
@@ -277,17 +281,32 @@ async fn same_keys(
 ) -> Result<Vec<(Key, Key)>, Error> {
     let others = others.iter().collect::<BTreeSet<_>>();
     let mut pairs = Vec::new();
-    for keys in keys.chunks(ASK) {
-        let asked = keys.iter().collect::<Vec<_>>();
-        server
-            .each_to_the_end(statements.same_keys(&asked)?, what, |mut cells| {
-                let number = usize::try_from(number(cells.remove(0).as_deref())).unwrap_or(usize::MAX);
-                let other: Key = cells.into_iter().flatten().collect();
-                if let Some(key) = keys.get(number).filter(|_| others.contains(&other)) {
-                    pairs.push((key.clone(), other));
-                }
-            })
-            .await?;
+    let all = keys.iter().collect::<Vec<_>>();
+    for keys in all.chunks(FETCH) {
+        // Seldom is there any, and then one statement says so of many keys.
+        let mut is_any = false;
+        let mut rest = keys;
+        while !rest.is_empty() {
+            let (sql, count) = fitting(server, rest.len(), |count| statements.keys_like(&rest[..count]))?;
+            server
+                .each_to_the_end(sql, what, |mut cells| {
+                    cells.remove(0);
+                    is_any |= others.contains(&cells.into_iter().flatten().collect::<Key>());
+                })
+                .await?;
+            rest = &rest[count..];
+        }
+        for keys in keys.chunks(ASK).filter(|_| is_any) {
+            server
+                .each_to_the_end(statements.same_keys(keys)?, what, |mut cells| {
+                    let number = usize::try_from(number(cells.remove(0).as_deref())).unwrap_or(usize::MAX);
+                    let other: Key = cells.into_iter().flatten().collect();
+                    if let Some(&key) = keys.get(number).filter(|_| others.contains(&other)) {
+                        pairs.push((key.clone(), other));
+                    }
+                })
+                .await?;
+        }
     }
     Ok(pairs)
 }

@@ -1,0 +1,2 @@
+CREATE TABLE t(id int NOT NULL, v int); CREATE INDEX broken ON t(id); INSERT INTO t VALUES (1,1),(1,2),(2,2);
+UPDATE pg_index SET indisunique = true WHERE indexrelid = 'broken'::regclass;
