@@ -4,8 +4,8 @@
 //! By a key that both sides have: the primary key, else a unique index over columns that can't be null. On MySQL's
 //! family both servers walk the key's index at once, sum up as they go, and say where a chunk ends by the rows
 //! themselves, some 24 rows each: one pass finds every difference to within a chunk (`walk::scan`). On PostgreSQL both
-//! servers sum up the same range of the key by buckets of the key's hash, millions of rows at once, some 50 of them in each
-//! bucket, and then look only at the rows of buckets that differ (`walk::buckets`). Where neither can be (orders that differ between
+//! servers sum up the same range of the key by buckets of the key's hash, millions of rows at once, and then look only at the
+//! rows of buckets that differ (`walk::buckets`). Where neither can be (orders that differ between
 //! the sides of MySQL's family, PostgreSQL before release 11, [`Options::strong`]), the table is cut into ranges of the key, and
 //! both servers sum up the same range at once (`walk::ranges`). Only what differs is compared row by row: both sides send key and hash
 //! of each row, and the rows that differ are fetched whole. That is a second look: a row that is the same by then was
@@ -60,7 +60,7 @@
 //! is held, 12 MiB for either side at most. A range is compared row by row when it has at most [`Options::inspect_rows`] rows,
 //! some eight times that together, and fetched when the rows that differ have at most [`Options::fetch_bytes`]; else it is
 //! cut smaller, if need be to one row. Of buckets that differ the keys and hashes are held, packed, 12 MiB for either side at most;
-//! the server holds a row for each of 2¹⁵ buckets. So memory is bounded by these numbers, or by the one largest row.
+//! the server holds a row for each of 2¹³ buckets, or of 2¹⁶ where many differ. So memory is bounded by these numbers, or by the one largest row.
 //!
 //! # Time and interruption
 //! After each range the sink gets what was found, together with the [`Cursor`] that covers it; then the caller may

@@ -108,7 +108,8 @@ pub(crate) async fn pair(
         |of: &Described, compared: Vec<(usize, bool)>, key: Vec<(usize, bool)>, index, dialect| {
             // Hashes are of bytes: texts of other encodings have others.
             let hashes = hashes && !recode;
-            let reading = Reading { engine, dialect: Dialect { md5, hashes, ..dialect }, only: of.only, recode };
+            let reading =
+                Reading { engine, dialect: Dialect { md5, hashes, ..dialect }, only: of.only, recode };
             sql::Statements::new(reading, table, &of.columns, &compared, &key, &forms, index)
         };
     Ok(Paired {

@@ -209,24 +209,35 @@ impl Statements {
         )
     }
 
-    /// Number, count and sum of each of so many buckets over a range. `buckets` is a power of two.
+    /// Number, count and sum of each of so many buckets over a range, a power of two; of those only that lie in coarser ones
+    /// which are wanted.
     pub(crate) fn sums_of_buckets(
         &self,
         low: Option<&Key>,
         high: Option<&Key>,
         buckets: u64,
+        wanted: Option<(&[u8], u64)>,
     ) -> Result<String, Error> {
         let (row, bucket) = self.hashes();
+        let within = wanted.map(|(wanted, buckets)| format!(" AND {}", self.is_wanted(wanted, buckets)));
         Ok(format!(
             "SELECT b::text, n::text, s::text FROM (SELECT {bucket} & {} AS b, count(*) AS n, sum({row}) AS s \
-             FROM {} WHERE {} GROUP BY 1) AS g",
+             FROM {} WHERE {}{} GROUP BY 1) AS g",
             buckets.saturating_sub(1),
             self.from,
-            self.range(low, high)?
+            self.range(low, high)?,
+            within.unwrap_or_default(),
         ))
     }
 
-    /// Key, hash and size of each row of a range that falls into one of the `wanted` buckets: a bit for each.
+    /// Whether a row lies in one of the `wanted` buckets: a bit for each.
+    fn is_wanted(&self, wanted: &[u8], buckets: u64) -> String {
+        let (_, bucket) = self.hashes();
+        let mask = buckets.saturating_sub(1);
+        format!("get_bit('\\x{}'::bytea, ({bucket} & {mask})::int) = 1", hex(wanted))
+    }
+
+    /// Key, hash and size of each row of a range that lies in one of the `wanted` buckets.
     pub(crate) fn rows_of_buckets(
         &self,
         low: Option<&Key>,
@@ -234,16 +245,15 @@ impl Statements {
         wanted: &[u8],
         buckets: u64,
     ) -> Result<String, Error> {
-        let (row, bucket) = self.hashes();
+        let (row, _) = self.hashes();
         Ok(format!(
-            "SELECT {}, {}, {} FROM {} WHERE {} AND get_bit('\\x{}'::bytea, ({bucket} & {})::int) = 1",
+            "SELECT {}, {}, {} FROM {} WHERE {} AND {}",
             self.key_select(),
             self.as_text(row),
             self.as_text(&self.size),
             self.from,
             self.range(low, high)?,
-            hex(wanted),
-            buckets.saturating_sub(1),
+            self.is_wanted(wanted, buckets),
         ))
     }
 

@@ -2,8 +2,8 @@
 //!
 //! A bucket is some of the bits of the key's hash, so both sides put a row into the same bucket, whatever the key is made of
 //! and however its texts are ordered, and the server reads a range in the way that costs it least: the index, or the
-//! table itself. A second look over the range fetches key and hash of the rows of buckets that differ, and only the rows
-//! without a counterpart are fetched whole. A pass is as large as the rest of the table when that is not too much, else so
+//! table itself. A second look over the range fetches key and hash of the rows of buckets that differ, after another that sums
+//! them up by finer ones if they are many, and only the rows without a counterpart are fetched whole. A pass is as large as the rest of the table when that is not too much, else so
 //! many rows as take about [`Options::pass`](crate::Options::pass); where too much differs it is done again over fewer rows, and at the least walked
 //! through in ranges (`ranges`).
 //!
@@ -20,7 +20,7 @@ use super::course::{Course, Next};
 use super::ranges::{Walk, boundary, larger};
 use super::rows::{doubts, fetch, in_order};
 use super::sides::Sides;
-use super::tally::{HELD, Rows as Held, Tally, Unmatched, Wanted, differing};
+use super::tally::{HELD, Rows as Held, Tally, Unmatched, Wanted, differing, together};
 use crate::cells::{Key, number};
 use crate::cursor::{Counts, KeyPlace, Within};
 use crate::error::Error;
@@ -30,7 +30,9 @@ use crate::server::{Rows, Server};
 use crate::sql::Statements;
 
 /// Buckets of a pass at most: what is summed up has to fit the server's processor's cache, about, and `work_mem`.
-const BUCKETS: u64 = 1 << 15;
+const BUCKETS: u64 = 1 << 13;
+/// How many finer buckets one is cut into, where those that differ have too many rows.
+const FINER: u64 = 8;
 /// Times `Options::spread` rows for each bucket: one costs more here than a chunk of a scan does.
 const BUCKET: u64 = 2;
 /// Bytes of rows at most whose hashes are held of either side.
@@ -131,20 +133,39 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
         let low = self.course.place.key.clone();
         let high = self.end().await?;
         let options = self.course.sides.options;
-        let range = Range {
+        let mut range = Range {
             low: low.as_ref(),
             high: high.as_ref(),
             buckets: buckets_for(self.reach.rows, options.spread),
             time: self.reach.time,
             what: &self.course.what,
         };
-        let Sides { source, target, paired, .. } = &mut self.course.sides;
-        let sums = try_join(range.sums(source, &paired.source), range.sums(target, &paired.target)).await?;
-        let (Some(left), Some(right)) = sums else { return self.over_time() };
         let most_rows = most_rows(&self.course.sides);
-        let groups = differing(&left, &right, most_rows);
+        let Sides { source, target, paired, .. } = &mut self.course.sides;
+        let sums =
+            try_join(range.sums(source, &paired.source, None), range.sums(target, &paired.target, None))
+                .await?;
+        let (Some(left), Some(right)) = sums else { return self.over_time() };
         let mut counts = Counts { rows_source: left.rows(), rows_target: right.rows(), ..Counts::default() };
+        let mut groups = differing(&left, &right, most_rows);
         drop((left, right));
+        if groups.len() > 1 {
+            let wanted = together(&groups);
+            let coarse = Some((wanted.as_slice(), range.buckets));
+            range.buckets = (range.buckets * FINER).min(BUCKETS * FINER);
+            let Sides { source, target, paired, .. } = &mut self.course.sides;
+            let sums = try_join(
+                range.sums(source, &paired.source, coarse),
+                range.sums(target, &paired.target, coarse),
+            )
+            .await?;
+            let (Some(left), Some(right)) = sums else { return self.over_time() };
+            for wanted in &groups {
+                seen_again(&mut counts, wanted.of, [0, 0]);
+            }
+            seen_again(&mut counts, [0, 0], [left.rows(), right.rows()]);
+            groups = differing(&left, &right, most_rows);
+        }
         if groups.len() > LOOKS {
             return self.too_much(low, high, counts).await;
         }
@@ -157,13 +178,12 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
             )
             .await?;
             let (Some(left), Some(right)) = rows else { return self.over_time() };
-            // As this look saw them, not as they were when they were summed up.
-            let [sums_source, sums_target] = wanted.of;
-            counts.rows_source = (counts.rows_source + left.count()).saturating_sub(sums_source);
-            counts.rows_target = (counts.rows_target + right.count()).saturating_sub(sums_target);
+            seen_again(&mut counts, wanted.of, [left.count(), right.count()]);
             let unmatched = Unmatched::of(left, right);
             bytes += unmatched.bytes();
-            if bytes > options.fetch_bytes && (unmatched.most() > 1 || !(of_source.is_empty() && of_target.is_empty())) {
+            if bytes > options.fetch_bytes
+                && (unmatched.most() > 1 || !(of_source.is_empty() && of_target.is_empty()))
+            {
                 return self.too_much(low, high, counts).await;
             }
             let [left, right] = unmatched.keys();
@@ -172,8 +192,7 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
         }
         let course = &mut self.course;
         let doubts = in_order(&mut course.sides, doubts(of_source, of_target), &course.what).await?;
-        let found =
-            fetch(&mut course.sides, &doubts, (low.as_ref(), high.as_ref()), &course.what).await?;
+        let found = fetch(&mut course.sides, &doubts, (low.as_ref(), high.as_ref()), &course.what).await?;
         found.mend(&mut counts);
         let elapsed = begun.elapsed();
         for factor in [4, 2] {
@@ -252,6 +271,12 @@ fn most_rows(sides: &Sides<'_>) -> u64 {
     (sides.options.inspect_rows * TOGETHER).min(KEPT / (bytes + HELD)).max(1)
 }
 
+/// Rows of source and target that were looked at again count as the later look saw them.
+fn seen_again(counts: &mut Counts, before: [u64; 2], after: [u64; 2]) {
+    counts.rows_source = (counts.rows_source + after[0]).saturating_sub(before[0]);
+    counts.rows_target = (counts.rows_target + after[1]).saturating_sub(before[1]);
+}
+
 /// How many buckets so many rows have: a power of two.
 fn buckets_for(rows: u64, spread: u64) -> u64 {
     let buckets = (rows / (spread * BUCKET).max(1)).clamp(1, BUCKETS);
@@ -270,9 +295,14 @@ struct Range<'a> {
 }
 
 impl Range<'_> {
-    /// One side's sums; `None` when its time was over.
-    async fn sums(self, server: &mut Server, statements: &Statements) -> Result<Option<Tally>, Error> {
-        let sql = statements.sums_of_buckets(self.low, self.high, self.buckets)?;
+    /// One side's sums, of what lies in `coarse` ones only; `None` when its time was over.
+    async fn sums(
+        self,
+        server: &mut Server,
+        statements: &Statements,
+        coarse: Option<(&[u8], u64)>,
+    ) -> Result<Option<Tally>, Error> {
+        let sql = statements.sums_of_buckets(self.low, self.high, self.buckets, coarse)?;
         let mut tally = Tally::new(usize::try_from(self.buckets).unwrap_or(usize::MAX));
         let rows = server.each_within(self.time, SETTINGS, sql, self.what, |cells| tally.add(&cells)).await?;
         Ok((rows == Rows::All).then_some(tally))
@@ -298,14 +328,8 @@ mod tests {
 
     #[test]
     fn buckets_are_a_power_of_two() {
-        let cases = [
-            (0, 24, 1),
-            (1, 24, 1),
-            (95, 24, 1),
-            (96, 24, 2),
-            (1_000_000, 24, 16_384),
-            (1 << 40, 24, 32_768),
-        ];
+        let cases =
+            [(0, 24, 1), (1, 24, 1), (95, 24, 1), (96, 24, 2), (100_000, 24, 2048), (1 << 40, 24, 8192)];
         for (rows, spread, expected) in cases {
             assert_eq!(buckets_for(rows, spread), expected, "{rows} rows");
         }

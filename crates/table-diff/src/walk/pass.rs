@@ -236,7 +236,10 @@ impl<S: Sink, F: Fn() -> bool + Send + Sync> Run<'_, '_, S, F> {
             waiting.rows += suspect.before;
             waiting.rows += rows;
             waiting.bytes += bytes;
-            waiting.doubts.extend(sorted(&self.course.sides.paired.source, doubts(left.into_keys(), right.into_keys())));
+            waiting.doubts.extend(sorted(
+                &self.course.sides.paired.source,
+                doubts(left.into_keys(), right.into_keys()),
+            ));
             waiting.at.clone_from(&suspect.high);
         }
         waiting.rows += alike;

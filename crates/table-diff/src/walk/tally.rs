@@ -66,6 +66,15 @@ pub(crate) fn differing(left: &Tally, right: &Tally, most: u64) -> Vec<Wanted> {
     groups
 }
 
+/// The buckets of all groups.
+pub(crate) fn together(groups: &[Wanted]) -> Vec<u8> {
+    let mut bits = vec![0; groups.first().map_or(0, |group| group.bits.len())];
+    for group in groups {
+        bits.iter_mut().zip(&group.bits).for_each(|(bits, more)| *bits |= more);
+    }
+    bits
+}
+
 /// Key, hash and size of many rows of one side.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
@@ -185,6 +194,7 @@ mod tests {
         // As many as fit, but one at least.
         assert_eq!(differing(&left, &right, 3), [one([0b100, 0], 2, [1, 2]), one([0, 0b10], 2, [2, 2])]);
         assert_eq!(differing(&left, &right, 1).len(), 2);
+        assert_eq!(together(&differing(&left, &right, 3)), [0b100, 0b10]);
         // One side has no row of a bucket.
         let right = tally(&[("0", "3", "-9223372036854775808"), ("2", "1", "5")]);
         assert_eq!(differing(&left, &right, 4), [one([0, 0b10], 2, [2, 0])]);
