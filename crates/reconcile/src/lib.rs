@@ -27,22 +27,22 @@
 
 use std::pin::Pin;
 
-use aws_sdk_rds::Client;
-use runbook::aurora::{Cluster, DescribeCluster, DescribeGlobalCluster, Here, Role, cluster_here};
 use runbook::error::Kind;
-use runbook::record::ReadTables;
-use runbook::{Context, Outcome, RecoveryPlan, Status, StepError};
+use runbook::{Context, Outcome, RecoveryPlan, StepError};
 use serde::Deserialize;
 
+mod calls;
+mod decide;
+mod observe;
+mod outcome;
 mod run;
-mod servers;
-mod sides;
 mod state;
 
-pub use run::{Observed, PART};
+pub use calls::{Compare, Failure, Servers};
+pub use decide::{Place, Sides};
+pub use outcome::Observed;
+pub use run::PART;
 pub use runbook::bucket::{GetObject, PutObject};
-pub use servers::{Compare, Failure, Servers};
-pub use sides::{Place, Sides};
 
 /// What the step is asked for.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -101,72 +101,16 @@ pub async fn handle_with(
     let store = runbook::bucket::client(&context.config);
     let folder = run::Folder::new(&plan, &context.region, &event.execution)?;
     if let Some(summary) = folder.summary(&store).await? {
-        return Ok(run::done(&summary));
+        return Ok(outcome::done(&summary));
     }
 
-    // Observe everything before anything is compared: what is refused is refused at once.
-    let here = Client::new(&context.config);
-    let there = Client::new(&runbook::aws::in_region(&context.config, &restore_region));
     let state = folder.state(&store).await?;
-    let authorities = runbook::authorities::load()?;
-    let mut all = Vec::new();
-    for (name, database) in plan.databases.iter().filter(|(name, _)| !state.is_finished(name)) {
-        let restored_id = runbook::names::restored_cluster(&event.execution, name);
-        let global = here.describe_global_cluster(&database.global_cluster).await?;
-        let restored = there.describe_cluster(&restored_id).await?;
-        let found = cluster_here(name, database, global.as_ref(), &context.region);
-        let (id, role) =
-            match found.and_then(|Here { id, role }| readable(name, &id, &role).map(|()| (id, role))) {
-                Ok(found) => found,
-                Err(reason) => return Ok(refused(reason)),
-            };
-        let target = here.describe_cluster(&id).await?.map(|cluster| read_at(cluster, &role));
-        let place = Place {
-            name,
-            database,
-            region: &context.region,
-            restore_region: &restore_region,
-            execution: &event.execution,
-            authorities: &authorities,
-        };
-        match place.sides(&restored_id, restored.as_ref(), target.as_ref()) {
-            Ok(sides) => all.push(sides),
-            Err(reason) => return Ok(refused(reason)),
-        }
-    }
-    let mut tables = store.read_tables(folder.bucket(), &plan.name).await?.unwrap_or_default();
-    for sides in &mut all {
-        sides.known = tables.databases.remove(&sides.name).unwrap_or_default();
-        let (config, sign_in) = (&context.config, &sides.sign_in);
-        comparison::log_in(&mut sides.source, sign_in, config, &restore_region).await?;
-        comparison::log_in(&mut sides.target, sign_in, config, &context.region).await?;
-    }
+    let at = observe::At { context: &context, plan: &plan, event: &event, restore_region: &restore_region };
+    let all = match at.observe(&store, folder.bucket(), &state).await? {
+        Ok(all) => all,
+        Err(reason) => return Ok(outcome::refused(reason)),
+    };
     Box::pin(run::run(&context, &folder, &store, servers, &plan, &all, state)).await
-}
-
-/// Whether the cluster here has the new primary's rows.
-fn readable(name: &str, id: &str, role: &Role) -> Result<(), String> {
-    match role {
-        Role::Writer => Ok(()),
-        Role::Reader { synchronization, .. } if synchronization.as_deref() == Some("connected") => Ok(()),
-        Role::Reader { writer, synchronization } => Err(format!(
-            "database {name}: the writer is in {writer}, and cluster {id} here is not synchronized with it ({}): start the runbook \
-             again when it is connected",
-            synchronization.as_deref().unwrap_or("its state is not known")
-        )),
-    }
-}
-
-/// The cluster with the endpoint that answers: the writer endpoint of a secondary does not.
-fn read_at(cluster: Cluster, role: &Role) -> Cluster {
-    match role {
-        Role::Writer => cluster,
-        Role::Reader { .. } => Cluster { endpoint: cluster.reader_endpoint.clone(), ..cluster },
-    }
-}
-
-fn refused(reason: String) -> Outcome<Observed> {
-    Outcome::new(Status::Refused, reason, Observed::default())
 }
 
 #[cfg(test)]

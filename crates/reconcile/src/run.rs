@@ -11,8 +11,9 @@ use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, names};
 use serde::Serialize;
 use table_diff::{Catalogue, Counts, Cursor, Difference, Listed, Presence, Progress, Sink};
 
-use crate::servers::{Compare, Failure};
-use crate::sides::Sides;
+use crate::calls::{Compare, Failure};
+use crate::decide::Sides;
+use crate::outcome::{Observed, done, observed, words};
 use crate::state::{Current, Database, State};
 use crate::{GetObject, PutObject};
 
@@ -28,24 +29,6 @@ const ANSWER: Duration = Duration::from_secs(10);
 const OVERTIME: Duration = Duration::from_secs(30);
 /// After how many seconds without a part the cursor is saved.
 const SAVE: f64 = 10.0;
-
-/// What was seen so far.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Observed {
-    /// Tables that are done.
-    pub tables_done: u64,
-    /// Tables that are known of and not done.
-    pub tables_left: u64,
-    /// Tables that can't be compared.
-    pub tables_in_error: u64,
-    /// The table at work, `database/table`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub table: Option<String>,
-    /// Rows and differences of all tables.
-    #[serde(flatten)]
-    pub counts: Counts,
-}
 
 /// The execution's folder in the report bucket.
 #[derive(Debug)]
@@ -468,39 +451,6 @@ fn not_compared(table: &str, error: String) -> TableSummary {
         not_compared: Vec::new(),
         parts: Some(Vec::new()),
     }
-}
-
-fn observed(summary: &Summary) -> Observed {
-    let mut observed = Observed::default();
-    for table in summary.databases.values().flat_map(|database| &database.tables) {
-        observed.tables_done += 1;
-        observed.tables_in_error += u64::from(table.status == TableStatus::Error);
-        observed.counts += table.counts;
-    }
-    observed
-}
-
-fn words(counts: Counts) -> String {
-    format!("{} missing, {} changed, {} extra", counts.missing, counts.changed, counts.extra)
-}
-
-/// The outcome of a comparison that is complete.
-pub(crate) fn done(summary: &Summary) -> Outcome<Observed> {
-    let observed = observed(summary);
-    let compared = observed.tables_done - observed.tables_in_error;
-    let mut reason = format!("{compared} tables compared: {}", words(observed.counts));
-    for (name, database) in &summary.databases {
-        for table in &database.tables {
-            if let Some(error) = &table.error {
-                reason = format!("{reason}; {name}/{} could not be compared: {error}", table.table);
-            }
-            if !table.not_compared.is_empty() {
-                let what = table.not_compared.join(", ");
-                reason = format!("{reason}; not all of {name}/{} was compared: {what}", table.table);
-            }
-        }
-    }
-    Outcome::new(Status::Done, reason, observed)
 }
 
 #[cfg(test)]

@@ -29,26 +29,25 @@
 
 use std::pin::Pin;
 
-use aws_sdk_rds::Client;
-use runbook::aurora::{DescribeCluster, DescribeGlobalCluster, writer_here};
 use runbook::error::Kind;
 use runbook::{Context, Outcome, RecoveryPlan, StepError};
 use serde::Deserialize;
 
-mod observed;
+mod calls;
+mod decide;
+mod observe;
+mod outcome;
 mod personal;
-mod place;
 mod report;
 mod run;
-mod servers;
 mod state;
 mod status;
 #[cfg(test)]
 mod tests;
 
-pub use observed::Observed;
-pub use place::Place;
-pub use servers::{Replay, Rows, Servers};
+pub use calls::{Replay, Rows, Servers};
+pub use decide::Place;
+pub use outcome::Observed;
 
 use run::{Begun, Job};
 
@@ -126,37 +125,9 @@ pub async fn handle_with(
         Begun::Work(work) => work,
     };
 
-    // Observe everything before any database is touched: what is refused is refused at once.
-    let rds = Client::new(&context.config);
-    let authorities = runbook::authorities::load()?;
-    let mut places = Vec::new();
-    for (name, compared) in work.remaining() {
-        let Some(database) = plan.databases.get(&name) else {
-            return Ok(
-                work.refused(format!("database {name} was compared, but the plan has no database of that name: put it back into the plan"))
-            );
-        };
-        let global = rds.describe_global_cluster(&database.global_cluster).await?;
-        let writer = match writer_here(&name, database, global.as_ref(), &context.region) {
-            Ok(writer) => writer,
-            Err(reason) => return Ok(work.refused(reason)),
-        };
-        let cluster = rds.describe_cluster(&writer).await?;
-        match place::place(
-            &name,
-            database,
-            &context.region,
-            &compared,
-            &writer,
-            cluster.as_ref(),
-            &authorities,
-        ) {
-            Ok(place) => places.push(place),
-            Err(reason) => return Ok(work.refused(reason)),
-        }
-    }
-    for place in &mut places {
-        comparison::log_in(&mut place.target, &place.sign_in, &context.config, &context.region).await?;
-    }
+    let places = match observe::observe(&context, &plan, work.remaining()).await? {
+        Ok(places) => places,
+        Err(reason) => return Ok(work.refused(reason)),
+    };
     Box::pin(work.run(replay, &places)).await
 }

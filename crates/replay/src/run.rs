@@ -11,10 +11,10 @@ use runbook::names::keys;
 use runbook::{Context, Outcome, RecoveryPlan, Status, StepError};
 use table_diff::BoxError;
 
-use crate::observed::{self, Observed};
-use crate::place::Place;
+use crate::calls::{Replay, Rows};
+use crate::decide::Place;
+use crate::outcome::{self, Observed};
 use crate::report;
-use crate::servers::{Replay, Rows};
 use crate::state::{self, Database, Folder, State};
 use crate::status::RowStatus;
 use crate::{Event, Operation};
@@ -163,7 +163,7 @@ impl<'a, S: Store> Job<'a, S> {
 }
 
 fn refused(reason: String, state: &State) -> Outcome<Observed> {
-    let databases = observed::tallies(state);
+    let databases = outcome::tallies(state);
     Outcome::new(Status::Refused, reason, Observed { databases, ..Observed::default() })
 }
 
@@ -199,7 +199,7 @@ impl<S: Store> Work<'_, S> {
         // Kept from the first call on: the limit counts from then.
         self.save().await?;
         let context = self.job.context;
-        let inserted = |state: &State| observed::total(&observed::tallies(state)).of(RowStatus::ToPutBack);
+        let inserted = |state: &State| outcome::total(&outcome::tallies(state)).of(RowStatus::ToPutBack);
         let known = inserted(&self.state);
         let most = (SLICE + OVERTIME).min(context.time_left().saturating_sub(ANSWER));
         let walked = tokio::time::timeout(most, Box::pin(self.walk(replay, places))).await;
@@ -287,8 +287,8 @@ impl<S: Store> Work<'_, S> {
     }
 
     fn in_progress(&self) -> Outcome<Observed> {
-        let databases = observed::tallies(&self.state);
-        let rows = observed::total(&databases).all();
+        let databases = outcome::tallies(&self.state);
+        let rows = outcome::total(&databases).all();
         let left = self.remaining().len();
         let reason = format!("{rows} rows processed, {left} databases left");
         Outcome::new(Status::InProgress, reason, Observed { databases, ..Observed::default() })
@@ -298,8 +298,8 @@ impl<S: Store> Work<'_, S> {
     async fn finish(&mut self) -> Result<Outcome<Observed>, StepError> {
         let Job { context, plan, event, store } = &self.job;
         let (status, observed, changed) = if event.operation == Operation::Apply {
-            let databases = observed::tallies(&self.state);
-            let summary = observed::applied(&databases);
+            let databases = outcome::tallies(&self.state);
+            let summary = outcome::applied(&databases);
             (Status::Done, Observed { databases, summary, location: String::new() }, Vec::new())
         } else {
             let preview = match event.operation {
@@ -316,7 +316,7 @@ impl<S: Store> Work<'_, S> {
             let (location, changed) = report::write(*store, &self.folder.bucket, &read).await?;
             let databases = read.tallies();
             let asks = event.operation == Operation::Preview
-                && observed::total(&databases).of(RowStatus::ToPutBack) > 0;
+                && outcome::total(&databases).of(RowStatus::ToPutBack) > 0;
             let status = if asks { Status::NeedsApproval } else { Status::Done };
             (status, Observed { databases, summary: read.summary, location }, changed)
         };

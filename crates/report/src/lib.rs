@@ -32,12 +32,12 @@ use serde::Deserialize;
 
 pub mod execution;
 pub mod missing;
-pub mod observed;
+pub mod outcome;
 pub mod record;
 pub mod store;
 pub mod text;
 
-pub use observed::Observed;
+pub use outcome::Observed;
 
 /// Which file the step is to write.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -13,7 +13,7 @@ use tokio::io::AsyncBufReadExt as _;
 use super::model::{Database, Origin, Report, Row, States, Table};
 use super::words::listed;
 use crate::Operation;
-use crate::observed;
+use crate::outcome;
 use crate::personal::Personal;
 use crate::state::{Folder, State, unreadable};
 use crate::status::{RowStatus, Tally, status};
@@ -70,7 +70,7 @@ pub(crate) async fn read<S: GetObject + ReadLines + ListKeys + Sync>(
     let Left { rows: left, not_listed, .. } = left;
     let mut report =
         Report { origin, summary, rows, databases, not_compared, left, not_listed, fates, compared };
-    report.summary = summary_of(&report, observed::conflicts(states.last));
+    report.summary = summary_of(&report, outcome::conflicts(states.last));
     Ok(report)
 }
 
@@ -78,9 +78,9 @@ pub(crate) async fn read<S: GetObject + ReadLines + ListKeys + Sync>(
 fn summary_of(report: &Report, conflicts: u64) -> String {
     let not_compared = report.not_compared.keys().cloned().collect::<Vec<_>>();
     if report.origin.applied {
-        observed::verified(&report.rows, conflicts, &not_compared)
+        outcome::verified(&report.rows, conflicts, &not_compared)
     } else {
-        observed::preview(&report.tallies(), conflicts, &not_compared)
+        outcome::preview(&report.tallies(), conflicts, &not_compared)
     }
 }
 

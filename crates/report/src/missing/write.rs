@@ -20,7 +20,7 @@ use super::metrics::measured;
 use super::spreadsheet::{Counts, Table};
 use super::tables::{compared, engine, hints, reported};
 use super::words::{about_replay, subject};
-use crate::observed::Observed;
+use crate::outcome::Observed;
 use crate::store::{self, Bucket, Folder, Script, Sum};
 use crate::text;
 

@@ -16,7 +16,7 @@ use super::page::page;
 use super::steps::promoted;
 use super::words::summary;
 use crate::execution::{Execution, ReadExecution};
-use crate::observed::Observed;
+use crate::outcome::Observed;
 use crate::store::{self, DeleteObject, Folder, GetObject, PutObject, ReadLines};
 
 /// Writes the record of a failover or switchover. `stores`: that of this Region, and that of the other one.

@@ -7,7 +7,7 @@ use runbook::StepError;
 use runbook::error::Kind;
 use table_diff::{Catalogue, Differences, is_untrusted, one_line};
 
-use crate::place::Place;
+use crate::decide::Place;
 
 /// How long a statement may take: less than a call, so that one that is too slow ends with an error, not with one call
 /// after another.

@@ -10,7 +10,7 @@ use runbook::secret::SignIn;
 use table_diff::{Catalogue, Cursor, Error, Listed, Options, Progress, Server, Side, Sink, Table, one_line};
 use tokio::sync::Mutex;
 
-use crate::sides::Sides;
+use crate::decide::Sides;
 
 /// How long a statement may take: less than a call, so that a statement that is too slow ends with an error, not with
 /// one call after another.

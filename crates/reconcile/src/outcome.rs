@@ -1,0 +1,62 @@
+//! What the step answers, in words and as data.
+
+use comparison::{Summary, TableStatus};
+use runbook::{Outcome, Status};
+use serde::Serialize;
+use table_diff::Counts;
+
+/// What was seen so far.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Observed {
+    /// Tables that are done.
+    pub tables_done: u64,
+    /// Tables that are known of and not done.
+    pub tables_left: u64,
+    /// Tables that can't be compared.
+    pub tables_in_error: u64,
+    /// The table at work, `database/table`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// Rows and differences of all tables.
+    #[serde(flatten)]
+    pub counts: Counts,
+}
+
+pub(crate) fn observed(summary: &Summary) -> Observed {
+    let mut observed = Observed::default();
+    for table in summary.databases.values().flat_map(|database| &database.tables) {
+        observed.tables_done += 1;
+        observed.tables_in_error += u64::from(table.status == TableStatus::Error);
+        observed.counts += table.counts;
+    }
+    observed
+}
+
+pub(crate) fn words(counts: Counts) -> String {
+    format!("{} missing, {} changed, {} extra", counts.missing, counts.changed, counts.extra)
+}
+
+/// The outcome of a comparison that is complete.
+pub(crate) fn done(summary: &Summary) -> Outcome<Observed> {
+    let observed = observed(summary);
+    let compared = observed.tables_done - observed.tables_in_error;
+    let mut reason = format!("{compared} tables compared: {}", words(observed.counts));
+    for (name, database) in &summary.databases {
+        for table in &database.tables {
+            if let Some(error) = &table.error {
+                reason = format!("{reason}; {name}/{} could not be compared: {error}", table.table);
+            }
+            if !table.not_compared.is_empty() {
+                let what = table.not_compared.join(", ");
+                reason = format!("{reason}; not all of {name}/{} was compared: {what}", table.table);
+            }
+        }
+    }
+    Outcome::new(Status::Done, reason, observed)
+}
+
+/// The outcome of a comparison that can't begin.
+pub(crate) fn refused(reason: String) -> Outcome<Observed> {
+    Outcome::new(Status::Refused, reason, Observed::default())
+}
