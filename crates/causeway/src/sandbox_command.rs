@@ -191,8 +191,8 @@ mod tests {
         for (line, part) in [
             ("isolate eu-west-1", "no Region \"eu-west-1\""),
             ("lag invoices 1", "no database \"invoices\""),
-            ("lag orders -1", "no number of seconds"),
-            ("lag orders NaN", "no number of seconds"),
+            ("lag orders -1", "is not a number of seconds"),
+            ("lag orders NaN", "is not a number of seconds"),
             ("isolate", "no command \"isolate\""),
             ("stop", "no command \"stop\""),
         ] {

@@ -254,7 +254,7 @@ mod tests {
         let said: Vec<_> =
             rows.iter().map(|row| (row.kind.as_str(), row.source["order_id"].as_str().unwrap())).collect();
         assert_eq!(said, [("missing", "a,b"), ("lost update", "c")]);
-        assert_eq!(number(&rows[1].source["LINE"]), 2);
+        assert_eq!(number(&rows[1].source["line"]), 2);
     }
 
     #[test]
