@@ -1,4 +1,4 @@
-//! The work of one call: goes on from the state that is kept, table by table, until the time is over.
+//! The work of one call: it continues from the saved state, table by table, until the call's time is over.
 
 use std::collections::BTreeSet;
 use std::error::Error as StdError;
@@ -89,7 +89,7 @@ impl Folder {
         self.read(store, SUMMARY).await
     }
 
-    /// Where the comparison stands; a state with nothing in it when it has not begun.
+    /// How far the comparison has come; an empty state before it has begun.
     pub(crate) async fn state(&self, store: &impl GetObject) -> Result<State, StepError> {
         Ok(self.read(store, "cursor.json").await?.unwrap_or_default())
     }
@@ -113,12 +113,12 @@ pub(crate) async fn run<S: GetObject + PutObject + Sync>(
     let mut work = Work { context, folder, store, stop_at, state, saved: now };
     let most = (SLICE + OVERTIME).min(context.time_left().saturating_sub(ANSWER));
     let walked = tokio::time::timeout(most, Box::pin(work.walk(servers, plan, all))).await;
-    // Given up in the middle of a range: what is in memory is not kept.
+    // The call ends in the middle of a range: the next one compares that range again.
     let Ok(walked) = walked else { return work.in_progress() };
     match walked {
         Ok(true) => {
             let summary = Summary { completed_at: Some(context.clock.now()), ..work.summary() };
-            // The state first: a summary says that there is nothing left to do.
+            // The state is saved first, because with a summary the comparison counts as complete.
             work.save().await?;
             folder.write(store, SUMMARY, &summary).await?;
             let key = folder.key(SUMMARY);
@@ -135,8 +135,8 @@ pub(crate) async fn run<S: GetObject + PutObject + Sync>(
     }
 }
 
-/// What the plan says of tables has to fit them: else personal data would not be masked, or times not be used, and nobody
-/// would know. Seen here, hours are not lost.
+/// Checks that the tables and columns that the plan names exist: otherwise personal data would not be masked, or times not be
+/// used, and nobody would notice. It is checked before the comparison, which may take hours.
 fn check_hints(plan: &RecoveryPlan, name: &str, catalogue: &Catalogue) -> Result<(), StepError> {
     let Some(database) = plan.databases.get(name) else { return Ok(()) };
     let mut problems = Vec::new();
@@ -167,18 +167,18 @@ fn check_hints(plan: &RecoveryPlan, name: &str, catalogue: &Catalogue) -> Result
     Err(StepError::new(Kind::BadPlan, what, "correct the plan, in both Regions, and run the step again"))
 }
 
-/// Why a table that is in neither list is not compared.
+/// The reason for a table that is in neither list of tables.
 const GONE: &str = "the last readiness check saw this table, but now its user can't see it on either side: give the user the right \
                     to read it. If the table was dropped before the failover, nothing of it was lost";
 
-/// Tables that are to be compared, as the last readiness check saw them, and that nobody sees any more.
+/// Tables that the last readiness check saw, that the plan has compared, and that neither side lists now.
 fn gone<'a>(
     sides: &'a Sides,
     listed: &[Listed],
     wanted: &'a runbook::plan::Reconcile,
 ) -> impl Iterator<Item = &'a str> + use<'a> {
     let listed: BTreeSet<String> = listed.iter().map(|one| one.table.to_string()).collect();
-    // Those that the plan names are listed, whether they are there or not.
+    // A table that the plan names is in the list also where it does not exist.
     let gone = sides.known.iter().filter(move |table| {
         wanted.tables.is_empty() && !wanted.exclude.contains(table) && !listed.contains(*table)
     });
@@ -230,7 +230,7 @@ impl<S: GetObject + PutObject + Sync> Work<'_, S> {
                      plan, or give the user the right to read the tables",
                     sides.target.database
                 );
-                // Said where tables are said: nothing that was compared is not nothing that was lost.
+                // It is reported as a table that was not compared: where nothing was compared, it is not known that nothing was lost.
                 let mut tables: Vec<TableSummary> =
                     gone(sides, &remaining, &wanted).map(|table| not_compared(table, GONE.into())).collect();
                 if remaining.is_empty() {
@@ -243,7 +243,7 @@ impl<S: GetObject + PutObject + Sync> Work<'_, S> {
                     snapshot_time: sides.snapshot_time.clone(),
                     tables,
                 };
-                // Written anew by whoever is killed before the list of tables is kept.
+                // A call that is killed before the list of tables is saved writes it once more.
                 let catalogue = servers.catalogue(sides).await?;
                 check_hints(plan, &sides.name, &catalogue)?;
                 self.folder.write(self.store, &comparison::catalogue(&sides.name), &catalogue).await?;
@@ -346,7 +346,7 @@ impl<S: GetObject + PutObject + Sync> Work<'_, S> {
         self.state.databases.get(database).map(|database| database.current.clone()).unwrap_or_default()
     }
 
-    /// The table at work is done. Saved now and then only: a table without parts is soon compared again.
+    /// Marks the current table as compared. The state is not saved each time: a table without differences is compared again quickly.
     async fn finish(&mut self, database: &str, summary: TableSummary) -> Result<(), StepError> {
         if let Some(database) = self.state.databases.get_mut(database) {
             database.remaining.remove(0);
@@ -438,7 +438,7 @@ impl<S: GetObject + PutObject + Sync> Sink for Kept<'_, '_, S> {
     }
 }
 
-/// A table of which nothing is known, and why.
+/// The summary of a table that could not be compared.
 fn not_compared(table: &str, error: String) -> TableSummary {
     TableSummary {
         table: table.to_owned(),

@@ -1,4 +1,4 @@
-//! The work of one call: goes on from the state that is kept, database by database, until the time is over.
+//! The work of one call: it continues from the saved state, database by database, until the call's time is over.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ const MARGIN: Duration = Duration::from_secs(25);
 const ANSWER: Duration = Duration::from_secs(10);
 /// How much longer than a call works it may wait for a transaction.
 const OVERTIME: Duration = Duration::from_secs(30);
-/// Time that has to be left to begin the report; the next call has it.
+/// The report is begun only where this much time is left; otherwise the next call writes it.
 const REPORT: Duration = Duration::from_secs(60);
 /// After how many seconds without a part the fates and the cursor are saved.
 const SAVE: f64 = 10.0;
@@ -49,11 +49,11 @@ pub(crate) struct Job<'a, S> {
     pub(crate) store: &'a S,
 }
 
-/// A job that was looked at.
+/// What a job has to do, by what is in the bucket.
 pub(crate) enum Begun<'a, S> {
-    /// There is nothing to do for this answer.
+    /// Nothing: this is the answer.
     Answer(Outcome<Observed>),
-    /// There is work.
+    /// This work.
     Work(Box<Work<'a, S>>),
 }
 
@@ -70,7 +70,7 @@ pub(crate) struct Work<'a, S> {
     saved: Timestamp,
 }
 
-/// Why an operation may not go on, from what the bucket has. Pure.
+/// Why an operation is refused, decided from what is in the bucket. Pure.
 fn refusal(
     event: &Event,
     reported: bool,
@@ -117,7 +117,7 @@ fn refusal(
 }
 
 impl<'a, S: Store> Job<'a, S> {
-    /// Looks at what the bucket has.
+    /// Reads what is in the bucket.
     ///
     /// # Errors
     /// When it can't be read.
@@ -140,7 +140,7 @@ impl<'a, S: Store> Job<'a, S> {
             Operation::Apply => folder.state(store, Operation::Preview).await?,
             Operation::Verify => folder.state(store, Operation::Apply).await?,
         };
-        // Written last by the step `report`: with it there is something that people could read.
+        // The step `report` writes it last, so with it there is a report that people could read.
         let manifest = format!("{}manifest.json", keys::reports(&plan.name, &event.reconcile_execution));
         let reported = store.get_object(&folder.bucket, &manifest).await?.is_some();
         let found = Found::open(store, &folder.bucket, &plan.name, &event.reconcile_execution).await?;
@@ -175,7 +175,7 @@ impl<S: Store> Work<'_, S> {
         left.map(|(name, database)| (name.clone(), database.target_cluster.clone())).collect()
     }
 
-    /// The answer when the state of the world forbids it.
+    /// The answer where the databases are not in a state that allows a replay.
     pub(crate) fn refused(&self, reason: String) -> Outcome<Observed> {
         refused(reason, &self.state)
     }
@@ -187,7 +187,7 @@ impl<S: Store> Work<'_, S> {
         self
     }
 
-    /// Goes on until the time is over or nothing is left. `places` has the databases that are not finished.
+    /// Works until the time is over or nothing is left to do. `places` has the databases that are not finished.
     ///
     /// # Errors
     /// When a database can't be reached or the bucket can't be written; what was done is kept.
@@ -196,14 +196,14 @@ impl<S: Store> Work<'_, S> {
         replay: &impl Replay,
         places: &[Place],
     ) -> Result<Outcome<Observed>, StepError> {
-        // Kept from the first call on: the limit counts from then.
+        // The state is saved from the first call on, because the limit counts from then.
         self.save().await?;
         let context = self.job.context;
         let inserted = |state: &State| outcome::total(&outcome::tallies(state)).of(RowStatus::ToPutBack);
         let known = inserted(&self.state);
         let most = (SLICE + OVERTIME).min(context.time_left().saturating_sub(ANSWER));
         let walked = tokio::time::timeout(most, Box::pin(self.walk(replay, places))).await;
-        // Given up in the middle of a transaction, which the server rolls back: what is in memory is not kept.
+        // The call ends in the middle of a transaction, which the server rolls back; the next call starts it again.
         let Ok(walked) = walked else { return Ok(self.in_progress()) };
         let outcome = match walked? {
             Walked::Refused(reason) => self.refused(reason),
@@ -248,13 +248,13 @@ impl<S: Store> Work<'_, S> {
         Ok(Walked::Done)
     }
 
-    /// What the comparison left of a database, as far as a change can be told without reading it.
+    /// Identifies the differences of a database, so that a change of them is noticed without reading them.
     async fn compared(&self, database: &str) -> Result<Vec<Listed>, StepError> {
         let folder = keys::reconcile(&self.job.plan.name, &self.job.event.reconcile_execution);
         self.job.store.list_objects(&self.folder.bucket, &format!("{folder}{database}/")).await
     }
 
-    /// Goes on with one database; true when every row has its fate.
+    /// Works on one database; true once every row has its fate.
     async fn replay(&mut self, replay: &impl Replay, place: &Place) -> Result<bool, StepError> {
         let catalogue = self.found.catalogue(&place.name).await?;
         let differences = self.found.parts(&place.name).await?;
@@ -279,7 +279,7 @@ impl<S: Store> Work<'_, S> {
                 Ok(true)
             }
             Err(error) => {
-                // As much as can be kept; the cause is returned, not that keeping it failed as well.
+                // What was done is saved if that is possible. The error that is returned is the first one.
                 let _ = kept.flush().await;
                 Err(error)
             }
@@ -294,7 +294,7 @@ impl<S: Store> Work<'_, S> {
         Outcome::new(Status::InProgress, reason, Observed { databases, ..Observed::default() })
     }
 
-    /// Answers for good.
+    /// The last answer of the operation.
     async fn finish(&mut self) -> Result<Outcome<Observed>, StepError> {
         let Job { context, plan, event, store } = &self.job;
         let (status, observed, changed) = if event.operation == Operation::Apply {
@@ -337,7 +337,7 @@ enum Walked {
     Refused(String),
 }
 
-/// Keeps what became of the rows of one database.
+/// Saves what became of the rows of one database.
 struct Kept<'w, 'a, S> {
     database: String,
     parts: PartWriter<Cursor>,

@@ -1,4 +1,4 @@
-//! Where a lost row stands, from what the last look said of it and what putting it back said.
+//! The status of a lost row, from what the last look found and what putting it back returned.
 
 use std::collections::BTreeMap;
 
@@ -6,25 +6,25 @@ use missing_transactions::text::count;
 use row_replay::Replayed;
 use serde::{Deserialize, Serialize};
 
-/// Where a row stands.
+/// The status of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum RowStatus {
-    /// It is there, just the same.
+    /// The same row is in the new primary.
     There,
-    /// It was put back, and what has its key is not the same any more: the application goes on with it.
+    /// It was put back, and the application has changed it since.
     Altered,
-    /// Nothing known of is in its way.
+    /// No known obstacle: it would be put back.
     ToPutBack,
-    /// It was put back, and is not there any more.
+    /// It was put back and has been deleted since.
     Gone,
     /// Another row has its key.
     KeyTaken,
     /// Another row has its value in a unique index.
     UniqueCollision,
-    /// What it belongs to is not there.
+    /// Its parent row is missing.
     ParentMissing,
-    /// What it belongs to was not put back.
+    /// Its parent row was not put back.
     ParentLeftOut,
     /// The server refuses it.
     Refused,
@@ -79,7 +79,7 @@ impl RowStatus {
     }
 }
 
-/// Where a row stands, and the fate that tells why. `last` is from a dry run; `applied` from putting it back, if that was
+/// The status of a row, and the fate that explains it. `last` is from a dry run; `applied` is from putting it back, if that was
 /// done.
 pub(crate) fn status<'a>(last: &'a Replayed, applied: Option<&'a Replayed>) -> (RowStatus, &'a Replayed) {
     let was_put_back = matches!(applied, Some(Replayed::Inserted | Replayed::AlreadyThere));
@@ -92,7 +92,7 @@ pub(crate) fn status<'a>(last: &'a Replayed, applied: Option<&'a Replayed>) -> (
     }
 }
 
-/// How many rows stand where.
+/// The number of rows by status.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Tally(pub(crate) BTreeMap<RowStatus, u64>);
