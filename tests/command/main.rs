@@ -204,7 +204,7 @@ fn an_interrupted_drill_leaves_nothing_behind() {
     run.lines = BufReader::new(nobody()).lines();
     ended(run);
     let run = Run::start(&drill);
-    wait_until(|| run.has("causeway-*/databases/template/ibdata1"));
+    wait_until(|| run.has("causeway-*/databases/mariadb/template/ibdata1"));
     run.interrupt();
     ended(run);
 }
@@ -232,7 +232,7 @@ fn a_failover_whose_new_primary_is_dead_ends_in_time_and_its_record_is_kept() {
     run.read_until("placing orders");
     // The servers of the primaries are the first two.
     let killed = Command::new("sh")
-        .args(["-c", "kill -KILL $(cat causeway-*/databases/server-3/pid)"])
+        .args(["-c", "kill -KILL $(cat causeway-*/databases/mariadb/server-3/pid)"])
         .current_dir(run.temporary.path())
         .status();
     assert!(killed.unwrap().success());
