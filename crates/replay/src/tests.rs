@@ -7,6 +7,8 @@ use comparison::{DatabaseSummary, Summary, TableStatus, TableSummary};
 use jiff::{SignedDuration, Timestamp};
 use row_replay::ReplayedRow;
 use runbook::bucket::fake::Bucket;
+use runbook::error::Kind;
+use runbook::fakes::{Calls, Fault};
 use runbook::secret::SignIn;
 use runbook::step::Clock;
 use runbook::{RecoveryPlan, Status};
@@ -308,22 +310,23 @@ async fn rows_are_put_back_in_slices_each_has_its_fate_and_a_killed_call_is_gone
     assert!(outcome.reason.contains("limits.replayMinutes"), "{}", outcome.reason);
 
     // Killed before every write there is, of `apply` and of `verify`; or only that write fails.
-    for (tick, once) in [(1, false), (6, false), (1, true)] {
+    let lost = Some(Fault::AnswerLost);
+    for (tick, once) in [(1, None), (6, None), (1, Some(Fault::Fails(Kind::Unreachable))), (1, lost)] {
         shop.tick = tick;
         for at in 0.. {
             shop.anew();
             shop.drive(Operation::Preview).await;
             shop.bucket.writes.lock().unwrap().clear();
             match once {
-                true => *shop.bucket.fails_once.lock().unwrap() = Some(at),
-                false => shop.bucket.fails_from = Some(at),
+                Some(fault) => shop.bucket.fail(at + 1, fault),
+                None => shop.bucket.fails_from = Some(at),
             }
             let mut killed = false;
             for operation in [Operation::Apply, Operation::Verify] {
                 killed |= shop.call(operation).await.is_err();
             }
             shop.bucket.fails_from = None;
-            *shop.bucket.fails_once.lock().unwrap() = None;
+            *shop.bucket.calls.lock().unwrap() = Calls::default();
             for operation in [Operation::Apply, Operation::Verify] {
                 let (outcome, _) = shop.drive(operation).await;
                 assert_eq!(outcome.status, Status::Done, "{at}: {}", outcome.reason);

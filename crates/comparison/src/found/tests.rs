@@ -1,4 +1,6 @@
 use runbook::bucket::fake::Bucket;
+use runbook::error::Kind;
+use runbook::fakes::Fault;
 use serde_json::json;
 
 use super::*;
@@ -81,7 +83,8 @@ async fn only_the_parts_that_a_summary_names_count() {
 
 #[tokio::test]
 async fn behind_a_part_that_was_not_written_no_cursor_is_kept() {
-    let bucket = Bucket { fails_once: Some(1).into(), ..Bucket::default() };
+    let bucket = Bucket::default();
+    bucket.fail(2, Fault::Fails(Kind::Unreachable));
     let mut writer = PartWriter::new("b", "f/".into(), crate::PART, Vec::new());
     writer.add(&["one"], 1).unwrap();
     assert_eq!(writer.write(&bucket).await.unwrap(), Some(1));

@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use runbook::bucket::fake::Bucket;
+use runbook::error::Kind;
+use runbook::fakes::Fault;
 use serde_json::json;
 use table_diff::{DifferenceKind, Engine, OTHERS, Table, TableSummary as Found, Target};
 
@@ -157,7 +159,7 @@ async fn drive_on(
             Ok(outcome) => assert_eq!(outcome.status, Status::InProgress, "{}", outcome.reason),
             Err(error) => {
                 let text = error.to_string();
-                assert!(text.contains("killed") || text.contains("not answered"), "{text}");
+                assert!(text.contains("killed") || text.contains("injected"), "{text}");
             }
         }
     }
@@ -274,10 +276,13 @@ async fn the_result_is_the_same_however_often_it_is_cut_or_killed() {
 async fn a_write_that_fails_once_loses_no_difference() {
     let (whole, ..) = drive(&TABLES, 100_000, |_| u64::MAX).await;
     let expected = result(&whole);
-    for at in 0..20 {
-        let bucket = Bucket { fails_once: Some(at).into(), ..Bucket::default() };
-        let (bucket, ..) = drive_on(bucket, &TABLES, 100_000, |_| u64::MAX).await;
-        assert_eq!(result(&bucket), expected, "write {at} failed");
+    for fault in [Fault::Fails(Kind::Unreachable), Fault::AnswerLost] {
+        for k in 1..=20 {
+            let bucket = Bucket::default();
+            bucket.fail(k, fault);
+            let (bucket, ..) = drive_on(bucket, &TABLES, 100_000, |_| u64::MAX).await;
+            assert_eq!(result(&bucket), expected, "write {k}: {fault:?}");
+        }
     }
 }
 

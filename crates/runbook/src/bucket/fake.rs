@@ -13,6 +13,7 @@ use super::{
 };
 use crate::StepError;
 use crate::error::Kind;
+use crate::fakes::{Calls, Fault, injected};
 
 #[derive(Default)]
 pub struct Bucket {
@@ -23,8 +24,8 @@ pub struct Bucket {
     pub garbles: Option<&'static str>,
     /// Fails every write from this one on, counted from 0, as if the function were killed there.
     pub fails_from: Option<usize>,
-    /// Fails one write, the one after so many, as when it is not answered.
-    pub fails_once: Mutex<Option<usize>>,
+    /// Every write that was asked for; one of them fails.
+    pub calls: Mutex<Calls>,
     /// Uploads in parts that are not complete, by id.
     pub uploads: Mutex<BTreeMap<String, Vec<Vec<u8>>>>,
 }
@@ -39,15 +40,18 @@ impl Bucket {
         if self.fails_from.is_some_and(|from| writes.len() >= from) {
             return Err(StepError::new(Kind::Unreachable, "killed", ""));
         }
-        if self.fails_once.lock().unwrap().take_if(|after| writes.len() >= *after).is_some() {
-            return Err(StepError::new(Kind::Unreachable, "not answered", ""));
-        }
+        let is_lost = self.calls.lock().unwrap().count("", key)?;
         if self.garbles.is_some_and(|end| key.ends_with(end)) {
             body.pop();
         }
         writes.push(key.to_owned());
         self.set(key, body);
-        Ok(())
+        if is_lost { Err(injected(Kind::Unreachable)) } else { Ok(()) }
+    }
+
+    /// Fails this write from now on, counted from 1.
+    pub fn fail(&self, write: usize, fault: Fault) {
+        *self.calls.lock().unwrap() = Calls { fault: Some((write, fault)), ..Calls::default() };
     }
 
     pub fn text(&self, key: &str) -> String {
