@@ -1,17 +1,19 @@
 //! The servers of one engine: one process for each cluster, its folder and port, and the snapshots of all.
 //!
 //! A cluster's port stays the same for its life, also over a rebuild. What an engine does with its servers is its own:
-//! see [`Server`].
+//! see [`Engine`] and [`Server`].
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio::process::Child;
 
 use super::files::{copy, failed, free_port, remove};
-use super::{Address, Afterwards, ServerError};
+use super::{Address, Afterwards, NewDatabase, ServerError, Servers};
 
 /// How often a server is started: between the choice of a port and its own bind another process may take the port.
 pub(super) const TRIES: usize = 5;
@@ -199,6 +201,93 @@ impl<S: Server> Fleet<S> {
         work(&mut self.servers.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
+
+/// An engine: what it does with its servers beyond what all do. The methods are those of [`Servers`].
+pub(super) trait Engine: Send + Sync + 'static {
+    type Server: Server;
+
+    /// Its servers.
+    fn fleet(&self) -> &Fleet<Self::Server>;
+
+    fn create_primary(
+        &self,
+        cluster: &str,
+        database: NewDatabase<'_>,
+    ) -> impl Future<Output = Result<Address, ServerError>> + Send;
+
+    fn create_secondary(
+        &self,
+        cluster: &str,
+        primary: &str,
+    ) -> impl Future<Output = Result<Address, ServerError>> + Send;
+
+    fn promote(&self, cluster: &str) -> impl Future<Output = Result<(), ServerError>> + Send;
+
+    fn switch_over(&self, old: &str, new: &str) -> impl Future<Output = Result<(), ServerError>> + Send;
+
+    fn cut_link(&self, cluster: &str, cut: bool) -> impl Future<Output = Result<(), ServerError>> + Send;
+
+    fn lag_millis(&self, cluster: &str) -> impl Future<Output = Option<f64>> + Send;
+
+    fn restore(
+        &self,
+        snapshot: &str,
+        cluster: &str,
+    ) -> impl Future<Output = Result<Address, ServerError>> + Send;
+}
+
+impl<E: Engine> Servers for E {
+    fn create_primary<'a>(&'a self, cluster: &'a str, database: NewDatabase<'a>) -> Answer<'a, Address> {
+        Engine::create_primary(self, cluster, database).boxed()
+    }
+
+    fn create_secondary<'a>(&'a self, cluster: &'a str, primary: &'a str) -> Answer<'a, Address> {
+        Engine::create_secondary(self, cluster, primary).boxed()
+    }
+
+    fn promote<'a>(&'a self, cluster: &'a str) -> Answer<'a, ()> {
+        Engine::promote(self, cluster).boxed()
+    }
+
+    fn switch_over<'a>(&'a self, old: &'a str, new: &'a str) -> Answer<'a, ()> {
+        Engine::switch_over(self, old, new).boxed()
+    }
+
+    fn cut_link<'a>(&'a self, cluster: &'a str, cut: bool) -> Answer<'a, ()> {
+        Engine::cut_link(self, cluster, cut).boxed()
+    }
+
+    fn lag_millis<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Option<f64>> {
+        Engine::lag_millis(self, cluster).boxed()
+    }
+
+    fn rename<'a>(&'a self, from: &'a str, to: &'a str) -> Answer<'a, ()> {
+        self.fleet().rename(from, to);
+        async { Ok(()) }.boxed()
+    }
+
+    fn snapshot<'a>(&'a self, cluster: &'a str, snapshot: &'a str, then: Afterwards) -> Answer<'a, ()> {
+        self.fleet().snapshot(cluster, snapshot, then).boxed()
+    }
+
+    fn copy_snapshot<'a>(&'a self, source: &'a str, target: &'a str) -> Answer<'a, ()> {
+        self.fleet().copy_snapshot(source, target).boxed()
+    }
+
+    fn restore<'a>(&'a self, snapshot: &'a str, cluster: &'a str) -> Answer<'a, Address> {
+        Engine::restore(self, snapshot, cluster).boxed()
+    }
+
+    fn delete<'a>(&'a self, cluster: &'a str) -> Answer<'a, ()> {
+        self.fleet().delete(cluster).boxed()
+    }
+
+    fn delete_snapshot<'a>(&'a self, snapshot: &'a str) -> Answer<'a, ()> {
+        self.fleet().delete_snapshot(snapshot).boxed()
+    }
+}
+
+type Answer<'a, T> = BoxFuture<'a, Result<T, ServerError>>;
 
 /// Starts the process again on the data that it had.
 pub(super) async fn run_again(server: &impl Server, follows: bool) -> Result<(), ServerError> {

@@ -11,7 +11,7 @@
 //!   clients do.
 //!
 //! - Nobody but this process gets in as an administrator: root has a password, which is nowhere but in memory, and is the only
-//!   account beside those that [`Servers::create_primary`] makes. The folders and sockets are for the user who runs this
+//!   account beside those that [`create_primary`](super::Servers::create_primary) makes. The folders and sockets are for the user who runs this
 //!   alone, and a server reads and writes no file for its clients.
 //!
 //! [`MariaDb::shutdown`] stops every server and removes all data; a drop kills what is left. A killed process leaves
@@ -25,16 +25,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use futures::FutureExt;
-use futures::future::BoxFuture;
 use sqlx::Row;
 
 use self::install::{INSTALL, MARIADBD, install, quoted};
 use self::server::MariaDbServer;
 use super::authority::Identity;
 use super::files::{copy, failed, private_folder};
-use super::fleet::{Fleet, Place, remove_all};
-use super::{Address, Afterwards, NewDatabase, ServerError, Servers};
+use super::fleet::{Engine, Fleet, Place, remove_all};
+use super::{Address, NewDatabase, ServerError};
 use crate::folder::Folder;
 use crate::process::on_path;
 
@@ -127,155 +125,94 @@ impl MariaDb {
     }
 }
 
-impl Servers for MariaDb {
-    fn create_primary<'a>(
-        &'a self,
-        cluster: &'a str,
-        database: NewDatabase<'a>,
-    ) -> BoxFuture<'a, Result<Address, ServerError>> {
-        async move {
-            let template = self.template().await?;
-            let server = self.start(cluster, template).await?;
-            let (user, password) = (quoted(database.user), quoted(database.password));
-            server
-                .execute(&[
-                    &format!("CREATE USER '{REPLICATOR}'@'127.0.0.1' IDENTIFIED BY '{}'", self.password),
-                    &format!("GRANT REPLICATION SLAVE ON *.* TO '{REPLICATOR}'@'127.0.0.1'"),
-                    &format!("CREATE DATABASE `{}`", database.name.replace('`', "``")),
-                    &format!("CREATE USER {user}@'127.0.0.1' IDENTIFIED BY {password}"),
-                    &format!("GRANT {GRANTS} ON *.* TO {user}@'127.0.0.1'"),
-                ])
-                .await?;
-            Ok(server.place.address())
-        }
-        .boxed()
+impl Engine for MariaDb {
+    type Server = MariaDbServer;
+
+    fn fleet(&self) -> &Fleet<MariaDbServer> {
+        &self.fleet
     }
 
-    fn create_secondary<'a>(
-        &'a self,
-        cluster: &'a str,
-        primary: &'a str,
-    ) -> BoxFuture<'a, Result<Address, ServerError>> {
-        async move {
-            let primary = self.fleet.get(primary)?;
-            let template = self.template().await?;
-            let server = self.start(cluster, template).await?;
-            server.execute(&["SET GLOBAL read_only = 1", &self.follow(&primary), "START SLAVE"]).await?;
-            let position = primary.text("SELECT @@GLOBAL.gtid_binlog_pos").await?;
-            server.wait_for(&position).await?;
-            Ok(server.place.address())
-        }
-        .boxed()
-    }
-
-    fn promote<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
-        async move {
-            let server = self.fleet.get(cluster)?;
-            let _alone = server.place.changing.lock().await;
-            server.execute(&["STOP SLAVE IO_THREAD"]).await?;
-            server.applied().await?;
-            server.execute(&["STOP SLAVE", "RESET SLAVE ALL", "SET GLOBAL read_only = 0"]).await
-        }
-        .boxed()
-    }
-
-    fn switch_over<'a>(
-        &'a self,
-        old_primary: &'a str,
-        new_primary: &'a str,
-    ) -> BoxFuture<'a, Result<(), ServerError>> {
-        async move {
-            let (old, new) = (self.fleet.get(old_primary)?, self.fleet.get(new_primary)?);
-            let _alone = tokio::join!(old.place.changing.lock(), new.place.changing.lock());
-            // Called again: the new primary follows nobody any more. Making the old one writable would split the data.
-            if new.row("SHOW SLAVE STATUS").await?.is_none() {
-                return Ok(());
-            }
-            // Setting read_only waits for running commits and refuses those that come later.
-            old.execute(&["SET GLOBAL read_only = 1"]).await?;
-            let position = old.text("SELECT @@GLOBAL.gtid_binlog_pos").await?;
-            if let Err(error) = new.wait_for(&position).await {
-                // Back to where it was: the old primary takes writes again.
-                old.execute(&["SET GLOBAL read_only = 0"]).await?;
-                return Err(error);
-            }
-            new.execute(&["STOP SLAVE", "RESET SLAVE ALL", "SET GLOBAL read_only = 0"]).await?;
-            old.execute(&[
-                "SET GLOBAL gtid_slave_pos = @@GLOBAL.gtid_binlog_pos",
-                &self.follow(&new),
-                "START SLAVE",
+    async fn create_primary(&self, cluster: &str, database: NewDatabase<'_>) -> Result<Address, ServerError> {
+        let template = self.template().await?;
+        let server = self.start(cluster, template).await?;
+        let (user, password) = (quoted(database.user), quoted(database.password));
+        server
+            .execute(&[
+                &format!("CREATE USER '{REPLICATOR}'@'127.0.0.1' IDENTIFIED BY '{}'", self.password),
+                &format!("GRANT REPLICATION SLAVE ON *.* TO '{REPLICATOR}'@'127.0.0.1'"),
+                &format!("CREATE DATABASE `{}`", database.name.replace('`', "``")),
+                &format!("CREATE USER {user}@'127.0.0.1' IDENTIFIED BY {password}"),
+                &format!("GRANT {GRANTS} ON *.* TO {user}@'127.0.0.1'"),
             ])
-            .await
+            .await?;
+        Ok(server.place.address())
+    }
+
+    async fn create_secondary(&self, cluster: &str, primary: &str) -> Result<Address, ServerError> {
+        let primary = self.fleet.get(primary)?;
+        let template = self.template().await?;
+        let server = self.start(cluster, template).await?;
+        server.execute(&["SET GLOBAL read_only = 1", &self.follow(&primary), "START SLAVE"]).await?;
+        let position = primary.text("SELECT @@GLOBAL.gtid_binlog_pos").await?;
+        server.wait_for(&position).await?;
+        Ok(server.place.address())
+    }
+
+    async fn promote(&self, cluster: &str) -> Result<(), ServerError> {
+        let server = self.fleet.get(cluster)?;
+        let _alone = server.place.changing.lock().await;
+        server.execute(&["STOP SLAVE IO_THREAD"]).await?;
+        server.applied().await?;
+        server.execute(&["STOP SLAVE", "RESET SLAVE ALL", "SET GLOBAL read_only = 0"]).await
+    }
+
+    async fn switch_over(&self, old_primary: &str, new_primary: &str) -> Result<(), ServerError> {
+        let (old, new) = (self.fleet.get(old_primary)?, self.fleet.get(new_primary)?);
+        let _alone = tokio::join!(old.place.changing.lock(), new.place.changing.lock());
+        // Called again: the new primary follows nobody any more. Making the old one writable would split the data.
+        if new.row("SHOW SLAVE STATUS").await?.is_none() {
+            return Ok(());
         }
-        .boxed()
-    }
-
-    fn cut_link<'a>(&'a self, cluster: &'a str, cut: bool) -> BoxFuture<'a, Result<(), ServerError>> {
-        async move {
-            let server = self.fleet.get(cluster)?;
-            let _alone = server.place.changing.lock().await;
-            server.place.cut.store(cut, Ordering::SeqCst);
-            // What has arrived already is applied all the same.
-            server.execute(&[if cut { "STOP SLAVE IO_THREAD" } else { "START SLAVE" }]).await
+        // Setting read_only waits for running commits and refuses those that come later.
+        old.execute(&["SET GLOBAL read_only = 1"]).await?;
+        let position = old.text("SELECT @@GLOBAL.gtid_binlog_pos").await?;
+        if let Err(error) = new.wait_for(&position).await {
+            // Back to where it was: the old primary takes writes again.
+            old.execute(&["SET GLOBAL read_only = 0"]).await?;
+            return Err(error);
         }
-        .boxed()
+        new.execute(&["STOP SLAVE", "RESET SLAVE ALL", "SET GLOBAL read_only = 0"]).await?;
+        old.execute(&[
+            "SET GLOBAL gtid_slave_pos = @@GLOBAL.gtid_binlog_pos",
+            &self.follow(&new),
+            "START SLAVE",
+        ])
+        .await
     }
 
-    fn lag_millis<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Option<f64>> {
-        async move {
-            let server = self.fleet.get(cluster).ok()?;
-            if server.place.cut.load(Ordering::SeqCst) {
-                return None;
-            }
-            let row = server.row("SHOW SLAVE STATUS").await.ok()??;
-            // Whole seconds are all that the server tells; null when it does not know.
-            let seconds = row.try_get_unchecked::<Option<u64>, _>("Seconds_Behind_Master").ok()??;
-            u32::try_from(seconds).ok().map(|seconds| f64::from(seconds) * 1_000.0)
+    async fn cut_link(&self, cluster: &str, cut: bool) -> Result<(), ServerError> {
+        let server = self.fleet.get(cluster)?;
+        let _alone = server.place.changing.lock().await;
+        server.place.cut.store(cut, Ordering::SeqCst);
+        // What has arrived already is applied all the same.
+        server.execute(&[if cut { "STOP SLAVE IO_THREAD" } else { "START SLAVE" }]).await
+    }
+
+    async fn lag_millis(&self, cluster: &str) -> Option<f64> {
+        let server = self.fleet.get(cluster).ok()?;
+        if server.place.cut.load(Ordering::SeqCst) {
+            return None;
         }
-        .boxed()
+        let row = server.row("SHOW SLAVE STATUS").await.ok()??;
+        // Whole seconds are all that the server tells; null when it does not know.
+        let seconds = row.try_get_unchecked::<Option<u64>, _>("Seconds_Behind_Master").ok()??;
+        u32::try_from(seconds).ok().map(|seconds| f64::from(seconds) * 1_000.0)
     }
 
-    fn snapshot<'a>(
-        &'a self,
-        cluster: &'a str,
-        snapshot: &'a str,
-        afterwards: Afterwards,
-    ) -> BoxFuture<'a, Result<(), ServerError>> {
-        self.fleet.snapshot(cluster, snapshot, afterwards).boxed()
-    }
-
-    fn copy_snapshot<'a>(
-        &'a self,
-        source: &'a str,
-        target: &'a str,
-    ) -> BoxFuture<'a, Result<(), ServerError>> {
-        self.fleet.copy_snapshot(source, target).boxed()
-    }
-
-    fn restore<'a>(
-        &'a self,
-        snapshot: &'a str,
-        cluster: &'a str,
-    ) -> BoxFuture<'a, Result<Address, ServerError>> {
-        async move {
-            let server = self.start(cluster, &self.fleet.snapshot_folder(snapshot)).await?;
-            // The snapshot may be of a former secondary.
-            server.execute(&["STOP SLAVE", "RESET SLAVE ALL", "SET GLOBAL read_only = 0"]).await?;
-            Ok(server.place.address())
-        }
-        .boxed()
-    }
-
-    fn rename<'a>(&'a self, from: &'a str, to: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
-        self.fleet.rename(from, to);
-        async { Ok(()) }.boxed()
-    }
-
-    fn delete<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
-        self.fleet.delete(cluster).boxed()
-    }
-
-    fn delete_snapshot<'a>(&'a self, snapshot: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
-        self.fleet.delete_snapshot(snapshot).boxed()
+    async fn restore(&self, snapshot: &str, cluster: &str) -> Result<Address, ServerError> {
+        let server = self.start(cluster, &self.fleet.snapshot_folder(snapshot)).await?;
+        // The snapshot may be of a former secondary.
+        server.execute(&["STOP SLAVE", "RESET SLAVE ALL", "SET GLOBAL read_only = 0"]).await?;
+        Ok(server.place.address())
     }
 }

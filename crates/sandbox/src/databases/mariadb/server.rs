@@ -25,7 +25,7 @@ const STATEMENT: Duration = Duration::from_secs(30);
 const APPLY: Duration = Duration::from_secs(20);
 
 /// A server.
-pub(super) struct MariaDbServer {
+pub(in crate::databases) struct MariaDbServer {
     pub(super) place: Place,
     pub(super) root_password: String,
     /// A path of at most 107 bytes.

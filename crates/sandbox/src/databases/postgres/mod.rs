@@ -18,15 +18,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use futures::FutureExt;
-use futures::future::BoxFuture;
-
 use self::install::{Installation, REPLICATOR, literal, name};
 use self::server::PostgresServer;
 use super::authority::Identity;
 use super::files::{copy, failed};
-use super::fleet::{Fleet, Place, Server, remove_all, run_again};
-use super::{Address, Afterwards, NewDatabase, ServerError, Servers};
+use super::fleet::{Engine, Fleet, Place, Server, remove_all, run_again};
+use super::{Address, NewDatabase, ServerError};
 use crate::folder::Folder;
 
 /// The servers.
@@ -74,17 +71,18 @@ impl Postgres {
     }
 }
 
-impl Servers for Postgres {
-    fn create_primary<'a>(
-        &'a self,
-        cluster: &'a str,
-        database: NewDatabase<'a>,
-    ) -> BoxFuture<'a, Result<Address, ServerError>> {
-        async move {
-            self.template.get_or_try_init(|| self.installation.install()).await?;
-            let server = self.start(cluster, &self.installation.template()).await?;
-            let (user, of_replicator) = (name(database.user), literal(&self.installation.password));
-            server
+impl Engine for Postgres {
+    type Server = PostgresServer;
+
+    fn fleet(&self) -> &Fleet<PostgresServer> {
+        &self.fleet
+    }
+
+    async fn create_primary(&self, cluster: &str, database: NewDatabase<'_>) -> Result<Address, ServerError> {
+        self.template.get_or_try_init(|| self.installation.install()).await?;
+        let server = self.start(cluster, &self.installation.template()).await?;
+        let (user, of_replicator) = (name(database.user), literal(&self.installation.password));
+        server
                 .execute(&[
                     &format!("CREATE ROLE {REPLICATOR} LOGIN REPLICATION PASSWORD {of_replicator}"),
                     // What an RDS master user may, as far as the shop needs.
@@ -95,123 +93,61 @@ impl Servers for Postgres {
                     &format!("CREATE DATABASE {} OWNER {user}", name(database.name)),
                 ])
                 .await?;
-            Ok(server.place.address())
+        Ok(server.place.address())
+    }
+
+    async fn create_secondary(&self, cluster: &str, primary: &str) -> Result<Address, ServerError> {
+        let primary = self.fleet.get(primary)?;
+        let prepared = self.fleet.prepare(cluster).await?;
+        self.installation.back_up(primary.place.port, &prepared.folder).await?;
+        self.installation.configure(&prepared.folder, Some(primary.place.port))?;
+        let server = self.fleet.start(cluster, prepared, true, self.make()).await?;
+        server.wait_for(&primary.position().await?).await?;
+        Ok(server.place.address())
+    }
+
+    async fn promote(&self, cluster: &str) -> Result<(), ServerError> {
+        let server = self.fleet.get(cluster)?;
+        let _alone = server.place.changing.lock().await;
+        server.promote().await
+    }
+
+    async fn switch_over(&self, old_primary: &str, new_primary: &str) -> Result<(), ServerError> {
+        let (old, new) = (self.fleet.get(old_primary)?, self.fleet.get(new_primary)?);
+        let _alone = tokio::join!(old.place.changing.lock(), new.place.changing.lock());
+        // Called again: the new primary follows nobody any more. Making the old one writable would split the data.
+        if !new.follows().await? {
+            return Ok(());
         }
-        .boxed()
-    }
-
-    fn create_secondary<'a>(
-        &'a self,
-        cluster: &'a str,
-        primary: &'a str,
-    ) -> BoxFuture<'a, Result<Address, ServerError>> {
-        async move {
-            let primary = self.fleet.get(primary)?;
-            let prepared = self.fleet.prepare(cluster).await?;
-            self.installation.back_up(primary.place.port, &prepared.folder).await?;
-            self.installation.configure(&prepared.folder, Some(primary.place.port))?;
-            let server = self.fleet.start(cluster, prepared, true, self.make()).await?;
-            server.wait_for(&primary.position().await?).await?;
-            Ok(server.place.address())
+        // A primary that is shut down in order sends its standby all that it has.
+        old.stop().await;
+        let changed = async {
+            new.wait_for(&self.installation.end_of(&old.place.folder).await?).await?;
+            new.promote().await
+        };
+        if let Err(error) = changed.await {
+            // Back to where it was: the old primary takes writes again.
+            run_again(&*old, false).await?;
+            return Err(error);
         }
-        .boxed()
+        self.installation.configure(&old.place.folder, Some(new.place.port))?;
+        run_again(&*old, true).await
     }
 
-    fn promote<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
-        async move {
-            let server = self.fleet.get(cluster)?;
-            let _alone = server.place.changing.lock().await;
-            server.promote().await
-        }
-        .boxed()
+    async fn cut_link(&self, cluster: &str, cut: bool) -> Result<(), ServerError> {
+        let server = self.fleet.get(cluster)?;
+        let _alone = server.place.changing.lock().await;
+        server.place.cut.store(cut, Ordering::SeqCst);
+        server.listen(!cut).await
     }
 
-    fn switch_over<'a>(
-        &'a self,
-        old_primary: &'a str,
-        new_primary: &'a str,
-    ) -> BoxFuture<'a, Result<(), ServerError>> {
-        async move {
-            let (old, new) = (self.fleet.get(old_primary)?, self.fleet.get(new_primary)?);
-            let _alone = tokio::join!(old.place.changing.lock(), new.place.changing.lock());
-            // Called again: the new primary follows nobody any more. Making the old one writable would split the data.
-            if !new.follows().await? {
-                return Ok(());
-            }
-            // A primary that is shut down in order sends its standby all that it has.
-            old.stop().await;
-            let changed = async {
-                new.wait_for(&self.installation.end_of(&old.place.folder).await?).await?;
-                new.promote().await
-            };
-            if let Err(error) = changed.await {
-                // Back to where it was: the old primary takes writes again.
-                run_again(&*old, false).await?;
-                return Err(error);
-            }
-            self.installation.configure(&old.place.folder, Some(new.place.port))?;
-            run_again(&*old, true).await
-        }
-        .boxed()
+    async fn lag_millis(&self, cluster: &str) -> Option<f64> {
+        let server = self.fleet.get(cluster).ok()?;
+        if server.place.cut.load(Ordering::SeqCst) { None } else { server.lag_millis().await }
     }
 
-    fn cut_link<'a>(&'a self, cluster: &'a str, cut: bool) -> BoxFuture<'a, Result<(), ServerError>> {
-        async move {
-            let server = self.fleet.get(cluster)?;
-            let _alone = server.place.changing.lock().await;
-            server.place.cut.store(cut, Ordering::SeqCst);
-            server.listen(!cut).await
-        }
-        .boxed()
-    }
-
-    fn lag_millis<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Option<f64>> {
-        async move {
-            let server = self.fleet.get(cluster).ok()?;
-            if server.place.cut.load(Ordering::SeqCst) { None } else { server.lag_millis().await }
-        }
-        .boxed()
-    }
-
-    fn snapshot<'a>(
-        &'a self,
-        cluster: &'a str,
-        snapshot: &'a str,
-        afterwards: Afterwards,
-    ) -> BoxFuture<'a, Result<(), ServerError>> {
-        self.fleet.snapshot(cluster, snapshot, afterwards).boxed()
-    }
-
-    fn copy_snapshot<'a>(
-        &'a self,
-        source: &'a str,
-        target: &'a str,
-    ) -> BoxFuture<'a, Result<(), ServerError>> {
-        self.fleet.copy_snapshot(source, target).boxed()
-    }
-
-    fn restore<'a>(
-        &'a self,
-        snapshot: &'a str,
-        cluster: &'a str,
-    ) -> BoxFuture<'a, Result<Address, ServerError>> {
-        async move {
-            // The snapshot may be of a standby: as it is started here, it follows nobody.
-            Ok(self.start(cluster, &self.fleet.snapshot_folder(snapshot)).await?.place.address())
-        }
-        .boxed()
-    }
-
-    fn rename<'a>(&'a self, from: &'a str, to: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
-        self.fleet.rename(from, to);
-        async { Ok(()) }.boxed()
-    }
-
-    fn delete<'a>(&'a self, cluster: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
-        self.fleet.delete(cluster).boxed()
-    }
-
-    fn delete_snapshot<'a>(&'a self, snapshot: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
-        self.fleet.delete_snapshot(snapshot).boxed()
+    async fn restore(&self, snapshot: &str, cluster: &str) -> Result<Address, ServerError> {
+        // The snapshot may be of a standby: as it is started here, it follows nobody.
+        Ok(self.start(cluster, &self.fleet.snapshot_folder(snapshot)).await?.place.address())
     }
 }

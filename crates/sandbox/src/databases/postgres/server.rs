@@ -23,7 +23,7 @@ const APPLY: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A server.
-pub(super) struct PostgresServer {
+pub(in crate::databases) struct PostgresServer {
     pub(super) place: Place,
     pub(super) installation: Arc<Installation>,
 }
