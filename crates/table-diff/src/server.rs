@@ -42,6 +42,9 @@ pub struct Server {
     dialect: Dialect,
     /// Whether it sees the database as it was at one moment.
     view: bool,
+    /// A statement's answer was not read to its end, because whoever read it was given up (the other side failed, the time
+    /// was over). The connection would give the rest of it to the next statement: an error too, as if it were that one's.
+    unread: bool,
     pub(crate) watch: Watch,
 }
 
@@ -75,7 +78,16 @@ impl Server {
         };
         let (connection, dialect) =
             opened.map_err(|cause| Error::Connect { side, address: address.to_string(), cause })?;
-        Ok(Self { address, side, timeout, connection, dialect, view: false, watch: Watch::default() })
+        Ok(Self {
+            address,
+            side,
+            timeout,
+            connection,
+            dialect,
+            view: false,
+            unread: false,
+            watch: Watch::default(),
+        })
     }
 
     /// How this server differs from others of its engine.
@@ -129,26 +141,41 @@ impl Server {
         self.address.engine()
     }
 
-    /// The rows of a statement, as they come. A stream that is not read to its end leaves a connection that has to
-    /// be made anew.
-    pub(crate) fn stream<'a>(
+    /// Makes a new connection where the present one still holds the answer to a statement.
+    async fn ready(&mut self) -> Result<(), Error> {
+        if self.unread {
+            // In a box, for a new connection asks for its view by a statement.
+            Box::pin(self.reconnect()).await?;
+        }
+        Ok(())
+    }
+
+    /// The rows of a statement, as they come. When they are not read to their end, the next statement has a new connection.
+    pub(crate) async fn stream<'a>(
         &'a mut self,
         sql: String,
         what: &'a str,
-    ) -> BoxStream<'a, Result<Cells, Error>> {
+    ) -> Result<BoxStream<'a, Result<Cells, Error>>, Error> {
+        self.ready().await?;
         let (side, address) = (self.side, self.address.to_string());
         let failed = move |cause| Error::Query { side, address: address.clone(), what: what.into(), cause };
         let sql = sqlx::raw_sql(AssertSqlSafe(sql));
-        match &mut self.connection {
-            Connection::MySql(connection) => sql
-                .fetch(connection)
-                .map(move |row| row.and_then(|row| mysql_cells(&row)).map_err(&failed))
-                .boxed(),
-            Connection::Postgres(connection) => sql
-                .fetch(connection)
-                .map(move |row| row.and_then(|row| postgres_cells(&row)).map_err(&failed))
-                .boxed(),
-        }
+        let rows = match &mut self.connection {
+            Connection::MySql(connection) => {
+                sql.fetch(connection).map(|row| row.and_then(|row| mysql_cells(&row))).boxed()
+            }
+            Connection::Postgres(connection) => {
+                sql.fetch(connection).map(|row| row.and_then(|row| postgres_cells(&row))).boxed()
+            }
+        };
+        self.unread = true;
+        let rows = futures::stream::unfold((rows, &mut self.unread), async |(mut rows, unread)| {
+            let row = rows.next().await;
+            // The server's own error ends its answer.
+            *unread = !matches!(row, None | Some(Err(sqlx::Error::Database(_))));
+            row.map(|row| (row, (rows, unread)))
+        });
+        Ok(rows.map(move |row| row.map_err(&failed)).boxed())
     }
 
     /// Gives every row of a statement to `each`.
@@ -158,7 +185,7 @@ impl Server {
     {
         let (limit, side, address) = (self.timeout + GRACE, self.side, self.address.to_string());
         let read = async {
-            let mut rows = self.stream(sql, what);
+            let mut rows = self.stream(sql, what).await?;
             while let Some(row) = rows.next().await {
                 each(row?);
             }
@@ -269,8 +296,12 @@ impl Server {
         let (side, address) = (self.side, self.address.to_string());
         let failed = |cause| Error::Query { side, address: address.clone(), what: what.into(), cause };
         // Statements like SHOW have more columns on one release than on the other, and can be told apart by their names only.
+        self.ready().await?;
         if let Connection::MySql(connection) = &mut self.connection {
-            let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(connection).await.map_err(failed)?;
+            self.unread = true;
+            let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(connection).await;
+            self.unread = false;
+            let rows = rows.map_err(failed)?;
             for row in rows {
                 let cell = row.try_get_unchecked::<Option<&[u8]>, _>(name).map_err(failed)?;
                 cells.push(cell.map(<[u8]>::to_vec));

@@ -50,7 +50,7 @@ struct Groups<'a> {
 
 impl<'a> Groups<'a> {
     async fn open(server: &'a mut Server, sql: String, what: &'a str, table: &Table) -> Result<Self, Error> {
-        let mut groups = Self { rows: server.stream(sql, what), next: None, table: table.to_string() };
+        let mut groups = Self { rows: server.stream(sql, what).await?, next: None, table: table.to_string() };
         groups.advance().await?;
         Ok(groups)
     }
@@ -114,12 +114,7 @@ pub(crate) async fn by_hash<S: Sink, F: Fn() -> bool + Send + Sync>(
                 caller.hand_over(rest, Vec::new(), Position::End).await?;
                 return caller.finished(sides.table);
             }
-            Ok(Walked::Stopped) => {
-                // The streams were left in the middle.
-                sides.source.reconnect().await?;
-                sides.target.reconnect().await?;
-                return Ok(caller.interrupted());
-            }
+            Ok(Walked::Stopped) => return Ok(caller.interrupted()),
             Err(error) => error,
         };
         if let Some(Position::AtHash(reached)) = caller.position()

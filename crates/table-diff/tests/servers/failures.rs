@@ -169,6 +169,44 @@ async fn what_goes_wrong_is_told_and_what_passes_is_survived() {
     assert!(altered.unwrap_err().to_string().contains("key changed"));
 }
 
+/// What a table is described by asks for an error of the server's: it must not become the next statement's.
+#[tokio::test]
+async fn a_comparison_that_is_given_up_leaves_no_answer_to_the_next() {
+    let server = TestServer::mariadb();
+    for database in ["a", "b"] {
+        server.sql("", &format!("CREATE DATABASE {database}"));
+        for name in ["t", "other"] {
+            server.sql(
+                database,
+                &format!("CREATE TABLE {name} (id INT PRIMARY KEY); INSERT INTO {name} VALUES (1)"),
+            );
+        }
+    }
+    let mut source = server.connect(Side::Source, "a").await;
+    let mut target = server.connect(Side::Target, "b").await;
+    let mut holder = server.query("LOCK TABLES a.t WRITE; DO SLEEP(3600)");
+    let held = "SELECT ID FROM information_schema.PROCESSLIST WHERE INFO LIKE 'DO SLEEP%' UNION ALL SELECT 0 LIMIT 1";
+    while server.number(held) == 0 {
+        std::thread::yield_now();
+    }
+    let (named, options, mut kept) = (table("t"), small(), Kept::default());
+    let given_up = async {
+        let waits =
+            "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE LIKE 'Waiting for table%'";
+        while server.number(waits) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        ended = compare_table(&mut source, &mut target, &named, &options, None, &mut kept, || false) => panic!("{ended:?}"),
+        () = given_up => {}
+    }
+    server.sql("", &format!("KILL {}", server.number(held)));
+    holder.wait().unwrap();
+    let (found, summary) = compare(&mut source, &mut target, &table("other"), &small(), 1).await;
+    assert_eq!((found.len(), summary.counts.rows_source, summary.counts.rows_target), (0, 1, 1));
+}
+
 #[test]
 fn a_live_target_invents_nothing() {
     let server = TestServer::mariadb();
