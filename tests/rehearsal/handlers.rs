@@ -251,6 +251,7 @@ impl Compare for Orders<'_> {
                 key: json!({"ID": number}).as_object().cloned().unwrap_or_default(),
                 source: row,
                 target: None,
+                base: None,
             };
             let cursor = cursor(number);
             let reached = sink.reached(vec![difference], &cursor).await;

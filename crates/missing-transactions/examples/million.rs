@@ -17,7 +17,7 @@ use table_diff::{Catalogue, Difference, DifferenceKind};
 fn missing(key: &[&str], row: &Value) -> Difference {
     let row: Map<String, Value> = row.as_object().cloned().unwrap_or_default();
     let key = key.iter().filter_map(|name| Some(((*name).to_owned(), row.get(*name)?.clone()))).collect();
-    Difference { kind: DifferenceKind::Missing, key, source: Some(row), target: None }
+    Difference { kind: DifferenceKind::Missing, key, source: Some(row), target: None, base: None }
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

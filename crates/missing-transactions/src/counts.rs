@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::base::{Basis, Verdict};
 use crate::fate::{Doubt, Fate};
 
-/// Rows by what happened to them. Every difference is in exactly one of these, `missingProved` aside.
+/// Rows by what happened to them. Every difference is in exactly one of these, `missingProved` and `provedByTakeover`
+/// aside.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
@@ -25,13 +27,20 @@ pub struct Counts {
     pub changed_there: u64,
     /// Written in the new primary: nothing lost.
     pub written_there: u64,
+    /// Deleted in the new primary only: nothing lost.
+    #[serde(default)]
+    pub deleted_there: u64,
+    /// Those of all these that the state at the takeover proves; the others were inferred from times.
+    #[serde(default)]
+    pub proved_by_takeover: u64,
     /// Undecided, by the reason.
     pub undecided: BTreeMap<Doubt, u64>,
 }
 
 impl Counts {
-    pub(crate) fn add(&mut self, fate: Fate) {
-        let count = match fate {
+    pub(crate) fn add(&mut self, verdict: Verdict) {
+        self.proved_by_takeover += u64::from(verdict.basis == Basis::Takeover);
+        let count = match verdict.fate {
             Fate::Missing { proved } => {
                 self.missing_proved += u64::from(proved);
                 &mut self.missing
@@ -41,6 +50,7 @@ impl Counts {
             Fate::Conflict(_) => &mut self.conflicts,
             Fate::ChangedThere => &mut self.changed_there,
             Fate::WrittenThere => &mut self.written_there,
+            Fate::DeletedThere => &mut self.deleted_there,
             Fate::Undecided(doubt) => self.undecided.entry(doubt).or_default(),
         };
         *count += 1;
@@ -54,6 +64,8 @@ impl Counts {
         self.conflicts += other.conflicts;
         self.changed_there += other.changed_there;
         self.written_there += other.written_there;
+        self.deleted_there += other.deleted_there;
+        self.proved_by_takeover += other.proved_by_takeover;
         for (doubt, count) in &other.undecided {
             *self.undecided.entry(*doubt).or_default() += count;
         }
@@ -66,7 +78,7 @@ impl Counts {
 
     /// Rows with which nothing was lost.
     pub fn harmless(&self) -> u64 {
-        self.changed_there + self.written_there
+        self.changed_there + self.written_there + self.deleted_there
     }
 
     /// Every difference.

@@ -1,7 +1,7 @@
 //! The differences of a table for a spreadsheet, as RFC 4180 has it.
 //!
 //! A row with which nothing was lost has no line. Any other row has a line for each of its versions: one for the old
-//! primary, one for the new. NULL is an empty field, and an empty text is `""`; the crate `csv` quotes by file, not by
+//! primary, one for the new, and one for the state at the takeover where that is another. NULL is an empty field, and an empty text is `""`; the crate `csv` quotes by file, not by
 //! field, and so can't write both. Columns with personal data are `masked`.
 //!
 //! A spreadsheet program runs text that begins with `=`, `+`, `-`, `@`, a tab or a line end as a formula. Such text gets an
@@ -11,9 +11,9 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use serde_json::{Map, Value};
-use table_diff::Difference;
+use table_diff::{Base, Difference};
 
-use crate::fate::Fate;
+use crate::base::Verdict;
 use crate::text;
 use crate::times::{TimeColumns, Times};
 
@@ -35,24 +35,28 @@ impl<W: Write> CsvWriter<W> {
         Self { to, columns, personal, times, begun: false }
     }
 
-    /// Writes a row, unless nothing was lost with it. `fate` is what [`crate::TableBuilder::add`] returned.
+    /// Writes a row, unless nothing was lost with it. `verdict` is what [`crate::TableBuilder::add`] returned.
     ///
     /// # Errors
     /// When it can't be written.
-    pub fn add(&mut self, difference: &Difference, fate: Fate) -> io::Result<()> {
+    pub fn add(&mut self, difference: &Difference, verdict: Verdict) -> io::Result<()> {
+        let fate = verdict.fate;
         if fate.is_harmless() {
             return Ok(());
         }
         self.begin()?;
         let differs: Vec<String> = differs(difference).iter().map(|name| field(name)).collect();
-        let sure = match fate {
-            Fate::Missing { .. } | Fate::Conflict(_) | Fate::Undecided(_) => fate.detail(),
-            _ => "",
+        let sure = verdict.surety();
+        let common = match &difference.base {
+            Some(Base::Other(row)) => Some(row),
+            _ => None,
         };
-        for (version, row) in [("old", &difference.source), ("new", &difference.target)] {
+        let versions =
+            [("old", difference.source.as_ref()), ("new", difference.target.as_ref()), ("takeover", common)];
+        for (version, row) in versions {
             let Some(row) = row else { continue };
             let time = Times::of(&self.times, Some(row), None).last().map(text::row_time).unwrap_or_default();
-            let first = [fate.word(), sure, version, &time, &differs.join("; ")].map(field);
+            let first = [fate.word(), &sure, version, &time, &differs.join("; ")].map(field);
             let values = self.columns.iter().map(|column| {
                 let value = row.get(column).unwrap_or(&Value::Null);
                 match value {
@@ -131,6 +135,8 @@ fn is_number(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Basis;
+    use crate::fate::{Conflict, Fate};
     use serde_json::json;
     use table_diff::DifferenceKind;
 
@@ -163,15 +169,22 @@ mod tests {
             key: object(json!({"id": 1})),
             source: Some(object(json!({"id": 1, "=name": "=1", "note": "", "mail": "a@b"}))),
             target: Some(object(json!({"id": 1, "=name": "b", "note": null, "mail": "c@d"}))),
+            base: Some(Base::Other(object(json!({"id": 1, "=name": "0", "note": "x", "mail": "e@f"})))),
         };
-        csv.add(&difference, Fate::LostUpdate).unwrap();
-        csv.add(&difference, Fate::ChangedThere).unwrap();
+        let verdict = |fate, basis| Verdict { fate, basis };
+        let updated = Difference { base: None, ..difference.clone() };
+        csv.add(&updated, verdict(Fate::LostUpdate, Basis::Times)).unwrap();
+        csv.add(&difference, verdict(Fate::Conflict(Conflict::ChangedInBoth), Basis::Takeover)).unwrap();
+        csv.add(&difference, verdict(Fate::ChangedThere, Basis::Takeover)).unwrap();
         let text = String::from_utf8(csv.finish().unwrap()).unwrap();
         assert_eq!(
             text,
             "what happened,how sure,version,last write (UTC),differs in,id,'=name,note,mail\r\n\
-             lost update,,old,,'=name; note; mail,1,'=1,\"\",masked\r\n\
-             lost update,,new,,'=name; note; mail,1,b,,masked\r\n"
+             lost update,inferred from times,old,,'=name; note; mail,1,'=1,\"\",masked\r\n\
+             lost update,inferred from times,new,,'=name; note; mail,1,b,,masked\r\n\
+             conflict,changed in both; proved by the state at the takeover,old,,'=name; note; mail,1,'=1,\"\",masked\r\n\
+             conflict,changed in both; proved by the state at the takeover,new,,'=name; note; mail,1,b,,masked\r\n\
+             conflict,changed in both; proved by the state at the takeover,takeover,,'=name; note; mail,1,0,x,masked\r\n"
         );
     }
 }

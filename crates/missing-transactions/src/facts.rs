@@ -145,11 +145,36 @@ pub struct DatabaseFacts {
     /// Tables that the plan leaves out of the comparison.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
+    /// The state at the takeover, where the comparison had it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<BaseFacts>,
+    /// Why the comparison had no state at the takeover.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_base: Option<String>,
     /// What the old primary committed before this had come across: the moment at which the lag was measured last, less that
     /// lag.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub replicated_until: Option<Timestamp>,
+}
+
+/// The new primary as it was when it took over.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct BaseFacts {
+    /// The cluster that it was restored as.
+    pub cluster: String,
+    /// The snapshot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
+    /// When it was taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub taken_at: Option<Timestamp>,
+    /// From when on the new primary may have taken writes of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub writes_from: Option<Timestamp>,
 }
 
 /// What the plan says of the tables of a database, by the table's name.

@@ -1,4 +1,4 @@
-//! What happened to a row: the decision table.
+//! What happened to a row: the decision table, where the state at the takeover does not tell, see [`crate::base`].
 //!
 //! A row is decided by the times of its versions and by what the failover's record makes of them, see
 //! [`crate::times::Bounds`]. `came` is a version that both primaries had before the failover, `never` one of the old
@@ -93,6 +93,8 @@ pub enum Fate {
     ChangedThere,
     /// The new primary wrote it, after the failover: nothing lost.
     WrittenThere,
+    /// Only the new primary touched it, and deleted it: nothing lost.
+    DeletedThere,
     /// Neither times nor record prove what happened.
     Undecided(Doubt),
 }
@@ -149,6 +151,8 @@ pub enum Doubt {
     NoRecord,
     /// The table has no key, so that a change looks like two rows.
     NoKey,
+    /// The new primary may have written it before the state at the takeover was kept, and the times prove nothing.
+    LateBase,
 }
 
 impl Doubt {
@@ -184,6 +188,9 @@ impl Doubt {
             Self::NoKey => {
                 "The table has no key, so that a changed row looks like one missing and one extra."
             }
+            Self::LateBase => {
+                "The new primary may have written it before its state at the takeover was kept, and its times don't tell."
+            }
         }
     }
 }
@@ -198,6 +205,7 @@ impl Fate {
             Self::Conflict(_) => "conflict",
             Self::ChangedThere => "changed in the new only",
             Self::WrittenThere => "written in the new",
+            Self::DeletedThere => "deleted in the new only",
             Self::Undecided(_) => "undecided",
         }
     }
@@ -217,7 +225,7 @@ impl Fate {
 
     /// Whether nothing was lost, so that it is counted and not listed.
     pub fn is_harmless(self) -> bool {
-        matches!(self, Self::ChangedThere | Self::WrittenThere)
+        matches!(self, Self::ChangedThere | Self::WrittenThere | Self::DeletedThere)
     }
 }
 

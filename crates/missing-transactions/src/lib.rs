@@ -6,13 +6,13 @@
 //!
 //! ```text
 //! catalogue, hints ─┐
-//! facts ────────────┼─▶ Builder ─▶ per table, parents first: TableBuilder::add(difference) → Fate ─▶ CsvWriter
+//! facts ────────────┼─▶ Builder ─▶ per table, parents first: TableBuilder::add(difference) → Verdict ─▶ CsvWriter
 //! limits ───────────┘                                          └─▶ Builder::finish() → Report ─▶ report.json, page()
 //! ```
 //!
-//! **Promises.** Every difference lands in exactly one count. No guess is given as a fact: what the times and the
-//! record of the failover don't prove is *undecided*, or *not proved*, with the reason. The table of decisions is in
-//! [`fate`], what a time proves in [`times`], which rows belong together in the module `relations`. No output holds a value
+//! **Promises.** Every difference lands in exactly one count. No guess is given as a fact: what neither the state at the takeover
+//! nor the times and the record of the failover prove is *undecided*, or *not proved*, with the reason. The tables of decisions are
+//! in [`base`] and [`fate`], what a time proves in [`times`], which rows belong together in the module `relations`. No output holds a value
 //! of a column with personal data.
 //!
 //! **Assumed**, and said on the page: every write sets the column with the time of the last write; a time without a
@@ -25,6 +25,7 @@
 //! **A failure** leaves nothing behind: nothing is written but by the caller.
 
 pub mod amount;
+pub mod base;
 pub mod counts;
 pub mod csv;
 pub mod facts;
@@ -41,6 +42,7 @@ mod page;
 mod relations;
 mod summary;
 
+pub use base::{Basis, Verdict};
 pub use builder::{Builder, Database, TableBuilder};
 pub use csv::CsvWriter;
 pub use facts::{Facts, Hints, Limits, TableHints};

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::amount::Amounts;
+use crate::base::Basis;
 pub use crate::counts::Counts;
 use crate::facts::Facts;
 use crate::fate::{Conflict, Doubt};
@@ -177,7 +178,7 @@ pub enum ParentState {
     Missing,
     /// Not in the new primary: lost, or deleted there.
     LostOrDeleted,
-    /// Not in the new primary, and changed in the old one after they parted.
+    /// Not in the new primary, which deleted it.
     DeletedInNew,
     /// There, with the old primary's change lost.
     LostUpdate,
@@ -204,7 +205,7 @@ impl ParentState {
         match self {
             Self::Missing => "is missing too",
             Self::LostOrDeleted => "is not there: lost, or deleted in the new primary since",
-            Self::DeletedInNew => "was changed in the old primary and deleted in the new one",
+            Self::DeletedInNew => "was deleted in the new primary",
             Self::LostUpdate => "is there, without its last update",
             Self::Conflict => "is there, in conflict",
             Self::ChangedThere => "is there, changed since",
@@ -221,7 +222,7 @@ impl ParentState {
 pub struct Transaction {
     /// Whether it is missing.
     pub standing: Standing,
-    /// Whether its first row was written too late to come across; else it could have been deleted since.
+    /// Whether its first row was lost for certain; else it could have been deleted since.
     pub proved: bool,
     /// What is known of its first row.
     pub state: ParentState,
@@ -377,4 +378,10 @@ pub struct Versions {
     /// Why it is undecided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doubt: Option<Doubt>,
+    /// The values at the takeover, where they are neither the old primary's nor the new one's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Map<String, Value>>,
+    /// What its fate rests on.
+    #[serde(default)]
+    pub basis: Basis,
 }

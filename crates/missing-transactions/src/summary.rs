@@ -18,6 +18,7 @@ pub(crate) fn sentences(report: &Report) -> Vec<String> {
     sentences.extend(not_compared(report));
     sentences.extend(other_losses(report));
     sentences.extend(undecided(report));
+    sentences.extend(late_base(report));
     sentences.extend(when(report));
     sentences.extend(recovery_point(report));
     sentences
@@ -125,20 +126,40 @@ pub(crate) fn surety(report: &Report) -> Option<String> {
     );
     Some(match (rows.missing, open) {
         (0, _) => return None,
-        (_, 0) => {
-            format!("That the missing rows were lost is certain: they were written too late to reach {to}.")
-        }
+        (_, 0) => format!("That the missing rows were lost is certain: {}.", why_lost(report, to)),
         (missing, open) if open == missing => {
             format!("Missing means: not in {to} now, which is certain. Why they are not is open: {alike}")
         }
         (missing, open) => format!(
-            "Of the {}, {} are lost for certain, written too late to reach {to}. Of the other {} it is certain only that \
-             they are not in {to} now: {alike}",
+            "Of the {}, {} are lost for certain: {}. Of the other {} it is certain only that they are not in {to} now: {alike}",
             counted(missing, "missing row"),
             count(missing - open),
+            why_lost(report, to),
             count(open)
         ),
     })
+}
+
+/// Why rows are lost for certain.
+fn why_lost(report: &Report, to: &str) -> String {
+    let rows = &report.totals.rows;
+    let late = format!("they were written too late to reach {to}");
+    let absent = format!("they were not in {to} when it took over");
+    match rows.proved_by_takeover {
+        0 => late,
+        proved if proved == rows.all() => absent,
+        _ => format!("{absent}, or {}", late.trim_start_matches("they ")),
+    }
+}
+
+/// What the state at the takeover could not decide, because it came late.
+fn late_base(report: &Report) -> Option<String> {
+    let n = *report.totals.rows.undecided.get(&Doubt::LateBase)?;
+    let to = if report.facts.to_region.is_empty() { "the new primary" } else { &report.facts.to_region };
+    Some(format!(
+        "The state at the takeover was kept when {to} may have taken writes already: what happened to {} then is not known.",
+        counted(n, "row")
+    ))
 }
 
 /// What to do now, as far as the report can say it: only what there is something to do about.

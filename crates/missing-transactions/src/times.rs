@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 use table_diff::{ColumnShape, TableShape, ValueKind};
 
 use crate::Error;
+use crate::base::TakeoverState;
 use crate::facts::{Facts, TableHints};
 
 /// Names of a column with the time of the last write, the best first.
@@ -211,6 +212,8 @@ pub struct Bounds {
     pub old_end: Option<Timestamp>,
     /// No new version is later.
     pub new_end: Option<Timestamp>,
+    /// What is known of the state at the takeover.
+    pub takeover: TakeoverState,
 }
 
 impl Bounds {
@@ -221,6 +224,8 @@ impl Bounds {
     /// - What the new primary holds from before the start of the failover came across, for it took no write of its own.
     /// - What it holds from after that moment **and** the start is its own.
     /// - What the old primary wrote before `replicated_until` came across.
+    /// - The state at the takeover is in time when its snapshot was taken before the first write that the new primary may have
+    ///   taken: both are AWS's own times, so no margin is needed.
     pub fn of(facts: &Facts, database: &str) -> Self {
         let margin = facts.clock_margin_seconds.max(0.0);
         let margin = SignedDuration::try_from_secs_f64(margin).unwrap_or_default();
@@ -228,6 +233,15 @@ impl Bounds {
         let later = |time: Option<Timestamp>| time.and_then(|time| time.checked_add(margin).ok());
         let earlier = |time: Timestamp| time.checked_sub(margin).ok();
 
+        let takeover = match known.and_then(|known| known.base.as_ref()) {
+            None => TakeoverState::Unknown,
+            Some(base) => match (base.taken_at, base.writes_from) {
+                (Some(taken), Some(writes)) if taken <= writes => TakeoverState::InTime,
+                _ => TakeoverState::Late(
+                    facts.failover.as_ref().and_then(|failover| earlier(failover.started_at)),
+                ),
+            },
+        };
         let (mut never_after, mut came_before, mut written_after) = (None, None, None);
         if let Some(failover) = &facts.failover {
             never_after = later(failover.ended_at);
@@ -241,6 +255,7 @@ impl Bounds {
             written_after,
             old_end: later(known.and_then(|known| known.snapshot_at)),
             new_end: later(facts.compared_at),
+            takeover,
         }
     }
 

@@ -304,7 +304,7 @@ mod tests {
     fn row(kind: DifferenceKind, values: &Value) -> Difference {
         let values = values.as_object().unwrap().clone();
         let key = [("id".to_owned(), values["id"].clone())].into_iter().collect();
-        Difference { kind, key, source: Some(values), target: None }
+        Difference { kind, key, source: Some(values), target: None, base: None }
     }
 
     fn read(tables: Vec<(&str, TableShape, Vec<Value>)>) -> Order {

@@ -36,7 +36,7 @@ impl Differences for Orders {
                 row.shift_remove("order_id");
             }
             let key = [("id".to_owned(), json!(id))].into_iter().collect();
-            Ok(Difference { kind: DifferenceKind::Missing, key, source: Some(row), target: None })
+            Ok(Difference { kind: DifferenceKind::Missing, key, source: Some(row), target: None, base: None })
         }))
         .boxed()
     }

@@ -1,5 +1,6 @@
 //! The comparison of one table: pairs the sides, then walks through them in the way that fits the table's key.
 
+use crate::copies::Copies;
 use crate::cursor::{Counts, Cursor, KeyPlace, Position};
 use crate::error::Error;
 use crate::options::Options;
@@ -15,15 +16,10 @@ use crate::walk::pass::{by_scan, can_scan};
 use crate::walk::ranges::by_range;
 use crate::walk::sides::Sides;
 
-/// Compares a table that both sides have, from `cursor` or from the start. After each range `stop` is asked whether to
-/// stop; at least one range is compared before.
-///
-/// Without a key, rows are counted by their hash, and a row that occurs `n` times too often gives `n` differences, see
-/// [`crate::Difference`]. Continuing from a cursor then scans the table again, though it finds nothing twice.
+/// Compares a table of two copies, see [`compare_copies`].
 ///
 /// # Errors
-/// When the table can't be compared; what the sink has stays right, and the comparison can be continued from the last
-/// cursor. The connections are of no more use then: a statement may be left in the middle.
+/// As [`compare_copies`].
 pub async fn compare_table(
     source: &mut Server,
     target: &mut Server,
@@ -33,9 +29,31 @@ pub async fn compare_table(
     sink: &mut impl Sink,
     stop: impl Fn() -> bool + Send + Sync,
 ) -> Result<Progress, Error> {
+    let copies = Copies { source, target, base: None };
+    compare_copies(copies, table, options, cursor, sink, stop).await
+}
+
+/// Compares a table that both sides have, from `cursor` or from the start. After each range `stop` is asked whether to
+/// stop; at least one range is compared before.
+///
+/// Without a key, rows are counted by their hash, and a row that occurs `n` times too often gives `n` differences, see
+/// [`crate::Difference`]. Continuing from a cursor then scans the table again, though it finds nothing twice.
+///
+/// # Errors
+/// When the table can't be compared; what the sink has stays right, and the comparison can be continued from the last
+/// cursor.
+pub async fn compare_copies(
+    copies: Copies<'_>,
+    table: &Table,
+    options: &Options,
+    cursor: Option<Cursor>,
+    sink: &mut impl Sink,
+    stop: impl Fn() -> bool + Send + Sync,
+) -> Result<Progress, Error> {
+    let Copies { source, target, mut base } = copies;
     let mut retry = Retry::new();
     let paired = loop {
-        match begin(source, target, table, options).await {
+        match begin(source, target, base.as_deref_mut(), table, options).await {
             Ok(paired) => break paired,
             Err(error) => {
                 let what = format!("reading the columns of table {table}");
@@ -51,7 +69,7 @@ pub async fn compare_table(
         Some(cursor) => (cursor.counts, Some(cursor.position)),
         None => (Counts::default(), None),
     };
-    let sides = Sides { source: &mut *source, target, paired: &paired, table, options };
+    let sides = Sides { source: &mut *source, target, base, paired: &paired, table, options };
     let caller = Caller::new(sink, stop, options.limits, &paired, counts);
     let progress = walk(sides, position, caller).await?;
     source.end_view().await?;
@@ -62,11 +80,12 @@ pub async fn compare_table(
 async fn begin(
     source: &mut Server,
     target: &mut Server,
+    base: Option<&mut Server>,
     table: &Table,
     options: &Options,
 ) -> Result<Paired, Error> {
     source.set_view(options.view).await?;
-    schema::pair(source, target, table, &options.exclude_columns).await
+    schema::pair(source, target, base, table, &options.exclude_columns).await
 }
 
 /// Walks through the table from a position on; `None`: from the start.

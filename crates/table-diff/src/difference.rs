@@ -35,6 +35,27 @@ pub struct Difference {
     pub source: Option<Map<String, Value>>,
     /// The target's row.
     pub target: Option<Map<String, Value>>,
+    /// The row in the base; absent where there was no base to ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Base>,
+}
+
+/// A row that differs, as it is in the base: a copy of the target from the moment when source and target parted. It says
+/// which of the two wrote the row since: the one whose version the base does not have.
+///
+/// Of a table without a key it is said line by line: of rows that occur `n` times too often on one side, as many as the base
+/// does not have are [`Absent`](Self::Absent) from it, first, and the rest were in it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Base {
+    /// The base has no such row.
+    Absent,
+    /// It has the source's row.
+    Source,
+    /// It has the target's row.
+    Target,
+    /// It has another version of the row: this one.
+    Other(Map<String, Value>),
 }
 
 /// The largest integer that every JSON reader keeps exact.

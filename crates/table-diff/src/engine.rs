@@ -31,7 +31,7 @@ pub(crate) struct Dialect {
     pub(crate) hashes: bool,
 }
 
-/// Which of the two servers.
+/// Which of the servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Side {
@@ -39,6 +39,8 @@ pub enum Side {
     Source,
     /// What is compared.
     Target,
+    /// What both come from, see [`crate::Base`].
+    Base,
 }
 
 impl fmt::Display for Side {
@@ -46,6 +48,7 @@ impl fmt::Display for Side {
         f.write_str(match self {
             Self::Source => "source",
             Self::Target => "target",
+            Self::Base => "base",
         })
     }
 }

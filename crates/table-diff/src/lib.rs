@@ -82,6 +82,7 @@
 mod cells;
 mod column;
 mod compare;
+mod copies;
 mod cursor;
 mod difference;
 mod differences;
@@ -99,9 +100,10 @@ mod table;
 mod throttle;
 mod walk;
 
-pub use compare::compare_table;
+pub use compare::{compare_copies, compare_table};
+pub use copies::Copies;
 pub use cursor::{Counts, Cursor};
-pub use difference::{Difference, DifferenceKind};
+pub use difference::{Base, Difference, DifferenceKind};
 pub use differences::{BoxError, Differences, Files};
 pub use engine::{Engine, Side};
 pub use error::{Error, is_untrusted, one_line};

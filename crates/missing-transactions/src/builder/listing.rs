@@ -1,9 +1,10 @@
 //! Which rows are listed, as far as there is room.
 
 use serde_json::{Map, Value};
-use table_diff::Difference;
+use table_diff::{Base, Difference};
 
 use super::{Builder, Held};
+use crate::base::Verdict;
 use crate::csv;
 use crate::fate::{Doubt, Fate};
 use crate::forest::{Candidate, Place, Put};
@@ -99,7 +100,14 @@ impl Builder {
     }
 
     /// Lists a row that is in no transaction.
-    pub(super) fn list(&mut self, place: usize, difference: &Difference, old: Times, new: Times, fate: Fate) {
+    pub(super) fn list(
+        &mut self,
+        place: usize,
+        difference: &Difference,
+        old: Times,
+        new: Times,
+        Verdict { fate, basis }: Verdict,
+    ) {
         let list = fate.word();
         let of = |listed: &Listed| match fate {
             Fate::LostUpdate => listed.lost_updates.len(),
@@ -120,6 +128,10 @@ impl Builder {
             Fate::Undecided(found) => doubt = Some(found),
             _ => {}
         }
+        let base = match &difference.base {
+            Some(Base::Other(row)) => Some(text::listed(row, &personal)),
+            _ => None,
+        };
         let versions = Versions {
             key: text::listed(&difference.key, &personal),
             old: values(&difference.source),
@@ -129,6 +141,8 @@ impl Builder {
             new_time: new.last(),
             conflict,
             doubt,
+            base,
+            basis,
         };
         if !self.has_room(place, list, &versions) {
             return;

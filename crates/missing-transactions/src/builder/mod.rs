@@ -22,10 +22,10 @@ use serde_json::{Map, Value};
 use table_diff::{Catalogue, Difference};
 
 use crate::Error;
+use crate::base::Verdict;
 use crate::counts::Counts;
 use crate::csv::CsvWriter;
 use crate::facts::{Facts, Hints, Limits};
-use crate::fate::Fate;
 use crate::forest::{Forest, Place};
 use crate::loss::Losses;
 use crate::relations::Tables;
@@ -176,7 +176,7 @@ pub struct TableBuilder<'a> {
 
 impl TableBuilder<'_> {
     /// Takes a difference, and returns what happened to the row.
-    pub fn add(&mut self, difference: &Difference) -> Fate {
+    pub fn add(&mut self, difference: &Difference) -> Verdict {
         self.builder.add(self.place, &self.bounds, difference)
     }
 
@@ -234,7 +234,7 @@ mod tests {
     fn missing(row: &serde_json::Value) -> Difference {
         let row = row.as_object().unwrap().clone();
         let key = [("id".to_owned(), row["id"].clone())].into_iter().collect();
-        Difference { kind: DifferenceKind::Missing, key, source: Some(row), target: None }
+        Difference { kind: DifferenceKind::Missing, key, source: Some(row), target: None, base: None }
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
-use table_diff::{Difference, DifferenceKind};
+use table_diff::{Base, Difference, DifferenceKind};
 
 use super::Builder;
+use crate::base::{self, Basis, Said, Verdict};
 use crate::fate::{Conflict, Doubt, Fate, decide};
 use crate::forest::{Birth, Candidate, Place, Put};
 use crate::loss::Losses;
@@ -14,30 +15,48 @@ use crate::times::{Bounds, New, Old, Times};
 
 impl Builder {
     /// Decides what happened to a row, counts it and lists it.
-    pub(super) fn add(&mut self, place: usize, bounds: &Bounds, difference: &Difference) -> Fate {
+    pub(super) fn add(&mut self, place: usize, bounds: &Bounds, difference: &Difference) -> Verdict {
         let columns = &self.tables.all[place].times;
         let old = Times::of(columns, difference.source.as_ref(), bounds.old_end);
         let new = Times::of(columns, difference.target.as_ref(), bounds.new_end);
         let state = &mut self.states[place];
         state.implausible += u64::from(old.implausible) + u64::from(new.implausible);
-        let fate = decide(difference.kind, !difference.key.is_empty(), old, new, bounds);
-        let fate = match (difference.kind, &difference.source, &difference.target) {
-            (DifferenceKind::Missing, Some(row), _) => self.absent(place, bounds, difference, row, old, fate),
-            (DifferenceKind::Changed, Some(row), _) => {
-                self.changed(place, row, fate);
-                fate
+        let by_times = decide(difference.kind, !difference.key.is_empty(), old, new, bounds);
+        let (proved, is_late) = match &difference.base {
+            None => (None, false),
+            Some(base) => {
+                let written = match base {
+                    Base::Other(row) => Times::of(&self.tables.all[place].times, Some(row), None).changed,
+                    _ => new.changed,
+                };
+                match base::ask(difference.kind, base, bounds.takeover, written) {
+                    Said::Proved(fate) => (Some(fate), false),
+                    Said::Late => (None, true),
+                }
             }
-            (DifferenceKind::Extra, _, Some(row)) => self.only_there(place, bounds, row, new, fate),
-            _ => fate,
         };
-        self.count(place, difference, old, fate);
-        self.list(place, difference, old, new, fate);
-        fate
+        let basis = if proved.is_some() { Basis::Takeover } else { Basis::Times };
+        let verdict = Verdict { fate: proved.unwrap_or(by_times), basis };
+        let fate = match (difference.kind, &difference.source, &difference.target) {
+            (DifferenceKind::Missing, Some(row), _) => {
+                self.absent(place, bounds, difference, row, old, verdict)
+            }
+            (DifferenceKind::Changed, Some(row), _) => {
+                self.changed(place, row, verdict.fate);
+                verdict.fate
+            }
+            (DifferenceKind::Extra, _, Some(row)) => self.only_there(place, bounds, row, new, verdict),
+            _ => verdict.fate,
+        };
+        let verdict = Verdict { fate: if is_late { base::in_doubt(fate) } else { fate }, basis };
+        self.count(place, difference, old, verdict);
+        self.list(place, difference, old, new, verdict);
+        verdict
     }
 
-    fn count(&mut self, place: usize, difference: &Difference, old: Times, fate: Fate) {
-        self.states[place].counts.add(fate);
-        match fate {
+    fn count(&mut self, place: usize, difference: &Difference, old: Times, verdict: Verdict) {
+        self.states[place].counts.add(verdict);
+        match verdict.fate {
             Fate::Missing { .. } => {
                 if let (Some(adding), Some(row)) = (&mut self.tables.all[place].adding, &difference.source) {
                     adding.add(row);
@@ -46,7 +65,7 @@ impl Builder {
             }
             Fate::Conflict(Conflict::DeletedInOld) | Fate::LostDelete => self.lost(place, None, None, true),
             Fate::LostUpdate | Fate::Conflict(_) => self.lost(place, None, old.last(), true),
-            Fate::ChangedThere | Fate::WrittenThere | Fate::Undecided(_) => {}
+            Fate::ChangedThere | Fate::WrittenThere | Fate::DeletedThere | Fate::Undecided(_) => {}
         }
     }
 
@@ -99,7 +118,7 @@ impl Builder {
         difference: &Difference,
         row: &Map<String, Value>,
         times: Times,
-        fate: Fate,
+        Verdict { fate, basis }: Verdict,
     ) -> Fate {
         let state = match fate {
             Fate::Missing { .. } => ParentState::Missing,
@@ -109,7 +128,9 @@ impl Builder {
             _ => ParentState::DeletedInNew,
         };
         let birth = match fate {
-            Fate::Missing { proved: true } if bounds.of_old(times.created) == Old::NeverCame => {
+            Fate::Missing { proved: true }
+                if basis == Basis::Takeover || bounds.of_old(times.created) == Old::NeverCame =>
+            {
                 Birth::Created
             }
             Fate::Missing { proved: true } => Birth::Written,
@@ -122,7 +143,9 @@ impl Builder {
         let candidates = self.candidates(place, row);
         let put = self.forest.put(node, &candidates);
         let fate = match put {
-            Put::Below(parent, _) if times.last().is_none() => self.inherited(node, parent, fate),
+            Put::Below(parent, _) if basis == Basis::Times && times.last().is_none() => {
+                self.inherited(node, parent, fate)
+            }
             _ => fate,
         };
         self.hold(place, node, put, difference, times, &candidates);
@@ -168,7 +191,7 @@ impl Builder {
         bounds: &Bounds,
         row: &Map<String, Value>,
         times: Times,
-        fate: Fate,
+        Verdict { fate, basis }: Verdict,
     ) -> Fate {
         let table = &self.tables.all[place];
         let refers_to_new = || {
@@ -180,7 +203,8 @@ impl Builder {
         };
         let later = matches!(fate, Fate::Undecided(Doubt::NoTime)) && !times.implausible && refers_to_new();
         // Without room it is undecided, which is no more than true.
-        let born = later || bounds.of_new(times.created) == New::WrittenThere;
+        let proved = basis == Basis::Takeover && fate == Fate::WrittenThere;
+        let born = later || proved || bounds.of_new(times.created) == New::WrittenThere;
         if born && self.born_there.len() < self.limits.grouped_rows {
             let keys =
                 table.referred.iter().filter_map(|columns| relations::key(place, columns, columns, row));

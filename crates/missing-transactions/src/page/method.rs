@@ -1,6 +1,8 @@
 //! What was compared, and how sure the report is.
 
 use super::cells::table_name;
+use crate::base::TakeoverState;
+use crate::facts::DatabaseFacts;
 use crate::report::{Report, TableReport};
 use crate::text::{count, counted, duration, joined, time};
 use crate::times::{Bounds, TimeColumn};
@@ -105,6 +107,7 @@ pub(super) fn bounds(report: &Report) -> Vec<(&'static str, String)> {
             None => "at an unknown time".to_owned(),
         },
     ));
+    found.push(("State at the takeover", takeover(report)));
     let mut came: Vec<String> = Vec::new();
     for (name, known) in &facts.databases {
         let until = Bounds::of(facts, name).came_until();
@@ -125,6 +128,37 @@ pub(super) fn bounds(report: &Report) -> Vec<(&'static str, String)> {
         format!("times within {} of these moments prove nothing", duration(facts.clock_margin_seconds)),
     ));
     found
+}
+
+/// The states at the takeover, and how much rests on them.
+fn takeover(report: &Report) -> String {
+    let of = |(name, known): (&String, &DatabaseFacts)| {
+        let Some(base) = &known.base else {
+            let why = known.no_base.as_deref().unwrap_or("none was kept");
+            return format!("{name}: not used, {why}");
+        };
+        let snapshot = base.snapshot.as_deref().unwrap_or("an unknown snapshot");
+        let taken = base.taken_at.map_or("at an unknown time".to_owned(), |at| format!("at {}", time(at)));
+        let when = match (Bounds::of(&report.facts, name).takeover, base.writes_from) {
+            (TakeoverState::InTime, Some(from)) => format!("before it took writes ({})", time(from)),
+            (_, Some(from)) => format!("LATE: it may have taken writes since {}", time(from)),
+            (_, None) => "and when it took the first write is not known".to_owned(),
+        };
+        format!("{name}: {snapshot}, taken {taken}, {when}")
+    };
+    let mut said = report.facts.databases.iter().map(of).collect::<Vec<_>>().join("; ");
+    let rows = &report.totals.rows;
+    if rows.proved_by_takeover > 0 {
+        let others = rows.all().saturating_sub(rows.proved_by_takeover + rows.in_doubt());
+        said += &format!(
+            ". Of {} that differ, {} proved by the state at the takeover, {} inferred from times, {} undecided",
+            counted(rows.all(), "row"),
+            count(rows.proved_by_takeover),
+            count(others),
+            count(rows.in_doubt())
+        );
+    }
+    said
 }
 
 /// The columns with times that the decisions about a table rest on.

@@ -41,6 +41,8 @@ pub(super) struct ConflictView {
     pub(super) new_time: String,
     pub(super) old_there: bool,
     pub(super) new_there: bool,
+    /// Whether the state at the takeover is a version of its own.
+    pub(super) base_there: bool,
     pub(super) lines: Vec<Line>,
     pub(super) same: Vec<[String; 2]>,
 }
@@ -49,6 +51,7 @@ pub(super) struct Line {
     pub(super) column: String,
     pub(super) old: String,
     pub(super) new: String,
+    pub(super) base: String,
 }
 
 pub(super) struct DoubtView {
@@ -135,14 +138,17 @@ pub(super) fn conflicts(report: &Report) -> Vec<Conflicts> {
 fn conflict_view(of: &Versions) -> ConflictView {
     let view = version_view(of, None);
     let (mut lines, mut same) = (Vec::new(), Vec::new());
+    let in_base =
+        |column: &str| of.base.as_ref().and_then(|row| row.get(column)).map(shown).unwrap_or_default();
+    let line = |column: String, old, new| Line { base: in_base(&column), column, old, new };
     if of.old.is_some() && of.new.is_some() {
-        lines = view.changes.into_iter().map(|[column, old, new]| Line { column, old, new }).collect();
+        lines = view.changes.into_iter().map(|[column, old, new]| line(column, old, new)).collect();
         let rest = of.old.iter().flatten().filter(|(column, _)| !of.differs.contains(column));
         same = rest.map(|(column, value)| [column.clone(), shown(value)]).collect();
     } else {
         for [column, value] in view.values {
             let (old, new) = if of.old.is_some() { (value, String::new()) } else { (String::new(), value) };
-            lines.push(Line { column, old, new });
+            lines.push(line(column, old, new));
         }
     }
     ConflictView {
@@ -152,6 +158,7 @@ fn conflict_view(of: &Versions) -> ConflictView {
         new_time: view.new_time,
         old_there: of.old.is_some(),
         new_there: of.new.is_some(),
+        base_there: of.base.is_some(),
         lines,
         same,
     }

@@ -2,6 +2,7 @@
 //!
 //! - `schema.sql`, `both.sql`: the tables, and what was in them when the two primaries parted,
 //! - `old.sql`, `new.sql`: what each of them wrote then,
+//! - `base.sql`: what both had at the takeover beyond that, where there is a state of then,
 //! - `facts.json`: the failover's facts, the plan's hints, why a table was not compared whole, smaller limits,
 //! - `report.json`, and a spreadsheet for each table with differences: what comes of it.
 //!
@@ -21,7 +22,8 @@ use std::path::{Path, PathBuf};
 use missing_transactions::{Builder, Compared, Database, Facts, Hints, Limits, Report};
 use serde::Deserialize;
 use table_diff::{
-    Difference, Options, Presence, Progress, Server, Side, Table, compare_table, list_tables, read_catalogue,
+    Copies, Difference, Options, Presence, Progress, Server, Side, Table, compare_copies, list_tables,
+    read_catalogue,
 };
 
 use support::{Kept, TestServer};
@@ -82,6 +84,7 @@ fn load(server: &TestServer, database: &str, case: &Path, side: &str) {
 /// The differences of a table, and what a comparison says of it.
 async fn compare(
     sides: &mut (Server, Server),
+    base: Option<&mut Server>,
     table: &Table,
     broken: Option<&Broken>,
 ) -> (Vec<Difference>, Compared) {
@@ -93,8 +96,8 @@ async fn compare(
     let mut options = Options::default();
     options.chunk_rows = pass.flatten().unwrap_or(options.chunk_rows);
     let mut kept = Kept::default();
-    let (source, target) = (&mut sides.0, &mut sides.1);
-    let progress = compare_table(source, target, table, &options, None, &mut kept, || pass.is_some()).await;
+    let copies = Copies { source: &mut sides.0, target: &mut sides.1, base };
+    let progress = compare_copies(copies, table, &options, None, &mut kept, || pass.is_some()).await;
     let counts = match progress.unwrap() {
         Progress::Finished(summary) => {
             assert!(broken.is_none(), "{table}: compared whole");
@@ -118,6 +121,12 @@ async fn report(server: &TestServer, case: &Path) -> (Report, BTreeMap<String, S
         both.spawn(|| load(server, &old, case, "old"));
         both.spawn(|| load(server, &new, case, "new"));
     });
+    let mut base = None;
+    if case.join("base.sql").exists() {
+        let name = format!("{name}-base");
+        load(server, &name, case, "base");
+        base = Some(server.connect(Side::Base, &name).await);
+    }
     let mut sides = (server.connect(Side::Source, &old).await, server.connect(Side::Target, &new).await);
     let catalogue = read_catalogue(&mut sides.1).await.unwrap();
     let mut tables = BTreeMap::new();
@@ -140,15 +149,16 @@ async fn report(server: &TestServer, case: &Path) -> (Report, BTreeMap<String, S
     let order = builder.order();
     assert_eq!(order.len(), tables.len(), "{name}");
     for (database, table) in order {
-        let (found, compared) = compare(&mut sides, &tables[&table], described.errors.get(&table)).await;
+        let (found, compared) =
+            compare(&mut sides, base.as_mut(), &tables[&table], described.errors.get(&table)).await;
         let mut rows = builder.table(&database, &table, compared).unwrap();
         let mut csv = rows.csv(Vec::new());
         for difference in &found {
             // As text and back, for that is how they come.
             let line = serde_json::to_string(difference).unwrap();
             let difference: Difference = serde_json::from_str(&line).unwrap();
-            let fate = rows.add(&difference);
-            csv.add(&difference, fate).unwrap();
+            let verdict = rows.add(&difference);
+            csv.add(&difference, verdict).unwrap();
         }
         let sheet = String::from_utf8(csv.finish().unwrap()).unwrap();
         if !found.is_empty() {
@@ -186,7 +196,9 @@ async fn every_case_gives_its_report() {
         }
         let names = std::fs::read_dir(&case).unwrap().map(|entry| entry.unwrap().file_name());
         let names: BTreeSet<String> = names.map(|name| name.into_string().unwrap()).collect();
-        let given = ["schema.sql", "both.sql", "old.sql", "new.sql", "facts.json"].map(str::to_owned);
+        let mut given = vec!["schema.sql", "both.sql", "old.sql", "new.sql", "facts.json"];
+        given.extend(case.join("base.sql").exists().then_some("base.sql"));
+        let given = given.into_iter().map(str::to_owned);
         assert_eq!(names, made.into_keys().chain(given).collect(), "{}", case.display());
     }
 }

@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use missing_transactions::{Builder, Compared, Database, Facts, Fate, Limits, Report};
+use missing_transactions::{Basis, Builder, Compared, Database, Facts, Fate, Limits, Report, Verdict};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use table_diff::{Catalogue, Difference, DifferenceKind};
+use table_diff::{Base, Catalogue, Difference, DifferenceKind};
 
 /// Orders of customers, items without times of their own, and replies to each other and to orders.
 fn catalogue() -> Catalogue {
@@ -39,7 +39,10 @@ enum Record {
     Succeeded,
 }
 
-fn facts(record: Record) -> Facts {
+/// When the state at the takeover was kept: not at all, before the first write there, or after it.
+const TAKEN: [Option<&str>; 3] = [None, Some("2026-11-25T12:02:00Z"), Some("2026-11-25T12:02:30Z")];
+
+fn facts(record: Record, taken: Option<&str>) -> Facts {
     let succeeded = record == Record::Succeeded;
     let ended_at = succeeded.then_some("2026-11-25T12:03:00Z");
     let failover = json!({"execution": "f", "startedAt": "2026-11-25T12:01:00Z", "endedAt": ended_at,
@@ -49,6 +52,10 @@ fn facts(record: Record) -> Facts {
     if succeeded {
         database["lagSeconds"] = json!(1.0);
         database["replicatedUntil"] = json!("2026-11-25T11:50:00Z");
+    }
+    if let Some(taken) = taken {
+        database["base"] =
+            json!({"cluster": "base", "snapshot": "b", "takenAt": taken, "writesFrom": TAKEN[1]});
     }
     serde_json::from_value(json!({
         "plan": "shop",
@@ -74,7 +81,13 @@ fn value(column: &str, number: i64) -> Value {
     }
 }
 
-fn difference(kind: u8, columns: &[String], key: &[String], old: &[i64], new: &[i64]) -> Difference {
+fn difference(
+    (kind, base): (u8, u8),
+    columns: &[String],
+    key: &[String],
+    old: &[i64],
+    new: &[i64],
+) -> Difference {
     let row = |numbers: &[i64], own: &[i64]| -> Map<String, Value> {
         let cell = |(i, column): (usize, &String)| {
             // Keys are never null, and those of both versions the same.
@@ -86,15 +99,23 @@ fn difference(kind: u8, columns: &[String], key: &[String], old: &[i64], new: &[
     let (old_row, new_row) = (row(old, old), row(new, old));
     let kinds = [DifferenceKind::Missing, DifferenceKind::Changed, DifferenceKind::Extra];
     let kind = kinds[usize::from(kind)];
+    let base = match (base, kind) {
+        (0, _) => None,
+        (1, _) => Some(Base::Absent),
+        (2, DifferenceKind::Missing | DifferenceKind::Changed) => Some(Base::Source),
+        (2 | 3, _) if kind != DifferenceKind::Missing => Some(Base::Target),
+        _ => Some(Base::Other(row(&[3, 1, 20, 20], old))),
+    };
     Difference {
         kind,
         key: key.iter().map(|name| (name.clone(), old_row[name].clone())).collect(),
         source: (kind != DifferenceKind::Extra).then_some(old_row),
         target: (kind != DifferenceKind::Missing).then_some(new_row),
+        base,
     }
 }
 
-fn check(report: &Report, given: &BTreeMap<String, Vec<Fate>>) {
+fn check(report: &Report, given: &BTreeMap<String, Vec<Verdict>>) {
     let rows = &report.totals.rows;
     for table in &report.tables {
         assert_eq!(
@@ -104,6 +125,8 @@ fn check(report: &Report, given: &BTreeMap<String, Vec<Fate>>) {
             table.table
         );
     }
+    let proved = given.values().flatten().filter(|verdict| verdict.basis == Basis::Takeover).count();
+    assert_eq!(rows.proved_by_takeover, proved as u64);
     assert_eq!(rows.all(), given.values().map(|fates| fates.len() as u64).sum::<u64>());
 
     let absent = rows.missing + rows.undecided.get(&missing_transactions::Doubt::LostOrDeleted).unwrap_or(&0);
@@ -134,10 +157,11 @@ proptest! {
     #[test]
     fn no_difference_is_lost_or_counted_twice(
         rows in prop::collection::vec(
-            (0..4_usize, 0..3_u8, prop::collection::vec(0..70_i64, 4), prop::collection::vec(0..70_i64, 4)),
+            (0..4_usize, (0..3_u8, 0..5_u8), prop::collection::vec(0..70_i64, 4), prop::collection::vec(0..70_i64, 4)),
             0..60,
         ),
         record in prop::sample::select(vec![Record::Absent, Record::Failed, Record::Succeeded]),
+        taken in prop::sample::select(TAKEN.to_vec()),
         backwards in any::<bool>(),
         grouped_rows in prop::sample::select(vec![5, 1000]),
         listed in prop::sample::select(vec![1, 1000]),
@@ -145,13 +169,13 @@ proptest! {
         let catalogue = catalogue();
         let databases = BTreeMap::from([("d".to_owned(), Database { catalogue: catalogue.clone(), ..Database::default() })]);
         let limits = Limits { grouped_rows, listed, ..Limits::default() };
-        let mut builder = Builder::new(facts(record), &databases, limits).unwrap();
+        let mut builder = Builder::new(facts(record, taken), &databases, limits).unwrap();
         let mut order = builder.order();
         if backwards {
             order.reverse();
         }
         let names: Vec<&String> = catalogue.tables.keys().collect();
-        let mut given: BTreeMap<String, Vec<Fate>> = BTreeMap::new();
+        let mut given: BTreeMap<String, Vec<Verdict>> = BTreeMap::new();
         for (database, name) in order {
             let shape = &catalogue.tables[&name];
             let columns: Vec<String> = shape.columns.iter().map(|column| column.name.clone()).collect();
@@ -162,11 +186,20 @@ proptest! {
                         let small = |(i, n): (usize, &i64)| if columns.get(i).is_some_and(|c| c.ends_with("_at")) { *n } else { n % 7 };
                         numbers.iter().enumerate().map(small).collect()
                     };
-                    let difference = difference(*kind, &columns, &shape.primary_key, &small(old), &small(new));
+                    let mut kind = *kind;
+                    if taken.is_none() {
+                        kind.1 = 0;
+                    }
+                    let difference = difference(kind, &columns, &shape.primary_key, &small(old), &small(new));
                     given.entry(name.clone()).or_default().push(table.add(&difference));
                 }
             }
         }
-        check(&builder.finish(), &given);
+        let report = builder.finish();
+        check(&report, &given);
+        if taken == TAKEN[1] {
+            let verdicts = given.values().flatten().filter(|verdict| verdict.basis == Basis::Takeover);
+            prop_assert!(verdicts.clone().all(|verdict| !matches!(verdict.fate, Fate::Undecided(_))));
+        }
     }
 }

@@ -66,6 +66,7 @@ impl Compare for Rows {
                     ("v".to_owned(), json!("x".repeat(50))),
                 ])),
                 target: None,
+                base: None,
             });
             let at = cursor(row);
             sink.reached(found.into_iter().collect(), &at)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::base::{BaseTable, Known, describe_base};
 use super::describe::{Described, Unique, describe};
 use crate::column::{Column, Kind};
 use crate::engine::{Dialect, Engine};
@@ -22,12 +23,16 @@ pub(crate) struct Paired {
     pub(crate) notes: Vec<String>,
     /// What is not compared, and why.
     pub(crate) not_compared: Vec<String>,
+    /// The table in the base; absent without one, or where its table is of another form.
+    pub(crate) base: Option<BaseTable>,
 }
 
-/// Describes a table on both sides and pairs it, without the columns that are `excluded`, named as `table.column`.
+/// Describes a table on both sides and pairs it, without the columns that are `excluded`, named as `table.column`. With a base
+/// it is described there as well.
 pub(crate) async fn pair(
     source: &mut Server,
     target: &mut Server,
+    base: Option<&mut Server>,
     table: &Table,
     excluded: &BTreeSet<String>,
 ) -> Result<Paired, Error> {
@@ -43,6 +48,10 @@ pub(crate) async fn pair(
     let hashes = of_source.hashes && of_target.hashes;
     let (mut left, mut right) =
         futures::future::try_join(describe(source, table), describe(target, table)).await?;
+    let of_base = match base {
+        Some(base) => Some((describe_base(base, table).await?, base.dialect())),
+        None => None,
+    };
     let mut not_compared = std::mem::take(&mut left.not_compared);
     not_compared.append(&mut right.not_compared);
     not_compared.dedup();
@@ -112,7 +121,22 @@ pub(crate) async fn pair(
                 Reading { engine, dialect: Dialect { md5, hashes, ..dialect }, only: of.only, recode };
             sql::Statements::new(reading, table, &of.columns, &compared, &key, &forms, index)
         };
+    let mut base = None;
+    if let Some((described, dialect)) = of_base {
+        let known = Known { left: &left, right: &right, dialects: [of_source, of_target], pairs: &pairs };
+        match described.and_then(|described| known.fitted(described, dialect, &key_columns)) {
+            Ok((described, places)) => {
+                let place = |l: usize| pairs.iter().position(|pair| pair.0 == l).map(|at| places[at]);
+                let compared = pairs.iter().zip(&places).map(|(pair, &b)| (b, wide(pair))).collect();
+                let key = key.iter().filter_map(|&(l, _, native)| Some((place(l)?, native))).collect();
+                let statements = statements(&described, compared, key, None, dialect);
+                base = Some(BaseTable { columns: described.columns, statements });
+            }
+            Err(reason) => notes.push(format!("the base was not asked: {reason}")),
+        }
+    }
     Ok(Paired {
+        base,
         source: statements(
             &left,
             pairs.iter().map(|pair| (pair.0, wide(pair))).collect(),

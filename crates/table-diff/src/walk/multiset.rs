@@ -16,11 +16,11 @@ use super::sides::Sides;
 use crate::cells::{Cells, number};
 use crate::column::Column;
 use crate::cursor::{Counts, HashPlace, Position};
-use crate::difference::{Difference, DifferenceKind, row};
+use crate::difference::{Base, Difference, DifferenceKind, row};
 use crate::error::{Error, not_given};
 use crate::progress::{Progress, Sink};
 use crate::retry::Retry;
-use crate::schema::Paired;
+use crate::schema::{BaseTable, Paired};
 use crate::server::Server;
 use crate::sql::Statements;
 use crate::table::Table;
@@ -145,11 +145,16 @@ async fn walk<S: Sink, F: Fn() -> bool + Send + Sync>(
     if !caller.wait(sides.target).await? {
         return Ok(Walked::Stopped);
     }
-    let Sides { source, target, paired, table, options } = sides;
+    let Sides { source, target, base, paired, table, options } = sides;
     let what = comparing(table, place);
+    let base = match (base, &paired.base) {
+        (Some(base), Some(of)) => Some((base.another().await?, of)),
+        _ => None,
+    };
     let mut lookup = Lookup {
         source: source.another().await?,
         target: target.another().await?,
+        base,
         paired,
         most_bytes: options.fetch_bytes,
         what: &what,
@@ -199,6 +204,7 @@ async fn walk<S: Sink, F: Fn() -> bool + Send + Sync>(
 struct Lookup<'a> {
     source: Server,
     target: Server,
+    base: Option<(Server, &'a BaseTable)>,
     paired: &'a Paired,
     /// Bytes of lines at most that are handed over at once.
     most_bytes: u64,
@@ -208,6 +214,13 @@ struct Lookup<'a> {
 
 /// How often a row occurs, and its cells.
 type Occurrences = (u64, Cells);
+
+/// A row by its hash, on either side, and how often the base has it.
+struct Found<'a> {
+    left: Option<&'a Occurrences>,
+    right: Option<&'a Occurrences>,
+    in_base: Option<u64>,
+}
 
 impl Lookup<'_> {
     /// Counts the suspects again, with their whole rows, and hands over what still differs; returns whether to continue.
@@ -225,8 +238,13 @@ impl Lookup<'_> {
             count(&mut self.target, &self.paired.target, &self.paired.target_columns, &hashes, self.what),
         )
         .await?;
+        let base = match &mut self.base {
+            Some((base, of)) => Some(count(base, &of.statements, &of.columns, &hashes, self.what).await?),
+            None => None,
+        };
         for suspect in suspects {
-            let found = (left.get(&suspect.hash), right.get(&suspect.hash));
+            let in_base = base.as_ref().map(|base| base.get(&suspect.hash).map_or(0, |(count, _)| *count));
+            let found = Found { left: left.get(&suspect.hash), right: right.get(&suspect.hash), in_base };
             if !self.hand_over(suspect, found, caller).await? {
                 return Ok(false);
             }
@@ -238,7 +256,7 @@ impl Lookup<'_> {
     async fn hand_over<S: Sink, F: Fn() -> bool + Send + Sync>(
         &self,
         Suspect { hash, mut rows, own, lines: mut handed }: Suspect,
-        (left, right): (Option<&Occurrences>, Option<&Occurrences>),
+        Found { left, right, in_base }: Found<'_>,
         caller: &mut Caller<'_, S, F>,
     ) -> Result<bool, Error> {
         let times = |found: Option<&Occurrences>| found.map_or(0, |(count, _)| *count);
@@ -254,12 +272,20 @@ impl Lookup<'_> {
             (DifferenceKind::Extra, &self.paired.target_columns, right)
         };
         let surplus = times(left).abs_diff(times(right));
+        // The rows beyond the base were written since; those that it has were deleted on the other side.
+        let written = in_base.map(|in_base| times(found).saturating_sub(in_base));
+        let base = |number: u64| {
+            let was_there = if kind == DifferenceKind::Missing { Base::Source } else { Base::Target };
+            written.map(|written| if number < written { Base::Absent } else { was_there })
+        };
         let size = found
             .map_or(0, |(_, cells)| cells.iter().flatten().map(|cell| cell.len() as u64 + 32).sum::<u64>());
         let at_once = (self.most_bytes / size.max(1)).clamp(1, LINES);
         loop {
             let now = surplus.saturating_sub(handed).min(at_once);
-            let differences = (0..now).filter_map(|_| Some(line(kind, columns, &found?.1))).collect();
+            let numbers = handed..handed + now;
+            let line = |number| Some(line(kind, columns, &found?.1, base(number)));
+            let differences = numbers.filter_map(line).collect();
             handed += now;
             let settled = handed >= surplus;
             let place = Position::AtHash(HashPlace { hash: hash.clone(), lines: handed, settled });
@@ -273,10 +299,10 @@ impl Lookup<'_> {
     }
 }
 
-fn line(kind: DifferenceKind, columns: &[Column], cells: &Cells) -> Difference {
+fn line(kind: DifferenceKind, columns: &[Column], cells: &Cells, base: Option<Base>) -> Difference {
     let row = Some(row(columns, cells));
     let (source, target) = if kind == DifferenceKind::Missing { (row, None) } else { (None, row) };
-    Difference { kind, key: serde_json::Map::new(), source, target }
+    Difference { kind, key: serde_json::Map::new(), source, target, base }
 }
 
 /// How often each of these hashes occurs, and the first row of each.

@@ -169,7 +169,8 @@ impl Walk {
         if let Some(Within { side, high, size }) = self.place.within.last() {
             let (server, statements) = match side {
                 Side::Source => (&mut **source, &paired.source),
-                Side::Target => (&mut **target, &paired.target),
+                // Nothing is cut by the base, which nobody walks through.
+                Side::Target | Side::Base => (&mut **target, &paired.target),
             };
             let cut = boundary(server, statements, low, high.as_ref(), *size, what).await?;
             return Ok(End::At(cut.or_else(|| high.clone())));

@@ -8,7 +8,7 @@ use super::sides::Sides;
 use crate::cells::{Cells, Key, number};
 use crate::column::Column;
 use crate::cursor::Counts;
-use crate::difference::{Difference, DifferenceKind, row};
+use crate::difference::{Base, Difference, DifferenceKind, row};
 use crate::engine::{Engine, Side};
 use crate::error::{Error, not_given, not_unique};
 use crate::json;
@@ -164,7 +164,7 @@ pub(crate) async fn fetch(
     (low, high): (Option<&Key>, Option<&Key>),
     what: &str,
 ) -> Result<Fetched, Error> {
-    let Sides { source, target, paired, .. } = sides;
+    let Sides { source, target, base, paired, .. } = sides;
     let mut fetched = Fetched::default();
     let mut found: Vec<Keyed> = Vec::new();
     let (mut gone_left, mut gone_right) = (Vec::new(), Vec::new());
@@ -177,6 +177,7 @@ pub(crate) async fn fetch(
             whole_rows(target, &paired.target, &paired.target_columns, &sorted, what),
         )
         .await?;
+        let mut differing = Vec::new();
         for doubt in doubts {
             let (left, right) = (left.remove(&doubt.key), right.remove(&doubt.key));
             match (doubt.source, left.is_some()) {
@@ -195,7 +196,21 @@ pub(crate) async fn fetch(
                 (false, true) => fetched.more.rows_target += 1,
                 _ => {}
             }
-            found.extend(difference(paired, left, right).map(|one| (doubt.key.clone(), one)));
+            if let Some(kind) = kind_of(paired, left.as_ref(), right.as_ref()) {
+                differing.push((&doubt.key, kind, [left, right]));
+            }
+        }
+        let known = match (base.as_deref_mut(), &paired.base) {
+            (Some(base), Some(of)) => {
+                let mut keys = differing.iter().map(|(key, ..)| *key).collect::<Vec<_>>();
+                keys.sort();
+                Some(whole_rows(base, &of.statements, &of.columns, &keys, what).await?)
+            }
+            _ => None,
+        };
+        for (key, kind, rows) in differing {
+            let base = known.as_ref().map(|known| base_of(paired, known.get(key), &rows));
+            found.push((key.clone(), difference(paired, kind, rows, base)));
         }
     }
     are_gone(source, &paired.source, &gone_left, (low, high), what).await?;
@@ -265,7 +280,12 @@ async fn join_same_keys(sides: &mut Sides<'_>, found: &mut Vec<Keyed>, what: &st
         };
         // It stands where the earlier of the two stood.
         let kind = DifferenceKind::Changed;
-        rest[left.min(right)] = Some((key, Difference { kind, target: extra.target, ..missing }));
+        // The base has one row of this key as well, under either of its forms.
+        let base = match missing.base {
+            Some(Base::Absent) => extra.base,
+            base => base,
+        };
+        rest[left.min(right)] = Some((key, Difference { kind, target: extra.target, base, ..missing }));
     }
     found.extend(rest.into_iter().flatten());
     Ok(())
@@ -312,23 +332,63 @@ async fn same_keys(
 }
 
 /// What two fetched rows of one key are; `None` when they are the same by now.
-fn difference(paired: &Paired, left: Option<Cells>, right: Option<Cells>) -> Option<Difference> {
-    let kind = match (&left, &right) {
-        (None, None) => return None,
-        (Some(_), None) => DifferenceKind::Missing,
-        (None, Some(_)) => DifferenceKind::Extra,
+fn kind_of(paired: &Paired, left: Option<&Cells>, right: Option<&Cells>) -> Option<DifferenceKind> {
+    match (left, right) {
+        (None, None) => None,
+        (Some(_), None) => Some(DifferenceKind::Missing),
+        (None, Some(_)) => Some(DifferenceKind::Extra),
         (Some(left), Some(right)) => {
-            let mut pairs = paired.source.compared.iter().zip(&paired.target.compared);
-            let json = |l: usize, r: usize| paired.source_columns[l].json && paired.target_columns[r].json;
-            if pairs.all(|(&l, &r)| match (&left[l], &right[r]) {
-                (Some(left), Some(right)) if json(l, r) => json::is_same(left, right),
-                (left, right) => left == right,
-            }) {
-                return None;
-            }
-            DifferenceKind::Changed
+            let left = Seen { columns: &paired.source_columns, of: &paired.source, cells: left };
+            let right = Seen { columns: &paired.target_columns, of: &paired.target, cells: right };
+            (!left.is_same(&right)).then_some(DifferenceKind::Changed)
         }
+    }
+}
+
+/// A row as a server has it.
+struct Seen<'a> {
+    columns: &'a [Column],
+    of: &'a Statements,
+    cells: &'a Cells,
+}
+
+impl Seen<'_> {
+    /// Whether every value that is compared is the same.
+    fn is_same(&self, other: &Self) -> bool {
+        let mut pairs = self.of.compared.iter().zip(&other.of.compared);
+        pairs.all(|(&l, &r)| match (&self.cells[l], &other.cells[r]) {
+            (Some(left), Some(right)) if self.columns[l].json && other.columns[r].json => {
+                json::is_same(left, right)
+            }
+            (left, right) => left == right,
+        })
+    }
+}
+
+/// What the base's row of a key says of the rows of the two sides that differ.
+fn base_of(paired: &Paired, found: Option<&Cells>, [left, right]: &[Option<Cells>; 2]) -> Base {
+    let (Some(cells), Some(of)) = (found, &paired.base) else { return Base::Absent };
+    let base = Seen { columns: &of.columns, of: &of.statements, cells };
+    let is = |columns, of, cells: &Option<Cells>| {
+        cells.as_ref().is_some_and(|cells| Seen { columns, of, cells }.is_same(&base))
     };
+    if is(&paired.source_columns, &paired.source, left) {
+        Base::Source
+    } else if is(&paired.target_columns, &paired.target, right) {
+        Base::Target
+    } else {
+        Base::Other(row(&of.columns, cells))
+    }
+}
+
+/// The difference of two rows of one key.
+fn difference(
+    paired: &Paired,
+    kind: DifferenceKind,
+    rows: [Option<Cells>; 2],
+    base: Option<Base>,
+) -> Difference {
+    let [left, right] = rows;
     let source = left.map(|cells| row(&paired.source_columns, &cells));
     let target = right.map(|cells| row(&paired.target_columns, &cells));
     let known = source.as_ref().or(target.as_ref());
@@ -337,7 +397,7 @@ fn difference(paired: &Paired, left: Option<Cells>, right: Option<Cells>) -> Opt
         .iter()
         .filter_map(|name| Some((name.clone(), known?.get(name)?.clone())))
         .collect();
-    Some(Difference { kind, key, source, target })
+    Difference { kind, key, source, target, base }
 }
 
 /// The rows of these keys, exactly: others that the collation takes for the same are left out.

@@ -1,4 +1,4 @@
-//! Both sides of the table that is compared, and how the comparison of it is named in an error.
+//! The sides of the table that is compared, and how the comparison of it is named in an error.
 
 use crate::cells::Key;
 use crate::options::Options;
@@ -13,6 +13,7 @@ const SHOWN: usize = 40;
 pub(crate) struct Sides<'a> {
     pub(crate) source: &'a mut Server,
     pub(crate) target: &'a mut Server,
+    pub(crate) base: Option<&'a mut Server>,
     pub(crate) paired: &'a Paired,
     pub(crate) table: &'a Table,
     pub(crate) options: &'a Options,

@@ -12,4 +12,5 @@ mod random;
 mod random_postgres;
 mod rights;
 mod support;
+mod three_way;
 mod waiting;

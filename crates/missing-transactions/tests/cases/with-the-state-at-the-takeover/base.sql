@@ -1,0 +1,1 @@
+-- What both had is what was there at the takeover.
