@@ -92,6 +92,7 @@ async fn a_server_of_another_authority_or_another_name_is_refused_by_every_funct
             snapshot_time: None,
             source: target(host, authorities),
             target: target(host, authorities),
+            base: Err("none".into()),
             known: Default::default(),
             sign_in: SignIn::Secret("shop/orders".into()),
         };

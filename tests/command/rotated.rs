@@ -72,6 +72,7 @@ async fn listed(
         snapshot_time: None,
         source,
         target,
+        base: Err("none".into()),
         known: Default::default(),
         sign_in: SignIn::Secret(SECRET.into()),
     };

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use sandbox::databases::{Address, Afterwards, NewDatabase, NoServers, ServerError, Servers};
+use tokio::time::Instant;
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, ServerError>>;
 
@@ -55,7 +56,12 @@ impl Servers for FailingServers {
     fn rename<'a>(&'a self, from: &'a str, to: &'a str) -> Answer<'a, ()> {
         self.or("rename", NoServers.rename(from, to))
     }
-    fn snapshot<'a>(&'a self, cluster: &'a str, snapshot: &'a str, afterwards: Afterwards) -> Answer<'a, ()> {
+    fn snapshot<'a>(
+        &'a self,
+        cluster: &'a str,
+        snapshot: &'a str,
+        afterwards: Afterwards,
+    ) -> Answer<'a, Instant> {
         self.or("snapshot", NoServers.snapshot(cluster, snapshot, afterwards))
     }
     fn copy_snapshot<'a>(&'a self, source: &'a str, target: &'a str) -> Answer<'a, ()> {

@@ -16,7 +16,7 @@ mod target;
 
 pub use found::{Found, Parts};
 pub use parts::PartWriter;
-pub use summary::{DatabaseSummary, Summary, TableStatus, TableSummary};
+pub use summary::{BaseSummary, DatabaseSummary, Summary, TableStatus, TableSummary};
 pub use target::{log_in, target};
 
 /// Name of the summary.

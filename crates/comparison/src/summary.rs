@@ -29,8 +29,26 @@ pub struct DatabaseSummary {
     pub snapshot: Option<String>,
     /// When it was taken.
     pub snapshot_time: Option<String>,
+    /// The new primary as it was at the takeover, where it was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<BaseSummary>,
+    /// Why it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_base: Option<String>,
     /// The tables, by name.
     pub tables: Vec<TableSummary>,
+}
+
+/// The new primary as it was at the takeover.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BaseSummary {
+    /// The cluster that it was restored as.
+    pub cluster: String,
+    /// The snapshot, where known.
+    pub snapshot: Option<String>,
+    /// When it was taken, where known.
+    pub snapshot_time: Option<String>,
 }
 
 /// One table in a summary.

@@ -7,7 +7,8 @@
 //! - `detach`: as `failover`, where AWS can't do it: engine versions differ, or a global cluster is stuck. The target's
 //!   clusters leave their global clusters and become primaries of their own. Replication is over, and the writer endpoint
 //!   of the global cluster goes on leading to the old primary.
-//! - `rebuild`: makes global databases of detached clusters again, see [`rebuild`]. What follows is about the others.
+//! - `rebuild`: makes global databases of detached clusters again, see [`rebuild`].
+//! - `keep`: asks for a snapshot of every new primary, see [`takeover`]. What follows is about the others.
 //!
 //! # States
 //! For each global database, at every look ([`promote::decide`]):
@@ -51,13 +52,14 @@ use jiff::Timestamp;
 use runbook::error::Kind;
 use runbook::step::Mode;
 use runbook::{Context, Outcome, RecoveryPlan, StepError};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub mod calls;
 mod observed;
 pub mod promote;
 pub mod rebuild;
 mod run;
+pub mod takeover;
 
 pub use observed::{DatabaseState, Observed};
 
@@ -92,13 +94,25 @@ pub enum Operation {
     Detach,
     /// Make global databases again of clusters that were detached.
     Rebuild,
+    /// Ask for a snapshot of every new primary.
+    Keep,
+}
+
+/// What the step answers beside its status.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Seen {
+    /// By the operations that move databases.
+    Moved(Observed),
+    /// By `keep`.
+    Kept(takeover::Observed),
 }
 
 /// The step as the Lambda function calls it.
 ///
 /// # Errors
 /// For what is broken: event, plan, permissions, a Region that stays silent, a global cluster that does not exist.
-pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>, StepError> {
+pub async fn handle(context: Context, event: Event) -> Result<Outcome<Seen>, StepError> {
     let plan = RecoveryPlan::load(&context, &event.plan).await?;
     plan.require_region(&event.target_region, "`targetRegion`")?;
     if event.target_region != context.region {
@@ -112,14 +126,30 @@ pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>,
         ));
     }
     let since = event.since.unwrap_or_else(|| context.clock.now());
-    let run = Run { context: &context, plan: &plan, target: &event.target_region, since };
+    let run = Run {
+        context: &context,
+        plan: &plan,
+        execution: &event.execution,
+        target: &event.target_region,
+        since,
+    };
     let client = |region: &str| Client::new(&runbook::aws::in_region(&context.config, region));
-    match event.operation {
+    let moved = match event.operation {
         Operation::Failover => promote::run(&run, client, Mode::Failover).await,
         Operation::Switchover => promote::run(&run, client, Mode::Switchover).await,
         Operation::Detach => promote::run(&run, client, Mode::Detach).await,
         Operation::Rebuild => Box::pin(rebuild::run(&run, client)).await,
-    }
+        Operation::Keep => {
+            let kept = Box::pin(takeover::run(&run, &client(run.target))).await;
+            return Ok(wrap(kept, Seen::Kept));
+        }
+    };
+    moved.map(|outcome| wrap(outcome, Seen::Moved))
+}
+
+fn wrap<A>(outcome: Outcome<A>, variant: impl FnOnce(A) -> Seen) -> Outcome<Seen> {
+    let Outcome { status, reason, observed, changed } = outcome;
+    Outcome { status, reason, observed: variant(observed), changed }
 }
 
 #[cfg(test)]

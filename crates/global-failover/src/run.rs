@@ -8,6 +8,8 @@ use runbook::{Context, RecoveryPlan};
 pub(crate) struct Run<'a> {
     pub(crate) context: &'a Context,
     pub(crate) plan: &'a RecoveryPlan,
+    /// Id of the Automation execution.
+    pub(crate) execution: &'a str,
     /// The Region that takes over, or took over.
     pub(crate) target: &'a str,
     /// When the first call began.

@@ -7,7 +7,9 @@ use runbook::StepError;
 use runbook::error::Kind;
 use runbook::names::HEARTBEAT;
 use runbook::secret::SignIn;
-use table_diff::{Catalogue, Cursor, Error, Listed, Options, Progress, Server, Side, Sink, Table, one_line};
+use table_diff::{
+    Catalogue, Copies, Cursor, Error, Listed, Options, Progress, Server, Side, Sink, Table, Target, one_line,
+};
 use tokio::sync::Mutex;
 
 use crate::decide::Sides;
@@ -38,7 +40,7 @@ pub trait Compare: Sync {
     /// The tables of the new primary.
     fn catalogue(&self, sides: &Sides) -> impl Future<Output = Result<Catalogue, StepError>> + Send;
 
-    /// Compares one table, see [`table_diff::compare_table`].
+    /// Compares one table, see [`table_diff::compare_copies`].
     fn compare_table(
         &self,
         sides: &Sides,
@@ -56,7 +58,15 @@ pub trait Compare: Sync {
 #[derive(Debug)]
 pub struct Servers {
     config: SdkConfig,
-    open: Mutex<Option<(String, Server, Server)>>,
+    open: Mutex<Option<(String, Open)>>,
+}
+
+/// The connections to one database.
+#[derive(Debug)]
+struct Open {
+    source: Server,
+    target: Server,
+    base: Option<Server>,
 }
 
 impl Servers {
@@ -65,9 +75,9 @@ impl Servers {
         Self { config, open: Mutex::default() }
     }
 
-    /// Connects to the restored cluster.
-    async fn source(&self, sides: &Sides) -> Result<Server, StepError> {
-        let error = match Server::connect(Side::Source, sides.source.clone(), STATEMENT).await {
+    /// Connects to a restored cluster.
+    async fn restored(&self, sides: &Sides, side: Side, at: &Target) -> Result<Server, StepError> {
+        let error = match Server::connect(side, at.clone(), STATEMENT).await {
             Ok(server) => return Ok(server),
             Err(error) if !error.is_wrong_password() => return Err(step_error(sides, &error)),
             Err(error) => error,
@@ -75,27 +85,32 @@ impl Servers {
         let Some(previous) = sides.sign_in.previous(&self.config).await? else {
             return Err(step_error(sides, &error));
         };
-        let mut older = sides.source.clone();
+        let mut older = at.clone();
         older.user = previous.username;
         previous.password.expose().clone_into(&mut older.password);
-        let server = Server::connect(Side::Source, older, STATEMENT).await;
+        let server = Server::connect(side, older, STATEMENT).await;
         server.map_err(|error| step_error(sides, &error))
     }
 
     /// Takes the connections to a database: those kept, or new ones.
-    async fn take(&self, sides: &Sides) -> Result<(Server, Server), StepError> {
-        if let Some((name, source, target)) = self.open.lock().await.take()
+    async fn take(&self, sides: &Sides) -> Result<Open, StepError> {
+        if let Some((name, open)) = self.open.lock().await.take()
             && name == sides.name
         {
-            return Ok((source, target));
+            return Ok(open);
         }
-        let source = self.source(sides).await?;
+        let source = self.restored(sides, Side::Source, &sides.source).await?;
         let target = Server::connect(Side::Target, sides.target.clone(), STATEMENT).await;
-        Ok((source, target.map_err(|error| step_error(sides, &error))?))
+        let target = target.map_err(|error| step_error(sides, &error))?;
+        let base = match &sides.base {
+            Ok(base) => Some(self.restored(sides, Side::Base, &base.at).await?),
+            Err(_) => None,
+        };
+        Ok(Open { source, target, base })
     }
 
-    async fn keep(&self, sides: &Sides, (source, target): (Server, Server)) {
-        *self.open.lock().await = Some((sides.name.clone(), source, target));
+    async fn keep(&self, sides: &Sides, open: Open) {
+        *self.open.lock().await = Some((sides.name.clone(), open));
     }
 }
 
@@ -107,7 +122,8 @@ impl Compare for Servers {
         exclude: &[String],
     ) -> Result<Vec<Listed>, Failure> {
         let mut servers = self.take(sides).await.map_err(Failure::Step)?;
-        let listed = table_diff::list_tables(&mut servers.0, &mut servers.1, include, exclude).await;
+        let listed =
+            table_diff::list_tables(&mut servers.source, &mut servers.target, include, exclude).await;
         // No table is known yet, so the error is that of the step.
         let mut listed = listed.map_err(|error| Failure::Step(step_error(sides, &error)))?;
         listed
@@ -118,7 +134,7 @@ impl Compare for Servers {
 
     async fn catalogue(&self, sides: &Sides) -> Result<Catalogue, StepError> {
         let mut servers = self.take(sides).await?;
-        let catalogue = table_diff::read_catalogue(&mut servers.1).await;
+        let catalogue = table_diff::read_catalogue(&mut servers.target).await;
         let catalogue = catalogue.map_err(|error| step_error(sides, &error))?;
         self.keep(sides, servers).await;
         Ok(catalogue)
@@ -133,10 +149,9 @@ impl Compare for Servers {
         stop: impl Fn() -> bool + Send + Sync,
     ) -> Result<Progress, Failure> {
         let mut servers = self.take(sides).await.map_err(Failure::Step)?;
-        let (source, target) = (&mut servers.0, &mut servers.1);
-        let compared = Box::pin(table_diff::compare_table(
-            source,
-            target,
+        let Open { source, target, base } = &mut servers;
+        let compared = Box::pin(table_diff::compare_copies(
+            Copies { source, target, base: base.as_mut() },
             table,
             &Options::default(),
             cursor,
@@ -169,10 +184,13 @@ fn failure(sides: &Sides, error: Error) -> Failure {
 fn step_error(sides: &Sides, error: &Error) -> StepError {
     let (cluster, at) = match error.side() {
         Some(Side::Target) => (format!("new primary {}", sides.target_cluster), &sides.target),
+        Some(Side::Base) if let Ok(base) = &sides.base => {
+            (format!("new primary as it was at the takeover, {}", base.summary.cluster), &base.at)
+        }
         _ => (format!("restored old primary {}", sides.source_cluster), &sides.source),
     };
     let what = format!("database {}: the {cluster} at {at}, with {}", sides.name, sides.sign_in);
-    let (kind, remedy) = if error.is_wrong_password() && error.side() == Some(Side::Source) {
+    let (kind, remedy) = if error.is_wrong_password() && error.side() != Some(Side::Target) {
         let since = match &sides.sign_in {
             SignIn::Secret(secret) => format!(
                 "the restored cluster has the passwords from the time of its snapshot, but neither the current nor the previous \
@@ -229,6 +247,7 @@ mod tests {
             snapshot_time: None,
             source: target.clone(),
             target,
+            base: Err("none".into()),
             known: Default::default(),
             sign_in: SignIn::Secret("shop/orders".into()),
         };

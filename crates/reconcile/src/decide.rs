@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use runbook::aurora::Cluster;
+use comparison::BaseSummary;
+use runbook::aurora::{Cluster, tag};
 use runbook::names::{EXECUTION_TAG, SNAPSHOT_TAG, SNAPSHOT_TIME_TAG};
-use runbook::plan::Database;
+use runbook::plan::{Base, Database};
 use runbook::secret::SignIn;
 use table_diff::Target;
 
@@ -26,10 +27,21 @@ pub struct Sides {
     pub source: Target,
     /// Where the new primary is.
     pub target: Target,
+    /// Where the new primary is as it was at the takeover, or why it is not.
+    pub base: Result<BaseSide, String>,
     /// The tables that the readiness check saw last; empty when that is not known.
     pub known: BTreeSet<String>,
     /// How to sign in to both: a restored cluster has the users of the time of its snapshot.
     pub sign_in: SignIn,
+}
+
+/// The new primary as it was at the takeover.
+#[derive(Debug, Clone)]
+pub struct BaseSide {
+    /// Its cluster and the snapshot that it was restored from.
+    pub summary: BaseSummary,
+    /// Where it is.
+    pub at: Target,
 }
 
 /// Which database, where.
@@ -59,6 +71,7 @@ impl Place<'_> {
         restored_id: &str,
         restored: Option<&Cluster>,
         target: Option<&Cluster>,
+        base: Option<&Cluster>,
     ) -> Result<Sides, String> {
         let Self { name, database, region, restore_region, execution, authorities } = *self;
         let Some(restored) = restored else {
@@ -66,8 +79,7 @@ impl Place<'_> {
                 "database {name}: the old primary is not restored: there is no cluster {restored_id} in {restore_region}"
             ));
         };
-        let tag =
-            |key: &str| restored.tags.iter().find(|(known, _)| known == key).map(|(_, value)| value.clone());
+        let tag = |key: &str| tag(&restored.tags, key).map(str::to_owned);
         if tag(EXECUTION_TAG).as_deref() != Some(execution) {
             return Err(format!(
                 "database {name}: cluster {restored_id} in {restore_region} does not carry the tag {EXECUTION_TAG} of \
@@ -88,9 +100,36 @@ impl Place<'_> {
             snapshot_time: tag(SNAPSHOT_TIME_TAG),
             source: comparison::target(name, database, restored, restore_region, authorities)?,
             target: comparison::target(name, database, target, region, authorities)?,
+            base: self.base(base),
             known: BTreeSet::new(),
             sign_in: member.sign_in(),
         })
+    }
+
+    /// The state at the takeover, without user and password.
+    fn base(&self, restored: Option<&Cluster>) -> Result<BaseSide, String> {
+        let Self { name, database, region, restore_region, execution, authorities } = *self;
+        if database.reconcile.base == Base::None {
+            return Err("the plan wants none".into());
+        }
+        let Some(restored) = restored else {
+            return Err(if restore_region == region {
+                "none was restored: the step restore says why".into()
+            } else {
+                format!("it is in {region}, and the old primary was restored in {restore_region}")
+            });
+        };
+        if tag(&restored.tags, EXECUTION_TAG) != Some(execution) {
+            return Err(format!("this execution did not restore cluster {}", restored.id));
+        }
+        let at = comparison::target(name, database, restored, region, authorities)?;
+        let of = |key| tag(&restored.tags, key).map(str::to_owned);
+        let summary = BaseSummary {
+            cluster: restored.id.clone(),
+            snapshot: of(SNAPSHOT_TAG),
+            snapshot_time: of(SNAPSHOT_TIME_TAG),
+        };
+        Ok(BaseSide { summary, at })
     }
 }
 
@@ -126,7 +165,28 @@ mod tests {
             authorities: &Arc::from(*b"pem"),
         };
         let new = cluster("new");
-        let good = place.sides("old", Some(&cluster("old")), Some(&new)).unwrap();
+        let base = Cluster {
+            tags: vec![
+                (EXECUTION_TAG.into(), "e1".into()),
+                (SNAPSHOT_TAG.into(), "arn:base".into()),
+                (SNAPSHOT_TIME_TAG.into(), "2026-01-01T00:00:00Z".into()),
+            ],
+            ..cluster("base")
+        };
+        let good = place.sides("old", Some(&cluster("old")), Some(&new), Some(&base)).unwrap();
+        let kept = good.base.as_ref().unwrap();
+        assert_eq!(
+            (kept.at.host.as_str(), kept.summary.snapshot.as_deref()),
+            ("base.local", Some("arn:base"))
+        );
+        for (base, reason) in [
+            (None, "none was restored"),
+            (Some(Cluster { tags: Vec::new(), ..base.clone() }), "this execution did not restore"),
+            (Some(Cluster { status: "creating".into(), ..base.clone() }), "its status is creating"),
+        ] {
+            let without = place.sides("old", Some(&cluster("old")), Some(&new), base.as_ref()).unwrap();
+            assert!(without.base.as_ref().unwrap_err().contains(reason), "{:?}", without.base);
+        }
         assert_eq!(
             (good.source.host.as_str(), good.target.host.as_str(), good.source.port),
             ("old.local", "new.local", 1234)
@@ -145,9 +205,9 @@ mod tests {
             (Some(Cluster { instances: Vec::new(), ..cluster("old") }), "0 instances"),
         ];
         for (restored, reason) in bad {
-            let refusal = place.sides("old", restored.as_ref(), Some(&new)).unwrap_err();
+            let refusal = place.sides("old", restored.as_ref(), Some(&new), None).unwrap_err();
             assert!(refusal.contains(reason) && refusal.contains("orders"), "{refusal}");
         }
-        assert!(place.sides("old", Some(&cluster("old")), None).is_err());
+        assert!(place.sides("old", Some(&cluster("old")), None, None).is_err());
     }
 }

@@ -4,7 +4,8 @@
 //! Operation `compare`. For each database of the plan the source is the cluster that `snapshot-restore` made for this
 //! execution, the target the new primary's cluster in the function's own Region: the global cluster's writer, or, where
 //! the databases have been moved back since, a secondary that is in step with it, by its reader endpoint. Both are only
-//! read. The crate `comparison` describes what is left in the bucket.
+//! read. Where `snapshot-restore` made it, the new primary as it was at the takeover is asked which of the two wrote a row that
+//! differs ([`table_diff::Base`]). The crate `comparison` describes what is left in the bucket.
 //!
 //! # States
 //! - *Refused*: the cluster here is a secondary that is not in step, or the restored cluster is not there, not this
@@ -39,7 +40,7 @@ mod run;
 mod state;
 
 pub use calls::{Compare, Failure, Servers};
-pub use decide::{Place, Sides};
+pub use decide::{BaseSide, Place, Sides};
 pub use outcome::Observed;
 pub use run::PART;
 pub use runbook::bucket::{GetObject, PutObject};

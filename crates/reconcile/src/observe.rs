@@ -46,6 +46,12 @@ impl At<'_> {
                     Err(reason) => return Ok(Err(reason)),
                 };
             let target = here.describe_cluster(&id).await?.map(|cluster| read_at(cluster, &role));
+            // It is in this Region only, see `snapshot-restore`.
+            let base = if *restore_region == *context.region {
+                here.describe_cluster(&runbook::names::restored_base(&event.execution, name)).await?
+            } else {
+                None
+            };
             let place = Place {
                 name,
                 database,
@@ -54,7 +60,7 @@ impl At<'_> {
                 execution: &event.execution,
                 authorities: &authorities,
             };
-            match place.sides(&restored_id, restored.as_ref(), target.as_ref()) {
+            match place.sides(&restored_id, restored.as_ref(), target.as_ref(), base.as_ref()) {
                 Ok(sides) => all.push(sides),
                 Err(reason) => return Ok(Err(reason)),
             }
@@ -65,6 +71,9 @@ impl At<'_> {
             let (config, sign_in) = (&context.config, &sides.sign_in);
             comparison::log_in(&mut sides.source, sign_in, config, restore_region).await?;
             comparison::log_in(&mut sides.target, sign_in, config, &context.region).await?;
+            if let Ok(base) = &mut sides.base {
+                comparison::log_in(&mut base.at, sign_in, config, &context.region).await?;
+            }
         }
         Ok(Ok(all))
     }

@@ -241,6 +241,8 @@ impl<S: GetObject + PutObject + Sync> Work<'_, S> {
                     target_cluster: sides.target_cluster.clone(),
                     snapshot: sides.snapshot.clone(),
                     snapshot_time: sides.snapshot_time.clone(),
+                    base: sides.base.as_ref().ok().map(|base| base.summary.clone()),
+                    no_base: sides.base.as_ref().err().cloned(),
                     tables,
                 };
                 // A call that is killed before the list of tables is saved writes it once more.

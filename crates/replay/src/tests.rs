@@ -100,6 +100,8 @@ impl Shop {
             target_cluster: "new".into(),
             snapshot: None,
             snapshot_time: None,
+            base: None,
+            no_base: None,
             tables,
         };
         let summary =
@@ -398,6 +400,8 @@ async fn a_call_answers_before_its_end_whatever_the_database_does() {
         target_cluster: "new".into(),
         snapshot: None,
         snapshot_time: None,
+        base: None,
+        no_base: None,
         tables: Vec::new(),
     };
     let summary = Summary { databases: BTreeMap::from([("orders".into(), database)]), ..Summary::default() };

@@ -5,7 +5,8 @@
 //! [`Replayed`]. Both use the same order, parents first, and the same rules. No existing row is ever updated or deleted.
 //!
 //! # What is put back
-//! Rows that are [`table_diff::DifferenceKind::Missing`]. A row that is on both sides and differs is a conflict, which a person
+//! Rows that are missing, see [`table_diff::Difference::lost_row`]: not those that the new primary has deleted, where the state at the
+//! takeover tells. A row that is on both sides and differs is a conflict, which a person
 //! has to decide. A row that only the new primary has is not touched. A row without a key is left out, because it can't be
 //! told whether it is there.
 //!

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use futures::StreamExt as _;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
-use table_diff::{Catalogue, Difference, DifferenceKind, Differences, TableShape};
+use table_diff::{Base, Catalogue, Difference, DifferenceKind, Differences, TableShape};
 
 use crate::Error;
 
@@ -68,7 +68,7 @@ impl Order {
                     let Some(values) = &difference.source else { continue };
                     let own = order.references_to(table, values);
                     match difference.kind {
-                        DifferenceKind::Missing => {
+                        DifferenceKind::Missing if difference.lost_row().is_some() => {
                             if missing {
                                 order.missing.extend(&own);
                             }
@@ -77,7 +77,11 @@ impl Order {
                                 rows.add(&own, parents);
                             }
                         }
-                        DifferenceKind::Changed if key_is_numbered(shape, &difference) => {
+                        // A row that was there at the takeover is the same one, changed.
+                        DifferenceKind::Changed
+                            if key_is_numbered(shape, &difference)
+                                && matches!(difference.base, None | Some(Base::Absent)) =>
+                        {
                             order.doubtful.extend(&own);
                         }
                         _ => {}

@@ -93,7 +93,7 @@ pub async fn write_sql(
             let difference =
                 difference.map_err(|cause| Error::Source { table: step.table.clone(), cause })?;
             match difference.kind {
-                DifferenceKind::Missing if difference.source.is_some() => {
+                DifferenceKind::Missing if difference.lost_row().is_some() => {
                     missing += 1;
                     if order.pass(&step.table, missing - 1) == step.pass {
                         file.row(&step.table, table.as_ref(), &difference, &mut notes);

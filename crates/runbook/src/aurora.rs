@@ -174,6 +174,13 @@ pub trait ListSnapshots {
     ) -> impl Future<Output = Result<Vec<Snapshot>, StepError>> + Send;
 }
 
+/// Reads a snapshot; `None` when there is none of this name.
+pub trait DescribeSnapshot {
+    /// The snapshot in the Region of this client.
+    fn describe_snapshot(&self, id: &str)
+    -> impl Future<Output = Result<Option<Snapshot>, StepError>> + Send;
+}
+
 /// What AWS said to a call that changes something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
@@ -358,6 +365,14 @@ impl ListSnapshots for Client {
     async fn list_snapshots(&self, of_type: Option<&str>) -> Result<Vec<Snapshot>, StepError> {
         let request = self.describe_db_cluster_snapshots().set_snapshot_type(of_type.map(str::to_owned));
         snapshots(request, format!("listing the snapshots of clusters in {}", region(self))).await
+    }
+}
+
+impl DescribeSnapshot for Client {
+    async fn describe_snapshot(&self, id: &str) -> Result<Option<Snapshot>, StepError> {
+        let request = self.describe_db_cluster_snapshots().db_cluster_snapshot_identifier(id);
+        let found = snapshots(request, format!("describing snapshot {id} in {}", region(self))).await?;
+        Ok(found.into_iter().next())
     }
 }
 

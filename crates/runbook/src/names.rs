@@ -12,6 +12,8 @@ pub const SNAPSHOT_TAG: &str = "causeway:snapshot";
 /// Tag of the same: when the original was taken, RFC 3339. RDS gives a copy a time of its own.
 pub const SNAPSHOT_TIME_TAG: &str = "causeway:snapshot-time";
 
+/// Tag of a snapshot of a new primary that was taken at a takeover: id of the failover's execution.
+pub const TAKEOVER_TAG: &str = "causeway:takeover";
 /// The table that `verify` writes to, as it is displayed inside the application's database. On PostgreSQL that is where it is; on
 /// MySQL it is in a database of its own, which nothing else looks into. It is no table of the application: a Region's last
 /// heartbeat is no lost write.
@@ -33,6 +35,27 @@ pub fn restored_cluster(execution: &str, database: &str) -> String {
 /// Name of the one instance of a restored cluster.
 pub fn restored_instance(execution: &str, database: &str) -> String {
     format!("{}-1", restored_cluster(execution, database))
+}
+
+/// What the names of clusters and instances restored from a snapshot of a takeover begin with. No name of
+/// [`restored_cluster`] begins so: what comes behind its first hyphen is longer.
+pub fn restored_base_prefix(execution: &str) -> String {
+    format!("causeway-base-{}-", short(execution))
+}
+
+/// Name of the cluster restored from the snapshot of one database's takeover.
+pub fn restored_base(execution: &str, database: &str) -> String {
+    format!("{}{}", restored_base_prefix(execution), identifier(database, 34))
+}
+
+/// Name of its one instance.
+pub fn restored_base_instance(execution: &str, database: &str) -> String {
+    format!("{}-1", restored_base(execution, database))
+}
+
+/// Name of the snapshot of a new primary's cluster at a takeover by this execution.
+pub fn takeover_snapshot(cluster: &str, execution: &str) -> String {
+    format!("causeway-takeover-{}-{}", identifier(cluster, 32), short(execution))
 }
 
 /// Name of the manual snapshot that keeps a system snapshot of the old primary. It derives from the snapshot, not
@@ -161,8 +184,19 @@ mod tests {
             rebuilt_instance(&kept_name("shop-orders-east", time)),
             "causeway-rebuilt-shop-orders-east-20261125093844"
         );
-        let long = restored_instance(execution, &"x".repeat(99));
-        assert!(long.len() <= 63, "{long}");
+        for long in [
+            restored_instance(execution, &"x".repeat(99)),
+            restored_base_instance(execution, &"x".repeat(99)),
+            takeover_snapshot(&"x".repeat(63), execution),
+        ] {
+            assert!(long.len() <= 63, "{long}");
+        }
+        assert_eq!(restored_base(execution, "orders"), "causeway-base-4105a4fcf944-orders");
+        assert_eq!(
+            takeover_snapshot("shop-orders-west", execution),
+            "causeway-takeover-shop-orders-west-4105a4fcf944"
+        );
+        assert!(!restored_cluster(execution, "x").starts_with(&restored_base_prefix(execution)));
         assert_eq!(
             kept_snapshot("rds:unplanned-global-failover-shop-orders-east-2026-11-25-09-38-44"),
             "causeway-shop-orders-east-2026-11-25-09-38-44"

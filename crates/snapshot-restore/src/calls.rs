@@ -6,8 +6,8 @@ use aws_sdk_rds::error::SdkError;
 use aws_sdk_rds::types::ServerlessV2ScalingConfiguration;
 use runbook::StepError;
 use runbook::aurora::{
-    Answer, Cluster, DescribeCluster, DescribeGlobalCluster, Instance, ListSnapshots, Snapshot, Tags, answer,
-    region, sdk_tags, snapshots,
+    Answer, Cluster, DescribeCluster, DescribeGlobalCluster, DescribeSnapshot, Instance, ListSnapshots, Tags,
+    answer, region, sdk_tags,
 };
 
 /// A copy of a snapshot to a manual one.
@@ -61,13 +61,6 @@ pub struct CreateInstance {
     pub class: String,
     /// Tags of the instance.
     pub tags: Tags,
-}
-
-/// Reads a snapshot; `None` when there is none of this name.
-pub trait DescribeSnapshot {
-    /// The snapshot in the Region of this client.
-    fn describe_snapshot(&self, id: &str)
-    -> impl Future<Output = Result<Option<Snapshot>, StepError>> + Send;
 }
 
 /// Copies a snapshot into the Region of the client.
@@ -178,14 +171,6 @@ impl<C> ForRestore for C where
 pub trait ForCleanup: ListClusters + ListInstances + DeleteInstance + DeleteCluster + Send + Sync {}
 
 impl<C: ListClusters + ListInstances + DeleteInstance + DeleteCluster + Send + Sync> ForCleanup for C {}
-
-impl DescribeSnapshot for Client {
-    async fn describe_snapshot(&self, id: &str) -> Result<Option<Snapshot>, StepError> {
-        let request = self.describe_db_cluster_snapshots().db_cluster_snapshot_identifier(id);
-        let found = snapshots(request, format!("describing snapshot {id} in {}", region(self))).await?;
-        Ok(found.into_iter().next())
-    }
-}
 
 impl CopySnapshot for Client {
     async fn copy_snapshot(&self, copy: &Copy) -> Result<Answer, StepError> {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use runbook::aurora::{
-    Answer, Cluster, DescribeCluster, DescribeGlobalCluster, GlobalCluster, GlobalMember, Instance,
-    ListSnapshots, Snapshot, Tags,
+    Answer, Cluster, DescribeCluster, DescribeGlobalCluster, DescribeSnapshot, GlobalCluster, GlobalMember,
+    Instance, ListSnapshots, Snapshot, Tags,
 };
 use runbook::error::Kind;
 use runbook::fakes::{Calls, injected};
@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use crate::ReadLastFailover;
 use crate::calls::{
     Configured, Copy, CopySnapshot, CreateClusterInstance, CreateInstance, DeleteCluster, DeleteInstance,
-    DescribeConfigured, DescribeInstance, DescribeSnapshot, ListClusters, ListInstances, RestoreCluster,
+    DescribeConfigured, DescribeInstance, ListClusters, ListInstances, RestoreCluster,
     RestoreClusterFromSnapshot,
 };
 use crate::run::Run;

@@ -40,6 +40,14 @@ pub struct Difference {
     pub base: Option<Base>,
 }
 
+impl Difference {
+    /// The source's row, where the target has none and did not delete it, as far as the base tells.
+    pub fn lost_row(&self) -> Option<&Map<String, Value>> {
+        let deleted = matches!(self.base, Some(Base::Source | Base::Target | Base::Other(_)));
+        self.source.as_ref().filter(|_| self.kind == DifferenceKind::Missing && !deleted)
+    }
+}
+
 /// A row that differs, as it is in the base: a copy of the target from the moment when source and target parted. It says
 /// which of the two wrote the row since: the one whose version the base does not have.
 ///

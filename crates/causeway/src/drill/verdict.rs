@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::shop::ledger::Entries;
+use crate::shop::ledger::{Entries, Order};
 
 /// What is in the new primary at the end.
 #[derive(Debug, Default)]
@@ -18,7 +18,7 @@ pub struct NewPrimary {
     pub tags: BTreeMap<(i32, i32), u64>,
 }
 
-/// A row of the old primary that the report lists.
+/// A row that the report lists: of the old primary, or of the new one where the old one had deleted it.
 #[derive(Debug, Clone)]
 pub struct Reported {
     /// Its table, in small letters, as PostgreSQL has it.
@@ -40,15 +40,20 @@ pub fn read_spreadsheet(table: &str, bytes: &[u8]) -> Result<Vec<Reported>, csv:
         let row = row?;
         let row: BTreeMap<_, _> = row.into_iter().map(|(name, cell)| (name.to_lowercase(), cell)).collect();
         let cell = |name: &str| row.get(name).cloned().unwrap_or_default();
-        let is_old = cell("version") == "old";
         let kind = cell("what happened");
-        Ok(is_old.then(|| Reported { table: table.to_lowercase(), kind, source: serde_json::json!(row) }))
+        let counts = cell("version") == "old" || kind == DELETED;
+        Ok(counts.then(|| Reported { table: table.to_lowercase(), kind, source: serde_json::json!(row) }))
     });
     reported.filter_map(Result::transpose).collect()
 }
 
+/// What the report calls a delete that was lost.
+const DELETED: &str = "lost delete";
 /// What a replay leaves.
 const UPDATES: &str = "order updates";
+const CANCELLATIONS: &str = "cancellations";
+const ITEMS_CANCELLED: &str = "items cancelled";
+const CONFLICTS: &str = "conflicts";
 const TAGS: &str = "product tags";
 
 /// One check of the verdict.
@@ -86,10 +91,24 @@ impl Check {
         }
     }
 
+    /// That the report leaves nothing undecided.
+    pub fn nothing_undecided(undecided: Vec<String>) -> Self {
+        let reported = undecided.len();
+        Self {
+            what: "undecided",
+            lost: 0,
+            reported,
+            in_doubt: 0,
+            overlooked: Vec::new(),
+            invented: undecided,
+        }
+    }
+
     /// Why a replay does not put them back; empty where it has to.
     pub fn why_left(&self) -> &'static str {
         match self.what {
-            UPDATES => "the rows are on both sides: for a person to decide",
+            UPDATES | CONFLICTS => "the rows are on both sides: for a person to decide",
+            CANCELLATIONS | ITEMS_CANCELLED => "nothing is deleted: for a person to decide",
             TAGS => "the table has no key: whether a row is there is not known",
             _ => "",
         }
@@ -108,19 +127,21 @@ pub fn judge(entries: &Entries, new_primary: &NewPrimary, reported: &[Reported])
     };
     let order_id = |row: &Value| row["order_id"].as_str().unwrap_or_default().to_owned();
 
+    let is_there = |id: &str| new_primary.orders.contains_key(id);
+    let standing = || entries.orders.iter().filter(|(_, order)| order.cancelled.is_none());
     let lost_orders: BTreeSet<String> =
-        entries.orders.keys().filter(|id| !new_primary.orders.contains_key(*id)).cloned().collect();
+        standing().map(|(id, _)| id).filter(|id| !is_there(id)).cloned().collect();
+    let doubtful: BTreeSet<String> =
+        entries.orders_in_doubt.union(&entries.cancellations_in_doubt).cloned().collect();
     let orders = Check::of(
         "orders",
         &lost_orders,
         &rows("customer_order", "missing").map(order_id).collect(),
-        &entries.orders_in_doubt,
+        &doubtful,
     );
 
     let item = |id: &str, line: u64| format!("{id} line {line}");
-    let lost_items: BTreeSet<String> = entries
-        .orders
-        .iter()
+    let lost_items: BTreeSet<String> = standing()
         .flat_map(|(id, order)| {
             let there = new_primary.items.get(id).copied().unwrap_or_default();
             (there + 1..=u64::from(order.items)).map(move |line| item(id, line))
@@ -129,19 +150,54 @@ pub fn judge(entries: &Entries, new_primary: &NewPrimary, reported: &[Reported])
     let reported_items: BTreeSet<String> = rows("customer_order_item", "missing")
         .map(|row| item(&order_id(row), number(&row["line"])))
         .collect();
-    let doubtful_items = reported_items
-        .iter()
-        .filter(|one| one.split(' ').next().is_some_and(|id| entries.orders_in_doubt.contains(id)))
-        .cloned()
-        .collect();
-    let items = Check::of("order items", &lost_items, &reported_items, &doubtful_items);
+    let is_doubtful = |one: &&String| one.split(' ').next().is_some_and(|id| doubtful.contains(id));
+    let doubtful_items = |reported: &BTreeSet<String>, lost: &BTreeSet<String>| {
+        reported.union(lost).filter(is_doubtful).cloned().collect::<BTreeSet<_>>()
+    };
+    let items =
+        Check::of("order items", &lost_items, &reported_items, &doubtful_items(&reported_items, &lost_items));
 
-    let lost_statuses: BTreeSet<String> = entries
+    // The old Region cancelled it, and it is there.
+    let left = |(id, order): &(&String, &Order)| order.cancelled.is_some() && is_there(id);
+    let lost_cancellations: BTreeSet<String> =
+        entries.orders.iter().filter(left).map(|(id, _)| id.clone()).collect();
+    let cancellations = Check::of(
+        CANCELLATIONS,
+        &lost_cancellations,
+        &rows("customer_order", DELETED).map(order_id).collect(),
+        &doubtful,
+    );
+    let lost_lines: BTreeSet<String> = entries
         .orders
         .iter()
-        .filter(|(id, order)| new_primary.orders.get(*id).is_some_and(|status| *status != order.status.0))
-        .map(|(id, _)| id.clone())
+        .filter(left)
+        .flat_map(|(id, _)| {
+            let there = new_primary.items.get(id).copied().unwrap_or_default();
+            (1..=there).map(move |line| item(id, line))
+        })
         .collect();
+    let reported_lines: BTreeSet<String> =
+        rows("customer_order_item", DELETED).map(|row| item(&order_id(row), number(&row["line"]))).collect();
+    let lines = Check::of(
+        ITEMS_CANCELLED,
+        &lost_lines,
+        &reported_lines,
+        &doubtful_items(&reported_lines, &lost_lines),
+    );
+
+    let differs = |(id, order): &(&String, &Order)| {
+        new_primary.orders.get(*id).is_some_and(|status| *status != order.status.0)
+    };
+    let lost_statuses: BTreeSet<String> =
+        standing().filter(differs).filter(|(_, order)| !order.held).map(|(id, _)| id.clone()).collect();
+    let in_conflict: BTreeSet<String> =
+        standing().filter(|(_, order)| order.held).map(|(id, _)| id.clone()).collect();
+    let conflicts = Check::of(
+        CONFLICTS,
+        &in_conflict,
+        &rows("customer_order", "conflict").map(order_id).collect(),
+        &entries.statuses_in_doubt,
+    );
     let statuses = Check::of(
         UPDATES,
         &lost_statuses,
@@ -149,7 +205,8 @@ pub fn judge(entries: &Entries, new_primary: &NewPrimary, reported: &[Reported])
         &entries.statuses_in_doubt,
     );
 
-    vec![orders, items, statuses, tags(entries, new_primary, &mut rows("product_tag", "missing"))]
+    let tags = tags(entries, new_primary, &mut rows("product_tag", "missing"));
+    vec![orders, items, statuses, cancellations, lines, conflicts, tags]
 }
 
 /// Tags have no key: a product may have one twice. What counts is how often the old primary had it and the new has.
@@ -205,6 +262,8 @@ mod tests {
             at: Duration::ZERO,
             items: 1,
             status: (status.into(), region.into()),
+            cancelled: None,
+            held: false,
         };
         let tagged = |product, region: &str| Tagged { product, tag: 1, region: region.into() };
         Entries {
@@ -213,6 +272,9 @@ mod tests {
                 ("lost", order("e", "PAID")),
                 ("sent", order("e", "SENT")),
                 ("new", order("w", "PAID")),
+                ("cancelled", Order { cancelled: Some("e".into()), ..order("e", "PAID") }),
+                ("gone", Order { cancelled: Some("w".into()), ..order("e", "PAID") }),
+                ("held", Order { held: true, ..order("e", "SENT") }),
             ]
             .map(|(id, order)| (id.to_owned(), order))
             .into(),
@@ -225,8 +287,15 @@ mod tests {
     fn new_primary() -> NewPrimary {
         let paid = |id: &str| (id.to_owned(), "PAID".to_owned());
         NewPrimary {
-            orders: [paid("kept"), paid("sent"), paid("new")].into(),
-            items: [("kept".to_owned(), 1), ("sent".to_owned(), 1), ("new".to_owned(), 1)].into(),
+            orders: [
+                paid("kept"),
+                paid("sent"),
+                paid("new"),
+                paid("cancelled"),
+                ("held".to_owned(), "HELD".to_owned()),
+            ]
+            .into(),
+            items: ["kept", "sent", "new", "cancelled", "held"].map(|id| (id.to_owned(), 1)).into(),
             tags: [((1, 1), 1), ((2, 1), 2)].into(),
         }
     }
@@ -242,6 +311,9 @@ mod tests {
             row("customer_order", "missing", json!({"order_id": "doubt"})),
             row("customer_order", "lost update", json!({"order_id": "sent"})),
             row("customer_order_item", "missing", json!({"order_id": "lost", "line": 1})),
+            row("customer_order", "lost delete", json!({"order_id": "cancelled"})),
+            row("customer_order_item", "lost delete", json!({"order_id": "cancelled", "line": 1})),
+            row("customer_order", "conflict", json!({"order_id": "held"})),
             row("product_tag", "missing", json!({"product_id": 1, "tag_id": "1"})),
         ]
     }
@@ -279,6 +351,9 @@ mod tests {
             ("customer_order", "missing"),
             ("customer_order", "lost update"),
             ("customer_order_item", "missing"),
+            ("customer_order", "lost delete"),
+            ("customer_order_item", "lost delete"),
+            ("customer_order", "conflict"),
         ] {
             let mut rows = reported();
             rows.push(Reported {

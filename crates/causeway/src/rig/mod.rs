@@ -245,6 +245,13 @@ impl Rig {
         self.sandbox.world.rejoin(region).await;
     }
 
+    /// Takes the traffic of a Region that stands by: its routing control is off until a runbook turns it on.
+    pub fn stand_by(&self, region: &str) {
+        if let Some(control) = self.plan.routing.controls.get(region) {
+            self.sandbox.world.set_routing_control(control, false);
+        }
+    }
+
     /// Has CloudWatch report this many seconds as the lag of a database's secondary, whichever that is now; `None`: what is
     /// measured.
     pub fn set_lag(&self, database: &str, seconds: Option<f64>) {

@@ -18,6 +18,10 @@ pub struct Order {
     pub items: u16,
     /// The status last acknowledged, and by which Region.
     pub status: (String, String),
+    /// The Region that acknowledged that it is cancelled.
+    pub cancelled: Option<String>,
+    /// Whether the new Region has changed it as well, which had not seen the last change in the old one.
+    pub held: bool,
 }
 
 /// A tag given to a product, acknowledged.
@@ -40,6 +44,8 @@ pub struct Entries {
     pub orders_in_doubt: BTreeSet<String>,
     /// Orders with a status change whose commit was not answered.
     pub statuses_in_doubt: BTreeSet<String>,
+    /// Orders whose cancellation was not answered.
+    pub cancellations_in_doubt: BTreeSet<String>,
     /// Acknowledged tags.
     pub tags: Vec<Tagged>,
     /// Tags whose commit was not answered.

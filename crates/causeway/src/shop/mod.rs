@@ -6,6 +6,7 @@ pub mod ledger;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -139,6 +140,7 @@ pub fn describe(plan: &mut RecoveryPlan) {
 /// The clients, running until [`Clients::stop`].
 pub struct Clients {
     stop: tokio::sync::watch::Sender<bool>,
+    holding: Arc<AtomicBool>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
     started: Instant,
 }
@@ -148,22 +150,30 @@ impl Clients {
     pub fn start(seed: u64, ttl: Duration, places: &Arc<dyn Places>, ledger: &Arc<Ledger>) -> Self {
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let started = Instant::now();
+        let holding = Arc::new(AtomicBool::new(true));
         let client = |number: u64, database: &'static str| Client {
             random: StdRng::seed_from_u64(seed.wrapping_mul(1_000).wrapping_add(number)),
             places: Arc::clone(places),
             ledger: Arc::clone(ledger),
             stopped: stopped.clone(),
+            holding: Arc::clone(&holding),
             started,
             ttl,
             database,
             resolved: None,
             connection: None,
             orders: Vec::new(),
+            shipped: Vec::new(),
         };
         let mut tasks: Vec<_> =
             (0..ORDER_CLIENTS).map(|number| tokio::spawn(client(number, "orders").place_orders())).collect();
         tasks.push(tokio::spawn(client(ORDER_CLIENTS, "catalog").tag_products()));
-        Self { stop, tasks, started }
+        Self { stop, holding, tasks, started }
+    }
+
+    /// From now on no row of the other Region is changed any more: the comparison sees each as it is in the end.
+    pub fn leave_the_others(&self) {
+        self.holding.store(false, Ordering::Relaxed);
     }
 
     /// Time since they started: the ledger's time.
@@ -190,6 +200,8 @@ struct Client {
     places: Arc<dyn Places>,
     ledger: Arc<Ledger>,
     stopped: tokio::sync::watch::Receiver<bool>,
+    /// Whether it changes orders of the other Region.
+    holding: Arc<AtomicBool>,
     started: Instant,
     ttl: Duration,
     database: &'static str,
@@ -197,11 +209,18 @@ struct Client {
     connection: Option<(String, AnyConnection)>,
     /// This client's own acknowledged orders, with the Region that has them.
     orders: Vec<(String, String)>,
+    /// Those of them that were shipped.
+    shipped: Vec<(String, String)>,
 }
 
 /// How a write ended for its client.
 enum Written {
-    Acknowledged(String),
+    Acknowledged {
+        /// By the database of this Region.
+        region: String,
+        /// Rows that the last statement touched.
+        rows: u64,
+    },
     /// The commit was sent and not answered.
     InDoubt,
     /// Refused before the commit.
@@ -213,10 +232,11 @@ impl Client {
         while !*self.stopped.borrow() {
             let pause = Duration::from_millis(self.random.random_range(40..120));
             tokio::time::sleep(pause).await;
-            if !self.orders.is_empty() && self.random.random_ratio(1, 5) {
-                self.ship_one().await;
-            } else {
-                self.place_one().await;
+            match self.random.random_range(0..20) {
+                0..4 if !self.orders.is_empty() => self.ship_one().await,
+                4 if !self.orders.is_empty() => self.cancel_one().await,
+                5 if !self.shipped.is_empty() => self.hold_one().await,
+                _ => self.place_one().await,
             }
         }
     }
@@ -244,12 +264,14 @@ impl Client {
             total % 100
         ));
         match self.write(&statements).await {
-            Written::Acknowledged(region) => {
+            Written::Acknowledged { region, .. } => {
                 let order = Order {
                     region: region.clone(),
                     at: self.started.elapsed(),
                     items,
                     status: ("PAID".into(), region.clone()),
+                    cancelled: None,
+                    held: false,
                 };
                 self.ledger.note(|entries| {
                     entries.orders.insert(id.clone(), order);
@@ -276,15 +298,61 @@ impl Client {
             "UPDATE CUSTOMER_ORDER SET STATUS = 'SENT', UPDATED_AT = CURRENT_TIMESTAMP(6) WHERE ORDER_ID = '{id}'"
         );
         match self.write(&[statement]).await {
-            Written::Acknowledged(region) => self.ledger.note(|entries| {
+            Written::Acknowledged { region, .. } => {
+                self.ledger.note(|entries| {
+                    if let Some(order) = entries.orders.get_mut(&id) {
+                        order.status = ("SENT".into(), region.clone());
+                    }
+                });
+                self.shipped.push((id, region));
+            }
+            Written::InDoubt => self.ledger.note(|entries| {
+                entries.statuses_in_doubt.insert(id);
+            }),
+            Written::Not => {}
+        }
+    }
+
+    /// Cancels one of this client's own orders: where it was placed, or in the Region that took over, if it is there.
+    async fn cancel_one(&mut self) {
+        let pick = self.random.random_range(0..self.orders.len());
+        let (id, _) = self.orders.swap_remove(pick);
+        let statements = ["CUSTOMER_ORDER_ITEM", "CUSTOMER_ORDER"]
+            .map(|table| format!("DELETE FROM {table} WHERE ORDER_ID = '{id}'"));
+        match self.write(&statements).await {
+            Written::Acknowledged { region, rows } if rows > 0 => self.ledger.note(|entries| {
                 if let Some(order) = entries.orders.get_mut(&id) {
-                    order.status = ("SENT".into(), region);
+                    order.cancelled = Some(region);
+                }
+            }),
+            Written::InDoubt => self.ledger.note(|entries| {
+                entries.cancellations_in_doubt.insert(id);
+            }),
+            _ => {}
+        }
+    }
+
+    /// Holds an order back in the Region that took over, which does not know that it was shipped: its row is in conflict then.
+    async fn hold_one(&mut self) {
+        let pick = self.random.random_range(0..self.shipped.len());
+        let is_own = self.resolve().is_none_or(|region| region == self.shipped[pick].1);
+        if is_own || !self.holding.load(Ordering::Relaxed) {
+            return;
+        }
+        let (id, _) = self.shipped.swap_remove(pick);
+        let statement = format!(
+            "UPDATE CUSTOMER_ORDER SET STATUS = 'HELD', UPDATED_AT = CURRENT_TIMESTAMP(6) WHERE ORDER_ID = '{id}' AND STATUS = 'PAID'"
+        );
+        match self.write(&[statement]).await {
+            Written::Acknowledged { rows, .. } if rows > 0 => self.ledger.note(|entries| {
+                if let Some(order) = entries.orders.get_mut(&id) {
+                    order.held = true;
                 }
             }),
             Written::InDoubt => self.ledger.note(|entries| {
                 entries.statuses_in_doubt.insert(id);
             }),
-            Written::Not => {}
+            _ => {}
         }
     }
 
@@ -298,7 +366,7 @@ impl Client {
                 (self.random.random_range(1..=PRODUCTS), self.random.random_range(1..=TAGS / 2));
             let tag = if self.resolve().as_deref() == Some(sandbox::EAST) { pick } else { pick + TAGS / 2 };
             match self.write(&[format!("INSERT INTO product_tag VALUES ({product}, {tag})")]).await {
-                Written::Acknowledged(region) => {
+                Written::Acknowledged { region, .. } => {
                     self.ledger.note(|entries| entries.tags.push(Tagged { product, tag, region }));
                 }
                 Written::InDoubt => self.ledger.note(|entries| entries.tags_in_doubt.push((product, tag))),
@@ -334,19 +402,18 @@ impl Client {
         };
         let before_commit = async {
             connection.execute("START TRANSACTION").await?;
+            let mut rows = 0;
             for statement in statements {
                 // Made of numbers and ids of this module only.
-                connection.execute(AssertSqlSafe(statement.clone())).await?;
+                rows = connection.execute(AssertSqlSafe(statement.clone())).await?.rows_affected();
             }
-            Ok::<_, sqlx::Error>(())
+            Ok::<_, sqlx::Error>(rows)
         };
-        if !matches!(timeout(PATIENCE, before_commit).await, Ok(Ok(()))) {
-            return Written::Not;
-        }
+        let Ok(Ok(rows)) = timeout(PATIENCE, before_commit).await else { return Written::Not };
         match timeout(PATIENCE, connection.execute("COMMIT")).await {
             Ok(Ok(_)) => {
                 self.connection = Some((region.clone(), connection));
-                Written::Acknowledged(region)
+                Written::Acknowledged { region, rows }
             }
             // A read-only server refuses the commit itself only in theory: be careful all the same.
             _ => Written::InDoubt,

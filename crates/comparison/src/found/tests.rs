@@ -29,6 +29,8 @@ fn bucket() -> Bucket {
         target_cluster: "new".into(),
         snapshot: None,
         snapshot_time: None,
+        base: None,
+        no_base: None,
         tables: vec![table("a"), table("alike")],
     };
     let summary =

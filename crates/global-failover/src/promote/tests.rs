@@ -191,7 +191,8 @@ async fn call_in(
 ) -> Result<Outcome<Observed>, StepError> {
     let client = |region: &str| Fake { region: region.into(), world: world.clone() };
     let since = since.unwrap_or_else(|| context.clock.now());
-    run(&Run { context, plan: &runbook::plan::sample(), target: WEST, since }, client, mode).await
+    run(&Run { context, plan: &runbook::plan::sample(), execution: "e", target: WEST, since }, client, mode)
+        .await
 }
 
 async fn call(world: &Arc<Mutex<World>>, mode: Mode) -> Result<Outcome<Observed>, StepError> {

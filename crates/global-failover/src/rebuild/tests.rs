@@ -24,8 +24,13 @@ fn context() -> Context {
 
 async fn call(world: &Arc<Mutex<World>>) -> Result<Outcome<Observed>, StepError> {
     let context = context();
-    let run =
-        Run { context: &context, plan: &runbook::plan::sample(), target: WEST, since: context.clock.now() };
+    let run = Run {
+        execution: "e",
+        context: &context,
+        plan: &runbook::plan::sample(),
+        target: WEST,
+        since: context.clock.now(),
+    };
     super::run(&run, |region: &str| Fake { region: region.into(), world: Arc::clone(world) }).await
 }
 
@@ -112,6 +117,7 @@ async fn what_aws_rejects_is_said_and_tried_again_until_the_limit() {
     assert!(outcome.reason.contains("(AWS says: shop-orders-east is busy)"), "{}", outcome.reason);
     let context = context();
     let run = Run {
+        execution: "e",
         context: &context,
         plan: &runbook::plan::sample(),
         target: WEST,

@@ -104,6 +104,7 @@ fn sides(name: &str) -> Sides {
         snapshot_time: None,
         source: target.clone(),
         target,
+        base: Err("none".into()),
         known: BTreeSet::new(),
         sign_in: runbook::secret::SignIn::Secret("s".into()),
     }

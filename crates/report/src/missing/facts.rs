@@ -2,7 +2,7 @@
 
 use comparison::{DatabaseSummary, Summary};
 use jiff::Timestamp;
-use missing_transactions::facts::{Budgets, DatabaseFacts, Facts, Failover, Step};
+use missing_transactions::facts::{BaseFacts, Budgets, DatabaseFacts, Facts, Failover, Step};
 use runbook::lag::Lag;
 use runbook::plan::RecoveryPlan;
 use runbook::record::FailoverRecord;
@@ -31,6 +31,16 @@ pub(super) fn facts(
             snapshot_at: of.snapshot_time.as_deref().and_then(|at| at.parse().ok()),
             lag_seconds: lag.map(|lag| lag.seconds),
             replicated_until: lag.map(Lag::replicated_until),
+            base: of.base.as_ref().map(|base| BaseFacts {
+                cluster: base.cluster.clone(),
+                snapshot: base
+                    .snapshot
+                    .as_deref()
+                    .map(|arn| arn.rsplit(':').next().unwrap_or(arn).to_owned()),
+                taken_at: base.snapshot_time.as_deref().and_then(|at| at.parse().ok()),
+                writes_from: writes_from(known),
+            }),
+            no_base: of.no_base.clone(),
             ..DatabaseFacts::default()
         }
     };
@@ -49,6 +59,16 @@ pub(super) fn facts(
         databases: summary.databases.iter().map(|(name, of)| (name.clone(), database(name, of))).collect(),
         clock_margin_seconds: limits.clock_margin_seconds.into(),
     }
+}
+
+/// From when on the new primary may have taken writes: when the failover turned its traffic on; where that was on all the time,
+/// from the beginning. No later than clients saw the first request succeed.
+fn writes_from(known: &Known) -> Option<Timestamp> {
+    let failover = known.failover.as_ref()?;
+    let turned_on = known.record.as_ref().and_then(Record::traffic_turned_on_at);
+    let from = turned_on.unwrap_or(failover.started_at);
+    let succeeded = known.outage.and_then(|outage| outage.to);
+    Some(succeeded.map_or(from, |succeeded| succeeded.min(from)))
 }
 
 fn failover_facts(failover: &FailoverRecord, known: &Known) -> Failover {

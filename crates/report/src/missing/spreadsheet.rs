@@ -57,9 +57,9 @@ impl<S: Bucket> Table<'_, S> {
                     DifferenceKind::Changed => &mut self.counts.changed,
                     DifferenceKind::Extra => &mut self.counts.extra,
                 } += 1;
-                let fate = self.builder.add(&difference);
-                rows += u64::from(!fate.is_harmless());
-                csv.add(&difference, fate).map_err(|error| no_spreadsheet(self.table, error))?;
+                let verdict = self.builder.add(&difference);
+                rows += u64::from(!verdict.fate.is_harmless());
+                csv.add(&difference, verdict).map_err(|error| no_spreadsheet(self.table, error))?;
                 if csv.get_mut().len() > AT_ONCE {
                     upload.take(csv.get_mut()).await?;
                 }

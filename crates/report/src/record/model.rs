@@ -133,4 +133,7 @@ pub struct Step {
     pub answer: Option<String>,
     /// Its reason.
     pub reason: Option<String>,
+    /// Of a step that moves traffic: the Regions whose routing control one of its runs changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub turned: Vec<String>,
 }

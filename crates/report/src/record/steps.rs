@@ -87,6 +87,7 @@ pub(super) fn steps(runs: &[&StepRun]) -> Vec<Step> {
                 status: String::new(),
                 answer: None,
                 reason: None,
+                turned: Vec::new(),
             });
             steps.len() - 1
         });
@@ -96,11 +97,20 @@ pub(super) fn steps(runs: &[&StepRun]) -> Vec<Step> {
         step.status.clone_from(&run.status);
         step.answer = run.output("status").map(str::to_owned);
         step.reason = run.output("reason").map(str::to_owned).or_else(|| run.failure.clone());
+        // An output that was not given is its own name in braces.
+        let turned = run.output("turned").filter(|turned| !turned.contains("{{")).unwrap_or_default();
+        step.turned.extend(turned.split(',').filter(|region| !region.is_empty()).map(str::to_owned));
     }
     steps
 }
 
 impl Record {
+    /// When the traffic of the Region that takes over was turned on; `None` where it was on before, or that is not known.
+    pub fn traffic_turned_on_at(&self) -> Option<Timestamp> {
+        let step = self.steps.iter().find(|step| step.name == TRAFFIC_ON)?;
+        step.turned.contains(&self.to_region).then_some(step.started_at)
+    }
+
     /// When every database was seen in its new Region; `None` when that was not seen.
     pub fn promoted_at(&self) -> Option<Timestamp> {
         let promotion = self.steps.iter().filter(|step| PROMOTE.contains(&step.name.as_str()));

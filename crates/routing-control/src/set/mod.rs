@@ -38,6 +38,7 @@ mod outcome;
 mod wanted;
 
 pub use endpoints::WriteStates;
+use outcome::Changes;
 pub use outcome::{SetObserved, not_understood};
 pub use wanted::WantedStates;
 
@@ -67,7 +68,7 @@ pub async fn set<A: ReadStates + WriteStates>(
         let changes = match decide(wanted, &seen) {
             Decision::AlreadyDone => {
                 let endpoint = &endpoints[at].region;
-                return Ok(outcome::done(observed(wanted, &seen, endpoint), endpoint, Vec::new()));
+                return Ok(outcome::done(observed(wanted, &seen, endpoint), endpoint, Changes::default()));
             }
             Decision::Act(changes) => changes,
         };
@@ -99,7 +100,7 @@ async fn read_back<A: ReadStates>(
     endpoints: &[Endpoint<A>],
     taken_by: usize,
     wanted: &WantedStates,
-    changed: Vec<String>,
+    changed: Changes,
 ) -> Result<Outcome<SetObserved>, StepError> {
     let controls = wanted.controls();
     let region = &endpoints[taken_by].region;
@@ -137,7 +138,7 @@ async fn read_back<A: ReadStates>(
 
 /// The states as they were read from the endpoint in this Region.
 fn observed(wanted: &WantedStates, seen: &BTreeMap<String, State>, endpoint: &str) -> SetObserved {
-    SetObserved { states: wanted.by_region(seen), endpoint: Some(endpoint.to_owned()) }
+    SetObserved { states: wanted.by_region(seen), endpoint: Some(endpoint.to_owned()), turned: String::new() }
 }
 
 #[cfg(test)]

@@ -17,10 +17,14 @@ pub struct SetObserved {
     pub states: BTreeMap<String, State>,
     /// Region of the endpoint they were read from; null when none was asked.
     pub endpoint: Option<String>,
+    /// The Regions whose control this call changed, with commas between them; empty when none. Text, because a runbook hands it on.
+    pub turned: String,
 }
 
-/// The states, by Region, are as wanted. `changed`: one line for each control that was changed.
-pub(super) fn done(observed: SetObserved, endpoint: &str, changed: Vec<String>) -> Outcome<SetObserved> {
+/// The states, by Region, are as wanted.
+pub(super) fn done(observed: SetObserved, endpoint: &str, changes: Changes) -> Outcome<SetObserved> {
+    let observed = SetObserved { turned: changes.regions.join(","), ..observed };
+    let changed = changes.lines;
     let already = if changed.is_empty() { "already " } else { "" };
     let reason = format!("traffic is {already}{}, read from ARC in {endpoint}", line(&observed.states));
     Outcome::new(Status::Done, reason, observed).with_changed(changed)
@@ -39,17 +43,27 @@ pub(super) fn refused(observed: SetObserved, wanted: &WantedStates, message: &st
 
 /// What is asked for makes no sense; nothing was read and nothing changed.
 pub fn not_understood(error: &StepError) -> Outcome<SetObserved> {
-    let observed = SetObserved { states: BTreeMap::new(), endpoint: None };
+    let observed = SetObserved { states: BTreeMap::new(), endpoint: None, turned: String::new() };
     Outcome::new(Status::Refused, error.to_string(), observed)
 }
 
-/// What a change has changed, one line for each Region; `before`: the states before it, by Region.
-pub(super) fn changes(wanted: &WantedStates, before: &BTreeMap<String, State>) -> Vec<String> {
-    let line = |(region, state): (&str, State)| {
-        let before = before.get(region).filter(|before| **before != state)?;
-        Some(format!("routing control of {region}: {before} to {state}"))
-    };
-    wanted.wanted().into_iter().filter_map(line).collect()
+/// What a call has changed.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    regions: Vec<String>,
+    /// One for each Region.
+    lines: Vec<String>,
+}
+
+/// What a change has changed; `before`: the states before it, by Region.
+pub(super) fn changes(wanted: &WantedStates, before: &BTreeMap<String, State>) -> Changes {
+    let mut changes = Changes::default();
+    for (region, state) in wanted.wanted() {
+        let Some(before) = before.get(region).filter(|before| **before != state) else { continue };
+        changes.regions.push(region.to_owned());
+        changes.lines.push(format!("routing control of {region}: {before} to {state}"));
+    }
+    changes
 }
 
 /// `On in a, Off in b`.

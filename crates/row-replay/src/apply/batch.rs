@@ -79,7 +79,7 @@ impl<'a> Batches<'a> {
             let Some(difference) = self.differences.next().await else { break };
             let difference =
                 difference.map_err(|cause| Error::Source { table: self.table.clone(), cause })?;
-            let missing = difference.kind == DifferenceKind::Missing && difference.source.is_some();
+            let missing = difference.lost_row().is_some();
             self.missing += usize::from(missing);
             let taken = missing && self.order.pass(&self.table, self.missing - 1) == self.pass;
             if self.read < self.finished || !taken {

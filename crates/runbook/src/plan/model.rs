@@ -254,6 +254,27 @@ pub struct Reconcile {
     /// Tables to leave out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
+    /// What says which of the two primaries wrote a row that differs.
+    #[serde(skip_serializing_if = "Base::is_default")]
+    pub base: Base,
+}
+
+/// What says which of the two primaries wrote a row that differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Base {
+    /// The new primary as it was when it took over: the failover asks for a snapshot of it, and the reconcile restores that beside
+    /// the old primary's. It costs the storage of the snapshot, until that is deleted, and a second restored cluster.
+    #[default]
+    Snapshot,
+    /// The rows' times alone.
+    None,
+}
+
+impl Base {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What the missing-transaction report has to know of a table.

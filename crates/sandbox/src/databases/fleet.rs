@@ -11,8 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::process::Child;
+use tokio::time::Instant;
 
 use super::files::{copy, failed, free_port, remove};
+use super::freeze::Frozen;
 use super::{Address, Afterwards, NewDatabase, ServerError, Servers};
 
 /// How often a server is started: between the choice of a port and its own bind another process may take the port.
@@ -131,29 +133,37 @@ impl<S: Server> Fleet<S> {
         Err(last)
     }
 
-    /// Stops a server, copies its data and starts it again as it was, or not.
+    /// Copies the data of a server: one that goes on stands still for it, the other is stopped first.
     pub(super) async fn snapshot(
         &self,
         cluster: &str,
         snapshot: &str,
         afterwards: Afterwards,
-    ) -> Result<(), ServerError> {
+    ) -> Result<Instant, ServerError> {
         let server = self.get(cluster)?;
         let place = server.place();
         let _alone = place.changing.lock().await;
-        let follows = match afterwards {
-            Afterwards::GoesOn => server.follows().await?,
-            // A primary. It may be dead: its data are there all the same.
-            Afterwards::StaysStopped => false,
-        };
+        let target = self.snapshot_folder(snapshot);
+        if afterwards == Afterwards::GoesOn {
+            let process = place.child.lock().await.as_ref().and_then(Child::id);
+            // One that is dead has its data all the same.
+            let _frozen = match process {
+                Some(process) => Some(Frozen::stop(process).await?),
+                None => None,
+            };
+            let stands_still = Instant::now();
+            return copy(&place.folder, &target).await.map(|()| stands_still);
+        }
         server.stop().await;
-        let copied = copy(&place.folder, &self.snapshot_folder(snapshot)).await;
-        if afterwards == Afterwards::GoesOn || copied.is_err() {
-            run_again(&*server, follows)
+        let stopped = Instant::now();
+        let copied = copy(&place.folder, &target).await;
+        if copied.is_err() {
+            // A primary, else it would not have been stopped.
+            run_again(&*server, false)
                 .await
                 .map_err(|error| failed(format!("the server of {cluster} does not start again"), error))?;
         }
-        copied
+        copied.map(|()| stopped)
     }
 
     /// Where a snapshot's data are.
@@ -266,7 +276,7 @@ impl<E: Engine> Servers for E {
         async { Ok(()) }.boxed()
     }
 
-    fn snapshot<'a>(&'a self, cluster: &'a str, snapshot: &'a str, then: Afterwards) -> Answer<'a, ()> {
+    fn snapshot<'a>(&'a self, cluster: &'a str, snapshot: &'a str, then: Afterwards) -> Answer<'a, Instant> {
         self.fleet().snapshot(cluster, snapshot, then).boxed()
     }
 

@@ -8,6 +8,7 @@
 pub mod authority;
 mod files;
 mod fleet;
+mod freeze;
 pub mod mariadb;
 pub mod postgres;
 pub mod real;
@@ -15,6 +16,7 @@ pub mod token;
 
 use futures::future::{BoxFuture, FutureExt};
 use runbook::plan::Engine;
+use tokio::time::Instant;
 
 /// Where a cluster's server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,14 +91,14 @@ pub trait Servers: Send + Sync + 'static {
     /// Gives the server of the cluster `from` to the cluster `to`; its data and its port stay.
     fn rename<'a>(&'a self, from: &'a str, to: &'a str) -> BoxFuture<'a, Result<(), ServerError>>;
 
-    /// Keeps the data of `cluster` as it is now under the name `snapshot`. The server may stop for it; where the snapshot
-    /// fails, the server goes on in any case.
+    /// Keeps the data of `cluster` as it is now under the name `snapshot`, and says when that was. A server that goes on stands still for it, and refuses
+    /// nobody; where the snapshot fails, the server goes on in any case.
     fn snapshot<'a>(
         &'a self,
         cluster: &'a str,
         snapshot: &'a str,
         afterwards: Afterwards,
-    ) -> BoxFuture<'a, Result<(), ServerError>>;
+    ) -> BoxFuture<'a, Result<Instant, ServerError>>;
 
     /// Keeps a copy of a snapshot under another name.
     fn copy_snapshot<'a>(
@@ -161,8 +163,8 @@ impl Servers for NoServers {
         _: &'a str,
         _: &'a str,
         _: Afterwards,
-    ) -> BoxFuture<'a, Result<(), ServerError>> {
-        async { Ok(()) }.boxed()
+    ) -> BoxFuture<'a, Result<Instant, ServerError>> {
+        async { Ok(Instant::now()) }.boxed()
     }
     fn copy_snapshot<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<(), ServerError>> {
         async { Ok(()) }.boxed()

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use runbook::plan::Engine;
+use tokio::time::Instant;
 
 use super::authority::{AUTHORITY, Identity};
 use super::files::private_folder;
@@ -134,7 +135,7 @@ impl Servers for RealServers {
         cluster: &'a str,
         snapshot: &'a str,
         afterwards: Afterwards,
-    ) -> BoxFuture<'a, Result<(), ServerError>> {
+    ) -> BoxFuture<'a, Result<Instant, ServerError>> {
         async move {
             let (engine, servers) = self.whose(cluster)?;
             self.note(snapshot, engine);

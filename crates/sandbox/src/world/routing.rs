@@ -10,6 +10,9 @@ use crate::api::ApiError;
 const BATCH: usize = 10;
 /// ARN of the one control panel.
 pub(super) const PANEL: &str = "arn:aws:route53-recovery-control::000000000000:controlpanel/sandbox";
+/// ARN of the safety rule that the world begins with: some Region is on after every change.
+pub const ONE_REGION_ON: &str =
+    "arn:aws:route53-recovery-control::000000000000:controlpanel/sandbox/safetyrule/one-region-on";
 
 /// Condition of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -71,7 +74,7 @@ impl Arcs {
         self.regions = plan.routing.controls.clone();
         self.controls = plan.routing.controls.values().map(|arn| (arn.clone(), true)).collect();
         let asserted = plan.routing.controls.values().cloned().collect();
-        self.rules.insert(format!("{PANEL}/safetyrule/one-region-on"), Rule::AtLeast { on: 1, asserted });
+        self.rules.insert(ONE_REGION_ON.to_owned(), Rule::AtLeast { on: 1, asserted });
     }
 
     pub(crate) fn region_on(&self, region: &str) -> bool {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use automation::clock::Clock;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::model::name_of;
 use super::routing::Endpoint;
@@ -80,8 +81,8 @@ impl Servers for Noted {
     fn lag_millis<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Option<f64>> {
         async { Some(200.0) }.boxed()
     }
-    fn snapshot<'a>(&'a self, c: &'a str, s: &'a str, _: Afterwards) -> Answer<'a, ()> {
-        let result = self.note("snapshot", &[c, s]);
+    fn snapshot<'a>(&'a self, c: &'a str, s: &'a str, _: Afterwards) -> Answer<'a, Instant> {
+        let result = self.note("snapshot", &[c, s]).map(|()| Instant::now());
         async { result }.boxed()
     }
     fn copy_snapshot<'a>(&'a self, s: &'a str, t: &'a str) -> Answer<'a, ()> {

@@ -23,7 +23,8 @@ pub struct Decision {
 /// Decides from everything that is in the Region.
 pub fn decide(execution: &str, clusters: &[Cluster], instances: &[Instance]) -> Decision {
     let ours = |tags: &Tags| tag(tags, EXECUTION_TAG) == Some(execution);
-    let name_like_ours = names::restored_cluster(execution, "");
+    let names = [names::restored_cluster(execution, ""), names::restored_base_prefix(execution)];
+    let is_named_like_ours = |id: &str| names.iter().any(|name| id.starts_with(name));
     let mut decision = Decision::default();
     for instance in instances {
         let (id, status) = (&instance.id, &instance.status);
@@ -32,7 +33,7 @@ pub fn decide(execution: &str, clusters: &[Cluster], instances: &[Instance]) -> 
             if status != "deleting" {
                 decision.delete_instances.push(id.clone());
             }
-        } else if id.starts_with(&name_like_ours) {
+        } else if is_named_like_ours(id) {
             decision.left.push(format!("instance {id}"));
         }
     }
@@ -60,7 +61,7 @@ pub fn decide(execution: &str, clusters: &[Cluster], instances: &[Instance]) -> 
                 );
                 decision.blocked.insert(id.clone(), reason);
             }
-        } else if id.starts_with(&name_like_ours) {
+        } else if is_named_like_ours(id) {
             decision.left.push(format!("cluster {id}"));
         }
     }

@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 use runbook::aurora::{Cluster, GlobalCluster, Instance, Snapshot, Tags, region_of, tag};
-use runbook::names::{self, CLUSTER_TAG, EXECUTION_TAG, PLAN_TAG, SNAPSHOT_TAG, SNAPSHOT_TIME_TAG};
+use runbook::names::{
+    self, CLUSTER_TAG, EXECUTION_TAG, PLAN_TAG, SNAPSHOT_TAG, SNAPSHOT_TIME_TAG, TAKEOVER_TAG,
+};
 use runbook::plan::Restore;
 use runbook::settle;
 
@@ -32,15 +34,32 @@ pub struct Want {
     pub member: String,
     /// Whether the plan signs in by IAM, see [`RestoreCluster::iam`].
     pub iam: bool,
+    /// What is to be restored.
+    pub what: Copied,
+}
+
+/// What a restored cluster is a copy of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Copied {
+    /// The old primary.
+    OldPrimary,
+    /// The new primary at the takeover.
+    Base,
 }
 
 impl Want {
     pub(super) fn cluster(&self) -> String {
-        names::restored_cluster(&self.execution, &self.database)
+        match self.what {
+            Copied::OldPrimary => names::restored_cluster(&self.execution, &self.database),
+            Copied::Base => names::restored_base(&self.execution, &self.database),
+        }
     }
 
     pub(super) fn instance(&self) -> String {
-        names::restored_instance(&self.execution, &self.database)
+        match self.what {
+            Copied::OldPrimary => names::restored_instance(&self.execution, &self.database),
+            Copied::Base => names::restored_base_instance(&self.execution, &self.database),
+        }
     }
 
     pub(super) fn old_region(&self) -> &str {
@@ -140,6 +159,51 @@ pub fn choose_kept(snapshots: &[Snapshot], old_primary: &str, failover: Timestam
         })
         .min_by_key(|(time, _)| *time)
         .map(|(_, kept)| kept.clone())
+}
+
+/// The snapshot of a new primary (an ARN) at the takeover of `failover`: the first that was taken since.
+pub fn choose_base(snapshots: &[Snapshot], new_primary: &str, failover: Timestamp) -> Option<Snapshot> {
+    snapshots
+        .iter()
+        .filter(|snapshot| tag(&snapshot.tags, TAKEOVER_TAG).is_some())
+        .filter(|snapshot| tag(&snapshot.tags, CLUSTER_TAG) == Some(new_primary))
+        .filter(|snapshot| snapshot.created.is_none_or(|time| time >= failover))
+        .min_by_key(|snapshot| (is_broken(&snapshot.status), snapshot.created.is_none(), snapshot.created))
+        .cloned()
+}
+
+/// Decides about the state at the takeover. The comparison goes on without it where it can't be had.
+///
+/// # Errors
+/// Why it can't.
+pub fn decide_base(want: &Want, seen: &Seen) -> Result<Decision, String> {
+    let decision = match seen {
+        Seen { cluster: None, instance: None, kept: None, .. } => {
+            return Err("no snapshot of it was taken".into());
+        }
+        Seen { cluster: None, instance: None, kept: Some(kept), configured, .. }
+            if kept.status == "available" =>
+        {
+            restored_from(want, kept, configured.as_ref(), origin_of(kept))
+        }
+        Seen { cluster: None, instance: None, kept: Some(kept), .. } if !is_broken(&kept.status) => {
+            Decision::Wait(format!("snapshot {} is {}{}", kept.id, kept.status, progress(kept)))
+        }
+        Seen { cluster: None, instance: None, kept: Some(kept), .. } => {
+            return Err(format!("its snapshot {} is {}", kept.id, kept.status));
+        }
+        _ => decide(want, seen),
+    };
+    match decision {
+        Decision::Refuse(reason) => Err(reason),
+        decision => Ok(decision),
+    }
+}
+
+/// Where a snapshot comes from, as the tags say of a kept copy.
+fn origin_of(snapshot: &Snapshot) -> Tags {
+    let time = snapshot.created.map(|time| (SNAPSHOT_TIME_TAG.to_owned(), time.to_string()));
+    [(SNAPSHOT_TAG.to_owned(), snapshot.arn.clone())].into_iter().chain(time).collect()
 }
 
 /// Whether a snapshot was taken of this cluster (an ARN), which may have been renamed since.
@@ -249,9 +313,13 @@ fn with_kept(
             progress(kept)
         ));
     }
-    // Whoever compares the cluster has to be able to say of what moment it is.
     let origin =
         kept.tags.iter().filter(|(name, _)| [SNAPSHOT_TAG, SNAPSHOT_TIME_TAG].contains(&name.as_str()));
+    restored_from(want, kept, configured, origin.cloned().collect())
+}
+
+/// Restores a cluster. Whoever compares it has to be able to say of what moment it is: `origin` tells.
+fn restored_from(want: &Want, kept: &Snapshot, configured: Option<&Configured>, origin: Tags) -> Decision {
     Decision::Act(Action::Restore(RestoreCluster {
         id: want.cluster(),
         snapshot: kept.id.clone(),
@@ -267,7 +335,7 @@ fn with_kept(
         }),
         serverless: (want.how.instance_class == "db.serverless").then_some(SERVERLESS),
         iam: want.iam,
-        tags: want.tags().into_iter().chain(origin.cloned()).collect(),
+        tags: want.tags().into_iter().chain(origin).collect(),
     }))
 }
 

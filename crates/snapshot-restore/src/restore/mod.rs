@@ -26,6 +26,13 @@
 //! a global database, and a group of that name is there. Another engine family, after an upgrade, can't have it: the default one is
 //! taken then.
 //!
+//! # The state at the takeover
+//! Beside each old primary the new one is restored as it was when it took over, from the snapshot that the failover asked for (the
+//! first with the tag [`TAKEOVER_TAG`] since that began): a comparison with both tells which of them wrote a row. It goes the
+//! same way from `restoring-cluster` on. What stands in its way is never a reason to refuse: it is said, and the comparison goes by the
+//! rows' times. It is there only in the Region that took over, so that nothing of it is restored when the old primary is restored in the
+//! other one.
+//!
 //! # What stays
 //! The copy is named after the snapshot and carries the plan's tag and where it came from ([`SNAPSHOT_TAG`],
 //! [`SNAPSHOT_TIME_TAG`]), but not the execution's: it is the evidence and stays after `cleanup`. It costs storage;
@@ -36,8 +43,9 @@ use std::collections::BTreeMap;
 
 use futures::future::try_join_all;
 use runbook::aurora;
+use runbook::error::Kind;
 use runbook::names;
-use runbook::plan::{Database, Member};
+use runbook::plan::{Base, Database, Member};
 use runbook::record::FailoverRecord;
 use runbook::secret::SignIn;
 use runbook::settle::{Call, Verdict, make_all, noted, verdict};
@@ -52,8 +60,10 @@ mod decide;
 mod observe;
 mod outcome;
 
-pub use decide::{Action, Decision, Seen, Want, choose, choose_kept, decide, old_primary};
-pub use outcome::{DatabaseState, Observed, Stage};
+pub use decide::{
+    Action, Copied, Decision, Seen, Want, choose, choose_base, choose_kept, decide, decide_base, old_primary,
+};
+pub use outcome::{BaseState, DatabaseState, Observed, Stage};
 
 use observe::Lists;
 
@@ -80,7 +90,12 @@ where
         let observed = Observed { since: run.since, databases: BTreeMap::new() };
         return Ok(Outcome::new(Status::Refused, reason, observed));
     };
-    watch(run.context, Pace::every(LOOK), Step { run, client, record, notes: BTreeMap::new() }).await
+    watch(
+        run.context,
+        Pace::every(LOOK),
+        Step { run, client, record, notes: BTreeMap::new(), given_up: BTreeMap::new() },
+    )
+    .await
 }
 
 struct Step<'a, F> {
@@ -89,12 +104,16 @@ struct Step<'a, F> {
     record: FailoverRecord,
     /// What AWS said last when a call was not possible yet, by database.
     notes: BTreeMap<String, String>,
+    /// Why the state at the takeover can't be restored, by database.
+    given_up: BTreeMap<String, String>,
 }
 
 /// What a database's look gave.
 struct Place<'a> {
     name: &'a str,
     decision: Decision,
+    /// About the state at the takeover; absent where there is nothing to wait for.
+    base: Option<Decision>,
     state: DatabaseState,
 }
 
@@ -114,14 +133,27 @@ where
         let observed = Observed { since: run.since, databases };
 
         let limit = run.limit();
+        let bases = || places.iter().filter_map(|place| Some((place.name, place.base.as_ref()?)));
         let decisions = || places.iter().map(|place| (place.name, &place.decision));
-        let (status, reason, actions) = match verdict(decisions(), limit.has_passed(run.context.clock.now()))
-        {
-            Verdict::Done => {
-                let reason =
-                    format!("the old primary of every database is restored in {}", run.restore_region);
-                (Status::Done, reason, Vec::new())
-            }
+        let has_passed = limit.has_passed(run.context.clock.now());
+        let mut of_bases = Vec::new();
+        let (status, reason, actions) = match verdict(decisions(), has_passed) {
+            Verdict::Done => match verdict(bases(), has_passed) {
+                Verdict::Go { open, actions } => {
+                    of_bases = actions;
+                    let reason = format!("the state at the takeover: {}", self.wordings(&open));
+                    (Status::InProgress, reason, Vec::new())
+                }
+                Verdict::Late(open) => {
+                    let open: Vec<&str> = open.into_iter().map(|(name, _)| name).collect();
+                    let late =
+                        format!("; the state at the takeover was not restored {limit}: {}", open.join(", "));
+                    (Status::Done, outcome::done(run, &observed) + &late, Vec::new())
+                }
+                Verdict::Done | Verdict::Refuse(_) => {
+                    (Status::Done, outcome::done(run, &observed), Vec::new())
+                }
+            },
             Verdict::Refuse(refused) => {
                 let reasons: Vec<String> =
                     refused.iter().map(|(name, reason)| format!("{name}: {reason}")).collect();
@@ -136,8 +168,14 @@ where
                 let reason = format!("not restored {limit}: {}; run the clean-up", self.wordings(&open));
                 (Status::Refused, reason, Vec::new())
             }
-            Verdict::Go { open, actions } => (Status::InProgress, self.wordings(&open), actions),
+            Verdict::Go { open, actions } => {
+                if let Verdict::Go { actions, .. } = verdict(bases(), has_passed) {
+                    of_bases = actions;
+                }
+                (Status::InProgress, self.wordings(&open), actions)
+            }
         };
+        self.restore_bases(of_bases, changed).await;
         self.execute(actions, changed).await?;
         Ok(Outcome::new(status, reason, observed))
     }
@@ -163,7 +201,7 @@ where
             global.ok_or_else(|| aurora::missing("global cluster", &database.global_cluster, here))?;
         let (old_primary, is_writer_again) = match old_primary(&global, &self.record.from_region) {
             Ok(found) => found,
-            Err(decision) => return Ok(Place { name, decision: *decision, state }),
+            Err(decision) => return Ok(Place { name, decision: *decision, base: None, state }),
         };
         state.old_primary = Some(old_primary.clone());
         let want = Want {
@@ -176,12 +214,63 @@ where
             how: database.members.get(there).map(|member| member.restore.clone()).unwrap_or_default(),
             member: database.members.get(there).map(Member::cluster).unwrap_or_default().to_owned(),
             iam: database.members.values().any(|member| matches!(member.sign_in(), SignIn::Iam(_))),
+            what: Copied::OldPrimary,
         };
         let clients = [(self.client)(want.old_region()), (self.client)(&want.region)];
         let seen = observe::see(clients.each_ref(), &want, self.record.started_at, lists).await?;
         let decision = decide(&want, &seen);
         outcome::fill(&mut state, &seen, &decision);
-        Ok(Place { name, decision, state })
+        let base = match database.reconcile.base {
+            Base::None => None,
+            Base::Snapshot => self.observe_base(&want, database, &mut state, lists).await?,
+        };
+        Ok(Place { name, decision, base, state })
+    }
+
+    /// Looks at the state at the takeover, and decides; `None` where there is nothing to wait for.
+    async fn observe_base(
+        &self,
+        want: &Want,
+        database: &Database,
+        state: &mut DatabaseState,
+        lists: &Lists,
+    ) -> Result<Option<Decision>, StepError> {
+        let here = &self.run.context.region;
+        let want = Want { what: Copied::Base, ..want.clone() };
+        let member = database.members.get(here).map(|member| member.cluster_arn.as_str());
+        let (seen, decision) = match member {
+            Some(new_primary) if want.region == *here => {
+                let client = (self.client)(here);
+                let failover = self.record.started_at;
+                let seen = observe::see_base(&client, &want, new_primary, failover, lists).await?;
+                let decision = match self.given_up.get(&want.database) {
+                    Some(reason) => Err(reason.clone()),
+                    None => decide_base(&want, &seen),
+                };
+                (seen, decision)
+            }
+            _ => {
+                let reason = format!("it is in {here}, and the old primary is restored in {}", want.region);
+                (Seen::default(), Err(reason))
+            }
+        };
+        state.base = Some(BaseState::of(&seen, &decision));
+        Ok(decision.ok())
+    }
+
+    /// Makes the calls that were decided about the states at the takeover. One that fails for good is given up.
+    async fn restore_bases(&mut self, actions: Vec<(&str, &Action)>, changed: &mut Vec<String>) {
+        for (name, action) in actions {
+            let mut alone = Vec::new();
+            let done = self.execute(vec![(name, action)], &mut alone).await;
+            changed.append(&mut alone);
+            match done {
+                Err(error) if error.kind() != Kind::Unreachable => {
+                    self.given_up.insert(name.to_owned(), error.to_string());
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Makes the calls that were decided.

@@ -6,7 +6,7 @@ use runbook::aurora::Snapshot;
 use runbook::names;
 use tokio::sync::OnceCell;
 
-use super::decide::{Seen, Want, choose, choose_kept};
+use super::decide::{Seen, Want, choose, choose_base, choose_kept};
 use crate::calls::ForRestore;
 
 /// The snapshots of a Region, listed once in a look for all databases, and only when they are asked for.
@@ -36,6 +36,29 @@ pub(super) async fn see<C: ForRestore>(
             choose_kept(kept, &want.old_primary, failover)
         }
     };
+    see_restored(dest, want, taken, kept).await
+}
+
+/// Looks at everything there is for the state at the takeover. The client is that of the new primary's Region.
+pub(super) async fn see_base<C: ForRestore>(
+    here: &C,
+    want: &Want,
+    new_primary: &str,
+    failover: Timestamp,
+    lists: &Lists,
+) -> Result<Seen, StepError> {
+    let kept = lists.kept.get_or_try_init(|| here.list_snapshots(Some("manual"))).await?;
+    let kept = choose_base(kept, new_primary, failover);
+    see_restored(here, want, None, kept).await
+}
+
+/// Looks at what was restored from a snapshot.
+async fn see_restored<C: ForRestore>(
+    dest: &C,
+    want: &Want,
+    taken: Option<Snapshot>,
+    kept: Option<Snapshot>,
+) -> Result<Seen, StepError> {
     let cluster = dest.describe_cluster(&want.cluster()).await?;
     let instance = dest.describe_instance(&want.instance()).await?;
     let configured = match (&want.how.parameter_group, &cluster, &kept) {

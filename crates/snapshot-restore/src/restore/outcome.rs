@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::run::Run;
+
 use super::decide::{Action, Decision, Seen, origin};
 
 /// What was seen.
@@ -38,6 +40,38 @@ pub struct DatabaseState {
     pub endpoint: Option<String>,
     /// Its port.
     pub port: Option<i32>,
+    /// The state at the takeover; absent where the plan wants none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<BaseState>,
+}
+
+/// Where the state at the takeover of a database stands.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BaseState {
+    /// Identifier of the snapshot.
+    pub snapshot: Option<String>,
+    /// When it was taken.
+    pub snapshot_time: Option<Timestamp>,
+    /// Identifier of the restored cluster.
+    pub cluster: Option<String>,
+    /// Whether cluster and instance are available.
+    pub is_available: bool,
+    /// Why the comparison goes on without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
+}
+
+impl BaseState {
+    pub(super) fn of(seen: &Seen, decision: &Result<Decision, String>) -> Self {
+        Self {
+            snapshot: seen.kept.as_ref().map(|kept| kept.id.clone()),
+            snapshot_time: seen.kept.as_ref().and_then(|kept| kept.created),
+            cluster: seen.cluster.as_ref().map(|cluster| cluster.id.clone()),
+            is_available: *decision == Ok(Decision::AlreadyDone),
+            missing: decision.as_ref().err().cloned(),
+        }
+    }
 }
 
 /// How far a database is.
@@ -82,6 +116,20 @@ pub(super) fn fill(state: &mut DatabaseState, seen: &Seen, decision: &Decision) 
         state.endpoint.clone_from(&cluster.endpoint);
         state.port = cluster.port;
     }
+}
+
+/// That every old primary is restored, and which state at the takeover is not.
+pub(super) fn done(run: &Run<'_>, observed: &Observed) -> String {
+    let mut reason = format!("the old primary of every database is restored in {}", run.restore_region);
+    let missing = observed
+        .databases
+        .iter()
+        .filter_map(|(name, state)| Some(format!("{name}: {}", state.base.as_ref()?.missing.as_ref()?)));
+    let missing = missing.collect::<Vec<_>>();
+    if !missing.is_empty() {
+        reason += &format!("; without the state at the takeover, {}", missing.join("; "));
+    }
+    reason
 }
 
 /// The identifier in a snapshot's ARN; a system snapshot's has a colon in it.

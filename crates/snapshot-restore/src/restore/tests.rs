@@ -29,6 +29,7 @@ fn want() -> Want {
         how: Restore::default(),
         member: "shop-orders-west".into(),
         iam: false,
+        what: Copied::OldPrimary,
     }
 }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::databases::Afterwards;
 use crate::world::core::World;
 use crate::world::durations;
@@ -15,6 +17,16 @@ impl World {
             if let Some(snapshot) = state.snapshots.get_mut(arn) {
                 snapshot.status = status;
                 snapshot.percent = if status == "available" { 100 } else { 0 };
+            }
+        });
+    }
+
+    /// Says of which moment a snapshot is: later than it was asked for, by as much as the server took to stand still.
+    pub(super) fn date_snapshot(&self, arn: &str, taken: Instant) {
+        let at = self.clock.now() - taken.elapsed();
+        self.state(|state| {
+            if let Some(snapshot) = state.snapshots.get_mut(arn) {
+                snapshot.created = at;
             }
         });
     }
@@ -75,13 +87,16 @@ impl World {
         let world = Arc::clone(self);
         self.spawn(async move {
             let result = world.servers.snapshot(&cluster, &arn, Afterwards::GoesOn).await;
+            if let Ok(taken) = &result {
+                world.date_snapshot(&arn, *taken);
+            }
             world.progress(&arn, durations::SNAPSHOT).await;
             match &result {
-                Ok(()) => world.set_snapshot(&arn, "available"),
+                Ok(_) => world.set_snapshot(&arn, "available"),
                 Err(_) => world.fail_snapshot(&arn),
             }
             let text = match result {
-                Ok(()) => format!("{what} of {} is available", name_of(&cluster)),
+                Ok(_) => format!("{what} of {} is available", name_of(&cluster)),
                 Err(error) => format!("{what} of {} failed: {error}", name_of(&cluster)),
             };
             world.event(&arn, "cluster-snapshot", "RDS-EVENT-0075", text);
