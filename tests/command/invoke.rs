@@ -15,10 +15,11 @@ use crate::Run;
 
 /// Each event in an order in which each has something to do, with the `status` of the answer in sandbox-west. Two are
 /// about an execution that Automation does not know here.
-const EVENTS: [(&str, Result<&str, &str>); 15] = [
+const EVENTS: [(&str, Result<&str, &str>); 16] = [
     ("routing-control-fill-endpoints", Ok("Done")),
     ("preflight-readiness", Ok("Ready")),
     ("global-failover-rebuild", Ok("Refused")),
+    ("global-failover-keep", Ok("Done")),
     ("preflight", Ok("Ready")),
     ("routing-control", Ok("Done")),
     ("global-failover", Ok("InProgress")),

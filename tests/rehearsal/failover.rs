@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use runbook::names::TAKEOVER_TAG;
 use runbook::record::MoveOutcome;
 use sandbox::automation::{Execution, Reading, Status};
 use sandbox::{EAST, WEST};
@@ -79,6 +80,7 @@ async fn the_application_moves_under_every_reading_and_however_often_a_step_is_c
             // Two calls in turn wait twice as long.
             assert!(waited || fault == Fault::Twice, "{}", told(&execution));
             assert_eq!(stage.state().await, moved(), "{reading:?} {fault:?}");
+            assert_eq!(stage.world.tagged(TAKEOVER_TAG).len(), 2, "each new primary's state is kept once");
             let messages = stage.messages(0);
             assert_eq!(messages.len(), 1, "{messages:?}");
             assert_eq!(messages[0].subject, "Causeway: sandbox-west has taken over");

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use runbook::names::{EXECUTION_TAG, PLAN_TAG, keys};
+use runbook::names::{EXECUTION_TAG, PLAN_TAG, TAKEOVER_TAG, keys};
 use runbook::record::{FailoverRecord, MoveOutcome, SwitchoverRecord};
 use sandbox::account::OPERATOR;
 use sandbox::account::runbook_role;
@@ -59,7 +59,7 @@ pub struct State {
     pub writers: BTreeMap<String, String>,
     /// Regions that clients are sent to.
     pub traffic: BTreeSet<String>,
-    /// Kept snapshots.
+    /// Kept snapshots of old primaries.
     pub kept: usize,
     /// What carries an execution's tag.
     pub leaked: Vec<String>,
@@ -363,7 +363,8 @@ impl Stage {
         State {
             writers: globals.global_clusters().iter().map(writer).collect(),
             traffic: REGIONS.iter().filter(|region| resolves(region)).map(|&region| region.into()).collect(),
-            kept: self.world.tagged(PLAN_TAG).len(),
+            // A failover that was started again has kept the states at the takeover again.
+            kept: self.world.tagged(PLAN_TAG).len() - self.world.tagged(TAKEOVER_TAG).len(),
             leaked: self.world.tagged(EXECUTION_TAG),
             last_failover: last.map(|last| (last.outcome, last.from_region, last.to_region)),
         }

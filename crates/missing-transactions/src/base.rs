@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use table_diff::{Base, DifferenceKind};
 
 use crate::fate::{Conflict, Doubt, Fate};
+use crate::times::TakeoverState;
 
 /// What a fate rests on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +30,12 @@ pub enum Basis {
     /// The times of the rows and of the failover.
     #[default]
     Times,
+}
+
+impl Basis {
+    pub(crate) fn is_times(&self) -> bool {
+        *self == Self::Times
+    }
 }
 
 /// What happened to a row, and how that is known.
@@ -57,18 +64,6 @@ impl Verdict {
 
 const PROVED: &str = "proved by the state at the takeover";
 const INFERRED: &str = "inferred from times";
-
-/// Whether the base has writes of the new primary's own.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum TakeoverState {
-    /// It was taken before the first of them.
-    InTime,
-    /// It may have some, made from then on where that is known.
-    Late(Option<Timestamp>),
-    /// Nothing is known of it.
-    #[default]
-    Unknown,
-}
 
 /// What the base says of a row.
 pub(crate) enum Said {

@@ -28,13 +28,18 @@ pub struct Counts {
     /// Written in the new primary: nothing lost.
     pub written_there: u64,
     /// Deleted in the new primary only: nothing lost.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_none")]
     pub deleted_there: u64,
     /// Those of all these that the state at the takeover proves; the others were inferred from times.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_none")]
     pub proved_by_takeover: u64,
     /// Undecided, by the reason.
     pub undecided: BTreeMap<Doubt, u64>,
+}
+
+/// Left out where there is none, as a report without a state at the takeover has always been.
+fn is_none(rows: &u64) -> bool {
+    *rows == 0
 }
 
 impl Counts {

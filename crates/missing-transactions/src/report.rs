@@ -382,6 +382,6 @@ pub struct Versions {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Map<String, Value>>,
     /// What its fate rests on.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Basis::is_times")]
     pub basis: Basis,
 }

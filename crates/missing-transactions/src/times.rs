@@ -19,7 +19,6 @@ use serde_json::{Map, Value};
 use table_diff::{ColumnShape, TableShape, ValueKind};
 
 use crate::Error;
-use crate::base::TakeoverState;
 use crate::facts::{Facts, TableHints};
 
 /// Names of a column with the time of the last write, the best first.
@@ -195,6 +194,18 @@ pub enum New {
     CameAcross,
     /// The new primary wrote it, after the failover.
     WrittenThere,
+}
+
+/// Whether the base has writes of the new primary's own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TakeoverState {
+    /// It was taken before the first of them.
+    InTime,
+    /// It may have some, made from then on where that is known.
+    Late(Option<Timestamp>),
+    /// Nothing is known of it.
+    #[default]
+    Unknown,
 }
 
 /// The bounds that the failover's record sets for the rows of one database; the margin for clocks is in them.

@@ -134,6 +134,7 @@ impl Scope<'_> {
         let members: Vec<String> = members.map(|one| one.cluster_arn.clone()).collect();
         let databases = [globals.clone(), members.clone()].concat();
         let old = self.arn("rds", other, "cluster-snapshot:causeway-detached-x");
+        let takeover = self.arn("rds", here, "cluster-snapshot:causeway-takeover-x");
         let rebuilt = self.arn("rds", other, "db:causeway-rebuilt-x");
         let taken = self.arn("rds", other, "cluster-snapshot:rds:unplanned-global-failover-x");
         let kept = self.arn("rds", here, "cluster-snapshot:causeway-x");
@@ -158,12 +159,12 @@ impl Scope<'_> {
             need(
                 "global-failover",
                 "rds:CreateDBClusterSnapshot",
-                [members.clone(), vec![old.clone()]].concat(),
+                [members.clone(), vec![old.clone(), takeover.clone()]].concat(),
             ),
             need(
                 "global-failover",
                 "rds:AddTagsToResource",
-                [members.clone(), vec![old, rebuilt.clone()]].concat(),
+                [members.clone(), vec![old, takeover, rebuilt.clone()]].concat(),
             ),
             need("global-failover", "rds:CreateDBInstance", [members, vec![rebuilt]].concat()),
             need("snapshot-restore", "s3:PutObject", vec![object("records/x/reconcile-lock.json")]),

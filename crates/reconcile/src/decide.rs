@@ -6,7 +6,7 @@ use std::sync::Arc;
 use comparison::BaseSummary;
 use runbook::aurora::{Cluster, tag};
 use runbook::names::{EXECUTION_TAG, SNAPSHOT_TAG, SNAPSHOT_TIME_TAG};
-use runbook::plan::{Base, Database};
+use runbook::plan::{BaseSource, Database};
 use runbook::secret::SignIn;
 use table_diff::Target;
 
@@ -109,7 +109,7 @@ impl Place<'_> {
     /// The state at the takeover, without user and password.
     fn base(&self, restored: Option<&Cluster>) -> Result<BaseSide, String> {
         let Self { name, database, region, restore_region, execution, authorities } = *self;
-        if database.reconcile.base == Base::None {
+        if database.reconcile.base == BaseSource::None {
             return Err("the plan wants none".into());
         }
         let Some(restored) = restored else {
@@ -173,18 +173,21 @@ mod tests {
             ],
             ..cluster("base")
         };
-        let good = place.sides("old", Some(&cluster("old")), Some(&new), Some(&base)).unwrap();
+        let here = Place { restore_region: "sandbox-west", ..place };
+        let good = here.sides("old", Some(&cluster("old")), Some(&new), Some(&base)).unwrap();
         let kept = good.base.as_ref().unwrap();
         assert_eq!(
             (kept.at.host.as_str(), kept.summary.snapshot.as_deref()),
             ("base.local", Some("arn:base"))
         );
+        let elsewhere = place.sides("old", Some(&cluster("old")), Some(&new), None).unwrap();
+        assert!(elsewhere.base.unwrap_err().contains("it is in sandbox-west"));
         for (base, reason) in [
             (None, "none was restored"),
             (Some(Cluster { tags: Vec::new(), ..base.clone() }), "this execution did not restore"),
             (Some(Cluster { status: "creating".into(), ..base.clone() }), "its status is creating"),
         ] {
-            let without = place.sides("old", Some(&cluster("old")), Some(&new), base.as_ref()).unwrap();
+            let without = here.sides("old", Some(&cluster("old")), Some(&new), base.as_ref()).unwrap();
             assert!(without.base.as_ref().unwrap_err().contains(reason), "{:?}", without.base);
         }
         assert_eq!(

@@ -11,3 +11,4 @@ mod rows;
 mod scan;
 pub(crate) mod sides;
 mod tally;
+mod versions;

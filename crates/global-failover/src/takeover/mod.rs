@@ -1,5 +1,5 @@
 //! `keep`: asks for a snapshot of every new primary as it is at the takeover, so that a reconcile can tell what each primary wrote
-//! since ([`Base::Snapshot`]).
+//! since ([`BaseSource::Snapshot`]).
 //!
 //! | seen | what follows |
 //! |---|---|
@@ -23,7 +23,7 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use runbook::aurora::{Answer, DescribeSnapshot};
 use runbook::names::{CLUSTER_TAG, PLAN_TAG, TAKEOVER_TAG, takeover_snapshot};
-use runbook::plan::Base;
+use runbook::plan::BaseSource;
 use runbook::{Outcome, Status, StepError};
 use serde::Serialize;
 use tokio::time::Instant;
@@ -68,7 +68,8 @@ impl<C: TakeSnapshot + DescribeSnapshot + Sync> ForKeep for C {}
 /// Runs the operation.
 pub(crate) async fn run(run: &Run<'_>, client: &impl ForKeep) -> Outcome<Observed> {
     let end = Instant::now() + LONGEST;
-    let wanted = run.plan.databases.iter().filter(|(_, database)| database.reconcile.base == Base::Snapshot);
+    let wanted =
+        run.plan.databases.iter().filter(|(_, database)| database.reconcile.base == BaseSource::Snapshot);
     // Two databases may live in one cluster.
     let mut clusters: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (name, database) in wanted {

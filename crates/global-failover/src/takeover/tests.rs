@@ -120,7 +120,7 @@ async fn the_failover_goes_on_whatever_aws_says() {
 async fn a_plan_may_want_none() {
     let mut plan = runbook::plan::sample();
     for database in plan.databases.values_mut() {
-        database.reconcile.base = Base::None;
+        database.reconcile.base = BaseSource::None;
     }
     let fake = Fake::that(Says::Yes);
     assert_eq!(call(&fake, &plan).await.status, Status::NotNeeded);

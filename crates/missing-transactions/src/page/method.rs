@@ -1,11 +1,10 @@
 //! What was compared, and how sure the report is.
 
 use super::cells::table_name;
-use crate::base::TakeoverState;
 use crate::facts::DatabaseFacts;
 use crate::report::{Report, TableReport};
 use crate::text::{count, counted, duration, joined, time};
-use crate::times::{Bounds, TimeColumn};
+use crate::times::{Bounds, TakeoverState, TimeColumn};
 
 pub(super) struct TableView {
     pub(super) name: String,

@@ -10,7 +10,7 @@ mod read;
 mod sample;
 
 pub use model::{
-    ArcEndpoint, Automatic, Base, BeyondRpo, Database, Engine, Failback, Limits, Member, Reconcile,
+    ArcEndpoint, Automatic, BaseSource, BeyondRpo, Database, Engine, Failback, Limits, Member, Reconcile,
     RecoveryPlan, Relation, ReportTable, Restore, Routing, Signal, Strategy,
 };
 pub use sample::sample;

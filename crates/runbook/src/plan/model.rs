@@ -255,14 +255,14 @@ pub struct Reconcile {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
     /// What says which of the two primaries wrote a row that differs.
-    #[serde(skip_serializing_if = "Base::is_default")]
-    pub base: Base,
+    #[serde(skip_serializing_if = "BaseSource::is_default")]
+    pub base: BaseSource,
 }
 
 /// What says which of the two primaries wrote a row that differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub enum Base {
+pub enum BaseSource {
     /// The new primary as it was when it took over: the failover asks for a snapshot of it, and the reconcile restores that beside
     /// the old primary's. It costs the storage of the snapshot, until that is deleted, and a second restored cluster.
     #[default]
@@ -271,7 +271,7 @@ pub enum Base {
     None,
 }
 
-impl Base {
+impl BaseSource {
     fn is_default(&self) -> bool {
         *self == Self::default()
     }

@@ -2,9 +2,7 @@
 
 use jiff::Timestamp;
 use runbook::aurora::{Cluster, GlobalCluster, Instance, Snapshot, Tags, region_of, tag};
-use runbook::names::{
-    self, CLUSTER_TAG, EXECUTION_TAG, PLAN_TAG, SNAPSHOT_TAG, SNAPSHOT_TIME_TAG, TAKEOVER_TAG,
-};
+use runbook::names::{self, CLUSTER_TAG, EXECUTION_TAG, PLAN_TAG, SNAPSHOT_TAG, SNAPSHOT_TIME_TAG};
 use runbook::plan::Restore;
 use runbook::settle;
 
@@ -161,51 +159,6 @@ pub fn choose_kept(snapshots: &[Snapshot], old_primary: &str, failover: Timestam
         .map(|(_, kept)| kept.clone())
 }
 
-/// The snapshot of a new primary (an ARN) at the takeover of `failover`: the first that was taken since.
-pub fn choose_base(snapshots: &[Snapshot], new_primary: &str, failover: Timestamp) -> Option<Snapshot> {
-    snapshots
-        .iter()
-        .filter(|snapshot| tag(&snapshot.tags, TAKEOVER_TAG).is_some())
-        .filter(|snapshot| tag(&snapshot.tags, CLUSTER_TAG) == Some(new_primary))
-        .filter(|snapshot| snapshot.created.is_none_or(|time| time >= failover))
-        .min_by_key(|snapshot| (is_broken(&snapshot.status), snapshot.created.is_none(), snapshot.created))
-        .cloned()
-}
-
-/// Decides about the state at the takeover. The comparison goes on without it where it can't be had.
-///
-/// # Errors
-/// Why it can't.
-pub fn decide_base(want: &Want, seen: &Seen) -> Result<Decision, String> {
-    let decision = match seen {
-        Seen { cluster: None, instance: None, kept: None, .. } => {
-            return Err("no snapshot of it was taken".into());
-        }
-        Seen { cluster: None, instance: None, kept: Some(kept), configured, .. }
-            if kept.status == "available" =>
-        {
-            restored_from(want, kept, configured.as_ref(), origin_of(kept))
-        }
-        Seen { cluster: None, instance: None, kept: Some(kept), .. } if !is_broken(&kept.status) => {
-            Decision::Wait(format!("snapshot {} is {}{}", kept.id, kept.status, progress(kept)))
-        }
-        Seen { cluster: None, instance: None, kept: Some(kept), .. } => {
-            return Err(format!("its snapshot {} is {}", kept.id, kept.status));
-        }
-        _ => decide(want, seen),
-    };
-    match decision {
-        Decision::Refuse(reason) => Err(reason),
-        decision => Ok(decision),
-    }
-}
-
-/// Where a snapshot comes from, as the tags say of a kept copy.
-fn origin_of(snapshot: &Snapshot) -> Tags {
-    let time = snapshot.created.map(|time| (SNAPSHOT_TIME_TAG.to_owned(), time.to_string()));
-    [(SNAPSHOT_TAG.to_owned(), snapshot.arn.clone())].into_iter().chain(time).collect()
-}
-
 /// Whether a snapshot was taken of this cluster (an ARN), which may have been renamed since.
 fn is_of(snapshot: &Snapshot, arn: &str) -> bool {
     let cluster = last_part(arn);
@@ -319,7 +272,12 @@ fn with_kept(
 }
 
 /// Restores a cluster. Whoever compares it has to be able to say of what moment it is: `origin` tells.
-fn restored_from(want: &Want, kept: &Snapshot, configured: Option<&Configured>, origin: Tags) -> Decision {
+pub(super) fn restored_from(
+    want: &Want,
+    kept: &Snapshot,
+    configured: Option<&Configured>,
+    origin: Tags,
+) -> Decision {
     Decision::Act(Action::Restore(RestoreCluster {
         id: want.cluster(),
         snapshot: kept.id.clone(),
@@ -389,7 +347,7 @@ pub(super) fn family<'a>(engine: &str, version: &'a str) -> &'a str {
 }
 
 /// A status that does not become `available` by waiting.
-fn is_broken(status: &str) -> bool {
+pub(super) fn is_broken(status: &str) -> bool {
     matches!(status, "deleting" | "deleted" | "restore-error" | "stopping" | "stopped" | "storage-full")
         || status.ends_with("failed")
         || status.starts_with("inaccessible")
@@ -401,7 +359,7 @@ fn prefixes(cluster: &str) -> [String; 2] {
     [format!("rds:unplanned-global-failover-{cluster}-"), names::detached_prefix(cluster)]
 }
 
-fn progress(snapshot: &Snapshot) -> String {
+pub(super) fn progress(snapshot: &Snapshot) -> String {
     snapshot.progress.map_or_else(String::new, |percent| format!(", {percent} %"))
 }
 

@@ -45,7 +45,7 @@ use futures::future::try_join_all;
 use runbook::aurora;
 use runbook::error::Kind;
 use runbook::names;
-use runbook::plan::{Base, Database, Member};
+use runbook::plan::{BaseSource, Database, Member};
 use runbook::record::FailoverRecord;
 use runbook::secret::SignIn;
 use runbook::settle::{Call, Verdict, make_all, noted, verdict};
@@ -56,13 +56,13 @@ use crate::ReadLastFailover;
 use crate::calls::ForRestore;
 use crate::run::{LOOK, Run};
 
+mod base;
 mod decide;
 mod observe;
 mod outcome;
 
-pub use decide::{
-    Action, Copied, Decision, Seen, Want, choose, choose_base, choose_kept, decide, decide_base, old_primary,
-};
+pub use base::{choose_base, decide_base};
+pub use decide::{Action, Copied, Decision, Seen, Want, choose, choose_kept, decide, old_primary};
 pub use outcome::{BaseState, DatabaseState, Observed, Stage};
 
 use observe::Lists;
@@ -221,8 +221,8 @@ where
         let decision = decide(&want, &seen);
         outcome::fill(&mut state, &seen, &decision);
         let base = match database.reconcile.base {
-            Base::None => None,
-            Base::Snapshot => self.observe_base(&want, database, &mut state, lists).await?,
+            BaseSource::None => None,
+            BaseSource::Snapshot => self.observe_base(&want, database, &mut state, lists).await?,
         };
         Ok(Place { name, decision, base, state })
     }

@@ -6,7 +6,8 @@ use runbook::aurora::Snapshot;
 use runbook::names;
 use tokio::sync::OnceCell;
 
-use super::decide::{Seen, Want, choose, choose_base, choose_kept};
+use super::base::choose_base;
+use super::decide::{Seen, Want, choose, choose_kept};
 use crate::calls::ForRestore;
 
 /// The snapshots of a Region, listed once in a look for all databases, and only when they are asked for.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use runbook::aurora::{Cluster, GlobalCluster, Instance, Snapshot, tag};
 use runbook::error::Kind;
 use runbook::fakes::{FAULTS, Fault};
-use runbook::names::{CLUSTER_TAG, EXECUTION_TAG, SNAPSHOT_TAG, SNAPSHOT_TIME_TAG};
+use runbook::names::{CLUSTER_TAG, EXECUTION_TAG, SNAPSHOT_TAG, SNAPSHOT_TIME_TAG, TAKEOVER_TAG};
 use runbook::plan::{self, Restore};
 
 use super::decide::{SERVERLESS, family};
@@ -159,6 +159,62 @@ fn a_kept_copy_is_found_by_what_its_tags_say() {
     for (case, snapshot, expected) in cases {
         assert_eq!(choose_kept(&[snapshot], OLD, failover()).is_some(), expected, "{case}");
     }
+}
+
+const NEW: &str = "arn:aws:rds:sandbox-west:000000000000:cluster:shop-orders-west";
+
+/// The snapshot of a new primary that a failover asked for.
+fn takeover(name: &str, stamp: &str, minutes: i64) -> Snapshot {
+    let id = format!("causeway-takeover-shop-{name}-west-{stamp}");
+    let arn = NEW.replace("orders", name);
+    Snapshot {
+        arn: format!("arn:aws:rds:{WEST}:000000000000:cluster-snapshot:{id}"),
+        id,
+        tags: vec![(TAKEOVER_TAG.into(), "failover".into()), (CLUSTER_TAG.into(), arn)],
+        ..aurora_snapshot("", "", minutes)
+    }
+}
+
+#[test]
+fn the_state_at_the_takeover_is_the_first_that_was_kept_since_the_failover_began() {
+    let ours = |stamp: &str, minutes: i64| takeover("orders", stamp, minutes);
+    let untagged = Snapshot { tags: Vec::new(), ..ours("u", 1) };
+    let failed = Snapshot { status: "failed".into(), ..ours("f", 1) };
+    let cases = [
+        ("none", vec![], None),
+        ("one", vec![ours("a", 1)], Some("a")),
+        ("of an earlier failover", vec![ours("a", -1)], None),
+        ("asked for again", vec![ours("b", 9), ours("a", 1)], Some("a")),
+        ("the first has failed", vec![failed.clone(), ours("b", 9)], Some("b")),
+        ("all have failed", vec![failed], Some("f")),
+        ("of another database", vec![takeover("catalog", "a", 1)], None),
+        ("by somebody else", vec![untagged], None),
+        ("a kept copy of an old primary", vec![kept("available")], None),
+    ];
+    for (case, snapshots, expected) in cases {
+        let chosen = choose_base(&snapshots, NEW, failover()).map(|snapshot| snapshot.id);
+        let expected = expected.map(|stamp| format!("causeway-takeover-shop-orders-west-{stamp}"));
+        assert_eq!(chosen, expected, "{case}");
+    }
+}
+
+#[test]
+fn what_stands_in_the_way_of_the_state_at_the_takeover_is_a_reason_to_go_on_without_it() {
+    let want = Want { what: Copied::Base, ..want() };
+    let with = |status: &str| {
+        let kept = Some(Snapshot { status: status.into(), ..takeover("orders", "a", 1) });
+        decide_base(&want, &Seen { kept, ..Seen::default() })
+    };
+    assert!(decide_base(&want, &Seen::default()).unwrap_err().contains("no snapshot"));
+    assert!(with("failed").unwrap_err().contains("is failed"));
+    assert!(matches!(with("creating"), Ok(Decision::Wait(_))));
+    let Ok(Decision::Act(Action::Restore(restore))) = with("available") else { panic!("not restored") };
+    assert_eq!(restore.id, "causeway-base-4105a4fcf944-orders");
+    assert_eq!(tag(&restore.tags, EXECUTION_TAG), Some(EXECUTION));
+    assert_eq!(tag(&restore.tags, SNAPSHOT_TIME_TAG), Some("2026-01-01T00:01:00Z"));
+    let foreign = Cluster { id: restore.id, tags: Vec::new(), ..cluster("available", EXECUTION) };
+    let seen = Seen { cluster: Some(foreign), ..Seen::default() };
+    assert!(decide_base(&want, &seen).unwrap_err().contains("without this execution's tag"));
 }
 
 #[test]
@@ -362,6 +418,13 @@ async fn the_old_primaries_come_back_and_their_endpoints_are_told() {
         "region": "sandbox-west",
         "endpoint": "causeway-4105a4fcf944-orders.sandbox-west.sandbox",
         "port": 3306,
+        "base": {
+            "snapshot": null,
+            "snapshotTime": null,
+            "cluster": null,
+            "isAvailable": false,
+            "missing": "no snapshot of it was taken",
+        },
     });
     assert_eq!(orders, expected);
     let again = call(&world).await.unwrap();
@@ -392,6 +455,76 @@ async fn any_call_may_fail_and_the_next_one_ends_in_the_same_state_with_nothing_
             }
             assert_eq!(clean(&world).await, Status::Done, "{fault:?} at {k}");
             assert_eq!(world.lock().unwrap().inventory(), done()[4..], "only the evidence stays");
+            if !hit {
+                break;
+            }
+        }
+    }
+}
+
+/// A world in which the failover has kept the states at the takeover.
+fn with_takeovers() -> Shared {
+    let world = World::after_failover();
+    for name in ["catalog", "orders"] {
+        world.lock().unwrap().add_snapshot(WEST, takeover(name, "a", 1));
+    }
+    world
+}
+
+fn bases(world: &Shared) -> Vec<String> {
+    let mut all = world.lock().unwrap().inventory();
+    all.retain(|thing| thing.contains("causeway-base-"));
+    all
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_state_at_the_takeover_is_restored_beside_the_old_primary_and_cleaned_up_like_it() {
+    let world = with_takeovers();
+    let outcome = call(&world).await.unwrap();
+    assert_eq!(outcome.status, Status::Done, "{}", outcome.reason);
+    assert_eq!(bases(&world).len(), 4, "{:?}", bases(&world));
+    let base = outcome.observed.databases["orders"].base.clone().unwrap();
+    assert_eq!((base.is_available, base.missing, base.snapshot_time), (true, None, Some(minutes_after(1))));
+    assert_eq!(clean(&world).await, Status::Done);
+    assert!(bases(&world).is_empty());
+    let left = world.lock().unwrap().inventory();
+    assert!(left.iter().any(|thing| thing.contains("causeway-takeover-shop-orders-west-a")), "{left:?}");
+
+    let mut plan = plan::sample();
+    for database in plan.databases.values_mut() {
+        database.reconcile.base = BaseSource::None;
+    }
+    let (context, world) = (context(), with_takeovers());
+    let here = clients(&world);
+    let outcome = run(&given(&context, &plan, WEST), &here(WEST), here).await.unwrap();
+    assert_eq!((outcome.status, bases(&world).len()), (Status::Done, 0), "the plan wants none");
+
+    let world = with_takeovers();
+    let outcome = call_in(&world, EAST).await.unwrap();
+    assert_eq!((outcome.status, bases(&world).len()), (Status::Done, 0), "{}", outcome.reason);
+    assert!(outcome.reason.contains("it is in sandbox-west"), "{}", outcome.reason);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_fails_about_the_state_at_the_takeover_the_old_primary_is_restored() {
+    for fault in FAULTS {
+        for k in 1.. {
+            let world = with_takeovers();
+            world.lock().unwrap().calls.fault = Some((k, fault));
+            let first = call(&world).await;
+            let hit = world.lock().unwrap().calls.was_hit();
+            world.lock().unwrap().calls.fault = None;
+            if let Ok(first) = &first
+                && hit
+                && fault == Fault::Fails(Kind::Failed)
+            {
+                assert!(first.reason.contains("without the state at the takeover"), "{k}: {}", first.reason);
+            }
+            assert_eq!(call(&world).await.unwrap().status, Status::Done, "{fault:?} at {k}");
+            let all = world.lock().unwrap().inventory();
+            assert!(done().iter().all(|thing| all.contains(thing)), "{fault:?} at {k}: {all:?}");
+            assert_eq!(clean(&world).await, Status::Done, "{fault:?} at {k}");
+            assert!(bases(&world).is_empty(), "{fault:?} at {k}");
             if !hit {
                 break;
             }
