@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use runbook::aurora::{Answer, DescribeSnapshot};
+use runbook::aurora::{Answer, DescribeSnapshot, Snapshot};
 use runbook::names::{CLUSTER_TAG, PLAN_TAG, TAKEOVER_TAG, takeover_snapshot};
 use runbook::plan::BaseSource;
 use runbook::{Outcome, Status, StepError};
@@ -101,6 +101,14 @@ pub(crate) async fn run(run: &Run<'_>, client: &impl ForKeep) -> Outcome<Observe
     Outcome::new(status, reason, observed).with_changed(changed)
 }
 
+/// What a look gave.
+enum Seen {
+    /// The snapshot.
+    There(Snapshot),
+    /// There was none, and AWS said this when it was asked for.
+    Asked(Answer),
+}
+
 /// Sees to the snapshot of one cluster until `end`; says whether this call asked for it.
 async fn keep(run: &Run<'_>, client: &impl ForKeep, arn: &str, end: Instant) -> (SnapshotState, bool) {
     let cluster = arn.rsplit(':').next().unwrap_or(arn);
@@ -111,26 +119,30 @@ async fn keep(run: &Run<'_>, client: &impl ForKeep, arn: &str, end: Instant) -> 
     let mut is_new = false;
     loop {
         let look = async {
-            if let Some(found) = client.describe_snapshot(&id).await? {
-                return Ok::<_, StepError>(Ok(found));
-            }
-            let answer = client.take_snapshot(cluster, &id, &tags).await?;
-            Ok(Err(answer))
+            Ok::<_, StepError>(match client.describe_snapshot(&id).await? {
+                Some(snapshot) => Seen::There(snapshot),
+                None => Seen::Asked(client.take_snapshot(cluster, &id, &tags).await?),
+            })
         };
-        state.reason = match tokio::time::timeout_at(end, look).await {
-            Ok(Ok(Ok(found))) if found.status == "failed" => Some(format!("snapshot {id} has failed")),
-            Ok(Ok(Ok(found))) => {
-                (state.status, state.taken_at) = (Some(found.status), found.created);
+        let Ok(seen) = tokio::time::timeout_at(end, look).await else {
+            state.reason.get_or_insert_with(|| "AWS did not answer in time".to_owned());
+            return (state, is_new);
+        };
+        state.reason = match seen {
+            Ok(Seen::There(snapshot)) if snapshot.status == "failed" => {
+                Some(format!("snapshot {id} has failed"))
+            }
+            Ok(Seen::There(snapshot)) => {
+                (state.status, state.taken_at) = (Some(snapshot.status), snapshot.created);
                 None
             }
-            Ok(Ok(Err(Answer::Accepted))) => {
+            Ok(Seen::Asked(Answer::Accepted)) => {
                 is_new = true;
                 // It is seen at the next look, at once.
                 Some(format!("snapshot {id} was asked for, and not seen yet"))
             }
-            Ok(Ok(Err(Answer::Rejected(message)))) => Some(message),
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some(state.reason.unwrap_or_else(|| "AWS did not answer in time".to_owned())),
+            Ok(Seen::Asked(Answer::Rejected(message))) => Some(message),
+            Err(error) => Some(error.to_string()),
         };
         let is_settled = state.reason.is_none();
         let pause = if is_new && state.status.is_none() { Duration::ZERO } else { LOOK };
