@@ -57,7 +57,7 @@ pub use execution::{Execution, Status};
 pub use fields::Problem;
 pub use handle::{Event, EventKind};
 pub use lint::check;
-pub use ports::{Api, ApiError, Call, CallError, Functions, Invocation, NoFunctions};
+pub use ports::{Api, ApiError, Call, CallError, Functions, Invocation, NoFunctions, function_name};
 pub use reading::Reading;
 pub use service::Automation;
 pub use types::Type;

@@ -85,6 +85,15 @@ pub trait Functions: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Invocation, ApiError>>;
 }
 
+/// A function's name from its name, its ARN or its partial ARN.
+#[must_use]
+pub fn function_name(function: &str) -> &str {
+    match function.split_once("function:") {
+        Some((_, rest)) => rest.split(':').next().unwrap_or(rest),
+        None => function.split(':').next().unwrap_or(function),
+    }
+}
+
 /// No functions at all: for what nobody invokes one in.
 #[derive(Debug, Default)]
 pub struct NoFunctions;
@@ -99,5 +108,19 @@ impl Functions for NoFunctions {
     ) -> BoxFuture<'a, Result<Invocation, ApiError>> {
         let none = ApiError::new("ResourceNotFoundException", format!("there is no function {function}"));
         async { Err(none) }.boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_is_named_by_name_or_arn() {
+        for name in
+            ["f-1", "f-1:live", "arn:aws:lambda:sandbox-west:000000000000:function:f-1:3", "0:function:f-1"]
+        {
+            assert_eq!(function_name(name), "f-1", "{name}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::fields::Fields;
 use crate::outcome::{Done, Failure, Inputs, text_input};
-use crate::ports::Invocation;
+use crate::ports::{Invocation, function_name};
 use crate::run::Run;
 
 /// The largest answer.
@@ -59,7 +59,8 @@ pub(crate) async fn run(run: &Run, inputs: &Inputs) -> Result<Done, Failure> {
         (None, Some(value)) => value.clone(),
         (None, None) => json!({}),
     };
-    let invocation = run.functions().invoke(&run.principal(), run.region(), name_of(&function), event).await;
+    let invocation =
+        run.functions().invoke(&run.principal(), run.region(), function_name(&function), event).await;
     let invocation = invocation.map_err(|error| Failure::new(error.to_string()))?;
     let (payload, error) = match invocation {
         Invocation::Answer(answer) => (answer, None),
@@ -92,27 +93,5 @@ pub(crate) async fn run(run: &Run, inputs: &Inputs) -> Result<Done, Failure> {
             Err(Failure { outputs, ..Failure::new(message) })
         }
         _ => Ok(Done { result, outputs, next: None }),
-    }
-}
-
-/// A function's name from its name, its ARN or its partial ARN.
-fn name_of(function: &str) -> &str {
-    match function.split_once("function:") {
-        Some((_, rest)) => rest.split(':').next().unwrap_or(rest),
-        None => function.split(':').next().unwrap_or(function),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_function_is_named_by_name_or_arn() {
-        for name in
-            ["f-1", "f-1:live", "arn:aws:lambda:sandbox-west:000000000000:function:f-1:3", "0:function:f-1"]
-        {
-            assert_eq!(name_of(name), "f-1", "{name}");
-        }
     }
 }
