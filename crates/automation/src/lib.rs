@@ -7,8 +7,8 @@
 //! # What is supported
 //! - Every key of schema 0.3 that AWS documents is read and checked, and so are all of its 23 actions: names, inputs, outputs.
 //! - These actions run: `aws:approve`, `aws:assertAwsResourceProperty`, `aws:branch`, `aws:executeAutomation`,
-//!   `aws:executeAwsApi`, `aws:invokeLambdaFunction`, `aws:loop`, `aws:pause`, `aws:sleep`, `aws:updateVariable`,
-//!   `aws:waitForAwsResourceProperty`. A document with another action loads and can't be started.
+//!   `aws:executeAwsApi`, `aws:executeStateMachine`, `aws:invokeLambdaFunction`, `aws:loop`, `aws:pause`, `aws:sleep`,
+//!   `aws:updateVariable`, `aws:waitForAwsResourceProperty`. A document with another action loads and can't be started.
 //! - SSM's operations on executions and documents are answered by [`Automation::call`].
 //!
 //! Not supported: attachments, executions on many targets, Regions or accounts, versions of documents, invocations of a function

@@ -13,10 +13,14 @@ pub struct Reading {
     /// Whether an approval that is rejected, or not answered in time, ends the execution at once ("the step and the automation
     /// stop running", page of the action `aws:approve`); else its `onFailure` is followed, as that of any step.
     pub refused_approval_ends_execution: bool,
+    /// Whether a step with `aws:executeStateMachine` ends once the execution has started; else it waits for its end. The action's page
+    /// says neither.
+    pub state_machine_is_not_awaited: bool,
 }
 
 impl Reading {
-    /// Every combination of two of what every execution meets. How an approval ends is for the rehearsals of approvals.
+    /// Every combination of two of what every execution meets. How an approval ends is for the rehearsals of
+    /// approvals, whether a state machine is awaited for those of what starts one.
     pub const ALL: [Self; 4] = [
         Self::of(false, false, true),
         Self::of(false, true, false),
@@ -34,6 +38,7 @@ impl Reading {
             selector_root_is_payload,
             json_text_is_parsed,
             refused_approval_ends_execution: false,
+            state_machine_is_not_awaited: false,
         }
     }
 }

@@ -5,8 +5,8 @@
 //! limit). A run belongs to no other execution and leaves nothing behind but its record.
 //!
 //! Durations are modelled, divided by the clock's factor, but for those of functions and of people, who take the time that
-//! they take: the limit of `aws:invokeLambdaFunction`, the `timeoutSeconds` of that and of what waits for somebody, and the
-//! two minutes after a cancellation are real.
+//! they take: the limit of `aws:invokeLambdaFunction`, the `timeoutSeconds` of that, of a state machine and of what waits for
+//! somebody, and the two minutes after a cancellation are real.
 //!
 //! Assumptions, where AWS documents nothing: a step that runs again loses the outputs of its earlier run first; tries
 //! follow each other at once; an output whose value does not fit its `Type` is not there; `isEnd` wins over
@@ -20,7 +20,8 @@ use serde_json::{Map, Value};
 
 use crate::actions::{
     approve, assert_aws_resource_property, branch, execute_automation, execute_aws_api,
-    invoke_lambda_function, loop_steps, pause, sleep, update_variable, wait_for_aws_resource_property,
+    execute_state_machine, invoke_lambda_function, loop_steps, pause, sleep, update_variable,
+    wait_for_aws_resource_property,
 };
 use crate::execution::{Execution, Parent, Status, StepExecution};
 use crate::handle::{EventKind, Signals, Stop};
@@ -242,7 +243,8 @@ impl Runner {
             (Some(own), Some(most)) if function => Some(own.min(most)),
             (own, default) => own.or(default),
         };
-        let real = function || matches!(step.action, Action::Approve | Action::Pause);
+        let real =
+            function || matches!(step.action, Action::Approve | Action::ExecuteStateMachine | Action::Pause);
         let mut left = step.max_attempts.max(1);
         loop {
             let mut stopped = self.run.handle.stopped();
@@ -294,6 +296,7 @@ impl Runner {
             Action::Branch(choices) => branch::run(choices, run),
             Action::ExecuteAutomation => execute_automation::run(run, inputs).await,
             Action::ExecuteAwsApi => execute_aws_api::run(run, inputs).await,
+            Action::ExecuteStateMachine => execute_state_machine::run(run, inputs).await,
             Action::InvokeLambdaFunction => invoke_lambda_function::run(run, inputs).await,
             Action::Loop(repeat) => self.repeat(repeat, step, inputs).await,
             Action::Pause => pause::run(run).await,

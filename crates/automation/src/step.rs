@@ -15,6 +15,10 @@ use crate::unsupported::Unsupported;
 /// run up to a maximum duration of 300 seconds".
 const FUNCTION_LIMIT: Duration = Duration::from_secs(300);
 
+/// The outputs of `aws:executeStateMachine`, which are members of what Step Functions' `DescribeExecution` answers.
+pub(crate) const EXECUTION_OUTPUTS: [&str; 8] =
+    ["executionArn", "input", "name", "output", "startDate", "stateMachineArn", "status", "stopDate"];
+
 /// A step.
 #[derive(Debug, Clone)]
 pub struct Step {
@@ -130,6 +134,7 @@ pub enum Action {
     Unsupported(&'static Unsupported),
     ExecuteAutomation,
     ExecuteAwsApi,
+    ExecuteStateMachine,
     InvokeLambdaFunction,
     Loop(Box<Loop>),
     Pause,
@@ -187,6 +192,7 @@ impl Action {
             Self::Unsupported(action) => action.name,
             Self::ExecuteAutomation => "aws:executeAutomation",
             Self::ExecuteAwsApi => "aws:executeAwsApi",
+            Self::ExecuteStateMachine => "aws:executeStateMachine",
             Self::InvokeLambdaFunction => "aws:invokeLambdaFunction",
             Self::Loop(_) => "aws:loop",
             Self::Pause => "aws:pause",
@@ -202,6 +208,7 @@ impl Action {
             Self::Approve => &["ApprovalStatus", "ApproverDecisions"],
             Self::Unsupported(action) => action.outputs,
             Self::ExecuteAutomation => &["ExecutionId", "Status", "Output"],
+            Self::ExecuteStateMachine => &EXECUTION_OUTPUTS,
             Self::InvokeLambdaFunction => {
                 &["StatusCode", "FunctionError", "LogResult", "Payload", "OutputPayload"]
             }

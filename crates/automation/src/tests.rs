@@ -21,6 +21,7 @@ const READING: Reading = Reading {
     selector_root_is_payload: false,
     json_text_is_parsed: false,
     refused_approval_ends_execution: false,
+    state_machine_is_not_awaited: false,
 };
 
 /// What a scripted call does.
@@ -795,6 +796,88 @@ async fn what_is_closed_stops_at_once() {
     assert_eq!(Arc::strong_count(&stage.script), 2, "the services are let go of");
 }
 
+// State machines.
+
+fn machine() -> String {
+    document(
+        "- name: run\n  action: aws:executeStateMachine\n  inputs: {stateMachineArn: 'arn:m', name: one, input: '{\"a\": 1}'}\n",
+    )
+}
+
+/// An execution as it is described.
+fn described(status: &str, more: Value) -> Does {
+    let mut shown = json!({"executionArn": "arn:e", "status": status, "startDate": "2026-11-25T09:00:00Z"});
+    shown.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    Does::Answer(shown)
+}
+
+const STARTED: &str = "StartExecution";
+
+fn started() -> Does {
+    Does::Answer(json!({"executionArn": "arn:e", "startDate": "2026-11-25T09:00:00Z"}))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_machine_is_started_and_awaited() {
+    let runs = described("RUNNING", json!({}));
+    let good = described("SUCCEEDED", json!({"output": "{\"b\": 2}"}));
+    let script = [(STARTED, &[started()][..]), ("DescribeExecution", &[runs.clone(), runs, good])];
+    let stage = stage_of(READING, &[("doc", machine())], &script);
+    let ended = stage.run().await;
+    assert_eq!((ended.status, stage.seconds(&ended)), (Status::Success, 10));
+    let request = json!({"stateMachineArn": "arn:m", "name": "one", "input": "{\"a\": 1}"});
+    assert_eq!(stage.script.asked(STARTED), [request]);
+    let call = stage.script.calls.lock().unwrap()[0].clone();
+    assert_eq!((call.service.as_str(), call.region.as_str()), ("states", WEST));
+    let outputs = &step(&ended, "run").outputs;
+    assert_eq!((&outputs["status"], &outputs["output"]), (&json!("SUCCEEDED"), &json!("{\"b\": 2}")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_machine_that_does_not_succeed_fails_its_step() {
+    for (name, status) in
+        [("FAILED", Status::Failed), ("ABORTED", Status::Failed), ("TIMED_OUT", Status::TimedOut)]
+    {
+        let bad = described(name, json!({"error": "States.Runtime", "cause": "because"}));
+        let script = [(STARTED, &[started()][..]), ("DescribeExecution", &[bad])];
+        let ended = stage_of(READING, &[("doc", machine())], &script).run().await;
+        assert_eq!((ended.status, &step(&ended, "run").outputs["status"]), (status, &json!(name)));
+        let message = ended.failure_message.unwrap();
+        assert!(message.contains(&format!("arn:e ended {name}: States.Runtime: because")), "{message}");
+    }
+    let refused = [(STARTED, &[Does::Error("StateMachineDoesNotExist")][..])];
+    let ended = stage_of(READING, &[("doc", machine())], &refused).run().await;
+    assert!(ended.failure_message.unwrap().contains("StateMachineDoesNotExist"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_machine_is_stopped_with_its_step() {
+    let script = [
+        (STARTED, &[started()][..]),
+        ("DescribeExecution", &[described("RUNNING", json!({}))]),
+        ("StopExecution", &[Does::Answer(json!({}))]),
+    ];
+    let stage = stage_of(READING, &[("doc", machine())], &script);
+    let id = stage.start();
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    stage.automation.cancel(WEST, &id).unwrap();
+    assert_eq!(stage.ended(&id).await.status, Status::Cancelled);
+    settle().await;
+    assert_eq!(stage.script.asked("StopExecution"), [json!({"executionArn": "arn:e"})]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_the_other_reading_a_state_machine_is_started_only() {
+    let reading = Reading { state_machine_is_not_awaited: true, ..READING };
+    let script = [(STARTED, &[started()][..]), ("DescribeExecution", &[described("RUNNING", json!({}))])];
+    let stage = stage_of(reading, &[("doc", machine())], &script);
+    let ended = stage.run().await;
+    assert_eq!((ended.status, stage.seconds(&ended)), (Status::Success, 0));
+    assert_eq!(step(&ended, "run").outputs["status"], json!("RUNNING"));
+    settle().await;
+    assert!(stage.script.asked("StopExecution").is_empty());
+}
+
 // Documents that run documents.
 
 fn nested() -> Vec<(&'static str, String)> {
@@ -1100,6 +1183,9 @@ fn what_is_wrong_in_a_document_is_named_with_file_step_and_key() {
         ("- {name: a, action: 'aws:approve', inputs: {Approvers: []}}".into(), "takes a list of 1 to 10 principals"),
         ("- {name: a, action: 'aws:approve', inputs: {Approvers: [ann], MinRequiredApprovals: 2}}".into(), "step a, inputs.MinRequiredApprovals: takes a whole number from 1 to 1"),
         ("- {name: a, action: 'aws:executeAutomation', inputs: {}}".into(), "step a, inputs.DocumentName: is missing"),
+        ("- {name: a, action: 'aws:executeStateMachine', inputs: {}}".into(), "step a, inputs.stateMachineArn: is missing"),
+        ("- {name: a, action: 'aws:executeStateMachine', inputs: {stateMachineArn: m, input: '{'}}".into(), "step a, inputs.input: is not JSON"),
+        ("- {name: a, action: 'aws:executeStateMachine', inputs: {stateMachineArn: m, traceHeader: x}}".into(), "step a, inputs.traceHeader: is not a key of"),
         ("- {name: a, action: 'aws:updateVariable', inputs: {Name: 'variable:none', Value: 1}}".into(), "there is no variable `none`"),
         ("- {name: a, action: 'aws:branch', inputs: {}}".into(), "step a, inputs.Choices: is missing"),
         ("- {name: a, action: 'aws:branch', inputs: {Choices: [{NextStep: b, Variable: x, StringEquals: y}]}}".into(), "step a, inputs: there is no step `b`"),

@@ -42,7 +42,7 @@ enum Kind {
 }
 use Kind::{Any, Flag, List, Map, Number, OneOf, Text};
 
-static ALL: [Unsupported; 12] = [
+static ALL: [Unsupported; 11] = [
     Unsupported {
         name: "aws:changeInstanceState",
         inputs: &[
@@ -167,22 +167,6 @@ static ALL: [Unsupported; 12] = [
         either: &[(&["Script", "Attachment"], Required)],
         outputs: &["Payload"],
         takes_outputs: true,
-    },
-    Unsupported {
-        name: "aws:executeStateMachine",
-        inputs: &[("stateMachineArn", Required, Text), ("name", Optional, Text), ("input", Optional, Text)],
-        either: &[],
-        outputs: &[
-            "executionArn",
-            "input",
-            "name",
-            "output",
-            "startDate",
-            "stateMachineArn",
-            "status",
-            "stopDate",
-        ],
-        takes_outputs: false,
     },
     Unsupported {
         name: "aws:invokeWebhook",

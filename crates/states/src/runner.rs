@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::definition::{After, Kind, Select, State, Then};
 use crate::execution::{Cursor, Handle, Status};
-use crate::failure::{Failure, NO_CHOICE, RESULT_PATH, RUNTIME, TIMEOUT, limited};
+use crate::failure::{Failure, NO_CHOICE, RESULT_PATH, RUNTIME, limited};
 use crate::scope::{context, fill, select};
 use crate::store::Host;
 use crate::{map, task};
@@ -41,7 +41,8 @@ pub(crate) fn execute(host: Arc<Host>, handle: Arc<Handle>) -> BoxFuture<'static
             outcome = states(&host, &handle) => {
                 (if outcome.is_ok() { Status::Succeeded } else { Status::Failed }, outcome)
             }
-            () = limit => (Status::TimedOut, Err(Failure::new(TIMEOUT, "the execution took too long"))),
+            // Its status says it all: AWS shows neither an error nor a cause.
+            () = limit => (Status::TimedOut, Err(Failure::new("", ""))),
         };
         let now = host.environment.clock.now();
         if let Some(run) = handle.now().at.map_run.and_then(|arn| host.map_run(&arn)) {

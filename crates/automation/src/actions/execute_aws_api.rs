@@ -15,7 +15,7 @@ use crate::run::Run;
 const NO_ANSWER: Duration = Duration::from_secs(60);
 
 /// The services, by the name boto3 has for them, and their signing names.
-const SERVICES: [(&str, &str); 10] = [
+const SERVICES: [(&str, &str); 11] = [
     ("cloudwatch", "monitoring"),
     ("events", "events"),
     ("lambda", "lambda"),
@@ -25,6 +25,7 @@ const SERVICES: [(&str, &str); 10] = [
     ("secretsmanager", "secretsmanager"),
     ("sns", "sns"),
     ("ssm", "ssm"),
+    ("stepfunctions", "states"),
     ("sts", "sts"),
 ];
 

@@ -9,6 +9,7 @@ pub(crate) mod assert_aws_resource_property;
 pub(crate) mod branch;
 pub(crate) mod execute_automation;
 pub(crate) mod execute_aws_api;
+pub(crate) mod execute_state_machine;
 pub(crate) mod invoke_lambda_function;
 pub(crate) mod loop_steps;
 pub(crate) mod pause;
@@ -49,6 +50,10 @@ pub(crate) fn read(
         "aws:executeAwsApi" => {
             execute_aws_api::check(&mut inside);
             Action::ExecuteAwsApi
+        }
+        "aws:executeStateMachine" => {
+            execute_state_machine::check(&mut inside);
+            Action::ExecuteStateMachine
         }
         "aws:invokeLambdaFunction" => {
             invoke_lambda_function::check(&mut inside);
