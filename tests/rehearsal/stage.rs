@@ -17,6 +17,7 @@ use sandbox::eventbridge::{EventBridge, Rules};
 use sandbox::functions::{Functions, Invocation};
 use sandbox::permissions::Permissions;
 use sandbox::shop::bucket;
+use sandbox::states::Machine;
 use sandbox::wire::connector::sdk_config;
 use sandbox::world::{Message, World};
 use sandbox::{EAST, REGIONS, Rig, WEST};
@@ -93,6 +94,7 @@ impl Stage {
         let meeting = Arc::clone(&faults);
         let rig = Rig::builder(Arc::clone(&world), Arc::clone(&handlers) as _, Arc::clone(&permissions))
             .runbooks(documents().to_vec(), reading)
+            .machines(machines().to_vec())
             .decorated(|api| Arc::new(Faulty { api, faults: meeting }))
             .build(objects.path())
             .unwrap();
@@ -442,6 +444,16 @@ fn roles() -> &'static Permissions {
 fn rules() -> &'static Rules {
     static RULES: OnceLock<Rules> = OnceLock::new();
     RULES.get_or_init(|| Rules::read(&template(), &runbook::plan::sample()).unwrap())
+}
+
+/// The state machines of the template, which are read once.
+fn machines() -> &'static [Machine] {
+    static MACHINES: OnceLock<Vec<Machine>> = OnceLock::new();
+    MACHINES.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let read = |file: &str| std::fs::read_to_string(root.join(file)).map_err(|error| error.to_string());
+        sandbox::machines::machines(&template(), &runbook::plan::sample(), read).unwrap()
+    })
 }
 
 /// The text of the template.

@@ -36,6 +36,7 @@ SERVICES = [
     "secretsmanager",
     "sns",
     "ssm",
+    "stepfunctions",
     "sts",
 ]
 WITNESS = shapes.Witness()
@@ -61,6 +62,8 @@ def client(service, region=WEST, endpoint=ENDPOINT, made=None, lenient=False, wi
         read_timeout=20,
         retries={"total_max_attempts": 1},
         parameter_validation=not lenient,
+        # One operation of Step Functions would be asked at another name of the endpoint.
+        inject_host_prefix=False,
         s3={"addressing_style": "path"},
     )
     made = (made or SESSION).create_client(service, region_name=region, endpoint_url=endpoint, config=config)
@@ -245,6 +248,7 @@ def refused():
         "secretsmanager": ("get_secret_value", {"SecretId": "shop/orders"}, "AccessDeniedException"),
         "sns": ("publish", {"TopicArn": f"arn:aws:sns:{WEST}:{ACCOUNT}:causeway-alarms", "Message": "a"}, "AuthorizationError"),
         "ssm": ("put_parameter", {"Name": "/a", "Value": "b"}, "AccessDeniedException"),
+        "stepfunctions": ("start_execution", {"stateMachineArn": MACHINE}, "AccessDeniedException"),
     }
     for service, (operation, arguments, code) in denied.items():
         fails(code, getattr(client(service, made=other), operation), **arguments)
@@ -310,6 +314,58 @@ def automation():
     ssm.describe_automation_executions(Filters=[{"Key": "ExecutionStatus", "Values": ["Failed"]}])
     unknown = [{"Key": "TagKey", "Values": ["x"]}]
     fails("InvalidFilterKey", ssm.describe_automation_executions, Filters=unknown)
+
+
+# -- Step Functions ------------------------------------------------------------------------------------------------------
+
+MACHINE = f"arn:aws:states:{WEST}:{ACCOUNT}:stateMachine:witness"
+
+
+def state_machines():
+    states, bucket = west["stepfunctions"], f"causeway-reports-{ACCOUNT}-{WEST}"
+
+    def ranges(*lines):
+        body = "".join(json.dumps(line) + "\n" for line in lines)
+        west["s3"].put_object(Bucket=bucket, Key="ranges.jsonl", Body=body.encode())
+
+    def start(name, **more):
+        given = json.dumps({"bucket": bucket, "key": "ranges.jsonl", "plan": "shop", **more})
+        return states.start_execution(stateMachineArn=MACHINE, name=name, input=given)["executionArn"]
+
+    def comes_to(execution, wanted):
+        until(lambda: states.describe_execution(executionArn=execution)["status"] == wanted)
+        return states.describe_execution(executionArn=execution)
+
+    def counts(execution):
+        run = states.list_map_runs(executionArn=execution)["mapRuns"][0]["mapRunArn"]
+        return states.describe_map_run(mapRunArn=run)["itemCounts"]
+
+    ranges({"rows": 1}, {"rows": 2})
+    good = comes_to(start("good"), "SUCCEEDED")
+    assert json.loads(good["output"])["ranges"][1]["rows"] == 2, good
+    fails("ExecutionAlreadyExists", start, name="good")
+    fails("ExecutionNotRedrivable", states.redrive_execution, executionArn=good["executionArn"])
+
+    ranges({"rows": 1}, {"rows": 2, "fails": True})
+    failed = comes_to(start("failed"), "FAILED")
+    assert failed["error"] == "States.ExceedToleratedFailureThreshold", failed
+    assert counts(failed["executionArn"])["failed"] == 1
+    states.redrive_execution(executionArn=failed["executionArn"])
+    again = comes_to(failed["executionArn"], "FAILED")
+    assert again["redriveCount"] == 1, again
+
+    stopped = start("stopped", later=True)
+    states.stop_execution(executionArn=stopped, error="Enough", cause="a test")
+    assert comes_to(stopped, "ABORTED")["error"] == "Enough"
+
+    none = MACHINE.replace("stateMachine", "execution") + ":none"
+    fails("ExecutionDoesNotExist", states.describe_execution, executionArn=none)
+    fails("StateMachineDoesNotExist", states.start_execution, stateMachineArn=MACHINE + "es")
+    fails("InvalidArn", states.start_execution, stateMachineArn=MACHINE.replace(WEST, EAST))
+    fails("InvalidName", states.start_execution, stateMachineArn=MACHINE, name="a b")
+    fails("InvalidExecutionInput", states.start_execution, stateMachineArn=MACHINE, input="{")
+    fails("InvalidToken", states.list_map_runs, executionArn=stopped, nextToken="x")
+    fails("ResourceNotFound", states.describe_map_run, mapRunArn=none.replace("execution:witness", "mapRun:witness/ranges"))
 
 
 # -- Aurora --------------------------------------------------------------------------------------------------------------
@@ -500,6 +556,7 @@ def main():
     arc()
     refused()
     automation()
+    state_machines()
     describing()
     snapshots()
     restoring()
@@ -515,6 +572,7 @@ def main():
     for file, service in (("rds/*", "rds"), ("monitoring", "monitoring"), ("sns", "sns"), ("secrets", "secretsmanager"),
                           ("kms", "kms"),
                           ("parameters", "ssm"), ("sts", "sts"), ("../../../automation/src/service", "ssm"),
+                          ("../../../states/src/service", "states"),
                           ("../functions/binaries", "lambda")):
         model = next(model for model in models if model.signing_name == service)
         declared = {code for shape in model.error_shapes for code in (shape.error_code, shape.name)}

@@ -6,13 +6,16 @@
 //! - [`shapes`]: answers and errors against botocore's service models
 //! - [`world`]: the sandbox that Python's clients call for both
 //! - [`shared_calls`]: what the sandbox shares with emulators
+//! - [`state_machines`]: how a state machine runs, in the sandbox and in an emulator
 
 #![expect(clippy::unwrap_used, reason = "tests say what failed by panicking")]
 
 mod documents;
+mod emulator;
 mod iam;
 mod shapes;
 mod shared_calls;
+mod state_machines;
 mod world;
 
 use std::path::PathBuf;

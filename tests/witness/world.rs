@@ -16,8 +16,10 @@ use sandbox::clock::Clock;
 use sandbox::databases::NoServers;
 use sandbox::eventbridge::{EventBridge, Rules};
 use sandbox::functions::{Functions, Invocation};
+use sandbox::machines::{machines, step_functions};
 use sandbox::permissions::{Asked, Permissions};
 use sandbox::router::Router;
+use sandbox::states::StepFunctions;
 use sandbox::wire::server::{Listeners, Server};
 use sandbox::wire::{Wire, tables};
 use sandbox::world::World;
@@ -54,6 +56,30 @@ const DOCUMENTS: [(&str, &str); 4] = [
          - {name: last, action: 'aws:invokeLambdaFunction', inputs: {FunctionName: causeway-report}, isEnd: true}\n",
     ),
 ];
+
+/// A state machine, and its role, among the template's resources.
+const MACHINE: &str = "  WitnessRole:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Statement: [{Effect: Allow, Principal: {Service: states.amazonaws.com}, Action: 'sts:AssumeRole'}]
+      Policies:
+        - PolicyName: all
+          PolicyDocument:
+            Version: '2012-10-17'
+            Statement:
+              - {Effect: Allow, Action: 'lambda:InvokeFunction', Resource: !Sub 'arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:work'}
+              - {Effect: Allow, Action: 's3:GetObject', Resource: !Sub '${ReportBucket.Arn}/*'}
+              - Effect: Allow
+                Action: 'states:StartExecution'
+                Resource: !Sub 'arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:stateMachine:witness'
+              - Effect: Allow
+                Action: ['states:DescribeExecution', 'states:StopExecution', 'states:RedriveExecution']
+                Resource: !Sub 'arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:execution:witness*'
+  Witness:
+    Type: AWS::Serverless::StateMachine
+    Properties: {Name: witness, Role: !GetAtt WitnessRole.Arn, DefinitionUri: ranges.asl.json}
+";
 
 /// What the clients found, and what the sandbox asked of roles meanwhile.
 pub struct Found {
@@ -113,6 +139,7 @@ async fn look() -> Found {
 struct Sandbox {
     world: Arc<World>,
     automation: Arc<Automation>,
+    machines: Arc<StepFunctions>,
     permissions: Arc<Permissions>,
     bridge: Arc<EventBridge>,
     server: Server,
@@ -136,6 +163,7 @@ impl Sandbox {
         world.add_safety_rule("gate", Rule::Gate { gating: controls.clone(), target: Vec::new() });
         world.arc_endpoint(4, Endpoint::Unavailable);
         let template = std::fs::read_to_string(root().join("template.yaml")).unwrap();
+        let template = template.replacen("\nResources:\n", &format!("\nResources:\n{MACHINE}"), 1);
         let permissions = Permissions::read(&template, &plan::sample()).unwrap();
         let levers: Arc<dyn Functions> = Arc::new(Levers(Arc::clone(&world)));
         let documents = DOCUMENTS.map(|(name, text)| {
@@ -144,18 +172,24 @@ impl Sandbox {
         });
         let automation = sandbox::runbooks(clock, Arc::clone(&levers), Reading::ALL[0], documents.to_vec());
         let automation = Arc::new(automation);
-        let router = Router::new(Arc::clone(&world), Arc::clone(&automation), levers);
+        let objects = tempfile::tempdir().unwrap();
+        let machines =
+            machines(&template, &plan::sample(), |_| Ok(crate::state_machines::definition())).unwrap();
+        let (machines, items) =
+            step_functions(clock, Arc::clone(&levers), Arc::clone(&permissions), objects.path(), machines);
+        let router = Router::new(Arc::clone(&world), Arc::clone(&automation), levers)
+            .with_machines(Arc::clone(&machines));
         let api = permissions.guard(Arc::clone(&world), Arc::new(router));
         automation.set_api(Arc::clone(&api));
+        items.set_api(&api);
         let rules = Rules::read(&template, &plan::sample()).unwrap();
         let bridge = EventBridge::follow(rules, &world, &automation, &permissions);
-        let objects = tempfile::tempdir().unwrap();
         let wire = Arc::new(Wire::new(api, objects.path()).unwrap());
         for region in REGIONS {
             wire.create_bucket(plan::sample().report_bucket(region).unwrap()).unwrap();
         }
         let server = listeners.serve(&wire);
-        Self { world, automation, permissions, bridge, server, _objects: objects }
+        Self { world, automation, machines, permissions, bridge, server, _objects: objects }
     }
 
     /// What the rules of the template ask of their roles. The events of Aurora's snapshots came with the failover.
@@ -186,6 +220,7 @@ impl Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         self.automation.close();
+        self.machines.close();
         self.world.stop();
     }
 }
@@ -199,7 +234,7 @@ impl Functions for Levers {
         _: &'a str,
         _: &'a str,
         function: &'a str,
-        _: Value,
+        event: Value,
     ) -> BoxFuture<'a, Result<Invocation, ApiError>> {
         async move {
             match function {
@@ -208,6 +243,14 @@ impl Functions for Levers {
                 "isolate" => self.0.isolate(EAST).await,
                 "rejoin" => self.0.rejoin(EAST).await,
                 "causeway-report" => {}
+                "work" if event["range"]["fails"] == true => {
+                    let (error_type, message) = ("Broken".into(), "it fails".into());
+                    return Ok(Invocation::FunctionError { error_type, message });
+                }
+                "work" => {
+                    let answer = json!({"number": event["number"], "rows": event["range"]["rows"]});
+                    return Ok(Invocation::Answer(answer));
+                }
                 "broken" => {
                     let (error_type, message) = ("Runtime.ExitError".into(), "it broke".into());
                     return Ok(Invocation::FunctionError { error_type, message });

@@ -10,6 +10,7 @@
 //! - [`automation`]: a crate of its own; runs the documents in `ssm-documents/` with the service's semantics
 //! - [`eventbridge`]: EventBridge, with the rules of `template.yaml`
 //! - [`functions`]: runs step functions, as the deployed binaries behind a Lambda runtime API, or in process
+//! - [`machines`]: runs the state machines of `template.yaml`, by the crate [`states`]
 //! - [`permissions`]: checks every call of a function or a runbook against its role in `template.yaml`
 //! - [`folder`]: folders for what lives as long as this process
 //! - [`clock`]: the world's time; AWS's durations divided by one factor
@@ -23,6 +24,7 @@ pub mod databases;
 pub mod eventbridge;
 pub mod folder;
 pub mod functions;
+pub mod machines;
 pub mod permissions;
 mod process;
 pub mod rig;
@@ -34,6 +36,7 @@ pub mod wire;
 pub mod world;
 
 pub use automation::{self, clock};
+pub use states;
 
 pub use account::{ACCOUNT, ARC_REGIONS, EAST, REGIONS, WEST};
 pub use rig::Rig;

@@ -1,9 +1,10 @@
 //! A whole sandbox from its parts: the world, what is permitted in it, Automation, and the wire over all of them.
 //!
 //! ```text
-//! wire ─▶ decorator ─▶ permissions ─▶ router ─▶ world, Automation, functions
-//!             ▲                                        │
-//!             └──────────── calls of runbooks ─────────┘
+//! wire ─▶ decorator ─▶ permissions ─▶ router ─▶ world, Automation, functions,
+//!             ▲                                Step Functions
+//!             │                                        │
+//!             └───── calls of runbooks and machines ───┘
 //! ```
 //!
 //! Automation's actions make their calls where the wire does, so the two hold each other. [`Rig::close`], which a drop calls too,
@@ -14,7 +15,10 @@ use std::sync::Arc;
 
 use automation::{Api, Automation, Document, Functions, Reading};
 
+use states::{Machine, StepFunctions};
+
 use crate::account::REGIONS;
+use crate::machines::step_functions;
 use crate::permissions::Permissions;
 use crate::router::Router;
 use crate::runbooks::runbooks;
@@ -28,6 +32,8 @@ pub struct Rig {
     pub world: Arc<World>,
     /// Automation, with the runbooks.
     pub automation: Arc<Automation>,
+    /// Step Functions, with the state machines.
+    pub machines: Arc<StepFunctions>,
     /// What every caller gets, wire and runbooks alike.
     pub api: Arc<dyn Api>,
     /// The AWS wire protocols over it, with a report bucket in each Region.
@@ -44,13 +50,14 @@ pub struct Builder {
     permissions: Arc<Permissions>,
     reading: Reading,
     documents: Vec<(String, Document)>,
+    machines: Vec<Machine>,
     decorator: Decorator,
     secret: Option<String>,
 }
 
 impl Rig {
     /// A rig of a world, the functions that Automation and callers invoke, and what each may do. Without anything else it
-    /// has no runbooks, reads what AWS leaves open by the default, and has the secret access key that every sandbox in a process shares.
+    /// has no runbooks and no state machines, reads what AWS leaves open by the default, and has the secret access key that every sandbox in a process shares.
     pub fn builder(
         world: Arc<World>,
         functions: Arc<dyn Functions>,
@@ -62,6 +69,7 @@ impl Rig {
             permissions,
             reading: Reading::default(),
             documents: Vec::new(),
+            machines: Vec::new(),
             decorator: Box::new(|api| api),
             secret: None,
         }
@@ -70,6 +78,7 @@ impl Rig {
     /// Ends executions and the world's changes, and lets go of the services.
     pub fn close(&self) {
         self.automation.close();
+        self.machines.close();
         self.world.stop();
     }
 }
@@ -85,6 +94,13 @@ impl Builder {
     #[must_use]
     pub fn runbooks(mut self, documents: Vec<(String, Document)>, reading: Reading) -> Self {
         (self.documents, self.reading) = (documents, reading);
+        self
+    }
+
+    /// The state machines: see [`machines`](crate::machines::machines).
+    #[must_use]
+    pub fn machines(mut self, machines: Vec<Machine>) -> Self {
+        self.machines = machines;
         self
     }
 
@@ -107,12 +123,16 @@ impl Builder {
     /// # Errors
     /// When that folder can't be used.
     pub fn build(self, objects: &Path) -> Result<Rig, WireError> {
-        let Self { world, functions, permissions, reading, documents, decorator, secret } = self;
+        let Self { world, functions, permissions, reading, documents, machines, decorator, secret } = self;
         let invoked = permissions.guard_functions(Arc::clone(&functions));
+        let (machines, items) =
+            step_functions(world.clock, Arc::clone(&invoked), Arc::clone(&permissions), objects, machines);
         let automation = Arc::new(runbooks(world.clock, invoked, reading, documents));
-        let router = Router::new(Arc::clone(&world), Arc::clone(&automation), functions);
+        let router = Router::new(Arc::clone(&world), Arc::clone(&automation), functions)
+            .with_machines(Arc::clone(&machines));
         let api = decorator(permissions.guard(Arc::clone(&world), Arc::new(router)));
         automation.set_api(Arc::clone(&api));
+        items.set_api(&api);
         let wire = match secret {
             Some(secret) => Wire::with_secret(Arc::clone(&api), objects, secret),
             None => Wire::new(Arc::clone(&api), objects),
@@ -120,6 +140,6 @@ impl Builder {
         for region in REGIONS {
             wire.create_bucket(&shop::bucket(region))?;
         }
-        Ok(Rig { world, automation, api, wire: Arc::new(wire) })
+        Ok(Rig { world, automation, machines, api, wire: Arc::new(wire) })
     }
 }

@@ -1,4 +1,5 @@
-//! The whole of the simulated AWS behind one [`Api`]: Automation and Lambda beside the rest of the world.
+//! The whole of the simulated AWS behind one [`Api`]: Automation, Step Functions and Lambda beside the rest of
+//! the world.
 //!
 //! A Region that is isolated answers nothing, whatever the service.
 
@@ -12,27 +13,40 @@ use crate::api::{Api, ApiError, Call, CallError};
 use crate::world::World;
 use automation::Automation;
 use automation::{Functions, Invocation};
+use states::StepFunctions;
 
 /// Routes each call to the service that answers it.
 pub struct Router {
     world: Arc<World>,
     automation: Arc<Automation>,
     functions: Arc<dyn Functions>,
+    machines: Option<Arc<StepFunctions>>,
 }
 
 impl Router {
     /// Puts the parts together. [`Automation::set_api`] is still to be called, with this or with a decorator of it.
     pub fn new(world: Arc<World>, automation: Arc<Automation>, functions: Arc<dyn Functions>) -> Self {
-        Self { world, automation, functions }
+        Self { world, automation, functions, machines: None }
+    }
+
+    /// With state machines.
+    #[must_use]
+    pub fn with_machines(mut self, machines: Arc<StepFunctions>) -> Self {
+        self.machines = Some(machines);
+        self
     }
 
     async fn route(&self, call: Call) -> Result<Value, CallError> {
         let automation = call.service == "ssm" && self.automation.handles(&call.operation);
-        if !automation && call.service != "lambda" {
+        let machines = self.machines.as_ref().filter(|_| call.service == "states");
+        if !automation && machines.is_none() && call.service != "lambda" {
             return self.world.call(call).await;
         }
         if self.world.is_isolated(&call.region) {
             return Err(CallError::NoAnswer);
+        }
+        if let Some(machines) = machines {
+            return Ok(machines.call(&call.region, &call.operation, &call.input).await?);
         }
         if automation {
             return Ok(self

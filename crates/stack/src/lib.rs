@@ -3,11 +3,13 @@
 //!
 //! - [`template`]: the stack that a template makes, with CloudFormation's functions resolved
 //! - [`roles`]: its roles, by who has them
+//! - [`machines`]: its state machines
 //! - [`policy`]: what a statement of a policy says, and whether it allows a request
 //! - [`patterns`]: patterns and input transformers of EventBridge
 //!
 //! What a template may contain and this crate does not know is an error that names it, never understood in another way.
 
+pub mod machines;
 pub mod patterns;
 pub mod policy;
 pub mod roles;

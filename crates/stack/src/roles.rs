@@ -25,20 +25,27 @@ pub struct Roles {
     pub rules: BTreeMap<String, Role>,
     /// Those that Automation may assume, by ARN.
     pub runbooks: BTreeMap<String, Role>,
+    /// Those that Step Functions may assume, by ARN.
+    pub machines: BTreeMap<String, Role>,
 }
 
 impl Roles {
-    /// The roles that a stack's functions, runbooks and rules have.
+    /// The roles that a stack's functions, runbooks, state machines and rules have.
     ///
     /// # Errors
     /// When a function or a target has no role of the template, or one is written in a way that is not known here.
     pub fn of(stack: &Stack<'_>) -> Result<Self, String> {
-        Ok(Self { functions: functions(stack)?, rules: rules(stack)?, runbooks: runbooks(stack)? })
+        Ok(Self {
+            functions: functions(stack)?,
+            rules: rules(stack)?,
+            runbooks: assumed_by(stack, "ssm.amazonaws.com")?,
+            machines: assumed_by(stack, "states.amazonaws.com")?,
+        })
     }
 
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &Role> {
-        self.functions.values().chain(self.rules.values()).chain(self.runbooks.values())
+        [&self.functions, &self.rules, &self.runbooks, &self.machines].into_iter().flat_map(BTreeMap::values)
     }
 }
 
@@ -71,16 +78,16 @@ fn functions(stack: &Stack<'_>) -> Result<BTreeMap<String, Role>, String> {
     Ok(functions)
 }
 
-/// By ARN, those that Automation may assume.
-fn runbooks(stack: &Stack<'_>) -> Result<BTreeMap<String, Role>, String> {
+/// By ARN, those that a service may assume.
+fn assumed_by(stack: &Stack<'_>, service: &str) -> Result<BTreeMap<String, Role>, String> {
     let resources = stack.resources()?;
-    let mut runbooks = BTreeMap::new();
+    let mut roles = BTreeMap::new();
     for role in resources.keys().filter_map(Yaml::as_str) {
-        if trusted(stack, role)? == "ssm.amazonaws.com" {
-            runbooks.insert(stack.role_arn(role), role_of(stack, role)?);
+        if trusted(stack, role)? == service {
+            roles.insert(stack.role_arn(role), role_of(stack, role)?);
         }
     }
-    Ok(runbooks)
+    Ok(roles)
 }
 
 /// By ARN, those of the targets of rules.

@@ -216,6 +216,9 @@ impl<'a> Stack<'a> {
             Some("AWS::Logs::LogGroup") => {
                 self.text(&resource["Properties"]["LogGroupName"]).map(Value::String)
             }
+            Some("AWS::Serverless::StateMachine" | "AWS::StepFunctions::StateMachine") => {
+                self.attribute(&format!("{name}.Arn")).map(Value::String)
+            }
             _ => Err(format!("can't resolve !Ref {name}")),
         }
     }
@@ -228,6 +231,8 @@ impl<'a> Stack<'a> {
         match (resource["Type"].as_str(), attribute) {
             (_, "Arn") => {}
             (Some("AWS::SQS::Queue"), "QueueName") => return named("QueueName"),
+            (Some("AWS::Serverless::StateMachine"), "Name") => return named("Name"),
+            (Some("AWS::StepFunctions::StateMachine"), "Name") => return named("StateMachineName"),
             _ => return Err(unknown()),
         }
         let Place { region, account, .. } = self.place;
@@ -244,6 +249,12 @@ impl<'a> Stack<'a> {
             }
             Some("AWS::Events::Rule") => format!("arn:aws:events:{region}:{account}:rule/{}", named("Name")?),
             Some("AWS::S3::Bucket") => format!("arn:aws:s3:::{}", named("BucketName")?),
+            Some("AWS::Serverless::StateMachine") => {
+                format!("arn:aws:states:{region}:{account}:stateMachine:{}", named("Name")?)
+            }
+            Some("AWS::StepFunctions::StateMachine") => {
+                format!("arn:aws:states:{region}:{account}:stateMachine:{}", named("StateMachineName")?)
+            }
             Some("AWS::SQS::Queue") => format!("arn:aws:sqs:{region}:{account}:{}", named("QueueName")?),
             _ => return Err(unknown()),
         })

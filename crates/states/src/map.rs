@@ -1,6 +1,7 @@
 //! A distributed map: reads its items, and runs a child for each.
 //!
-//! The first child that does not succeed ends the run: those that run are aborted, those that have not begun stay so. A redrive
+//! The first child that does not succeed ends the run: those that run are aborted, those that have not begun stay so. At AWS some
+//! more may begin before the run fails (developer guide, "Tolerated failure threshold for Distributed Map state"). A redrive
 //! takes up the same run, with the items as they were read first, and lets those children run that did not succeed.
 
 use std::sync::Arc;

@@ -22,6 +22,7 @@ use sandbox::folder::Folder;
 use sandbox::functions::binaries::{Binaries, Settings};
 use sandbox::permissions::Permissions;
 use sandbox::shop::bucket;
+use sandbox::states::Machine as StateMachine;
 use sandbox::wire::connector::sdk_config;
 use sandbox::wire::server::{Listeners, Server};
 use sandbox::world::{World, durations};
@@ -85,6 +86,7 @@ impl Engines {
 /// What a sandbox is made of, beside its databases.
 struct Parts {
     documents: Vec<(String, Document)>,
+    machines: Vec<StateMachine>,
     permissions: Arc<Permissions>,
     /// Folder of the step functions' binaries.
     binaries: PathBuf,
@@ -110,6 +112,7 @@ impl Rig {
         // Keys, objects, logs and reports are for the user who runs this, and so is what its processes write.
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
         let (documents, permissions) = (documents(&machine.documents)?, permissions(&machine.template)?);
+        let machines = state_machines(&machine.template)?;
         let binaries = match &machine.functions {
             Some(folder) => folder.clone(),
             None => std::env::current_exe()?.parent().map(Path::to_owned).unwrap_or_default(),
@@ -127,7 +130,7 @@ impl Rig {
         let plan = sandbox::shop::plan(&machine.engine.0);
         let needed: Vec<Engine> = plan.databases.values().map(|database| database.engine).collect();
         let databases = folder.path().join("databases");
-        let parts = Parts { documents, permissions, binaries, logs };
+        let parts = Parts { documents, machines, permissions, binaries, logs };
         let servers = Arc::new(RealServers::new(&databases, &needed)?);
         let assembled = tokio::select! {
             assembled = Self::assemble(machine, plan, parts, folder.path(), Arc::clone(&servers)) => assembled.map(Some),
@@ -147,7 +150,7 @@ impl Rig {
     async fn assemble(
         machine: &Machine,
         plan: RecoveryPlan,
-        Parts { documents, permissions, binaries, logs }: Parts,
+        Parts { documents, machines, permissions, binaries, logs }: Parts,
         folder: &Path,
         servers: Arc<RealServers>,
     ) -> Result<Self, Error> {
@@ -172,6 +175,7 @@ impl Rig {
         let reading = Reading { function_error_fails_step: true, ..Reading::default() };
         let sandbox = sandbox::Rig::builder(world, Arc::clone(&functions) as _, permissions)
             .runbooks(documents, reading)
+            .machines(machines)
             .secret(secret.clone())
             .build(&objects)?;
         let server = listeners.serve(&sandbox.wire);
@@ -432,4 +436,17 @@ fn permissions(template: &Path) -> Result<Arc<Permissions>, Error> {
         .map_err(|error| format!("can't read {name}: {error}; name the SAM template with --template"))?;
     let permissions = Permissions::read(&text, &runbook::plan::sample());
     Ok(permissions.map_err(|error| format!("{name}: {error}"))?)
+}
+
+/// The state machines of the template, whose definitions are named from its folder on.
+fn state_machines(template: &Path) -> Result<Vec<StateMachine>, Error> {
+    let name = template.display();
+    let text = std::fs::read_to_string(template).map_err(|error| format!("can't read {name}: {error}"))?;
+    let folder = template.parent().unwrap_or(Path::new(""));
+    let read = |file: &str| {
+        let path = folder.join(file);
+        std::fs::read_to_string(&path).map_err(|error| format!("can't read {}: {error}", path.display()))
+    };
+    let machines = sandbox::machines::machines(&text, &runbook::plan::sample(), read);
+    Ok(machines.map_err(|error| format!("{name}: {error}"))?)
 }

@@ -1,9 +1,9 @@
-//! Least privilege, as AWS would hold it: every call of a function or of a runbook is checked against its role in
+//! Least privilege, as AWS would hold it: every call of a function, a runbook or a state machine is checked against its role in
 //! `template.yaml`, and denied in the words of the service that is called.
 //!
 //! [`Permissions`] reads the template once, with the values that the recovery plan gives for its parameters, for both
 //! Regions. [`Permissions::guard`] puts it before an [`Api`], [`Permissions::guard_functions`] before the functions that
-//! Automation invokes. The operator may do anything; a caller whom nobody knows, nothing.
+//! Automation and Step Functions invoke. The operator may do anything; a caller whom nobody knows, nothing.
 //!
 //! What a role says is read and evaluated by the crate [`stack`]; [`request`] says what a call needs.
 //!
@@ -145,7 +145,7 @@ impl Permissions {
         Arc::new(GuardedApi { permissions: Arc::clone(self), world, api })
     }
 
-    /// Checks that Automation may invoke a function before it is invoked.
+    /// Checks that whoever invokes a function may do so before it is invoked.
     pub fn guard_functions(self: &Arc<Self>, functions: Arc<dyn Functions>) -> Arc<dyn Functions> {
         Arc::new(GuardedFunctions { permissions: Arc::clone(self), functions })
     }
@@ -247,13 +247,31 @@ impl Permissions {
             Some((home, function)) => {
                 (self.roles.get(home).and_then(|of| of.functions.get(function)), function)
             }
-            None => (self.roles.get(region).and_then(|of| of.runbooks.get(principal)), "Automation"),
+            None => {
+                let of = self.roles.get(region);
+                match of.and_then(|of| of.machines.get(principal)) {
+                    Some(role) => (Some(role), "states"),
+                    None => (of.and_then(|of| of.runbooks.get(principal)), "Automation"),
+                }
+            }
         };
         let Some(role) = role else {
             let message = format!("The security token included in the request is invalid: {principal}");
             return Err(ApiError { status: 403, code: "UnrecognizedClientException".into(), message });
         };
         self.decide(role, session, service, needs)
+    }
+
+    /// Checks what a state machine's role, which has this ARN, needs for an operation on the machine's own executions.
+    pub(crate) fn machine_may(
+        &self,
+        role: &str,
+        region: &str,
+        operation: &str,
+        resource: &str,
+    ) -> Result<(), ApiError> {
+        let need = Need::new(format!("states:{operation}"), resource);
+        self.check(role, region, ("states", operation), &[need])
     }
 
     /// Checks what a rule of EventBridge needs for a target, whose role has this ARN.
@@ -299,7 +317,7 @@ impl Permissions {
             let (status, code) = match service {
                 "iam" | "rds" | "s3" | "sts" | "monitoring" => (403, "AccessDenied"),
                 "sns" => (403, "AuthorizationError"),
-                "ssm" | "secretsmanager" | "kms" => (400, "AccessDeniedException"),
+                "ssm" | "secretsmanager" | "kms" | "states" => (400, "AccessDeniedException"),
                 _ => (403, "AccessDeniedException"),
             };
             return Err(ApiError { status, code: code.into(), message });

@@ -48,6 +48,15 @@ pub(super) fn needs(call: &Call, world: &World) -> Vec<Need> {
             let id = text("AutomationExecutionId").unwrap_or_default();
             vec![Need::new(action("ssm", call), regional(call, "ssm", &format!("automation-execution/{id}")))]
         }
+        ("states", "StartExecution") => {
+            vec![Need::new(action("states", call), text("stateMachineArn").unwrap_or_default())]
+        }
+        ("states", "DescribeExecution" | "StopExecution" | "RedriveExecution" | "ListMapRuns") => {
+            vec![Need::new(action("states", call), text("executionArn").unwrap_or_default())]
+        }
+        ("states", "DescribeMapRun") => {
+            vec![Need::new(action("states", call), text("mapRunArn").unwrap_or_default())]
+        }
         ("secretsmanager", "GetSecretValue") => {
             let id = text("SecretId").unwrap_or_default();
             let secret = if id.starts_with("arn:") { id.to_owned() } else { secret_arn(&call.region, id) };

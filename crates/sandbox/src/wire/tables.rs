@@ -14,6 +14,9 @@ pub const TIMES: &[&str] = &[
     "StartTime",
     "Timestamp",
     "Timestamps",
+    "redriveDate",
+    "startDate",
+    "stopDate",
 ];
 
 /// Members that hold maps of a user's own names when they are objects: nothing in there is converted.
@@ -207,7 +210,7 @@ mod tests {
         }
         let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let mut all = String::new();
-        for folder in ["sandbox/src/world", "automation/src"] {
+        for folder in ["sandbox/src/world", "automation/src", "states/src"] {
             add(&crates.join(folder), &mut all);
         }
         all
