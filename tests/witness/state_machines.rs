@@ -2,7 +2,7 @@
 //! runner and in the emulator ministack, whose Lambda sends its invocations to a server of `state_machines.py`.
 //!
 //! A run is compared by its status, error and cause, its output, its map's run, and what the function was asked. At no time are there more
-//! invocations than `MaxConcurrency` has, in either.
+//! invocations than `MaxConcurrency` has, in either. The parser of a third, moto, reads the definition.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -115,6 +115,15 @@ async fn a_state_machine_runs_as_in_an_emulator() {
             assert_eq!(theirs.most, MOST, "{name}: as many as may be, there");
         }
     }
+    let refused = |text: &str| {
+        tokio::task::spawn_blocking({
+            let text = text.to_owned();
+            move || refused_by_moto(&text)
+        })
+    };
+    let text = definition();
+    differences.extend(refused(&text).await.unwrap().map(|why| format!("moto: {why}")));
+    assert_eq!(refused(&text.replace("JSONL", "JSON")).await.unwrap(), None, "but for the kind of its items");
     witnesses::hold("State machines", differences).unwrap_or_else(|differs| panic!("{differs}"));
 }
 
@@ -141,6 +150,22 @@ fn in_ministack() -> Vec<Outcome> {
     let output = script.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// What moto's parser refuses in a definition.
+fn refused_by_moto(definition: &str) -> Option<String> {
+    let mut parser = Command::new(root().join("target/emulators/bin/python"))
+        .arg(root().join("tests/witness/parse_definition.py"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    parser.stdin.take().unwrap().write_all(definition.as_bytes()).unwrap();
+    let output = parser.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8(output.stdout).unwrap();
+    said.lines().next().map(str::to_owned)
 }
 
 /// Runs a case in the sandbox's runner.

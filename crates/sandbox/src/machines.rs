@@ -4,6 +4,9 @@
 //! What a machine does is done by its role: tasks invoke as it, the items of a map are read as it, and what a map does to its
 //! children is asked of it.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
