@@ -805,7 +805,7 @@ fn machine() -> String {
 }
 
 /// An execution as it is described.
-fn described(status: &str, more: Value) -> Does {
+fn described(status: &str, more: &Value) -> Does {
     let mut shown = json!({"executionArn": "arn:e", "status": status, "startDate": "2026-11-25T09:00:00Z"});
     shown.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     Does::Answer(shown)
@@ -819,8 +819,8 @@ fn started() -> Does {
 
 #[tokio::test(start_paused = true)]
 async fn a_state_machine_is_started_and_awaited() {
-    let runs = described("RUNNING", json!({}));
-    let good = described("SUCCEEDED", json!({"output": "{\"b\": 2}"}));
+    let runs = described("RUNNING", &json!({}));
+    let good = described("SUCCEEDED", &json!({"output": "{\"b\": 2}"}));
     let script = [(STARTED, &[started()][..]), ("DescribeExecution", &[runs.clone(), runs, good])];
     let stage = stage_of(READING, &[("doc", machine())], &script);
     let ended = stage.run().await;
@@ -838,7 +838,7 @@ async fn a_state_machine_that_does_not_succeed_fails_its_step() {
     for (name, status) in
         [("FAILED", Status::Failed), ("ABORTED", Status::Failed), ("TIMED_OUT", Status::TimedOut)]
     {
-        let bad = described(name, json!({"error": "States.Runtime", "cause": "because"}));
+        let bad = described(name, &json!({"error": "States.Runtime", "cause": "because"}));
         let script = [(STARTED, &[started()][..]), ("DescribeExecution", &[bad])];
         let ended = stage_of(READING, &[("doc", machine())], &script).run().await;
         assert_eq!((ended.status, &step(&ended, "run").outputs["status"]), (status, &json!(name)));
@@ -854,7 +854,7 @@ async fn a_state_machine_that_does_not_succeed_fails_its_step() {
 async fn a_state_machine_is_stopped_with_its_step() {
     let script = [
         (STARTED, &[started()][..]),
-        ("DescribeExecution", &[described("RUNNING", json!({}))]),
+        ("DescribeExecution", &[described("RUNNING", &json!({}))]),
         ("StopExecution", &[Does::Answer(json!({}))]),
     ];
     let stage = stage_of(READING, &[("doc", machine())], &script);
@@ -869,7 +869,7 @@ async fn a_state_machine_is_stopped_with_its_step() {
 #[tokio::test(start_paused = true)]
 async fn in_the_other_reading_a_state_machine_is_started_only() {
     let reading = Reading { state_machine_is_not_awaited: true, ..READING };
-    let script = [(STARTED, &[started()][..]), ("DescribeExecution", &[described("RUNNING", json!({}))])];
+    let script = [(STARTED, &[started()][..]), ("DescribeExecution", &[described("RUNNING", &json!({}))])];
     let stage = stage_of(reading, &[("doc", machine())], &script);
     let ended = stage.run().await;
     assert_eq!((ended.status, stage.seconds(&ended)), (Status::Success, 0));
