@@ -7,7 +7,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use automation::clock::Clock;
@@ -87,10 +87,12 @@ impl Objects {
     async fn object(&self, role: &str, region: &str, bucket: &str, key: &str) -> Result<Vec<u8>, ApiError> {
         let api = self.api.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Weak::upgrade);
         let api = api.ok_or_else(|| ApiError::new("ServiceUnavailable", "the sandbox is closed"))?;
-        let path = self.folder.join(bucket).join(key);
-        if [bucket, key].iter().any(|part| part.split('/').any(|part| part == "..")) {
+        let plain =
+            |path: &str| Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
+        if !plain(bucket) || !plain(key) {
             return Err(ApiError::new("InvalidRequest", format!("{bucket}/{key} is no object here")));
         }
+        let path = self.folder.join(bucket).join(key);
         let missing = !path.is_file();
         let mut input = json!({"Bucket": bucket, "Key": key});
         if missing {
@@ -100,7 +102,10 @@ impl Objects {
         let [service, operation] = ["s3", "GetObject"].map(str::to_owned);
         match api.call(Call { principal, region, service, operation, input }).await {
             Ok(_) if missing => Err(ApiError::new("NoSuchKey", "The specified key does not exist.")),
-            Ok(_) => std::fs::read(&path).map_err(|error| ApiError::new("InternalError", error.to_string())),
+            Ok(_) => {
+                let read = tokio::fs::read(&path).await;
+                read.map_err(|error| ApiError::new("InternalError", format!("{}: {error}", path.display())))
+            }
             Err(CallError::Service(error)) => Err(error),
             // The service's own call: it gives up some time.
             Err(CallError::NoAnswer) => Err(ApiError::new("ServiceUnavailable", "S3 does not answer")),

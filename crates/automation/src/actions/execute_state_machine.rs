@@ -105,7 +105,9 @@ impl<'a> Running<'a> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         let (Some(stop), Ok(api)) = (self.stop.take(), self.run.api()) else { return };
-        tokio::spawn(async move {
+        // Without a runtime, everything is at its end.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
             if let Err(error) = api.call(stop).await {
                 tracing::warn!(%error, "the execution of the state machine was not stopped");
             }

@@ -37,7 +37,7 @@ while True:
     call("POST", f"invocation/{request}/response", json.dumps(reply)).read()
 "#;
 
-fn binaries(folder: &Path, timeout: Duration) -> Binaries {
+pub fn binaries(folder: &Path, timeout: Duration) -> Binaries {
     let python =
         Command::new("python3").args(["-c", "import sys; print(sys.executable, end='')"]).output().unwrap();
     let script = folder.join("test");

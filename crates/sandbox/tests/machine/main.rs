@@ -4,3 +4,4 @@
 
 mod functions;
 mod servers;
+mod state_machines;
