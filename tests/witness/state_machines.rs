@@ -115,6 +115,7 @@ async fn a_state_machine_runs_as_in_an_emulator() {
             assert_eq!(theirs.most, MOST, "{name}: as many as may be, there");
         }
     }
+    assert_eq!(sandbox::states::check(&definition()), []);
     let refused = |text: &str| {
         tokio::task::spawn_blocking({
             let text = text.to_owned();

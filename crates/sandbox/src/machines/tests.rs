@@ -44,7 +44,7 @@ Resources:
             Statement:
               - {Effect: Allow, Action: 'states:StartExecution', Resource: !Ref Compare}
               - Effect: Allow
-                Action: ['states:DescribeExecution', 'states:RedriveExecution']
+                Action: ['states:DescribeExecution', 'states:RedriveExecution', 'states:StopExecution']
                 Resource: !Sub 'arn:aws:states:${AWS::Region}:${AWS::AccountId}:execution:compare:*'
   Compare:
     Type: AWS::Serverless::StateMachine
@@ -127,6 +127,8 @@ outputs: [again.output]
 #[derive(Default)]
 struct Work {
     fails: Mutex<Vec<u64>>,
+    /// How much longer it takes than a second.
+    slow: std::time::Duration,
     events: Mutex<Vec<Value>>,
 }
 
@@ -141,7 +143,7 @@ impl Functions for Work {
         async move {
             assert_eq!(function, "work");
             self.events.lock().unwrap().push(event.clone());
-            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            tokio::time::sleep(std::time::Duration::from_secs(1) + self.slow).await;
             let rows = event["rows"].as_u64().unwrap();
             let mut fails = self.fails.lock().unwrap();
             if let Some(index) = fails.iter().position(|one| *one == rows) {
@@ -155,6 +157,16 @@ impl Functions for Work {
     }
 }
 
+/// A sandbox with the runbook, the machine and the function, and an object with five ranges.
+struct Stage {
+    rig: Rig,
+    work: Arc<Work>,
+    permissions: Arc<Permissions>,
+    /// The machine's execution.
+    one: Value,
+    _objects: tempfile::TempDir,
+}
+
 /// What a run of the runbook left.
 struct Ran {
     execution: Execution,
@@ -163,40 +175,58 @@ struct Ran {
     unused: Vec<String>,
 }
 
-/// Runs the runbook over five ranges with a template, and a function that fails once on each of `fails`.
+impl Stage {
+    async fn new(template: &str, reading: Reading, work: Work) -> Self {
+        let plan = runbook::plan::sample();
+        let arc_urls = [1, 2, 3, 4, 5].map(|number| format!("http://arc-{number}.sandbox"));
+        let world = shop::world(Clock::new(60.0), Arc::new(NoServers), &arc_urls).await.unwrap();
+        let permissions = Permissions::read(template, &plan).unwrap();
+        let file = |name: &str| {
+            assert_eq!(name, "compare.asl.json");
+            Ok(DEFINITION.to_owned())
+        };
+        let machines = machines(template, &plan, file).unwrap();
+        let arn = machines.iter().find(|machine| machine.region == WEST).unwrap().arn();
+        let input = json!({"bucket": shop::bucket(WEST)}).to_string();
+        let text = DOCUMENT
+            .replace("ROLE", &crate::account::role_arn("RunbookRole", WEST))
+            .replace("MACHINE", &arn)
+            .replace("INPUT", &format!("'{input}'"));
+        let documents = vec![("compare".to_owned(), Document::parse("compare", &text).unwrap())];
+        let (work, objects) = (Arc::new(work), tempfile::tempdir().unwrap());
+        let rig = Rig::builder(Arc::clone(&world), Arc::clone(&work) as _, Arc::clone(&permissions))
+            .runbooks(documents, reading)
+            .machines(machines)
+            .build(objects.path())
+            .unwrap();
+        let lines: String = (1..=5).map(|rows| format!("{{\"rows\": {rows}}}\n")).collect();
+        std::fs::write(objects.path().join(shop::bucket(WEST)).join("ranges.jsonl"), lines).unwrap();
+        let one = json!({"executionArn": format!("{}:one", arn.replace(":stateMachine:", ":execution:"))});
+        Self { rig, work, permissions, one, _objects: objects }
+    }
+
+    fn start(&self) -> String {
+        self.rig.automation.start(WEST, "compare", BTreeMap::new()).unwrap()
+    }
+
+    /// The machine's execution as it is; null when there is none.
+    async fn machine(&self) -> Value {
+        self.rig.machines.call(WEST, "DescribeExecution", &self.one).await.unwrap_or_default()
+    }
+
+    async fn ended(&self, id: &str) -> Ran {
+        let execution = self.rig.automation.wait(WEST, id).await.unwrap();
+        let unused = self.permissions.unused().iter().map(ToString::to_string).collect();
+        let events = self.work.events.lock().unwrap().clone();
+        Ran { execution, machine: self.machine().await, events, unused }
+    }
+}
+
+/// Runs the runbook with a template, and a function that fails once on each of `fails`.
 async fn run(template: &str, reading: Reading, fails: &[u64]) -> Ran {
-    let plan = runbook::plan::sample();
-    let arc_urls = [1, 2, 3, 4, 5].map(|number| format!("http://arc-{number}.sandbox"));
-    let world = shop::world(Clock::new(60.0), Arc::new(NoServers), &arc_urls).await.unwrap();
-    let permissions = Permissions::read(template, &plan).unwrap();
-    let file = |name: &str| {
-        assert_eq!(name, "compare.asl.json");
-        Ok(DEFINITION.to_owned())
-    };
-    let machines = machines(template, &plan, file).unwrap();
-    let arn = machines.iter().find(|machine| machine.region == WEST).unwrap().arn();
-    let input = json!({"bucket": shop::bucket(WEST)}).to_string();
-    let text = DOCUMENT
-        .replace("ROLE", &crate::account::role_arn("RunbookRole", WEST))
-        .replace("MACHINE", &arn)
-        .replace("INPUT", &format!("'{input}'"));
-    let documents = vec![("compare".to_owned(), Document::parse("compare", &text).unwrap())];
-    let work = Arc::new(Work { fails: Mutex::new(fails.to_vec()), ..Work::default() });
-    let objects = tempfile::tempdir().unwrap();
-    let rig = Rig::builder(Arc::clone(&world), Arc::clone(&work) as _, Arc::clone(&permissions))
-        .runbooks(documents, reading)
-        .machines(machines)
-        .build(objects.path())
-        .unwrap();
-    let lines: String = (1..=5).map(|rows| format!("{{\"rows\": {rows}}}\n")).collect();
-    std::fs::write(objects.path().join(shop::bucket(WEST)).join("ranges.jsonl"), lines).unwrap();
-    let id = rig.automation.start(WEST, "compare", BTreeMap::new()).unwrap();
-    let execution = rig.automation.wait(WEST, &id).await.unwrap();
-    let one = json!({"executionArn": format!("{}:one", arn.replace(":stateMachine:", ":execution:"))});
-    let machine = rig.machines.call(WEST, "DescribeExecution", &one).await.unwrap_or_default();
-    let unused = permissions.unused().iter().map(ToString::to_string).collect();
-    let events = work.events.lock().unwrap().clone();
-    Ran { execution, machine, events, unused }
+    let work = Work { fails: Mutex::new(fails.to_vec()), ..Work::default() };
+    let stage = Stage::new(template, reading, work).await;
+    stage.ended(&stage.start()).await
 }
 
 fn both() -> [Reading; 2] {
@@ -213,8 +243,9 @@ async fn a_runbook_runs_a_machine_and_redrives_the_range_that_failed() {
         let of = |rows: u64| ran.events.iter().filter(|event| event["rows"] == rows).count();
         assert_eq!((of(1), of(2), of(3), of(5)), (1, 1, 2, 1), "{:?}", ran.events);
         assert_eq!(ran.machine["redriveCount"], 1);
-        // Every permission of both roles was asked for.
-        assert_eq!(ran.unused, [""; 0]);
+        // Every permission of both roles was asked for, but that to stop what is cancelled.
+        let stop = "RunbookRole may states:StopExecution on execution (statement 2)";
+        assert_eq!(ran.unused.iter().collect::<std::collections::BTreeSet<_>>(), [&stop.to_owned()].into());
     }
 }
 
@@ -238,6 +269,27 @@ async fn what_a_role_may_not_do_fails_in_the_words_of_the_service() {
     let step = ran.execution.steps[0].failure_message.clone().unwrap();
     assert!(step.contains("AccessDeniedException") && step.contains("states:StartExecution"), "{step}");
     assert_eq!(ran.machine, Value::Null);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_runbook_stops_its_machine_if_its_role_may() {
+    for (action, status) in [("'states:StopExecution']", "ABORTED"), ("'states:SendTaskFailure']", "RUNNING")]
+    {
+        let slow = std::time::Duration::from_secs(600);
+        let template = TEMPLATE.replace(
+            "'states:RedriveExecution', 'states:StopExecution']",
+            &format!("'states:RedriveExecution', {action}"),
+        );
+        let stage = Stage::new(&template, Reading::default(), Work { slow, ..Work::default() }).await;
+        let id = stage.start();
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        assert_eq!(stage.machine().await["status"], "RUNNING");
+        stage.rig.automation.cancel(WEST, &id).unwrap();
+        assert_eq!(stage.ended(&id).await.execution.status, Status::Cancelled);
+        // The call to stop it is on its way.
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        assert_eq!(stage.machine().await["status"], status);
+    }
 }
 
 #[test]
