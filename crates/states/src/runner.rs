@@ -46,7 +46,7 @@ pub(crate) fn execute(host: Arc<Host>, handle: Arc<Handle>) -> BoxFuture<'static
         };
         let now = host.environment.clock.now();
         if let Some(run) = handle.now().at.map_run.and_then(|arn| host.map_run(&arn)) {
-            // It ended with its map, or goes on to end it.
+            // Of a map that was cut off; one that came to its end has ended its run.
             run.end(Status::Aborted, now);
         }
         handle.end(status, outcome, now);
