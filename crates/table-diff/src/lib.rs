@@ -62,6 +62,18 @@
 //! cut smaller, if need be to one row. Of buckets that differ the keys and hashes are held, packed, 12 MiB for either side at most;
 //! the server holds a row for each of 2¹³ buckets, or of 2¹⁶ where many differ. So memory is bounded by these numbers, or by the one largest row.
 //!
+//! With several connections each has its own part of all that, and what a section found that has to wait for those before it is
+//! kept besides, some [`Options::fetch_bytes`] each.
+//!
+//! # Several connections
+//! With more than one of [`Options::connections`] a large table that has a key is cut into ranges of it, sections, and several of
+//! these are compared at once, each over a connection of its own to either server (`walk::sections`). What is handed over, and in
+//! which order, and the counts are those of one connection. The cuts are found once, from the servers' estimates and some pages
+//! (`walk::cuts`), and are in the [`Cursor`] with a place for each section; whenever a comparison continues it is made sure that they are
+//! still in the key's order. Not cut are tables with less than twice [`Options::section_rows`], those without a key, and on MySQL's
+//! family those whose key begins with a date or time, those that are not scanned and whose keys are text, and those whose keys'
+//! own order is not followed. A key whose first column has few values is cut between these only.
+//!
 //! # Time and interruption
 //! After each range the sink gets what was found, together with the [`Cursor`] that covers it; then the caller may
 //! stop. A comparison that continues from a cursor finds the rest: nothing twice, nothing left out, in the same order. (Only
@@ -71,9 +83,11 @@
 //! # Kindness
 //! - Nothing is written to either database: sessions are read-only. Every statement has a time limit.
 //! - The source is seen as it was when its table was begun ([`Options::view`]; by InnoDB and PostgreSQL, and until a
-//!   connection breaks). Until the table is done this keeps the source from altering it and from purging old versions.
+//!   connection breaks). Until the table is done this keeps the source from altering it and from purging old versions. Several
+//!   connections to PostgreSQL see the same moment; on MySQL's family, which has no statement for that, each sees that at which
+//!   it was made: so a source that takes writes is better compared over one.
 //! - The target is seen as it is. A difference is read again before it is reported: what was only in flight is not. Each
-//!   statement on it is short ([`Options::pass`]), and it is left alone while it is busy ([`Limits`]).
+//!   statement on it is short ([`Options::pass`]), and it is left alone while it is busy ([`Limits`]): by all connections at once.
 //! - A scan reads each page once. InnoDB lets such pages pass through the old end of its buffer pool and drops them first,
 //!   as long as `innodb_old_blocks_time` is above the milliseconds in which a page's rows are read (its default is
 //!   1000): the pages that are in use stay. PostgreSQL reads a large table through a ring of few buffers; it has no such guard for

@@ -1,7 +1,10 @@
 //! The limits of a comparison: how much it holds, how long it takes, how much it may ask of the target.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Semaphore;
 
 /// Limits of a comparison.
 #[derive(Debug, Clone)]
@@ -20,6 +23,14 @@ pub struct Options {
     pub spread: u64,
     /// Sums of MD5 instead of CRC and the like: no scan, no buckets, see the crate's documentation. Twice the time and more.
     pub strong: bool,
+    /// How many connections to either server a table may have at most. With more than one a large table is cut into as
+    /// many ranges of its key, which are compared at once; 16 at most.
+    pub connections: usize,
+    /// Rows of such a range at least, about: a smaller table is not cut.
+    pub section_rows: u64,
+    /// Permits for a table's connections beyond its first, to share a number of connections with other tables; `None`:
+    /// [`Options::connections`] is the only limit.
+    pub spare: Option<Arc<Semaphore>>,
     /// When the target is to be left alone for a while.
     pub limits: Limits,
     /// Whether the source is seen as it was when its table was begun. Not where the source is written to and the target
@@ -39,6 +50,9 @@ impl Default for Options {
             fetch_bytes: 4 * 1024 * 1024,
             spread: 24,
             strong: false,
+            connections: 1,
+            section_rows: 500_000,
+            spare: None,
             limits: Limits::default(),
             view: true,
             exclude_columns: BTreeSet::new(),

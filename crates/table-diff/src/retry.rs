@@ -63,7 +63,7 @@ const INACTIVE: u16 = 4031;
 
 /// Whether an error may be gone when the range is tried again: the connection broke, or the server gave up a
 /// transaction.
-fn is_transient(error: &Error) -> bool {
+pub(crate) fn is_transient(error: &Error) -> bool {
     let (Error::Query { cause, .. } | Error::Connect { cause, .. }) = error else { return false };
     match cause {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {

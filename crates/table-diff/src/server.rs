@@ -6,16 +6,19 @@ mod target;
 pub(crate) mod watch;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{BoxStream, StreamExt};
 use sqlx::mysql::MySqlDatabaseError;
 use sqlx::postgres::PgDatabaseError;
 use sqlx::{AssertSqlSafe, Row};
+use tokio::sync::Mutex;
 
-use crate::cells::Cells;
+use crate::cells::{Cells, lossy};
 use crate::engine::{Dialect, Engine, Side};
 use crate::error::Error;
+use crate::sql::literal;
 
 pub use address::{Address, AddressError};
 pub use target::{Target, Tls};
@@ -42,10 +45,37 @@ pub struct Server {
     dialect: Dialect,
     /// Whether it sees the database as it was at one moment.
     view: bool,
+    /// The moment of another connection, to be seen by this one too.
+    snapshot: Option<Snapshot>,
     /// A statement's answer was not read to its end, because whoever read it was given up (the other side failed, the time
     /// was over). The connection would give the rest of it to the next statement: an error too, as if it were that one's.
     unread: bool,
-    pub(crate) watch: Watch,
+    /// Shared by all connections to the server that were made from one: they look at it together.
+    pub(crate) watch: Arc<Mutex<Watch>>,
+}
+
+/// PostgreSQL's name for what a transaction sees. Known on its server while that transaction is open.
+#[derive(Debug, Clone)]
+pub(crate) struct Snapshot(String);
+
+/// How another connection to the same server is made.
+#[derive(Clone)]
+pub(crate) struct Another {
+    side: Side,
+    address: Address,
+    timeout: Duration,
+    snapshot: Option<Snapshot>,
+    watch: Arc<Mutex<Watch>>,
+}
+
+impl Another {
+    /// Makes it.
+    pub(crate) async fn connect(&self) -> Result<Server, Error> {
+        let mut server = Server::open(self.side, self.address.clone(), self.timeout).await?;
+        server.snapshot.clone_from(&self.snapshot);
+        server.watch = Arc::clone(&self.watch);
+        Ok(server)
+    }
 }
 
 /// How many of a statement's rows were received.
@@ -85,8 +115,9 @@ impl Server {
             connection,
             dialect,
             view: false,
+            snapshot: None,
             unread: false,
-            watch: Watch::default(),
+            watch: Arc::default(),
         })
     }
 
@@ -105,9 +136,30 @@ impl Server {
             (true, Engine::Postgres) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
             (false, _) => "COMMIT",
         };
-        self.all(statement.into(), "setting what the session sees").await?;
+        let what = "setting what the session sees";
+        self.all(statement.into(), what).await?;
         self.view = view;
-        Ok(())
+        let Some(Snapshot(name)) = self.snapshot.clone().filter(|_| view) else { return Ok(()) };
+        let shared = format!("SET TRANSACTION SNAPSHOT {}", literal::text(self.engine(), name.as_bytes()));
+        match self.all(shared, what).await {
+            // The connection whose moment it was is gone, or another server answers: a moment of its own.
+            Err(Error::Query { cause: sqlx::Error::Database(_), .. }) => {
+                self.all(format!("ROLLBACK; {statement}"), what).await?;
+                Ok(())
+            }
+            shared => shared.map(|_| ()),
+        }
+    }
+
+    /// What the session sees, for other connections to see it too. `None` on MySQL's family, which has no statement for it, and
+    /// where it sees each statement as it is then.
+    pub(crate) async fn share_view(&mut self) -> Result<Option<Snapshot>, Error> {
+        if !self.view || self.engine() == Engine::MySql {
+            return Ok(None);
+        }
+        let what = "sharing what the session sees";
+        let names = self.column("SELECT pg_export_snapshot()".to_owned(), None, what).await?;
+        Ok(names.into_iter().flatten().next().map(|name| Snapshot(lossy(name))))
     }
 
     /// Ends a view, if need be with its connection.
@@ -129,7 +181,18 @@ impl Server {
 
     /// A second connection to the same database.
     pub(crate) async fn another(&self) -> Result<Self, Error> {
-        Self::open(self.side, self.address.clone(), self.timeout).await
+        self.like_it(self.snapshot.clone()).connect().await
+    }
+
+    /// How further connections are made that see this moment, where there is one.
+    pub(crate) fn like_it(&self, snapshot: Option<Snapshot>) -> Another {
+        Another {
+            side: self.side,
+            address: self.address.clone(),
+            timeout: self.timeout,
+            snapshot,
+            watch: Arc::clone(&self.watch),
+        }
     }
 
     /// How long a statement may take.

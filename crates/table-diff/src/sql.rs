@@ -1,5 +1,6 @@
 //! Statements, and the names and values in them.
 
+mod cuts;
 mod hashing;
 mod row_hash;
 mod statements;

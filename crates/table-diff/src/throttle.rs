@@ -2,9 +2,11 @@
 //!
 //! Asked for between two statements, once a second at most. A wait ends when the target is calm, when the caller wants to
 //! stop, or after [`Limits::patience`]: then one more piece is compared before the next wait, so that a target which is
-//! always busy makes a comparison slow, and never endless. What a server does not report, or not to this user, is not
+//! always busy makes a comparison slow, and never endless. Where several connections compare one table, it is asked once for
+//! all of them, and all of them wait. What a server does not report, or not to this user, is not
 //! watched.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -14,7 +16,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::options::Limits;
 use crate::server::Server;
-use crate::server::watch::LagSource;
+use crate::server::watch::{LagSource, Watch};
 
 /// How often the load is asked for.
 const EVERY: Duration = Duration::from_secs(1);
@@ -42,19 +44,32 @@ impl Limits {
 }
 
 /// Waits while `target` is busy; `waiting` is called with the reason. False: the caller wants to stop.
+///
+/// Connections that were made from one wait together: one of them asks, and the others wait for what it finds.
 pub(crate) async fn wait(
     target: &mut Server,
     limits: &Limits,
     stop: impl Fn() -> bool,
     mut waiting: impl FnMut(&str),
 ) -> Result<bool, Error> {
-    if target.watch.asked.is_some_and(|asked| asked.elapsed() < EVERY) {
+    let watch = Arc::clone(&target.watch);
+    let mut watch = match watch.try_lock() {
+        Ok(watch) => watch,
+        Err(_) => {
+            let watch = watch.lock().await;
+            if stop() {
+                return Ok(false);
+            }
+            watch
+        }
+    };
+    if watch.asked.is_some_and(|asked| asked.elapsed() < EVERY) {
         return Ok(true);
     }
     let begun = Instant::now();
     loop {
-        let load = load(target, limits).await?;
-        target.watch.asked = Some(Instant::now());
+        let load = load(target, &mut watch, limits).await?;
+        watch.asked = Some(Instant::now());
         let Some(reason) = limits.passed(load) else { return Ok(true) };
         if begun.elapsed() >= limits.patience {
             return Ok(true);
@@ -67,17 +82,17 @@ pub(crate) async fn wait(
     }
 }
 
-async fn load(target: &mut Server, limits: &Limits) -> Result<Load, Error> {
+async fn load(target: &mut Server, watch: &mut Watch, limits: &Limits) -> Result<Load, Error> {
     let mut load = Load::default();
     if limits.running.is_some() {
         load.running = first(target, running(target.engine())).await?;
     }
     if limits.lag.is_some() {
-        let source = match target.watch.lag {
+        let source = match watch.lag {
             Some(source) => source,
             None => lag_source(target).await?,
         };
-        target.watch.lag = Some(source);
+        watch.lag = Some(source);
         load.lag = lag(target, source).await?.map(Duration::from_millis);
     }
     Ok(load)

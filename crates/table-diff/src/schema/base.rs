@@ -12,7 +12,7 @@ use crate::sql::Statements;
 use crate::table::Table;
 
 /// The table in the base.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct BaseTable {
     pub(crate) columns: Vec<Column>,
     /// What it compares are the columns of the two sides' pairs, in their order.

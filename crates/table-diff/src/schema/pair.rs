@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::base::{BaseTable, Known, describe_base};
 use super::describe::{Described, Unique, describe};
+use crate::cells::Key;
 use crate::column::{Column, Kind};
 use crate::engine::{Dialect, Engine};
 use crate::error::Error;
@@ -12,7 +13,7 @@ use crate::sql::{self, Reading};
 use crate::table::Table;
 
 /// The two sides of a table, paired.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Paired {
     pub(crate) source_columns: Vec<Column>,
     pub(crate) target_columns: Vec<Column>,
@@ -25,6 +26,13 @@ pub(crate) struct Paired {
     pub(crate) not_compared: Vec<String>,
     /// The table in the base; absent without one, or where its table is of another form.
     pub(crate) base: Option<BaseTable>,
+}
+
+impl Paired {
+    /// The same, for a section of the table only.
+    pub(crate) fn within(&self, low: Option<&Key>, high: Option<&Key>) -> Self {
+        Self { source: self.source.within(low, high), target: self.target.within(low, high), ..self.clone() }
+    }
 }
 
 /// Describes a table on both sides and pairs it, without the columns that are `excluded`, named as `table.column`. With a base

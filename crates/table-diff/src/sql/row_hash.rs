@@ -16,7 +16,7 @@ use crate::column::{Column, Kind};
 const BUCKET: &str = "1000003";
 
 /// The expressions over a row.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct RowHash {
     /// Its hash: `bigint`.
     pub(super) row: String,

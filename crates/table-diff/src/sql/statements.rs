@@ -17,20 +17,22 @@ use crate::table::Table;
 const TOGETHER: usize = 4;
 
 /// The statements about one table on one side.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Statements {
-    engine: Engine,
-    dialect: Dialect,
+    pub(super) engine: Engine,
+    pub(super) dialect: Dialect,
     recode: bool,
     table: Table,
-    from: String,
+    pub(super) from: String,
     /// All of the side's columns, canonical.
     select: String,
     /// MD5 of the compared columns, 32 hexadecimal digits.
     hash: String,
     /// Bytes of a row, about.
     size: String,
-    key: Vec<KeyPart>,
+    pub(super) key: Vec<KeyPart>,
+    /// The section of the table that the statements are about: behind the one key, up to the other; open where it is `None`.
+    pub(super) section: (Option<Key>, Option<Key>),
     /// How many bytes a key may have.
     pub(crate) key_bytes: u64,
     /// Index of each key column in `select`.
@@ -47,15 +49,18 @@ pub(crate) struct Statements {
 /// of rows and their sum, up to 2¹² rows. A chunk of more comes about by chance never, and then counts too many.
 pub(crate) const ROW: u64 = 1 << 44;
 
-#[derive(Debug)]
-struct KeyPart {
+#[derive(Debug, Clone)]
+pub(super) struct KeyPart {
     /// What ranges are made of.
-    order: String,
+    pub(super) order: String,
     canonical: String,
     type_text: String,
-    native: Native,
+    pub(super) kind: Kind,
+    pub(super) native: Native,
     /// Values that differ may be one key.
     folds: bool,
+    /// Texts are ordered by their bytes, capitals before small letters.
+    pub(super) by_bytes: bool,
 }
 
 impl Statements {
@@ -108,8 +113,10 @@ impl Statements {
                 order,
                 canonical: column.canonical.clone(),
                 type_text: column.type_text.clone(),
+                kind: column.kind,
                 native,
                 folds: native != Native::None && column.folds(engine),
+                by_bytes: column.collation.ends_with("_bin"),
             }
         });
         let indexes = |of: &[(usize, bool)]| of.iter().map(|&(index, _)| index).collect::<Vec<_>>();
@@ -125,12 +132,23 @@ impl Statements {
             hash,
             size: sizes.join(" + "),
             key: key_parts.collect(),
+            section: (None, None),
             key_bytes: key.iter().map(|&(index, _)| declared_bytes(&columns[index])).sum(),
             key_index: indexes(key),
             compared: indexes(compared),
             scan: index.map(|index| (row_crc(dialect, columns, compared, forms), name(engine, &index))),
             buckets,
         }
+    }
+
+    /// The same, about a section of the table only.
+    pub(crate) fn within(&self, low: Option<&Key>, high: Option<&Key>) -> Self {
+        Self { section: (low.cloned(), high.cloned()), ..self.clone() }
+    }
+
+    /// The key behind which the section begins; `None` at the start of the table.
+    pub(crate) fn low(&self) -> Option<&Key> {
+        self.section.0.as_ref()
     }
 
     /// Whether the table can be scanned.
@@ -167,13 +185,17 @@ impl Statements {
         let crc = self.scan.as_ref().map_or("0", |(crc, _)| crc.as_str());
         let order = self.key.iter().map(|part| part.order.as_str()).collect::<Vec<_>>().join(", ");
         // As short as can be, for it is asked of each row.
-        let after = match low.map(|key| self.literals(key)).transpose()? {
-            Some(values) => {
-                let columns = self.key.iter().map(|part| part.order.as_str()).collect::<Vec<_>>();
-                beyond(&columns, &values, ">", ">")
-            }
-            None => "1 = 1".to_owned(),
-        };
+        let columns = self.key.iter().map(|part| part.order.as_str()).collect::<Vec<_>>();
+        let mut within = Vec::new();
+        if let Some(low) = low.or(self.low()) {
+            within.push(beyond(&columns, &self.literals(low)?, ">", ">"));
+        }
+        if let Some(high) = &self.section.1 {
+            within.push(beyond(&columns, &self.literals(high)?, "<", "<="));
+        }
+        if within.is_empty() {
+            within.push("1 = 1".to_owned());
+        }
         // A CRC times itself is no linear function of it any more; see the crate's documentation.
         Ok(format!(
             "SELECT {hint}{}, CAST(@causeway_sum AS CHAR), @causeway_sum := 0 FROM {} \
@@ -182,7 +204,7 @@ impl Statements {
              ORDER BY {order} LIMIT {limit}",
             self.key_select(),
             self.indexed(),
-            after,
+            within.join(" AND "),
             (1_u64 << 32) / spread.max(1),
         ))
     }
@@ -327,7 +349,7 @@ impl Statements {
     }
 
     /// The table, and where it is scanned the index to take: a server that finds many ranges would rather read it whole.
-    fn indexed(&self) -> String {
+    pub(super) fn indexed(&self) -> String {
         match &self.scan {
             Some((_, index)) => format!("{} FORCE INDEX ({index})", self.from),
             None => self.from.clone(),
@@ -341,7 +363,7 @@ impl Statements {
         }
     }
 
-    fn key_select(&self) -> String {
+    pub(super) fn key_select(&self) -> String {
         self.key.iter().map(|part| part.canonical.as_str()).collect::<Vec<_>>().join(", ")
     }
 
@@ -532,13 +554,13 @@ impl Statements {
             .collect()
     }
 
-    /// The condition `low < key <= high`; a side that is `None` is open.
+    /// The condition `low < key <= high`; a side that is `None` is that of the section.
     ///
     /// What the two bounds share at the front becomes equalities, and the next column gets plain bounds: that is what
     /// lets a server walk only this part of a composite index.
-    fn range(&self, low: Option<&Key>, high: Option<&Key>) -> Result<String, Error> {
-        let lows = low.map(|key| self.literals(key)).transpose()?;
-        let highs = high.map(|key| self.literals(key)).transpose()?;
+    pub(super) fn range(&self, low: Option<&Key>, high: Option<&Key>) -> Result<String, Error> {
+        let lows = low.or(self.low()).map(|key| self.literals(key)).transpose()?;
+        let highs = high.or(self.section.1.as_ref()).map(|key| self.literals(key)).transpose()?;
         let orders = self.key.iter().map(|part| part.order.as_str()).collect::<Vec<_>>();
         let shared = match (&lows, &highs) {
             (Some(lows), Some(highs)) => {

@@ -61,6 +61,13 @@ pub(crate) struct Reach {
     time: Duration,
 }
 
+impl Reach {
+    /// That of each of so many sections of the table.
+    pub(crate) fn of_section(self, sections: usize) -> Self {
+        Self { rows: (self.rows / sections.max(1) as u64).max(1), ..self }
+    }
+}
+
 /// Whether the table can be summed up in buckets, and how far to go at first. Not with `Options::strong`, and not where
 /// the servers' hashes, or the encodings of what they hash, are not the same.
 pub(crate) async fn can_sum(sides: &mut Sides<'_>) -> Result<Option<Reach>, Error> {
@@ -107,7 +114,7 @@ pub(crate) async fn by_buckets<S: Sink, F: Fn() -> bool + Send + Sync>(
         let Course { sides, place, what, .. } = &mut run.course;
         match next {
             Ok(Next::Stopped) => return Ok(run.course.caller.interrupted()),
-            Ok(Next::Finished) => return run.course.caller.finished(run.course.sides.table),
+            Ok(Next::Finished) => return Ok(run.course.caller.finished()),
             Ok(Next::Continue) => retry.reset(),
             Ok(Next::NoFurther) => {}
             Err(error) => {

@@ -7,7 +7,6 @@ use crate::options::Limits;
 use crate::progress::{Progress, Sink, TableSummary};
 use crate::schema::Paired;
 use crate::server::Server;
-use crate::table::Table;
 use crate::throttle;
 
 /// The caller: its sink, whether it wants to stop, how busy it lets the target be.
@@ -63,22 +62,18 @@ impl<'a, S: Sink, F: Fn() -> bool + Send + Sync> Caller<'a, S, F> {
         Progress::Interrupted(self.last)
     }
 
-    /// The end of a comparison that reached the table's end. Whatever the reason may be: tables that have not as many rows
-    /// are not alike.
-    pub(crate) fn finished(self, table: &Table) -> Result<Progress, Error> {
-        let Counts { rows_source, rows_target, .. } = self.counts;
-        if self.counts.differences() == 0 && rows_source != rows_target {
-            let reason = format!(
-                "{rows_source} rows of the source and {rows_target} of the target were counted, and no difference was found: compare \
-                 it from the start"
-            );
-            return Err(Error::Table { table: table.to_string(), reason });
-        }
-        Ok(Progress::Finished(TableSummary {
-            counts: self.counts,
-            key_columns: self.paired.key_columns.clone(),
-            notes: self.paired.notes.clone(),
-            not_compared: self.paired.not_compared.clone(),
-        }))
+    /// The end of a comparison that reached the table's end.
+    pub(crate) fn finished(self) -> Progress {
+        finished(self.counts, self.paired)
     }
+}
+
+/// The end of a comparison that counted this much.
+pub(crate) fn finished(counts: Counts, paired: &Paired) -> Progress {
+    Progress::Finished(TableSummary {
+        counts,
+        key_columns: paired.key_columns.clone(),
+        notes: paired.notes.clone(),
+        not_compared: paired.not_compared.clone(),
+    })
 }

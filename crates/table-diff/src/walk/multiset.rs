@@ -112,7 +112,7 @@ pub(crate) async fn by_hash<S: Sink, F: Fn() -> bool + Send + Sync>(
         let error = match walk(&mut sides, place.as_ref(), &mut caller).await {
             Ok(Walked::Finished(rest)) => {
                 caller.hand_over(rest, Vec::new(), Position::End).await?;
-                return caller.finished(sides.table);
+                return Ok(caller.finished());
             }
             Ok(Walked::Stopped) => return Ok(caller.interrupted()),
             Err(error) => error,

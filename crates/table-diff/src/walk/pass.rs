@@ -105,7 +105,7 @@ pub(crate) async fn by_scan<S: Sink, F: Fn() -> bool + Send + Sync>(
         };
         match next {
             Ok(Next::Stopped) => return Ok(run.course.caller.interrupted()),
-            Ok(Next::Finished) => return run.course.caller.finished(run.course.sides.table),
+            Ok(Next::Finished) => return Ok(run.course.caller.finished()),
             Ok(Next::Continue) => {
                 retry.reset();
                 // Not much further than the slower side comes in its time: what the other reads beyond is read again.

@@ -70,7 +70,7 @@ pub(crate) async fn by_range<S: Sink, F: Fn() -> bool + Send + Sync>(
         }
         if walk.is_finished {
             caller.hand_over(piece.rows, piece.differences, Position::End).await?;
-            return caller.finished(sides.table);
+            return Ok(caller.finished());
         }
         let position = Position::AfterKey(walk.place.clone());
         if !caller.hand_over(piece.rows, piece.differences, position).await? {

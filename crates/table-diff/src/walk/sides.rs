@@ -22,7 +22,9 @@ pub(crate) struct Sides<'a> {
 impl Sides<'_> {
     /// What is done, as an error says it: with the key after which it is done.
     pub(crate) fn comparing(&self, low: Option<&Key>) -> String {
-        let Some(low) = low else { return format!("comparing table {}", self.table) };
+        let Some(low) = low.or(self.paired.source.low()) else {
+            return format!("comparing table {}", self.table);
+        };
         let shown = |value: &Vec<u8>| {
             let start = String::from_utf8_lossy(&value[..value.len().min(SHOWN)]).escape_debug().to_string();
             if value.len() > SHOWN { start + "…" } else { start }

@@ -3,6 +3,7 @@
 
 mod cases;
 mod catalogue;
+mod connections;
 mod failures;
 mod faults;
 mod kindness;

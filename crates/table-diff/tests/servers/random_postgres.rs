@@ -13,7 +13,7 @@ use table_diff::{
 
 use crate::postgres_server::Postgres;
 use crate::random::bytes;
-use crate::support::compare;
+use crate::support::{compare, compare_and_die, compare_kept};
 
 /// Texts that are ordered otherwise by their bytes than by a language.
 const TEXTS: [&str; 12] = ["a", "B", "b", "É", "e", "z'\\\"", "😀", "#N", "", "a ", "aa", "Z"];
@@ -149,6 +149,9 @@ struct Case {
     analysed: bool,
     strong: bool,
     killed: bool,
+    /// Connections to either server, and rows of a section at least.
+    connections: usize,
+    section_rows: u64,
 }
 
 fn case() -> impl Strategy<Value = Case> {
@@ -160,8 +163,9 @@ fn case() -> impl Strategy<Value = Case> {
         rows(10),
         (1..40_u64, 1..20_u64, prop_oneof![Just(1_u64), Just(600), Just(100_000)], 1..5_usize),
         (prop_oneof![Just(1_u64), Just(4), Just(32)], any::<bool>(), 0..6_u8, 0..12_u8),
+        (2..7_usize, 1..12_u64),
     )
-        .prop_map(|(shape, source, changes, extra, limits, ways)| {
+        .prop_map(|(shape, source, changes, extra, limits, ways, (connections, section_rows))| {
             let ((rows, inspect, bytes, cut), (spread, analysed, strong, killed)) = (limits, ways);
             let (strong, killed) = (strong == 0, killed == 0);
             Case {
@@ -177,6 +181,8 @@ fn case() -> impl Strategy<Value = Case> {
                 analysed,
                 strong,
                 killed,
+                connections,
+                section_rows,
             }
         })
 }
@@ -258,6 +264,7 @@ fn random_tables_give_it_on_postgres_as_well() {
     let servers =
         runtime.block_on(async { (connect(Side::Source, "a").await, connect(Side::Target, "b").await) });
     let servers = std::cell::RefCell::new(servers);
+    let cut_tables = std::cell::Cell::new(0);
     let config = Config { cases: 200, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
     TestRunner::new(config)
         .run(&case(), |case| {
@@ -289,7 +296,30 @@ fn random_tables_give_it_on_postgres_as_well() {
             let large = Options { first_rows: 1000, chunk_rows: 1000, ..options.clone() };
             let (whole, _) = runtime.block_on(compare(left, right, &table, &large, usize::MAX));
             prop_assert_eq!(&whole, &found, "{:?}", shape);
+            // Nor is it to be seen by how many connections it was made.
+            let Case { connections, section_rows, .. } = case;
+            let many = Options { connections, section_rows, ..options.clone() };
+            let (kept, in_sections) = runtime.block_on(compare_kept(left, right, &table, &many, cut));
+            prop_assert_eq!(&kept.found, &found, "{:?} over {} connections", shape, connections);
+            prop_assert_eq!(&in_sections, &summary);
+            cut_tables.set(cut_tables.get() + usize::from(kept.sections > 1));
             if case.killed {
+                let mut killer = Killer { server: &server, found: Vec::new(), calls: 0 };
+                let compared = compare_table(left, right, &table, &many, None, &mut killer, || false);
+                let progress = runtime.block_on(compared).unwrap();
+                prop_assert!(matches!(progress, Progress::Finished(_)));
+                prop_assert_eq!(
+                    &killer.found,
+                    &found,
+                    "{:?} over {} connections, cut off",
+                    shape,
+                    connections
+                );
+                let connect = async || (connect(Side::Source, "a").await, connect(Side::Target, "b").await);
+                let killed = compare_and_die(connect, &table, &many, cut + 1);
+                let (killed, counts) = runtime.block_on(killed);
+                prop_assert_eq!(&killed, &found, "{:?} over {} connections, killed", shape, connections);
+                prop_assert_eq!(counts, summary.counts);
                 let mut killer = Killer { server: &server, found: Vec::new(), calls: 0 };
                 let compared = compare_table(left, right, &table, &options, None, &mut killer, || false);
                 let progress = runtime.block_on(compared).unwrap();
@@ -310,4 +340,5 @@ fn random_tables_give_it_on_postgres_as_well() {
             Ok(())
         })
         .unwrap();
+    assert!(cut_tables.get() > 100, "{} tables were cut", cut_tables.get());
 }

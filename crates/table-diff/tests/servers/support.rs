@@ -184,6 +184,8 @@ impl Drop for TestServer {
 pub struct Kept {
     pub found: Vec<Difference>,
     pub calls: usize,
+    /// How many sections the table was cut into at most; none where it was whole.
+    pub sections: usize,
 }
 
 impl Sink for Kept {
@@ -194,9 +196,52 @@ impl Sink for Kept {
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let json = serde_json::to_string(cursor).unwrap();
         assert!(json.len() < 4096, "a cursor is small: {json}");
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let sections = json["position"]["sections"].as_array().map_or(0, Vec::len);
+        self.sections = self.sections.max(sections);
         self.calls += 1;
         self.found.extend(found);
         Ok(())
+    }
+}
+
+/// Keeps what is found until it is called for the last time, which it does not survive.
+struct Mortal {
+    kept: Kept,
+    cursor: Option<Cursor>,
+    left: usize,
+}
+
+impl Sink for Mortal {
+    async fn reached(
+        &mut self,
+        found: Vec<Difference>,
+        cursor: &Cursor,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        self.left = self.left.checked_sub(1).ok_or("it was killed")?;
+        self.cursor = Some(serde_json::from_str(&serde_json::to_string(cursor).unwrap()).unwrap());
+        self.kept.reached(found, cursor).await
+    }
+}
+
+/// Compares a table; is killed after every `calls` calls of its sink, before what was found is kept, and goes on over new
+/// connections from what was kept.
+pub async fn compare_and_die(
+    connect: impl AsyncFn() -> (Server, Server),
+    table: &Table,
+    options: &Options,
+    calls: usize,
+) -> (Vec<Difference>, Counts) {
+    let mut mortal = Mortal { kept: Kept::default(), cursor: None, left: 0 };
+    loop {
+        mortal.left = calls;
+        let (mut source, mut target) = connect().await;
+        let cursor = mortal.cursor.clone();
+        match compare_table(&mut source, &mut target, table, options, cursor, &mut mortal, || false).await {
+            Ok(Progress::Finished(summary)) => return (mortal.kept.found, summary.counts),
+            Ok(progress) => panic!("{progress:?}"),
+            Err(error) => assert!(error.to_string().contains("it was killed"), "{error}"),
+        }
     }
 }
 
@@ -208,6 +253,18 @@ pub async fn compare(
     options: &Options,
     cut: usize,
 ) -> (Vec<Difference>, TableSummary) {
+    let (kept, summary) = compare_kept(source, target, table, options, cut).await;
+    (kept.found, summary)
+}
+
+/// The same, with all that was kept.
+pub async fn compare_kept(
+    source: &mut Server,
+    target: &mut Server,
+    table: &Table,
+    options: &Options,
+    cut: usize,
+) -> (Kept, TableSummary) {
     let mut kept = Kept::default();
     let mut cursor: Option<Cursor> = None;
     loop {
@@ -228,7 +285,7 @@ pub async fn compare(
                     }
                 }
                 assert_eq!(counts, summary.counts);
-                return (kept.found, summary);
+                return (kept, summary);
             }
             Progress::Interrupted(reached) => {
                 let json = serde_json::to_string(&reached).unwrap();
