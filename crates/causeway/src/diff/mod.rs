@@ -1,8 +1,8 @@
 //! `causeway diff`: compares the tables of two databases, row by row.
 //!
-//! The tables are listed once, at the start, and compared several at a time ([`work`]). What is found goes to a folder
-//! ([`output`]), from which a run that was killed, interrupted or cut off can be resumed. A person sees a bar and a
-//! table ([`show`]), a program the JSON of the [`summary`].
+//! The tables are listed once, at the start, and compared several at a time, large ones in several ranges at once
+//! ([`work`]). What is found goes to a folder ([`output`]), from which a run that was killed, interrupted or cut off can be
+//! resumed. A person sees a bar and a table ([`show`]), a program the JSON of the [`summary`].
 //!
 //! Exit status: 0 when all tables are alike; 1 when rows differ, a table is on one side only, or a column was not compared
 //! that was not named to be left out; 2 when a table could not be compared, or nothing could be, or it was interrupted. Passwords are never printed and never stored.
@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use table_diff::{Address, Limits, Presence, one_line};
+use tokio::sync::Semaphore;
 
 use self::output::{Folder, Request};
 use self::show::Bar;
@@ -43,10 +44,11 @@ out of the list of processes. For TLS, append ?ssl-mode=VERIFY_IDENTITY&ssl-ca=F
 or ?sslmode=verify-full&sslrootcert=FILE (PostgreSQL); ssl-cert and ssl-key, or sslcert and
 sslkey, name the client's own certificate.
 
-A table uses one connection to either server at a time, one without a key two. Columns that
-only one side has, that have another type there or may not be read, are noted and not
-compared: the table is then not alike, but \"alike, not all compared\", unless the column was
-left out by --exclude-column. Nothing is written to either database.
+A table uses one connection to either server, one without a key two. A large table with a key
+is cut into ranges, which are compared at once over connections that no other table uses; the
+result is the same. Columns that only one side has, that have another type there or may not be
+read, are noted and not compared: the table is then not alike, but \"alike, not all compared\",
+unless the column was left out by --exclude-column. Nothing is written to either database.
 
 Exit status: 0 when all tables are alike; 1 when rows differ, a table is on one side only, or
 not all of it was compared; 2 when a table could not be compared, or nothing could be.")]
@@ -66,7 +68,7 @@ pub struct Options {
     /// Leave this column of a table out; may be repeated
     #[arg(long, value_name = "TABLE.COLUMN")]
     exclude_column: Vec<String>,
-    /// How many tables are compared at once
+    /// How many connections to either server are used at once: for as many tables, or for up to 16 ranges of a large one
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=32))]
     connections: u8,
     /// Folder for summary.json and the rows that differ; without it they are only counted
@@ -206,7 +208,10 @@ impl Options {
             lag: Some(Duration::from_secs_f64(self.max_lag)),
             ..Limits::default()
         };
+        let connections = usize::from(self.connections);
         table_diff::Options {
+            connections,
+            spare: Some(Arc::new(Semaphore::new(connections))),
             limits,
             view: !self.live_source,
             strong: self.strong,

@@ -1,8 +1,10 @@
-//! The work: so many tables at once, each over a connection of its own to either server.
+//! The work: so many tables at once, each over a connection of its own to either server, or over several when it is large.
 //!
-//! A worker takes one table after another. What is wrong with a table is in its result, and the worker continues over
-//! new connections. A server that can't be reached, or a folder that can't be written, ends the work: every worker stops
-//! where its table's next range ends. So it does when it is interrupted. Either way, all that was found is in the folder.
+//! A worker takes one table after another. It has a permit for its connections, and so has each further one that a large table
+//! gets: there are as many permits as connections were asked for. What is wrong with a table is in its result, and the
+//! worker continues over new connections. A server that can't be reached, or a folder that can't be written, ends the work:
+//! every worker stops where its table's next range ends. So it does when it is interrupted. Either way, all that was found
+//! is in the folder.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +14,7 @@ use std::time::Duration;
 use table_diff::{
     Address, Counts, Cursor, Difference, Options, Progress, Server, Side, Sink, Table, one_line,
 };
+use tokio::sync::SemaphorePermit;
 use tokio::task::{JoinSet, block_in_place};
 use tokio::time::Instant;
 
@@ -128,10 +131,25 @@ impl Work {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).push_front(table);
     }
 
+    /// A permit for a worker's connections. Where all are in use it gives up those that it has, and waits.
+    async fn permit(&self, pair: &mut Option<Pair>) -> Option<SemaphorePermit<'_>> {
+        let spare = self.options.spare.as_deref()?;
+        match spare.try_acquire() {
+            Ok(permit) => Some(permit),
+            Err(_) => {
+                *pair = None;
+                // Never closed.
+                spare.acquire().await.ok()
+            }
+        }
+    }
+
     /// Takes tables until there are none; an error is one that ends the work.
     async fn worker(&self, mut pair: Option<Pair>) -> Result<Vec<TableResult>, String> {
         let mut results = Vec::new();
-        while let Some(table) = self.next() {
+        loop {
+            let _permit = self.permit(&mut pair).await;
+            let Some(table) = self.next() else { break };
             match Box::pin(self.compare(&table, &mut pair)).await {
                 Ok(Some(result)) => {
                     let estimate = self.estimates.get(&table).copied().unwrap_or_default();
