@@ -150,10 +150,11 @@ impl Compare for Servers {
     ) -> Result<Progress, Failure> {
         let mut servers = self.take(sides).await.map_err(Failure::Step)?;
         let Open { source, target, base } = &mut servers;
+        let options = Options { connections: sides.connections, ..Options::default() };
         let compared = Box::pin(table_diff::compare_copies(
             Copies { source, target, base: base.as_mut() },
             table,
-            &Options::default(),
+            &options,
             cursor,
             sink,
             stop,
@@ -250,6 +251,7 @@ mod tests {
             base: Err("none".into()),
             known: Default::default(),
             sign_in: SignIn::Secret("shop/orders".into()),
+            connections: 1,
         };
         let Err(Failure::Step(error)) =
             Servers::new(SdkConfig::builder().build()).list_tables(&sides, &[], &[]).await

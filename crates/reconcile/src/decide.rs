@@ -33,6 +33,8 @@ pub struct Sides {
     pub known: BTreeSet<String>,
     /// How to sign in to both: a restored cluster has the users of the time of its snapshot.
     pub sign_in: SignIn,
+    /// How many connections to either a large table is compared over.
+    pub connections: usize,
 }
 
 /// The new primary as it was at the takeover.
@@ -103,6 +105,7 @@ impl Place<'_> {
             base: self.base(base),
             known: BTreeSet::new(),
             sign_in: member.sign_in(),
+            connections: database.reconcile.connections.unwrap_or(1).into(),
         })
     }
 

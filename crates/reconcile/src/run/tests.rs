@@ -107,6 +107,7 @@ fn sides(name: &str) -> Sides {
         base: Err("none".into()),
         known: BTreeSet::new(),
         sign_in: runbook::secret::SignIn::Secret("s".into()),
+        connections: 1,
     }
 }
 

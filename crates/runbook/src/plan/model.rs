@@ -257,6 +257,10 @@ pub struct Reconcile {
     /// What says which of the two primaries wrote a row that differs.
     #[serde(skip_serializing_if = "BaseSource::is_default")]
     pub base: BaseSource,
+    /// How many connections to either side a large table is compared over, 1 to 16: the time falls with them until a server has
+    /// no core left. 1 when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections: Option<u8>,
 }
 
 /// What says which of the two primaries wrote a row that differs.

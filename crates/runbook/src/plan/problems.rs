@@ -214,6 +214,10 @@ impl Database {
             found
                 .need_distinct(entries.map(|(number, table)| (format!("{place}[{number}]"), table.as_str())));
         }
+        let connections = self.reconcile.connections.unwrap_or(1);
+        found.need((1..=16).contains(&connections), || {
+            format!("`{place}.reconcile.connections` is {connections}: need 1 to 16")
+        });
         for table in self.reconcile.tables.iter().filter(|table| self.reconcile.exclude.contains(table)) {
             found.0.push(format!("`{place}.reconcile` has {table:?} in `tables` and in `exclude`"));
         }
@@ -569,6 +573,8 @@ mod tests {
                 "in `tables` and in `exclude`",
             ),
             (format!("{orders}/reconcile"), json!({"exclude": [""]}), "has an empty name"),
+            (format!("{orders}/reconcile"), json!({"connections": 0}), "connections` is 0: need 1 to 16"),
+            (format!("{orders}/reconcile"), json!({"connections": 17}), "connections` is 17: need 1 to 16"),
             (
                 east("restore"),
                 json!({"kmsKey": "arn:aws:kms:sandbox-west:000000000000:key/x"}),
