@@ -3,7 +3,7 @@
     bench.py COMPARE ROWS [ENGINE...]
 
 `make bench` runs it. COMPARE is the release build of the example `compare`; ENGINE is mariadb, mysql, postgres: all without
-one. An engine that is not asked for keeps the section that it has. Needs what `tests/setup.sh mariadb mysql postgres bench`
+one. An engine that is not asked for keeps the section that it has, and so does what connections.py measures. Needs what `tests/setup.sh mariadb mysql postgres bench`
 installs. Everything lies in temporary folders and is gone afterwards. The same table is several times faster or slower as the
 machine is quiet or busy: only the ratios count.
 """
@@ -17,6 +17,8 @@ ROUNDS = 5
 ROUND_TRIPS = (1, 10, 70)
 # How a comparison grows with its table: rows of the first table.
 GROWTH = (100_000, 1_000_000, 10_000_000)
+# What connections.py measures.
+CONNECTIONS = "Several connections"
 PAGE = os.path.normpath(os.path.join(os.path.dirname(__file__), "..", "..", "docs", "benchmarks.md"))
 
 
@@ -238,8 +240,8 @@ def sections():
     """What the page has, by engine."""
     with open(PAGE) as file:
         parts = re.split(r"^## ", file.read(), flags=re.M)[1:]
-    return {engine.key: "## " + part for engine in ENGINES.values() for part in parts
-            if part.startswith(engine.name + "\n")}
+    titles = {engine.key: engine.name for engine in ENGINES.values()} | {CONNECTIONS: CONNECTIONS}
+    return {key: "## " + part for key, title in titles.items() for part in parts if part.startswith(title + "\n")}
 
 
 def write(found):
@@ -253,7 +255,7 @@ def write(found):
     text = TEXT.format(machine=machine, peers=peers, rounds=ROUNDS, recent=RECENT,
                        pt=said(["pt-table-sync", "--version"]))
     with open(PAGE, "w") as file:
-        file.write("\n".join([text.rstrip() + "\n"] + [found[key].strip() + "\n" for key in ENGINES if key in found]))
+        file.write("\n".join([text.rstrip() + "\n"] + [found[key].strip() + "\n" for key in (*ENGINES, CONNECTIONS) if key in found]))
     print(f"written to {PAGE}", flush=True)
 
 

@@ -1,7 +1,7 @@
 //! Compares tables of two servers and counts what differs: the library in its shortest use, and what tests/bench/bench.py times.
 //!
-//! `compare SOURCE_URL TARGET_URL TABLE...`; each difference is a line of JSON on standard output, the counts come on
-//! standard error.
+//! `compare [--connections N] SOURCE_URL TARGET_URL TABLE...`; each difference is a line of JSON on standard output, the counts
+//! come on standard error.
 
 use std::error::Error;
 use std::io::Write;
@@ -29,8 +29,12 @@ impl Sink for Lines {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [source, target, tables @ ..] = arguments.as_slice() else {
-        return Err("compare SOURCE_URL TARGET_URL TABLE...".into());
+    let (connections, arguments) = match arguments.as_slice() {
+        [option, count, rest @ ..] if option == "--connections" => (count.parse()?, rest),
+        rest => (1, rest),
+    };
+    let [source, target, tables @ ..] = arguments else {
+        return Err("compare [--connections N] SOURCE_URL TARGET_URL TABLE...".into());
     };
     let limit = Duration::from_secs(180);
     let mut source = Server::connect(Side::Source, Address::from_url(source)?, limit).await?;
@@ -38,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut lines = Lines(std::io::BufWriter::new(std::io::stdout()));
     for name in tables {
         let table = Table { schema: None, name: name.clone() };
-        let options = Options::default();
+        let options = Options { connections, ..Options::default() };
         let progress =
             compare_table(&mut source, &mut target, &table, &options, None, &mut lines, || false).await?;
         if let Progress::Finished(summary) = progress {
