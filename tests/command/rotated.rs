@@ -73,6 +73,7 @@ async fn listed(
         source,
         target,
         base: Err("none".into()),
+        connections: 1,
         known: Default::default(),
         sign_in: SignIn::Secret(SECRET.into()),
     };
