@@ -93,6 +93,7 @@ async fn a_server_of_another_authority_or_another_name_is_refused_by_every_funct
             source: target(host, authorities),
             target: target(host, authorities),
             base: Err("none".into()),
+            exclude_columns: Default::default(),
             connections: 1,
             known: Default::default(),
             sign_in: SignIn::Secret("shop/orders".into()),

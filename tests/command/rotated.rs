@@ -73,6 +73,7 @@ async fn listed(
         source,
         target,
         base: Err("none".into()),
+        exclude_columns: Default::default(),
         connections: 1,
         known: Default::default(),
         sign_in: SignIn::Secret(SECRET.into()),

@@ -150,7 +150,8 @@ impl Compare for Servers {
     ) -> Result<Progress, Failure> {
         let mut servers = self.take(sides).await.map_err(Failure::Step)?;
         let Open { source, target, base } = &mut servers;
-        let options = Options { connections: sides.connections, ..Options::default() };
+        let exclude_columns = sides.exclude_columns.clone();
+        let options = Options { connections: sides.connections, exclude_columns, ..Options::default() };
         let compared = Box::pin(table_diff::compare_copies(
             Copies { source, target, base: base.as_mut() },
             table,
@@ -251,6 +252,7 @@ mod tests {
             base: Err("none".into()),
             known: Default::default(),
             sign_in: SignIn::Secret("shop/orders".into()),
+            exclude_columns: Default::default(),
             connections: 1,
         };
         let Err(Failure::Step(error)) =

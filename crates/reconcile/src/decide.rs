@@ -33,6 +33,8 @@ pub struct Sides {
     pub known: BTreeSet<String>,
     /// How to sign in to both: a restored cluster has the users of the time of its snapshot.
     pub sign_in: SignIn,
+    /// Columns that are left out, as `table.column`.
+    pub exclude_columns: BTreeSet<String>,
     /// How many connections to either a large table is compared over.
     pub connections: usize,
 }
@@ -105,6 +107,7 @@ impl Place<'_> {
             base: self.base(base),
             known: BTreeSet::new(),
             sign_in: member.sign_in(),
+            exclude_columns: database.reconcile.exclude_columns.iter().cloned().collect(),
             connections: database.reconcile.connections.unwrap_or(1).into(),
         })
     }

@@ -160,10 +160,22 @@ fn check_hints(plan: &RecoveryPlan, name: &str, catalogue: &Catalogue) -> Result
                 .push(format!("there is no table {parent}, which the plan names as the parent of {table}"));
         }
     }
+    for excluded in &database.reconcile.exclude_columns {
+        let mut known = catalogue.tables.iter().flat_map(|(table, shape)| {
+            shape.columns.iter().map(move |column| format!("{table}.{}", column.name))
+        });
+        if !known.any(|column| column == *excluded) {
+            problems
+                .push(format!("there is no column {excluded}, which `reconcile.excludeColumns` leaves out"));
+        }
+    }
     if problems.is_empty() {
         return Ok(());
     }
-    let what = format!("`databases.{name}.report` does not fit the new primary: {}", problems.join("; "));
+    let what = format!(
+        "`databases.{name}.report` or `reconcile` does not fit the new primary: {}",
+        problems.join("; ")
+    );
     Err(StepError::new(Kind::BadPlan, what, "correct the plan, in both Regions, and run the step again"))
 }
 

@@ -107,6 +107,7 @@ fn sides(name: &str) -> Sides {
         base: Err("none".into()),
         known: BTreeSet::new(),
         sign_in: runbook::secret::SignIn::Secret("s".into()),
+        exclude_columns: Default::default(),
         connections: 1,
     }
 }
@@ -357,7 +358,10 @@ fn what_the_plan_says_of_tables_has_to_fit_them() {
         "gone": {},
     });
     plan.databases.get_mut("orders").unwrap().report = serde_json::from_value(hints).unwrap();
-    let catalogue = json!({"tables": {"order": {"columns": [], "primaryKey": []}}});
+    let columns = ["order.total".to_owned(), "order.kept".to_owned()];
+    plan.databases.get_mut("orders").unwrap().reconcile.exclude_columns = columns.to_vec();
+    let kept = json!({"name": "kept", "typeText": "int", "kind": "integer", "nullable": true});
+    let catalogue = json!({"tables": {"order": {"columns": [kept], "primaryKey": []}}});
     let catalogue: Catalogue = serde_json::from_value(catalogue).unwrap();
     let error = check_hints(&plan, "orders", &catalogue).unwrap_err().to_string();
     let parts = [
@@ -366,11 +370,13 @@ fn what_the_plan_says_of_tables_has_to_fit_them() {
         "order has no column totl",
         "order has no column in",
         "no table customer",
+        "no column order.total",
         "databases.orders.report",
     ];
     for part in parts {
         assert!(error.contains(part), "{part} is missing in: {error}");
     }
+    assert!(!error.contains("order.kept"), "{error}");
     check_hints(&plan, "catalog", &catalogue).unwrap();
 }
 

@@ -254,6 +254,9 @@ pub struct Reconcile {
     /// Tables to leave out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
+    /// Columns to leave out, each as `table.column`: a table of which a column was not compared is else never just alike.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude_columns: Vec<String>,
     /// What says which of the two primaries wrote a row that differs.
     #[serde(skip_serializing_if = "BaseSource::is_default")]
     pub base: BaseSource,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::secret::SignIn;
 
-use super::model::{Automatic, Database, Limits, Member, RecoveryPlan, Restore, Routing, Signal};
+use super::model::{Automatic, Database, Limits, Member, Reconcile, RecoveryPlan, Restore, Routing, Signal};
 
 /// Problems found so far.
 #[derive(Default)]
@@ -205,7 +205,9 @@ impl Database {
         for (region, member) in &self.members {
             member.problems(&format!("{place}.members.{region}"), region, found);
         }
-        for (field, tables) in [("tables", &self.reconcile.tables), ("exclude", &self.reconcile.exclude)] {
+        let Reconcile { tables, exclude, exclude_columns, .. } = &self.reconcile;
+        for (field, tables) in [("tables", tables), ("exclude", exclude), ("excludeColumns", exclude_columns)]
+        {
             let place = format!("{place}.reconcile.{field}");
             found.need(tables.iter().all(|table| !table.trim().is_empty()), || {
                 format!("`{place}` has an empty name")
@@ -213,6 +215,11 @@ impl Database {
             let entries = tables.iter().enumerate();
             found
                 .need_distinct(entries.map(|(number, table)| (format!("{place}[{number}]"), table.as_str())));
+        }
+        for column in exclude_columns.iter().filter(|column| !column.contains('.')) {
+            found.0.push(format!(
+                "`{place}.reconcile.excludeColumns` has {column:?}: name it as `table.column`"
+            ));
         }
         let connections = self.reconcile.connections.unwrap_or(1);
         found.need((1..=16).contains(&connections), || {
@@ -567,6 +574,7 @@ mod tests {
                 json!({"tables": ["a", "a"]}),
                 "`databases.orders.reconcile.tables[1]` is \"a\", as `databases.orders.reconcile.tables[0]` is already",
             ),
+            (format!("{orders}/reconcile"), json!({"excludeColumns": ["a"]}), "name it as `table.column`"),
             (
                 format!("{orders}/reconcile"),
                 json!({"tables": ["a"], "exclude": ["a"]}),

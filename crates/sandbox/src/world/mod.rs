@@ -44,11 +44,11 @@ pub use state::Message;
 use crate::api::{Api, Call, CallError, unknown};
 
 impl World {
-    fn answer(self: &Arc<Self>, call: &Call) -> Result<Value, CallError> {
+    async fn answer(self: &Arc<Self>, call: &Call) -> Result<Value, CallError> {
         if call.service != "route53-recovery-cluster" && self.is_isolated(&call.region) {
             return Err(CallError::NoAnswer);
         }
-        let answer = self.dispatch(call);
+        let answer = self.dispatch(call).await;
         match answer {
             // What a required member is missing is called differently in the services that speak JSON.
             Err(CallError::Service(mut error))
@@ -62,9 +62,9 @@ impl World {
         }
     }
 
-    fn dispatch(self: &Arc<Self>, call: &Call) -> Result<Value, CallError> {
+    async fn dispatch(self: &Arc<Self>, call: &Call) -> Result<Value, CallError> {
         match call.service.as_str() {
-            "rds" => Ok(rds::call(self, call)?),
+            "rds" => Ok(rds::call(self, call).await?),
             "route53-recovery-cluster" => arc::call(self, call),
             "route53-recovery-control-config" => Ok(arc::configuration(self, call)?),
             "kms" => Ok(kms::call(self, call)?),
@@ -85,7 +85,7 @@ impl Api for World {
         let this = self.this();
         async move {
             // Whoever calls holds the world, so it is there.
-            this.ok_or(CallError::NoAnswer)?.answer(&call)
+            this.ok_or(CallError::NoAnswer)?.answer(&call).await
         }
         .boxed()
     }

@@ -21,6 +21,8 @@ const STATEMENT: Duration = Duration::from_secs(30);
 /// How long a secondary may take to apply what it has received, or its primary has.
 const APPLY: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(20);
+/// How often a secondary is asked whether it has caught up, before it is behind.
+const CATCHES_UP: u32 = 10;
 
 /// A server.
 pub(in crate::databases) struct PostgresServer {
@@ -134,7 +136,15 @@ impl PostgresServer {
 
     /// How far a secondary is behind; `None` when that can't be known.
     pub(super) async fn lag_millis(&self) -> Option<f64> {
-        // A standby that has applied all that it has received is not behind, however long ago the last write was.
+        // A standby that has applied all that it has received is not behind, however long ago the last write was. What comes without
+        // a write of somebody's, as of a checkpoint, is applied in a moment: then the time of the last write says nothing.
+        for _ in 0..CATCHES_UP {
+            let applied = "SELECT pg_last_wal_receive_lsn() <= pg_last_wal_replay_lsn()";
+            if self.value::<Option<bool>>(applied).await.ok()? == Some(true) {
+                return Some(0.0);
+            }
+            sleep(PAUSE).await;
+        }
         let query = "SELECT CASE WHEN pg_last_wal_receive_lsn() <= pg_last_wal_replay_lsn() THEN 0 \
             ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float8 * 1000 END::float8";
         self.value::<Option<f64>>(query).await.ok()?

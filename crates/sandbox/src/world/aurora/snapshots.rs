@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::databases::Afterwards;
@@ -77,19 +78,23 @@ impl World {
         });
     }
 
-    /// Takes a manual snapshot of a cluster, which the API has entered as `creating`.
+    /// Takes a manual snapshot of a cluster, which the API has entered as `creating`. What is returned is told once the data are
+    /// those of the snapshot: nothing that is written later is in it.
     pub(in crate::world) fn begin_snapshot(
         self: &Arc<Self>,
         cluster: String,
         arn: String,
         what: &'static str,
-    ) {
+    ) -> oneshot::Receiver<()> {
+        let (told, taken) = oneshot::channel();
         let world = Arc::clone(self);
         self.spawn(async move {
             let result = world.servers.snapshot(&cluster, &arn, Afterwards::GoesOn).await;
             if let Ok(taken) = &result {
                 world.date_snapshot(&arn, *taken);
             }
+            // Whoever does not wait does not hear it.
+            let _ = told.send(());
             world.progress(&arn, durations::SNAPSHOT).await;
             match &result {
                 Ok(_) => world.set_snapshot(&arn, "available"),
@@ -101,6 +106,7 @@ impl World {
             };
             world.event(&arn, "cluster-snapshot", "RDS-EVENT-0075", text);
         });
+        taken
     }
 
     /// Removes a snapshot's data.

@@ -219,7 +219,7 @@ pub(super) fn delete_cluster(world: &Arc<World>, region: &str, input: &Value) ->
         Ok(json!({"DBCluster": cluster_json(&entry, state)}))
     })?;
     if let Some(last) = last {
-        world.begin_snapshot(cluster.clone(), last, "Final snapshot");
+        drop(world.begin_snapshot(cluster.clone(), last, "Final snapshot"));
     }
     world.begin_cluster_deletion(cluster);
     Ok(answer)

@@ -16,7 +16,7 @@ use crate::api::{ApiError, Call, unknown};
 use crate::world::core::World;
 
 /// Answers an operation of RDS.
-pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
+pub(super) async fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
     let (region, input) = (call.region.as_str(), &call.input);
     match call.operation.as_str() {
         "DescribeGlobalClusters" => describe::describe_global_clusters(world, input),
@@ -32,7 +32,7 @@ pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
         "DeleteGlobalCluster" => globals::delete_global(world, input),
         "CreateDBCluster" => clusters::create_secondary(world, region, input),
         "ModifyDBCluster" => clusters::rename_cluster(world, region, input),
-        "CreateDBClusterSnapshot" => snapshots::take_snapshot(world, region, input),
+        "CreateDBClusterSnapshot" => snapshots::take_snapshot(world, region, input).await,
         "CopyDBClusterSnapshot" => snapshots::copy_snapshot(world, region, input),
         "RestoreDBClusterFromSnapshot" => clusters::restore(world, region, input),
         "CreateDBInstance" => instances::create_instance(world, region, input),

@@ -10,14 +10,19 @@ use crate::api::{ApiError, required};
 use crate::world::core::World;
 use crate::world::model::{Snapshot, name_of, region_of};
 
-pub(super) fn take_snapshot(world: &Arc<World>, region: &str, input: &Value) -> Result<Value, ApiError> {
+/// Takes a snapshot of a cluster as it is now: when this is answered, the data are copied.
+pub(super) async fn take_snapshot(
+    world: &Arc<World>,
+    region: &str,
+    input: &Value,
+) -> Result<Value, ApiError> {
     let name = required(input, "DBClusterIdentifier")?;
     let snapshot = required(input, "DBClusterSnapshotIdentifier")?;
     check_name(snapshot)?;
     let cluster = here(region, "cluster", name).ok_or_else(|| no_cluster(name))?;
     let snapshot = arn(region, "cluster-snapshot", snapshot);
     let now = world.clock.now();
-    let answer = world.state(|state| {
+    world.state(|state| {
         let entry = state.clusters.get(&cluster).ok_or_else(|| no_cluster(name))?;
         if entry.status != "available" {
             return Err(fault("InvalidDBClusterStateFault", format!("{name} is {}", entry.status)));
@@ -28,12 +33,13 @@ pub(super) fn take_snapshot(world: &Arc<World>, region: &str, input: &Value) -> 
         }
         let mut entry = Snapshot::of(entry, &snapshot, "manual", "creating", now);
         entry.tags = tags_of(input)?;
-        let answer = snapshot_json(&entry);
         state.snapshots.insert(snapshot.clone(), entry);
-        Ok(json!({"DBClusterSnapshot": answer}))
+        Ok(())
     })?;
-    world.begin_snapshot(cluster, snapshot, "Snapshot");
-    Ok(answer)
+    // It fails only where the world ends.
+    let _ = world.begin_snapshot(cluster, snapshot.clone(), "Snapshot").await;
+    let taken = world.state(|state| state.snapshots.get(&snapshot).map(snapshot_json));
+    taken.map(|taken| json!({"DBClusterSnapshot": taken})).ok_or_else(|| no_snapshot(&snapshot))
 }
 
 pub(super) fn copy_snapshot(world: &Arc<World>, region: &str, input: &Value) -> Result<Value, ApiError> {
