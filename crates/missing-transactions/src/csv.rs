@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use serde_json::{Map, Value};
-use table_diff::{Base, Difference};
+use table_diff::Difference;
 
 use crate::base::Verdict;
 use crate::text;
@@ -47,12 +47,11 @@ impl<W: Write> CsvWriter<W> {
         self.begin()?;
         let differs: Vec<String> = differs(difference).iter().map(|name| field(name)).collect();
         let sure = verdict.surety();
-        let common = match &difference.base {
-            Some(Base::Other(row)) => Some(row),
-            _ => None,
-        };
-        let versions =
-            [("old", difference.source.as_ref()), ("new", difference.target.as_ref()), ("takeover", common)];
+        let versions = [
+            ("old", difference.source.as_ref()),
+            ("new", difference.target.as_ref()),
+            ("takeover", difference.base_row()),
+        ];
         for (version, row) in versions {
             let Some(row) = row else { continue };
             let time = Times::of(&self.times, Some(row), None).last().map(text::row_time).unwrap_or_default();
@@ -138,7 +137,7 @@ mod tests {
     use crate::base::Basis;
     use crate::fate::{Conflict, Fate};
     use serde_json::json;
-    use table_diff::DifferenceKind;
+    use table_diff::{Base, DifferenceKind};
 
     #[test]
     fn fields_are_harmless_and_quoted() {

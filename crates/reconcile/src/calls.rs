@@ -161,7 +161,7 @@ impl Compare for Servers {
             stop,
         ))
         .await;
-        // Connections are not reused after an error: a result may still arrive on them.
+        // After an error the next table has new connections.
         let progress = compared.map_err(|error| failure(sides, error))?;
         self.keep(sides, servers).await;
         Ok(progress)

@@ -46,6 +46,14 @@ impl Difference {
         let deleted = matches!(self.base, Some(Base::Source | Base::Target | Base::Other(_)));
         self.source.as_ref().filter(|_| self.kind == DifferenceKind::Missing && !deleted)
     }
+
+    /// The base's row, where it is neither the source's nor the target's.
+    pub fn base_row(&self) -> Option<&Map<String, Value>> {
+        match &self.base {
+            Some(Base::Other(row)) => Some(row),
+            _ => None,
+        }
+    }
 }
 
 /// A row that differs, as it is in the base: a copy of the target from the moment when source and target parted. It says

@@ -1,7 +1,7 @@
 //! Which rows are listed, as far as there is room.
 
 use serde_json::{Map, Value};
-use table_diff::{Base, Difference};
+use table_diff::Difference;
 
 use super::{Builder, Held};
 use crate::base::Verdict;
@@ -128,10 +128,7 @@ impl Builder {
             Fate::Undecided(found) => doubt = Some(found),
             _ => {}
         }
-        let base = match &difference.base {
-            Some(Base::Other(row)) => Some(text::listed(row, &personal)),
-            _ => None,
-        };
+        let base = difference.base_row().map(|row| text::listed(row, &personal));
         let versions = Versions {
             key: text::listed(&difference.key, &personal),
             old: values(&difference.source),

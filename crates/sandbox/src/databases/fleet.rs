@@ -51,9 +51,6 @@ pub(super) trait Server: Send + Sync + Sized + 'static {
 
     /// Stops the process: in order if it can, else by force.
     fn stop(&self) -> impl Future<Output = ()> + Send;
-
-    /// Whether it follows a primary.
-    fn follows(&self) -> impl Future<Output = Result<bool, ServerError>> + Send;
 }
 
 /// The servers of one engine.

@@ -1,9 +1,9 @@
 //! MariaDB servers as Aurora clusters, one process each, on loopback ports that the system chooses.
 //!
 //! - A secondary follows its primary by the server's own replication (GTID, row format) and is read-only.
-//! - A snapshot stops the server for a second, copies its data directory and starts it again, on the same port and as it
-//!   was: taking writes, or following. The old primary after a failover alone stays stopped, until it is rebuilt as a
-//!   secondary at once.
+//! - For a snapshot the server stands still for a moment, in which its data directory is copied, and goes on as it was: taking
+//!   writes, or following. The old primary after a failover alone is stopped, and stays so until it is rebuilt as a secondary at
+//!   once.
 //! - A rebuilt secondary starts from the empty template and replays its new primary's whole binary log, which every
 //!   server keeps from its beginning.
 //! - Commits are not flushed to the disk one by one: an acknowledged write survives a stop and a copy, not a power cut.

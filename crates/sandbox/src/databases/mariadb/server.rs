@@ -134,6 +134,11 @@ impl MariaDbServer {
             }
         }
     }
+
+    /// Whether it follows a primary.
+    pub(super) async fn follows(&self) -> Result<bool, ServerError> {
+        Ok(self.row("SHOW SLAVE STATUS").await?.is_some())
+    }
 }
 
 impl Server for MariaDbServer {
@@ -221,9 +226,5 @@ impl Server for MariaDbServer {
         if timeout(STOP, process.wait()).await.is_err() {
             let _ = process.kill().await;
         }
-    }
-
-    async fn follows(&self) -> Result<bool, ServerError> {
-        Ok(self.row("SHOW SLAVE STATUS").await?.is_some())
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! - A secondary is a physical standby that follows its primary by streaming replication, and is promoted: what was not
 //!   shipped by then is lost.
-//! - A snapshot stops the server for a second, copies its data directory and starts it again, on the same port and as it was.
-//!   The old primary after a failover alone stays stopped, until it is rebuilt as a secondary from a base backup.
+//! - For a snapshot the server stands still for a moment, in which its data directory is copied, and goes on as it was. The old
+//!   primary after a failover alone is stopped, and stays so until it is rebuilt as a secondary from a base backup.
 //! - Commits are not flushed to the disk: an acknowledged write survives a stop and a copy, not a power cut.
 //! - They speak TLS ([`Identity`]); whoever wants to may do without.
 //! - Nobody but this process gets in as an administrator, whose password is nowhere but in memory and in the hash that the

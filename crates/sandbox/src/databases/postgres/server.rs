@@ -149,6 +149,11 @@ impl PostgresServer {
             ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float8 * 1000 END::float8";
         self.value::<Option<f64>>(query).await.ok()?
     }
+
+    /// Whether it follows a primary.
+    pub(super) async fn follows(&self) -> Result<bool, ServerError> {
+        self.value("SELECT pg_is_in_recovery()").await
+    }
 }
 
 impl Server for PostgresServer {
@@ -199,9 +204,5 @@ impl Server for PostgresServer {
         if timeout(STOP, process.wait()).await.is_err() {
             let _ = process.kill().await;
         }
-    }
-
-    async fn follows(&self) -> Result<bool, ServerError> {
-        self.value("SELECT pg_is_in_recovery()").await
     }
 }
