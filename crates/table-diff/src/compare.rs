@@ -9,6 +9,7 @@ use futures::future::{BoxFuture, try_join};
 use crate::copies::Copies;
 use crate::cursor::{Counts, Cursor, KeyPlace, Position, Sections};
 use crate::error::Error;
+use crate::key_range::KeyRange;
 use crate::options::Options;
 use crate::progress::{Progress, Sink};
 use crate::retry::{Retry, is_transient, retry_policy};
@@ -62,11 +63,23 @@ pub async fn compare_copies(
     sink: &mut impl Sink,
     stop: impl Fn() -> bool + Send + Sync,
 ) -> Result<Progress, Error> {
+    compare(copies, (table, &KeyRange::default()), options, cursor, sink, stop).await
+}
+
+/// Compares a table, or a range of it.
+pub(crate) async fn compare(
+    copies: Copies<'_>,
+    (table, range): (&Table, &KeyRange),
+    options: &Options,
+    cursor: Option<Cursor>,
+    sink: &mut impl Sink,
+    stop: impl Fn() -> bool + Send + Sync,
+) -> Result<Progress, Error> {
     let Copies { source, target, mut base } = copies;
     let mut retry = Retry::new();
     let (paired, start) = loop {
         let copies = Copies { source: &mut *source, target: &mut *target, base: base.as_deref_mut() };
-        match begin(copies, table, options, cursor.as_ref()).await {
+        match begin(copies, (table, range), options, cursor.as_ref()).await {
             Ok(begun) => break begun,
             Err(error) => {
                 let what = format!("reading the columns of table {table}");
@@ -98,7 +111,7 @@ enum Start {
 
 /// A way through a table that has a key.
 #[derive(Clone, Copy)]
-enum Way {
+pub(crate) enum Way {
     Scan,
     Buckets(Reach),
     Ranges,
@@ -107,7 +120,7 @@ enum Way {
 /// Fixes what the source sees, pairs the sides, and finds out where to start.
 async fn begin(
     copies: Copies<'_>,
-    table: &Table,
+    (table, range): (&Table, &KeyRange),
     options: &Options,
     cursor: Option<&Cursor>,
 ) -> Result<(Paired, Start), Error> {
@@ -118,7 +131,11 @@ async fn begin(
         let reason = "its key changed while it was compared; compare it from the start".into();
         return Err(Error::Table { table: table.to_string(), reason });
     }
+    range.fits(table, &paired.key_columns)?;
     let mut sides = Sides { source, target, base, paired: &paired, table, options };
+    if !range.is_whole() {
+        return in_range(sides, range, cursor).await;
+    }
     let start = match cursor.map(|cursor| cursor.position.clone()) {
         Some(Position::End) => Start::End,
         position if paired.key_columns.is_empty() => Start::AtHash(position),
@@ -127,10 +144,10 @@ async fn begin(
             let sections = match position {
                 Some(Position::AfterKey(place)) => return Ok((paired, Start::Whole(way, place))),
                 Some(Position::Sections(sections)) => {
-                    cuts::in_order(&mut sides, &sections).await?;
+                    cuts::in_order(&mut sides, &sections.keys()).await?;
                     Some(sections)
                 }
-                _ => cuts::sections(&mut sides, matches!(way, Way::Scan)).await?,
+                _ => cuts::sections(&mut sides, way.is_scan()).await?,
             };
             match sections {
                 Some(sections) => {
@@ -143,6 +160,24 @@ async fn begin(
         }
     };
     Ok((paired, start))
+}
+
+/// Finds out where to start in a range that is not the whole table.
+async fn in_range(
+    mut sides: Sides<'_>,
+    range: &KeyRange,
+    cursor: Option<&Cursor>,
+) -> Result<(Paired, Start), Error> {
+    let place = match cursor.map(|cursor| &cursor.position) {
+        None => KeyPlace::default(),
+        Some(Position::AfterKey(place)) => place.clone(),
+        Some(_) => return Ok((sides.paired.clone(), Start::End)),
+    };
+    let keys = [range.low.as_ref(), place.key.as_ref(), range.high.as_ref()];
+    cuts::in_order(&mut sides, &keys.into_iter().flatten().collect::<Vec<_>>()).await?;
+    let way = Way::of(&mut sides).await?;
+    let paired = sides.paired.within(range.low.as_ref(), range.high.as_ref());
+    Ok((paired, Start::Whole(way, place)))
 }
 
 /// Walks through the table from where it starts.
@@ -175,7 +210,11 @@ async fn walk<S: Sink, F: Fn() -> bool + Send + Sync>(
 }
 
 impl Way {
-    async fn of(sides: &mut Sides<'_>) -> Result<Self, Error> {
+    pub(crate) fn is_scan(self) -> bool {
+        matches!(self, Self::Scan)
+    }
+
+    pub(crate) async fn of(sides: &mut Sides<'_>) -> Result<Self, Error> {
         if can_scan(sides).await? {
             return Ok(Self::Scan);
         }

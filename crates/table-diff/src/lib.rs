@@ -74,6 +74,9 @@
 //! family those whose key begins with a date or time, those that are not scanned and whose keys are text, and those whose keys'
 //! own order is not followed. A key whose first column has few values is cut between these only.
 //!
+//! Several processes share a comparison in the same way: [`key_ranges`] cuts a table, each process compares one [`KeyRange`], and
+//! [`check_ranges`] proves that nothing lies between them or in two of them.
+//!
 //! # Time and interruption
 //! After each range the sink gets what was found, together with the [`Cursor`] that covers it; then the caller may
 //! stop. A comparison that continues from a cursor finds the rest: nothing twice, nothing left out, in the same order. (Only
@@ -103,6 +106,7 @@ mod differences;
 mod engine;
 mod error;
 mod json;
+mod key_range;
 mod options;
 mod progress;
 mod retry;
@@ -121,6 +125,7 @@ pub use difference::{Base, Difference, DifferenceKind};
 pub use differences::{BoxError, Differences, Files};
 pub use engine::{Engine, Side};
 pub use error::{Error, is_untrusted, one_line};
+pub use key_range::{KeyRange, check_cover, check_ranges, compare_range, key_ranges};
 pub use options::{Limits, Options};
 pub use progress::{Progress, Sink, TableSummary};
 pub use retry::retry_policy;

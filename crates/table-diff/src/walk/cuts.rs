@@ -36,14 +36,18 @@ use crate::sql::Statements;
 const SECTIONS: usize = 16;
 /// Bytes of the cuts' keys together at most, for the same reason.
 const BYTES: usize = 512;
-/// Rows whose keys are fetched on PostgreSQL, about.
-const SAMPLE: u32 = 10_000;
+/// Rows whose keys are fetched on PostgreSQL, about; more where a part would have fewer than [`EACH`] of them.
+const SAMPLE: usize = 10_000;
+/// So many of them for each part at least.
+const EACH: usize = 100;
 /// How many times finer than the sections are the parts whose rows are estimated on MySQL's family.
 const FINER: usize = 8;
 /// How many times parts are halved: as often as a whole number can be.
 const ROUNDS: usize = 64;
-/// How many parts there are at most: one statement asks for all of them.
+/// How many parts there are at most, unless that are too few for so many sections.
 const PARTS: usize = 1000;
+/// How many ranges one statement asks for.
+const ASKED: usize = 1000;
 /// Chunks of either side in which a cut in common is looked for.
 const CHUNKS: u64 = 64;
 /// How long that, or a sample, may take.
@@ -52,22 +56,7 @@ const TIME: Duration = Duration::from_secs(5);
 /// The sections into which the table is cut; `None` where it stays whole. `scanned`: it is compared in passes over an index.
 pub(crate) async fn sections(sides: &mut Sides<'_>, scanned: bool) -> Result<Option<Sections>, Error> {
     let most = sides.options.connections.min(SECTIONS);
-    let engine = sides.source.engine();
-    let cuttable = engine == Engine::Postgres || scanned || sides.paired.source.knows_order();
-    if most < 2 || !cuttable {
-        return Ok(None);
-    }
-    let what = format!("looking for where to cut table {}", sides.table);
-    let rows = about(sides.source, &sides.paired.source, &[(None, None)], &what).await?.iter().sum::<u64>();
-    let count = usize::try_from(rows / sides.options.section_rows.max(1)).unwrap_or(most).min(most);
-    if count < 2 {
-        return Ok(None);
-    }
-    let mut cuts = if engine == Engine::Postgres {
-        sampled(sides, rows, count, &what).await?
-    } else {
-        estimated(sides, scanned, count, &what).await?
-    };
+    let mut cuts = cuts(sides, scanned, sides.options.section_rows, most).await?;
     while cuts.iter().flatten().map(Vec::len).sum::<usize>() > BYTES {
         // Every other one.
         cuts = cuts.into_iter().skip(1).step_by(2).collect();
@@ -75,11 +64,37 @@ pub(crate) async fn sections(sides: &mut Sides<'_>, scanned: bool) -> Result<Opt
     Ok((!cuts.is_empty()).then(|| Sections::behind(cuts)))
 }
 
-/// Makes sure that on neither side a row lies in two sections, or before its section's start.
-pub(crate) async fn in_order(sides: &mut Sides<'_>, sections: &Sections) -> Result<(), Error> {
+/// Keys that cut the table into at most `most` parts of about so many `rows` or more; none where it stays whole.
+pub(crate) async fn cuts(
+    sides: &mut Sides<'_>,
+    scanned: bool,
+    rows: u64,
+    most: usize,
+) -> Result<Vec<Key>, Error> {
+    let engine = sides.source.engine();
+    let cuttable = engine == Engine::Postgres || scanned || sides.paired.source.knows_order();
+    if most < 2 || !cuttable {
+        return Ok(Vec::new());
+    }
+    let what = format!("looking for where to cut table {}", sides.table);
+    let all = about(sides.source, &sides.paired.source, &[(None, None)], &what).await?.iter().sum::<u64>();
+    let count = usize::try_from(all / rows.max(1)).unwrap_or(most).min(most);
+    if count < 2 {
+        return Ok(Vec::new());
+    }
+    if engine == Engine::Postgres {
+        sampled(sides, all, count, &what).await
+    } else {
+        estimated(sides, scanned, count, &what).await
+    }
+}
+
+/// Makes sure that the keys at which a table is cut, and those at which its parts stand, are in order on both sides: so that no row
+/// lies in two parts, or before its part's start.
+pub(crate) async fn in_order(sides: &mut Sides<'_>, keys: &[&Key]) -> Result<(), Error> {
     let what = format!("looking at the cuts of table {}", sides.table);
     let Sides { source, target, paired, table, .. } = sides;
-    for pair in sections.keys().windows(2) {
+    for pair in keys.windows(2) {
         let [before, behind] = pair else { continue };
         if before == behind {
             continue;
@@ -110,17 +125,20 @@ async fn about(
     ranges: &[(Option<&Key>, Option<&Key>)],
     what: &str,
 ) -> Result<Vec<u64>, Error> {
-    let plan = statements.plan(ranges)?;
     let mysql = server.engine() == Engine::MySql;
-    let cells = server.column(plan, mysql.then_some("rows"), what).await?;
-    let rows = cells.iter().map(|cell| {
-        let cell = cell.as_deref()?;
-        if mysql {
-            return Some(number(Some(cell)));
-        }
-        serde_json::from_slice::<serde_json::Value>(cell).ok()?[0]["Plan"]["Plan Rows"].as_u64()
-    });
-    Ok(rows.map(Option::unwrap_or_default).collect())
+    let mut rows = Vec::new();
+    for ranges in ranges.chunks(ASKED) {
+        let cells = server.column(statements.plan(ranges)?, mysql.then_some("rows"), what).await?;
+        let of = cells.iter().map(|cell| {
+            let cell = cell.as_deref()?;
+            if mysql {
+                return Some(number(Some(cell)));
+            }
+            serde_json::from_slice::<serde_json::Value>(cell).ok()?[0]["Plan"]["Plan Rows"].as_u64()
+        });
+        rows.extend(of.map(Option::unwrap_or_default));
+    }
+    Ok(rows)
 }
 
 /// Keys that cut the table into so many sections, from a sample of its rows.
@@ -128,7 +146,7 @@ async fn sampled(sides: &mut Sides<'_>, rows: u64, count: usize, what: &str) -> 
     let Sides { source, paired, .. } = sides;
     // The number of a table's rows is far below 2⁵³.
     #[allow(clippy::cast_precision_loss, reason = "a share of about so many rows")]
-    let percent = (f64::from(SAMPLE) * 100.0 / rows.max(1) as f64).min(100.0);
+    let percent = (SAMPLE.max(count * EACH) as f64 * 100.0 / rows.max(1) as f64).min(100.0);
     let sample = paired.source.sample(percent);
     let mut keys = Vec::new();
     let read = source.each_within(TIME, "SET LOCAL jit = off", sample, what, |cells| {
@@ -188,7 +206,7 @@ async fn guesses(sides: &mut Sides<'_>, count: usize, what: &str) -> Result<Vec<
             halved.push((high.clone(), *rows));
             low = high;
         }
-        if halved.len() == parts.len() || halved.len() > PARTS {
+        if halved.len() == parts.len() || halved.len() > (count * FINER * 2).max(PARTS) {
             break;
         }
         let lows = [None].into_iter().chain(halved.iter().map(|(high, _)| Some(high)));

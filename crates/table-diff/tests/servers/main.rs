@@ -11,6 +11,7 @@ mod postgres;
 mod postgres_server;
 mod random;
 mod random_postgres;
+mod ranges;
 mod rights;
 mod support;
 mod three_way;

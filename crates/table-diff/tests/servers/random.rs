@@ -7,7 +7,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Map, Value, json};
 use table_diff::{Options, Side, Table};
 
-use crate::support::{TestServer, compare, compare_and_die, compare_kept};
+use crate::support::{TestServer, compare, compare_and_die, compare_kept, compare_ranges, sum};
 
 /// Texts, with the number of their class under `utf8mb4_general_ci`, and under any collation that pads with spaces.
 const TEXTS: [(&str, usize, usize); 12] = [
@@ -339,6 +339,7 @@ fn compare_random_tables(server: &TestServer) {
     let connect = async || (server.connect(Side::Source, "a").await, server.connect(Side::Target, "b").await);
     let (mut source_server, mut target_server) = runtime.block_on(connect());
     let cut_tables = std::cell::Cell::new(0);
+    let ranges_seen = std::cell::Cell::new(0);
     let config = Config { cases: 150, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
     let servers = std::cell::RefCell::new((&mut source_server, &mut target_server));
     TestRunner::new(config)
@@ -378,6 +379,12 @@ fn compare_random_tables(server: &TestServer) {
             prop_assert_eq!(&kept.found, &found, "{:?} over {} connections", shape, connections);
             prop_assert_eq!(&in_sections, &summary);
             cut_tables.set(cut_tables.get() + usize::from(kept.sections > 1));
+            // Nor by comparing each range by itself.
+            let ranges = compare_ranges(left, right, &table, &many, (section_rows, cut));
+            let (ranged, summaries) = runtime.block_on(ranges);
+            prop_assert_eq!(&ranged, &found, "{:?} in {} ranges", shape, summaries.len());
+            prop_assert_eq!(sum(&summaries), summary.counts);
+            ranges_seen.set(ranges_seen.get().max(summaries.len()));
             if case.killed {
                 let killed = compare_and_die(&connect, &table, &many, cut + 1);
                 let (killed, counts) = runtime.block_on(killed);
@@ -401,4 +408,5 @@ fn compare_random_tables(server: &TestServer) {
         .unwrap();
     // Else nothing of that was tried: of some shapes no table is cut, and many tables have few rows.
     assert!(cut_tables.get() > 20, "{} tables were cut", cut_tables.get());
+    assert!(ranges_seen.get() > 4, "at most {} ranges", ranges_seen.get());
 }

@@ -13,7 +13,7 @@ use table_diff::{
 
 use crate::postgres_server::Postgres;
 use crate::random::bytes;
-use crate::support::{compare, compare_and_die, compare_kept};
+use crate::support::{compare, compare_and_die, compare_kept, compare_ranges, sum};
 
 /// Texts that are ordered otherwise by their bytes than by a language.
 const TEXTS: [&str; 12] = ["a", "B", "b", "É", "e", "z'\\\"", "😀", "#N", "", "a ", "aa", "Z"];
@@ -265,6 +265,7 @@ fn random_tables_give_it_on_postgres_as_well() {
         runtime.block_on(async { (connect(Side::Source, "a").await, connect(Side::Target, "b").await) });
     let servers = std::cell::RefCell::new(servers);
     let cut_tables = std::cell::Cell::new(0);
+    let ranges_seen = std::cell::Cell::new(0);
     let config = Config { cases: 200, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
     TestRunner::new(config)
         .run(&case(), |case| {
@@ -303,6 +304,12 @@ fn random_tables_give_it_on_postgres_as_well() {
             prop_assert_eq!(&kept.found, &found, "{:?} over {} connections", shape, connections);
             prop_assert_eq!(&in_sections, &summary);
             cut_tables.set(cut_tables.get() + usize::from(kept.sections > 1));
+            // Nor by comparing each range by itself.
+            let ranges = compare_ranges(left, right, &table, &many, (section_rows, cut));
+            let (ranged, summaries) = runtime.block_on(ranges);
+            prop_assert_eq!(&ranged, &found, "{:?} in {} ranges", shape, summaries.len());
+            prop_assert_eq!(sum(&summaries), summary.counts);
+            ranges_seen.set(ranges_seen.get().max(summaries.len()));
             if case.killed {
                 let mut killer = Killer { server: &server, found: Vec::new(), calls: 0 };
                 let compared = compare_table(left, right, &table, &many, None, &mut killer, || false);
@@ -341,4 +348,5 @@ fn random_tables_give_it_on_postgres_as_well() {
         })
         .unwrap();
     assert!(cut_tables.get() > 100, "{} tables were cut", cut_tables.get());
+    assert!(ranges_seen.get() > 4, "at most {} ranges", ranges_seen.get());
 }

@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use table_diff::{
-    Counts, Cursor, Difference, Engine, Options, Progress, Server, Side, Sink, Table, TableSummary, Target,
-    Tls, compare_table,
+    Copies, Counts, Cursor, Difference, Engine, KeyRange, Options, Progress, Server, Side, Sink, Table,
+    TableSummary, Target, Tls, check_ranges, compare_range, compare_table, key_ranges,
 };
 
 pub struct TestServer {
@@ -265,12 +265,52 @@ pub async fn compare_kept(
     options: &Options,
     cut: usize,
 ) -> (Kept, TableSummary) {
+    compare_range_kept(source, target, (table, &KeyRange::default()), options, cut).await
+}
+
+/// Cuts a table into ranges of about so many `rows`, compares each of them by itself, the last one first, and puts together what
+/// they found.
+pub async fn compare_ranges(
+    source: &mut Server,
+    target: &mut Server,
+    table: &Table,
+    options: &Options,
+    (rows, cut): (u64, usize),
+) -> (Vec<Difference>, Vec<TableSummary>) {
+    let ranges = key_ranges(source, target, table, options, (rows, 100)).await.unwrap();
+    let json = serde_json::to_string(&ranges).unwrap();
+    let ranges: Vec<KeyRange> = serde_json::from_str(&json).unwrap();
+    check_ranges(source, target, table, options, &ranges).await.unwrap();
+    let mut parts = Vec::new();
+    for range in ranges.iter().rev() {
+        let (kept, summary) = compare_range_kept(source, target, (table, range), options, cut).await;
+        parts.push((kept.found, summary));
+    }
+    let (found, summaries): (Vec<_>, Vec<_>) = parts.into_iter().rev().unzip();
+    (found.concat(), summaries)
+}
+
+/// The counts of all ranges.
+pub fn sum(summaries: &[TableSummary]) -> Counts {
+    let mut counts = Counts::default();
+    summaries.iter().for_each(|summary| counts += summary.counts);
+    counts
+}
+
+async fn compare_range_kept(
+    source: &mut Server,
+    target: &mut Server,
+    (table, range): (&Table, &KeyRange),
+    options: &Options,
+    cut: usize,
+) -> (Kept, TableSummary) {
     let mut kept = Kept::default();
     let mut cursor: Option<Cursor> = None;
     loop {
         let asked = std::sync::atomic::AtomicUsize::new(0);
         let stop = || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1 >= cut;
-        match compare_table(source, target, table, options, cursor, &mut kept, stop).await.unwrap() {
+        let copies = Copies { source: &mut *source, target: &mut *target, base: None };
+        match compare_range(copies, table, range, options, cursor, &mut kept, stop).await.unwrap() {
             Progress::Finished(summary) => {
                 let mut counts = Counts {
                     rows_source: summary.counts.rows_source,
