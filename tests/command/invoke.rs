@@ -15,7 +15,7 @@ use crate::Run;
 
 /// Each event in an order in which each has something to do, with the `status` of the answer in sandbox-west. Two are
 /// about an execution that Automation does not know here.
-const EVENTS: [(&str, Result<&str, &str>); 16] = [
+const EVENTS: [(&str, Result<&str, &str>); 18] = [
     ("routing-control-fill-endpoints", Ok("Done")),
     ("preflight-readiness", Ok("Ready")),
     ("global-failover-rebuild", Ok("Refused")),
@@ -26,6 +26,8 @@ const EVENTS: [(&str, Result<&str, &str>); 16] = [
     ("preflight-verify", Ok("InProgress")),
     ("report-record", Err("there is no Automation execution")),
     ("snapshot-restore", Ok("Refused")),
+    ("reconcile-cut", Ok("NotNeeded")),
+    ("reconcile-range", Err("the old primary is not restored")),
     ("reconcile", Ok("Refused")),
     ("report", Ok("Refused")),
     ("replay", Ok("Refused")),

@@ -218,9 +218,13 @@ fn the_stack_names_every_role_that_readiness_asks_about() {
     let deployed = |name: &String| (name.clone(), format!("arn:aws:iam::000000000000:role/{name}"));
     let roles = stack.roles.keys().map(deployed).collect();
     let deployed = preflight::permissions::Stack { roles, prefix: stack.prefix.clone() };
-    let needs =
-        preflight::permissions::needs(&runbook::plan::sample(), &deployed, "sandbox-west", &BTreeSet::new())
-            .unwrap();
+    // A plan that uses the state machine, too.
+    let mut plan = runbook::plan::sample();
+    for database in plan.databases.values_mut() {
+        let distributed = runbook::plan::Distributed { above_rows: 1, concurrency: 1, range_rows: None };
+        database.reconcile.distributed = Some(distributed);
+    }
+    let needs = preflight::permissions::needs(&plan, &deployed, "sandbox-west", &BTreeSet::new()).unwrap();
     for need in &needs {
         assert!(stack.roles.contains_key(need.role), "the template names no role of {}", need.role);
     }
@@ -235,7 +239,8 @@ fn the_stack_names_every_role_that_readiness_asks_about() {
         .map(|need| stack.roles[need.role].trim_start_matches("${").trim_end_matches(".Arn}").to_owned())
         .collect();
     assert_eq!(asked, rules, "readiness asks about the role of every rule");
-    assert_eq!(stack.roles.len(), STEPS.len() + documents().len() + rules.len());
+    let machines = of_type(&resources, "AWS::Serverless::StateMachine").len();
+    assert_eq!(stack.roles.len(), STEPS.len() + machines + documents().len() + rules.len());
     for document in documents() {
         let role = format!("{}-runbook", document.trim_end_matches(".yaml"));
         let invoke = needs.iter().find(|need| need.role == role && need.action == "lambda:InvokeFunction");
@@ -410,6 +415,8 @@ fn every_sample_event_is_understood() {
     check::<snapshot_restore::Event>("snapshot-restore");
     check::<snapshot_restore::Event>("snapshot-restore-cleanup");
     check::<reconcile::Event>("reconcile");
+    check::<reconcile::Event>("reconcile-cut");
+    check::<reconcile::Event>("reconcile-range");
     check::<replay::Event>("replay");
     check::<report::Event>("report");
     check::<report::Event>("report-record");

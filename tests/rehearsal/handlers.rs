@@ -29,8 +29,8 @@ use sandbox::wire::connector::sdk_config;
 use sandbox::world::World;
 use serde_json::{Value, json};
 use table_diff::{
-    Catalogue, ColumnShape, Counts, Cursor, Difference, DifferenceKind, Differences, Listed, Presence,
-    Progress, Rights, Sink, Table, TableShape, ValueKind,
+    Catalogue, ColumnShape, Counts, Cursor, Difference, DifferenceKind, Differences, KeyRange, Listed,
+    Presence, Progress, Rights, Sink, Table, TableShape, ValueKind,
 };
 
 use crate::faults::{BROKEN, Fault, Faults};
@@ -232,18 +232,40 @@ impl Compare for Orders<'_> {
         Ok(Catalogue { tables: [("CUSTOMER_ORDER".to_owned(), shape)].into() })
     }
 
+    async fn estimated_rows(&self, _: &Sides) -> Result<BTreeMap<Table, u64>, StepError> {
+        Ok([(Table { schema: None, name: "CUSTOMER_ORDER".into() }, 100)].into())
+    }
+
+    /// One for each that is lost.
+    async fn key_ranges(&self, _: &Sides, _: &Table, _: (u64, usize)) -> Result<Vec<KeyRange>, Failure> {
+        let range = |number: u64| {
+            let key = |number: u64| (1..LOST).contains(&number).then(|| vec![format!("{number:016x}")]);
+            let range = json!({"columns": ["ID"], "low": key(number - 1), "high": key(number)});
+            serde_json::from_value(range).unwrap()
+        };
+        Ok((1..=LOST).map(range).collect())
+    }
+
+    async fn check_ranges(&self, _: &Sides, _: &Table, _: &[KeyRange]) -> Result<(), Failure> {
+        Ok(())
+    }
+
     async fn compare_table(
         &self,
         sides: &Sides,
-        _: &Table,
+        (_, range): (&Table, &KeyRange),
         from: Option<Cursor>,
         sink: &mut impl Sink,
         stop: impl Fn() -> bool + Send + Sync,
     ) -> Result<Progress, Failure> {
         let restored = self.0.world.tagged(runbook::names::EXECUTION_TAG);
         assert!(restored.iter().any(|arn| arn.ends_with(&format!(":cluster:{}", sides.source_cluster))));
+        let range = serde_json::to_value(range).unwrap();
+        let key = |bound: &str| range[bound][0].as_str().map(|key| u64::from_str_radix(key, 16).unwrap());
+        let (low, high) = (key("low").unwrap_or(0), key("high").unwrap_or(LOST));
+        let rows = 100 * (high - low) / LOST;
         let done = from.map_or(0, |cursor| cursor.counts.missing);
-        for number in done + 1..=LOST {
+        for number in low + done + 1..=high {
             tokio::time::sleep(EACH).await;
             let row = json!({"ID": number, "STATUS": "PAID"}).as_object().cloned();
             let difference = Difference {
@@ -253,25 +275,26 @@ impl Compare for Orders<'_> {
                 target: None,
                 base: None,
             };
-            let cursor = cursor(number);
+            let cursor = cursor(rows, number - low);
             let reached = sink.reached(vec![difference], &cursor).await;
             reached.map_err(|error| Failure::Step(*error.downcast::<StepError>().unwrap()))?;
-            if number < LOST && stop() {
+            if number < high && stop() {
                 return Ok(Progress::Interrupted(Some(cursor)));
             }
         }
         Ok(Progress::Finished(table_diff::TableSummary {
             not_compared: Vec::new(),
-            counts: cursor(LOST).counts,
+            counts: cursor(rows, high - low).counts,
             key_columns: vec!["ID".into()],
             notes: Vec::new(),
         }))
     }
 }
 
-/// Where the comparison stands after so many lost orders.
-fn cursor(number: u64) -> Cursor {
-    let counts = Counts { rows_source: 100, rows_target: 100 - number, missing: number, ..Counts::default() };
+/// Where the comparison of so many orders stands after as many that are lost.
+fn cursor(rows: u64, number: u64) -> Cursor {
+    let counts =
+        Counts { rows_source: rows, rows_target: rows - number, missing: number, ..Counts::default() };
     let cursor = json!({"counts": counts, "keyColumns": ["ID"], "position": {"afterKey": {"key": [format!("{number:016x}")]}}});
     serde_json::from_value(cursor).unwrap()
 }

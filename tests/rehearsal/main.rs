@@ -29,6 +29,7 @@ mod iam;
 mod kept;
 mod permissions;
 mod prove;
+mod ranges;
 mod readiness;
 mod rebuild;
 mod reconcile;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use table_diff::Counts;
+use table_diff::{Counts, KeyRange};
 
 /// `summary.json`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -78,6 +78,9 @@ pub struct TableSummary {
     /// part in the table's folder is one of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parts: Option<Vec<String>>,
+    /// Which of its keys were compared, in the summary of a range; absent in that of a table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<KeyRange>,
 }
 
 /// How a table stands.
@@ -92,4 +95,15 @@ pub enum TableStatus {
     Different,
     /// It could not be compared.
     Error,
+}
+
+impl TableStatus {
+    /// That of a table that was compared to its end.
+    pub fn of(counts: Counts, not_compared: &[String]) -> Self {
+        match (counts.differences(), not_compared) {
+            (0, []) => Self::Alike,
+            (0, _) => Self::Partial,
+            _ => Self::Different,
+        }
+    }
 }

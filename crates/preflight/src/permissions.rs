@@ -187,7 +187,35 @@ impl Scope<'_> {
             let functions = functions.iter().map(function).collect();
             [need(role, "lambda:InvokeFunction", functions), need(role, "sns:Publish", vec![topic.clone()])]
         });
-        needs.collect()
+        let mut needs = needs.collect::<Vec<_>>();
+        needs.extend(self.ranges());
+        needs
+    }
+
+    /// The state machine that compares ranges, and the runbook that starts it, where the plan distributes a database.
+    fn ranges(&self) -> Vec<Need> {
+        if !self.plan.databases.values().any(|database| database.reconcile.distributed.is_some()) {
+            return Vec::new();
+        }
+        let prefix = &self.stack.prefix;
+        let machine = self.arn("states", self.here, &format!("stateMachine:{prefix}-ranges"));
+        let execution = self.arn("states", self.here, &format!("execution:{prefix}-ranges:x"));
+        let child = self.arn("states", self.here, &format!("execution:{prefix}-ranges/ranges:x"));
+        let reconcile = self.arn("lambda", self.here, &format!("function:{prefix}-reconcile"));
+        let Account { partition, .. } = self.account;
+        let list = format!("arn:{partition}:s3:::{}/reconcile/x/x/ranges.jsonl", self.bucket);
+        let mut needs = vec![
+            need("ranges", "lambda:InvokeFunction", vec![reconcile]),
+            need("ranges", "s3:GetObject", vec![list]),
+            need("ranges", "states:RedriveExecution", vec![child]),
+        ];
+        for role in ["reconcile-runbook", "ranges"] {
+            needs.push(need(role, "states:StartExecution", vec![machine.clone()]));
+        }
+        for action in ["states:DescribeExecution", "states:StopExecution", "states:RedriveExecution"] {
+            needs.push(need("reconcile-runbook", action, vec![execution.clone()]));
+        }
+        needs
     }
 
     /// The rules that the stack has, for starting their runbooks and for passing events on.
@@ -355,6 +383,40 @@ mod tests {
         let all = needs(&plan, "sandbox-west");
         let connect = all.iter().find(|need| need.action == "rds-db:connect").unwrap();
         assert_eq!(connect.resources, ["arn:aws:rds-db:sandbox-west:111122223333:dbuser:cluster-X/reader"]);
+    }
+
+    #[test]
+    fn a_plan_that_distributes_a_database_needs_the_state_machine() {
+        let mut plan = runbook::plan::sample();
+        let stack = Stack {
+            prefix: "dr".into(),
+            roles: BTreeMap::from([(
+                "report".to_owned(),
+                "arn:aws:iam::111122223333:role/report".to_owned(),
+            )]),
+        };
+        let states = |plan: &RecoveryPlan| {
+            let all = super::needs(plan, &stack, "sandbox-west", &BTreeSet::new()).unwrap();
+            let of =
+                all.into_iter().filter(|need| need.role == "ranges" || need.action.starts_with("states:"));
+            of.map(|need| (need.role, need.action, need.resources.concat())).collect::<Vec<_>>()
+        };
+        assert_eq!(states(&plan), []);
+        let distributed = runbook::plan::Distributed { above_rows: 1, concurrency: 1, range_rows: None };
+        plan.databases.get_mut("orders").unwrap().reconcile.distributed = Some(distributed);
+        let of = |what: &str| format!("arn:aws:states:sandbox-west:111122223333:{what}");
+        let (machine, execution) = (of("stateMachine:dr-ranges"), of("execution:dr-ranges:x"));
+        let found = states(&plan);
+        for expected in [
+            ("ranges", "states:StartExecution", &machine),
+            ("ranges", "states:RedriveExecution", &of("execution:dr-ranges/ranges:x")),
+            ("reconcile-runbook", "states:StartExecution", &machine),
+            ("reconcile-runbook", "states:DescribeExecution", &execution),
+            ("reconcile-runbook", "states:StopExecution", &execution),
+            ("reconcile-runbook", "states:RedriveExecution", &execution),
+        ] {
+            assert!(found.iter().any(|(role, action, on)| (*role, *action, on) == expected), "{expected:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The comparison behind one narrow trait, for real servers and for fakes.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -8,7 +9,8 @@ use runbook::error::Kind;
 use runbook::names::HEARTBEAT;
 use runbook::secret::SignIn;
 use table_diff::{
-    Catalogue, Copies, Cursor, Error, Listed, Options, Progress, Server, Side, Sink, Table, Target, one_line,
+    Catalogue, Copies, Cursor, Error, KeyRange, Listed, Options, Progress, Server, Side, Sink, Table, Target,
+    one_line,
 };
 use tokio::sync::Mutex;
 
@@ -27,6 +29,20 @@ pub enum Failure {
     Table(String),
 }
 
+impl Failure {
+    /// The error of the step when the tables of a database can't be listed.
+    pub(crate) fn of_list(self, sides: &Sides) -> StepError {
+        match self {
+            Self::Step(error) => error,
+            Self::Table(reason) => StepError::new(
+                Kind::Failed,
+                format!("database {}: its tables can't be listed: {reason}", sides.name),
+                "mend the cause and run the step again",
+            ),
+        }
+    }
+}
+
 /// Compares the tables of one database.
 pub trait Compare: Sync {
     /// The tables of both sides, by name; only those of `include` when it is not empty, without those of `exclude`.
@@ -40,11 +56,33 @@ pub trait Compare: Sync {
     /// The tables of the new primary.
     fn catalogue(&self, sides: &Sides) -> impl Future<Output = Result<Catalogue, StepError>> + Send;
 
-    /// Compares one table, see [`table_diff::compare_copies`].
-    fn compare_table(
+    /// About how many rows each table of the new primary has.
+    fn estimated_rows(
+        &self,
+        sides: &Sides,
+    ) -> impl Future<Output = Result<BTreeMap<Table, u64>, StepError>> + Send;
+
+    /// Cuts a table into ranges of about so many rows, so many at most, see [`table_diff::key_ranges`].
+    fn key_ranges(
         &self,
         sides: &Sides,
         table: &Table,
+        size: (u64, usize),
+    ) -> impl Future<Output = Result<Vec<KeyRange>, Failure>> + Send;
+
+    /// Makes sure that ranges have every row of a table once, see [`table_diff::check_ranges`].
+    fn check_ranges(
+        &self,
+        sides: &Sides,
+        table: &Table,
+        ranges: &[KeyRange],
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// Compares one table or a range of it, see [`table_diff::compare_range`].
+    fn compare_table(
+        &self,
+        sides: &Sides,
+        of: (&Table, &KeyRange),
         cursor: Option<Cursor>,
         sink: &mut impl Sink,
         stop: impl Fn() -> bool + Send + Sync,
@@ -140,32 +178,61 @@ impl Compare for Servers {
         Ok(catalogue)
     }
 
-    async fn compare_table(
+    async fn estimated_rows(&self, sides: &Sides) -> Result<BTreeMap<Table, u64>, StepError> {
+        let mut servers = self.take(sides).await?;
+        let rows = table_diff::estimated_rows(&mut servers.target).await;
+        let rows = rows.map_err(|error| step_error(sides, &error))?;
+        self.keep(sides, servers).await;
+        Ok(rows)
+    }
+
+    async fn key_ranges(
         &self,
         sides: &Sides,
         table: &Table,
+        size: (u64, usize),
+    ) -> Result<Vec<KeyRange>, Failure> {
+        let mut servers = self.take(sides).await.map_err(Failure::Step)?;
+        let (source, target) = (&mut servers.source, &mut servers.target);
+        let ranges = table_diff::key_ranges(source, target, table, &options(sides), size).await;
+        let ranges = ranges.map_err(|error| failure(sides, error))?;
+        self.keep(sides, servers).await;
+        Ok(ranges)
+    }
+
+    async fn check_ranges(&self, sides: &Sides, table: &Table, ranges: &[KeyRange]) -> Result<(), Failure> {
+        let mut servers = self.take(sides).await.map_err(Failure::Step)?;
+        let (source, target) = (&mut servers.source, &mut servers.target);
+        let checked = table_diff::check_ranges(source, target, table, &options(sides), ranges).await;
+        checked.map_err(|error| failure(sides, error))?;
+        self.keep(sides, servers).await;
+        Ok(())
+    }
+
+    async fn compare_table(
+        &self,
+        sides: &Sides,
+        (table, range): (&Table, &KeyRange),
         cursor: Option<Cursor>,
         sink: &mut impl Sink,
         stop: impl Fn() -> bool + Send + Sync,
     ) -> Result<Progress, Failure> {
         let mut servers = self.take(sides).await.map_err(Failure::Step)?;
         let Open { source, target, base } = &mut servers;
-        let exclude_columns = sides.exclude_columns.clone();
-        let options = Options { connections: sides.connections, exclude_columns, ..Options::default() };
-        let compared = Box::pin(table_diff::compare_copies(
-            Copies { source, target, base: base.as_mut() },
-            table,
-            &options,
-            cursor,
-            sink,
-            stop,
-        ))
-        .await;
+        let copies = Copies { source, target, base: base.as_mut() };
+        let options = options(sides);
+        let compared =
+            Box::pin(table_diff::compare_range(copies, table, range, &options, cursor, sink, stop)).await;
         // After an error the next table has new connections.
         let progress = compared.map_err(|error| failure(sides, error))?;
         self.keep(sides, servers).await;
         Ok(progress)
     }
+}
+
+fn options(sides: &Sides) -> Options {
+    let exclude_columns = sides.exclude_columns.clone();
+    Options { connections: sides.connections, exclude_columns, ..Options::default() }
 }
 
 fn failure(sides: &Sides, error: Error) -> Failure {

@@ -16,6 +16,8 @@ pub(crate) struct At<'a> {
     pub(crate) event: &'a Event,
     /// The Region of the restored clusters.
     pub(crate) restore_region: &'a str,
+    /// The only database that is asked for; `None`: all.
+    pub(crate) only: Option<&'a str>,
 }
 
 impl At<'_> {
@@ -30,12 +32,13 @@ impl At<'_> {
         bucket: &str,
         state: &State,
     ) -> Result<Result<Vec<Sides>, String>, StepError> {
-        let Self { context, plan, event, restore_region } = *self;
+        let Self { context, plan, event, restore_region, only } = *self;
         let here = Client::new(&context.config);
         let there = Client::new(&runbook::aws::in_region(&context.config, restore_region));
         let authorities = runbook::authorities::load()?;
         let mut all = Vec::new();
-        for (name, database) in plan.databases.iter().filter(|(name, _)| !state.is_finished(name)) {
+        let asked = plan.databases.iter().filter(|(name, _)| only.is_none_or(|only| only == *name));
+        for (name, database) in asked.filter(|(name, _)| !state.is_finished(name)) {
             let restored_id = runbook::names::restored_cluster(&event.execution, name);
             let global = here.describe_global_cluster(&database.global_cluster).await?;
             let restored = there.describe_cluster(&restored_id).await?;

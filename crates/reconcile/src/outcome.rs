@@ -1,6 +1,6 @@
 //! What the step answers, in words and as data.
 
-use comparison::{Summary, TableStatus};
+use comparison::{Summary, TableStatus, TableSummary};
 use runbook::{Outcome, Status};
 use serde::Serialize;
 use table_diff::Counts;
@@ -18,9 +18,26 @@ pub struct Observed {
     /// The table at work, `database/table`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
+    /// What is compared by itself; what `cut` answers, and nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cut: Option<Cut>,
     /// Rows and differences of all tables.
     #[serde(flatten)]
     pub counts: Counts,
+}
+
+/// The ranges that are compared by themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cut {
+    /// The report bucket.
+    pub bucket: String,
+    /// Key of the object that has them.
+    pub key: String,
+    /// How many there are.
+    pub ranges: u64,
+    /// How many are compared at once.
+    pub concurrency: u16,
 }
 
 pub(crate) fn observed(summary: &Summary) -> Observed {
@@ -59,4 +76,20 @@ pub(crate) fn done(summary: &Summary) -> Outcome<Observed> {
 /// The outcome of a comparison that can't begin.
 pub(crate) fn refused(reason: String) -> Outcome<Observed> {
     Outcome::new(Status::Refused, reason, Observed::default())
+}
+
+/// The summary of a table that could not be compared.
+pub(crate) fn not_compared(table: &str, error: String) -> TableSummary {
+    TableSummary {
+        table: table.to_owned(),
+        status: TableStatus::Error,
+        error: Some(error),
+        counts: Counts::default(),
+        seconds: 0.0,
+        key_columns: Vec::new(),
+        notes: Vec::new(),
+        not_compared: Vec::new(),
+        parts: Some(Vec::new()),
+        range: None,
+    }
 }

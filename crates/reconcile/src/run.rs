@@ -7,18 +7,18 @@ use std::time::Duration;
 use comparison::{DatabaseSummary, PartWriter, SUMMARY, Summary, TableStatus, TableSummary};
 use jiff::Timestamp;
 use runbook::error::Kind;
-use runbook::{Context, Outcome, RecoveryPlan, Status, StepError, names};
-use serde::Serialize;
-use table_diff::{Catalogue, Counts, Cursor, Difference, Listed, Presence, Progress, Sink};
+use runbook::{Context, Outcome, RecoveryPlan, Status, StepError};
+use table_diff::{Catalogue, Cursor, Difference, KeyRange, Listed, Presence, Progress, Sink};
 
 use crate::calls::{Compare, Failure};
 use crate::decide::Sides;
-use crate::outcome::{Observed, done, observed, words};
+use crate::folder::Folder;
+use crate::merge;
+use crate::outcome::{Observed, done, not_compared, observed, words};
+use crate::ranges::{RangeEvent, Ranges};
 use crate::state::{Current, Database, State};
 use crate::{GetObject, PutObject};
 
-/// Bytes of differences after which a part is written.
-pub const PART: usize = 4 * 1024 * 1024;
 /// How long a call compares: an Automation step lasts 300 s at most.
 const SLICE: Duration = Duration::from_secs(240);
 /// Time before the deadline in which no new range is begun.
@@ -30,68 +30,36 @@ const OVERTIME: Duration = Duration::from_secs(30);
 /// After how many seconds without a part the cursor is saved.
 const SAVE: f64 = 10.0;
 
-/// The execution's folder in the report bucket.
+/// What of the databases a run compares.
 #[derive(Debug)]
-pub(crate) struct Folder {
-    bucket: String,
-    prefix: String,
-    /// Bytes after which a part is written.
-    part: usize,
+pub(crate) enum Part {
+    /// All tables; those that have ranges were compared by them, and are put together.
+    All(Ranges),
+    /// One range of one table.
+    Range(KeyRange),
 }
 
-impl Folder {
-    pub(crate) fn new(plan: &RecoveryPlan, region: &str, execution: &str) -> Result<Self, StepError> {
-        let bucket = plan.report_bucket(region)?.to_owned();
-        Ok(Self { bucket, prefix: names::keys::reconcile(&plan.name, execution), part: PART })
-    }
+/// Where a range stands before it is begun.
+pub(crate) fn range_state(sides: &Sides, event: &RangeEvent) -> State {
+    let remaining = vec![Listed { table: event.table.clone(), presence: Presence::Both }];
+    let database = Database {
+        summary: summary_of(sides, Vec::new()),
+        remaining,
+        current: Current::default(),
+        range: Some(event.range.clone()),
+    };
+    State { databases: [(sides.name.clone(), database)].into() }
+}
 
-    pub(crate) fn bucket(&self) -> &str {
-        &self.bucket
-    }
-
-    fn key(&self, name: &str) -> String {
-        format!("{}{name}", self.prefix)
-    }
-
-    async fn read<T: serde::de::DeserializeOwned>(
-        &self,
-        store: &impl GetObject,
-        name: &str,
-    ) -> Result<Option<T>, StepError> {
-        let key = self.key(name);
-        let Some(bytes) = store.get_object(&self.bucket, &key).await? else { return Ok(None) };
-        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-            let what = format!("s3://{}/{key} is not in the format that this step writes", self.bucket);
-            StepError::new(
-                Kind::Failed,
-                what,
-                "restore an earlier version of the object, or start the runbook again",
-            )
-            .with_source(error)
-        })
-    }
-
-    async fn write<T: Serialize + Sync>(
-        &self,
-        store: &impl PutObject,
-        name: &str,
-        value: &T,
-    ) -> Result<(), StepError> {
-        let body = serde_json::to_vec(value).map_err(|error| {
-            StepError::new(Kind::Failed, format!("{name} can't be written as JSON"), "report this line")
-                .with_source(error)
-        })?;
-        store.put_object(&self.bucket, &self.key(name), "application/json", body).await
-    }
-
-    /// The summary, when the comparison is complete.
-    pub(crate) async fn summary(&self, store: &impl GetObject) -> Result<Option<Summary>, StepError> {
-        self.read(store, SUMMARY).await
-    }
-
-    /// How far the comparison has come; an empty state before it has begun.
-    pub(crate) async fn state(&self, store: &impl GetObject) -> Result<State, StepError> {
-        Ok(self.read(store, "cursor.json").await?.unwrap_or_default())
+fn summary_of(sides: &Sides, tables: Vec<TableSummary>) -> DatabaseSummary {
+    DatabaseSummary {
+        source_cluster: sides.source_cluster.clone(),
+        target_cluster: sides.target_cluster.clone(),
+        snapshot: sides.snapshot.clone(),
+        snapshot_time: sides.snapshot_time.clone(),
+        base: sides.base.as_ref().ok().map(|base| base.summary.clone()),
+        no_base: sides.base.as_ref().err().cloned(),
+        tables,
     }
 }
 
@@ -107,10 +75,11 @@ pub(crate) async fn run<S: GetObject + PutObject + Sync>(
     plan: &RecoveryPlan,
     all: &[Sides],
     state: State,
+    part: &Part,
 ) -> Result<Outcome<Observed>, StepError> {
     let now = context.clock.now();
     let stop_at = (now + SLICE).min(context.deadline - MARGIN);
-    let mut work = Work { context, folder, store, stop_at, state, saved: now };
+    let mut work = Work { context, folder, store, stop_at, state, saved: now, part };
     let most = (SLICE + OVERTIME).min(context.time_left().saturating_sub(ANSWER));
     let walked = tokio::time::timeout(most, Box::pin(work.walk(servers, plan, all))).await;
     // The call ends in the middle of a range: the next one compares that range again.
@@ -122,7 +91,7 @@ pub(crate) async fn run<S: GetObject + PutObject + Sync>(
             work.save().await?;
             folder.write(store, SUMMARY, &summary).await?;
             let key = folder.key(SUMMARY);
-            Ok(done(&summary).with_changed(vec![format!("wrote s3://{}/{key}", folder.bucket)]))
+            Ok(done(&summary).with_changed(vec![format!("wrote s3://{}/{key}", folder.bucket())]))
         }
         Ok(false) => {
             work.save().await?;
@@ -204,6 +173,7 @@ struct Work<'a, S> {
     stop_at: Timestamp,
     state: State,
     saved: Timestamp,
+    part: &'a Part,
 }
 
 impl<S: GetObject + PutObject + Sync> Work<'_, S> {
@@ -229,14 +199,7 @@ impl<S: GetObject + PutObject + Sync> Work<'_, S> {
                 let wanted = plan.databases.get(&sides.name).map(|database| database.reconcile.clone());
                 let wanted = wanted.unwrap_or_default();
                 let listed = servers.list_tables(sides, &wanted.tables, &wanted.exclude).await;
-                let remaining = listed.map_err(|failure| match failure {
-                    Failure::Step(error) => error,
-                    Failure::Table(reason) => StepError::new(
-                        Kind::Failed,
-                        format!("database {}: its tables can't be listed: {reason}", sides.name),
-                        "mend the cause and run the step again",
-                    ),
-                })?;
+                let remaining = listed.map_err(|failure| failure.of_list(sides))?;
                 let none = format!(
                     "there is no table to compare in {}, or the user can't see any: correct `database` and `reconcile` in the \
                      plan, or give the user the right to read the tables",
@@ -248,20 +211,12 @@ impl<S: GetObject + PutObject + Sync> Work<'_, S> {
                 if remaining.is_empty() {
                     tables.push(not_compared("(no table)", none));
                 }
-                let summary = DatabaseSummary {
-                    source_cluster: sides.source_cluster.clone(),
-                    target_cluster: sides.target_cluster.clone(),
-                    snapshot: sides.snapshot.clone(),
-                    snapshot_time: sides.snapshot_time.clone(),
-                    base: sides.base.as_ref().ok().map(|base| base.summary.clone()),
-                    no_base: sides.base.as_ref().err().cloned(),
-                    tables,
-                };
                 // A call that is killed before the list of tables is saved writes it once more.
                 let catalogue = servers.catalogue(sides).await?;
                 check_hints(plan, &sides.name, &catalogue)?;
                 self.folder.write(self.store, &comparison::catalogue(&sides.name), &catalogue).await?;
-                let database = Database { summary, remaining, current: Current::default() };
+                let summary = summary_of(sides, tables);
+                let database = Database { summary, remaining, current: Current::default(), range: None };
                 self.state.databases.insert(sides.name.clone(), database);
                 self.save().await?;
             }
@@ -314,9 +269,19 @@ impl<S: GetObject + PutObject + Sync> Work<'_, S> {
             return self.finish(&sides.name, summary).await.map(|()| true);
         }
 
+        let range = match self.part {
+            Part::Range(range) => {
+                summary.range = Some(range.clone());
+                range.clone()
+            }
+            Part::All(ranges) => match ranges.of(&sides.name, &table) {
+                [] => KeyRange::default(),
+                ranges => return self.merge(servers, sides, &listed, ranges).await.map(|()| true),
+            },
+        };
         let current = self.current(&sides.name);
         let (clock, stop_at) = (self.context.clock.clone(), self.stop_at);
-        let folder = self.folder.key(&comparison::table(&sides.name, &table));
+        let folder = self.folder.table(&sides.name, &table);
         let mut kept = Kept {
             database: sides.name.clone(),
             begun: clock.now(),
@@ -326,7 +291,8 @@ impl<S: GetObject + PutObject + Sync> Work<'_, S> {
         };
         let stop = || clock.now() >= stop_at;
         let compared =
-            Box::pin(servers.compare_table(sides, &listed.table, current.cursor, &mut kept, stop)).await;
+            Box::pin(servers.compare_table(sides, (&listed.table, &range), current.cursor, &mut kept, stop))
+                .await;
         kept.flush().await?;
         let current = self.current(&sides.name);
         summary.seconds = current.seconds;
@@ -342,11 +308,7 @@ impl<S: GetObject + PutObject + Sync> Work<'_, S> {
                 summary.error = Some(reason);
             }
             Ok(Progress::Finished(found)) => {
-                summary.status = match (found.counts.differences(), found.not_compared.as_slice()) {
-                    (0, []) => TableStatus::Alike,
-                    (0, _) => TableStatus::Partial,
-                    _ => TableStatus::Different,
-                };
+                summary.status = TableStatus::of(found.counts, &found.not_compared);
                 summary.counts = found.counts;
                 summary.key_columns = found.key_columns;
                 summary.notes = found.notes;
@@ -354,6 +316,27 @@ impl<S: GetObject + PutObject + Sync> Work<'_, S> {
             }
         }
         self.finish(&sides.name, summary).await.map(|()| true)
+    }
+
+    /// Puts together what the ranges of a table found.
+    async fn merge(
+        &mut self,
+        servers: &impl Compare,
+        sides: &Sides,
+        listed: &Listed,
+        ranges: &[KeyRange],
+    ) -> Result<(), StepError> {
+        let found = merge::found(self.folder, self.store, (&sides.name, &listed.table), ranges).await?;
+        let mut summary = merge::merged(&listed.table.to_string(), found);
+        match servers.check_ranges(sides, &listed.table, ranges).await {
+            Ok(()) => {}
+            Err(Failure::Step(error)) => return Err(error),
+            Err(Failure::Table(reason)) => {
+                summary.status = TableStatus::Error;
+                summary.error.get_or_insert(reason);
+            }
+        }
+        self.finish(&sides.name, summary).await
     }
 
     fn current(&self, database: &str) -> Current {
@@ -449,21 +432,6 @@ impl<S: GetObject + PutObject + Sync> Sink for Kept<'_, '_, S> {
             self.work.save().await?;
         }
         Ok(())
-    }
-}
-
-/// The summary of a table that could not be compared.
-fn not_compared(table: &str, error: String) -> TableSummary {
-    TableSummary {
-        table: table.to_owned(),
-        status: TableStatus::Error,
-        error: Some(error),
-        counts: Counts::default(),
-        seconds: 0.0,
-        key_columns: Vec::new(),
-        notes: Vec::new(),
-        not_compared: Vec::new(),
-        parts: Some(Vec::new()),
     }
 }
 

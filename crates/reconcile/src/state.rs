@@ -1,10 +1,10 @@
-//! What is kept in the report bucket: where the comparison stands.
+//! What is kept in the report bucket: where the comparison of all tables, or of one range, stands.
 
 use std::collections::BTreeMap;
 
 use comparison::DatabaseSummary;
 use serde::{Deserialize, Deserializer, Serialize};
-use table_diff::{Cursor, Listed};
+use table_diff::{Cursor, KeyRange, Listed};
 
 /// `cursor.json`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -24,6 +24,9 @@ pub(crate) struct Database {
     pub(crate) remaining: Vec<Listed>,
     /// Where the table at work stands.
     pub(crate) current: Current,
+    /// Which of its keys are compared, where it is a range that is compared by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) range: Option<KeyRange>,
 }
 
 /// Where a table stands.

@@ -31,7 +31,7 @@ pub(crate) fn caller(access_key_id: &str) -> Option<(&str, &str)> {
 }
 
 /// The roles that the stack names, by runbook or function and by their names in the template.
-pub(crate) const ROLES: [(&str, &str); 14] = [
+pub(crate) const ROLES: [(&str, &str); 15] = [
     ("failover-runbook", "FailoverRunbookRole"),
     ("failback-runbook", "FailbackRunbookRole"),
     ("reconcile-runbook", "ReconcileRunbookRole"),
@@ -44,6 +44,7 @@ pub(crate) const ROLES: [(&str, &str); 14] = [
     ("global-failover", "GlobalFailoverRole"),
     ("snapshot-restore", "SnapshotRestoreRole"),
     ("reconcile", "ReconcileRole"),
+    ("ranges", "RangesRole"),
     ("replay", "ReplayRole"),
     ("report", "ReportRole"),
 ];

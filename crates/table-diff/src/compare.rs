@@ -63,13 +63,19 @@ pub async fn compare_copies(
     sink: &mut impl Sink,
     stop: impl Fn() -> bool + Send + Sync,
 ) -> Result<Progress, Error> {
-    compare(copies, (table, &KeyRange::default()), options, cursor, sink, stop).await
+    compare_range(copies, table, &KeyRange::default(), options, cursor, sink, stop).await
 }
 
-/// Compares a table, or a range of it.
-pub(crate) async fn compare(
+/// Compares a range of a table that both sides have, as [`compare_copies`] compares a table; over one connection to each server, unless
+/// it is the whole table.
+///
+/// # Errors
+/// As [`compare_copies`]; also where the table's key is not the one that the range was made for, or a row could lie in it and in
+/// another.
+pub async fn compare_range(
     copies: Copies<'_>,
-    (table, range): (&Table, &KeyRange),
+    table: &Table,
+    range: &KeyRange,
     options: &Options,
     cursor: Option<Cursor>,
     sink: &mut impl Sink,

@@ -1,20 +1,10 @@
 //! Ranges of a table's key, for a comparison that several processes share: each compares one, with a cursor of its own.
-//!
-//! Ranges are keys, not rows: a row that comes or goes moves none. Only where the order of the keys changes, as when a collation is
-//! altered, could a row lie in two of them or in none; [`check_ranges`] makes sure on both sides that it has not.
 
 use serde::{Deserialize, Serialize};
 
 use crate::cells::{Key, hexadecimal};
-use crate::compare::Way;
-use crate::copies::Copies;
 use crate::error::Error;
-use crate::options::Options;
-use crate::schema;
-use crate::server::Server;
 use crate::table::Table;
-use crate::walk::cuts;
-use crate::walk::sides::Sides;
 
 /// A range of a table's key: what comes behind one key, up to another and with it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +28,7 @@ impl KeyRange {
     }
 
     /// The ranges between these keys, which are in order.
-    fn between(columns: &[String], cuts: &[Key]) -> Vec<Self> {
+    pub(crate) fn between(columns: &[String], cuts: &[Key]) -> Vec<Self> {
         if cuts.is_empty() {
             return vec![Self::default()];
         }
@@ -63,7 +53,7 @@ impl KeyRange {
 }
 
 /// Proves that ranges, in this order, have every key of a table once: the first begins at the table's start, each of the others where
-/// the one before it ends, and the last ends at the table's end. That the keys are in order is for [`check_ranges`] to see.
+/// the one before it ends, and the last ends at the table's end. That the keys are in order is for [`crate::check_ranges`] to see.
 ///
 /// # Errors
 /// Where there is a gap, or where two may overlap: in words.
@@ -90,72 +80,6 @@ pub fn check_cover(ranges: &[KeyRange]) -> Result<(), String> {
         Some(number) => Err(format!("range {} ends where it begins", number + 1)),
         None => Ok(()),
     }
-}
-
-/// Cuts a table that both sides have into ranges of its key of about so many `rows`, `most` at most: found on the source from its
-/// estimates and some pages, see the crate's documentation. One range, the whole table, where it is not cut.
-///
-/// # Errors
-/// When the table can't be compared, or a server not be asked.
-pub async fn key_ranges(
-    source: &mut Server,
-    target: &mut Server,
-    table: &Table,
-    options: &Options,
-    (rows, most): (u64, usize),
-) -> Result<Vec<KeyRange>, Error> {
-    let paired = schema::pair(source, target, None, table, &options.exclude_columns).await?;
-    if paired.key_columns.is_empty() {
-        return Ok(vec![KeyRange::default()]);
-    }
-    let mut sides = Sides { source, target, base: None, paired: &paired, table, options };
-    let way = Way::of(&mut sides).await?;
-    let cuts = cuts::cuts(&mut sides, way.is_scan(), rows, most).await?;
-    Ok(KeyRange::between(&paired.key_columns, &cuts))
-}
-
-/// Makes sure that ranges have every row of a table once, on both sides and as they are now: by [`check_cover`], by the key's columns, and
-/// by the servers' order of the keys.
-///
-/// # Errors
-/// When they have not, with the first place; or when a server can't be asked.
-pub async fn check_ranges(
-    source: &mut Server,
-    target: &mut Server,
-    table: &Table,
-    options: &Options,
-    ranges: &[KeyRange],
-) -> Result<(), Error> {
-    let broken = |reason| Error::Table { table: table.to_string(), reason };
-    check_cover(ranges).map_err(broken)?;
-    if ranges.iter().all(KeyRange::is_whole) {
-        return Ok(());
-    }
-    let paired = schema::pair(source, target, None, table, &options.exclude_columns).await?;
-    for range in ranges {
-        range.fits(table, &paired.key_columns)?;
-    }
-    let mut sides = Sides { source, target, base: None, paired: &paired, table, options };
-    let keys = ranges.iter().filter_map(|range| range.high.as_ref()).collect::<Vec<_>>();
-    cuts::in_order(&mut sides, &keys).await
-}
-
-/// Compares a range of a table that both sides have, as [`crate::compare_copies`] compares a table; over one connection to each server, unless
-/// it is the whole table.
-///
-/// # Errors
-/// As [`crate::compare_copies`]; also where the table's key is not the one that the range was made for, or a row could lie in it and in
-/// another.
-pub async fn compare_range(
-    copies: Copies<'_>,
-    table: &Table,
-    range: &KeyRange,
-    options: &Options,
-    cursor: Option<crate::Cursor>,
-    sink: &mut impl crate::Sink,
-    stop: impl Fn() -> bool + Send + Sync,
-) -> Result<crate::Progress, Error> {
-    crate::compare::compare(copies, (table, range), options, cursor, sink, stop).await
 }
 
 #[cfg(test)]

@@ -5,9 +5,11 @@ use runbook::bucket::fake::Bucket;
 use runbook::error::Kind;
 use runbook::fakes::Fault;
 use serde_json::json;
-use table_diff::{DifferenceKind, Engine, OTHERS, Table, TableSummary as Found, Target};
+use table_diff::{Counts, DifferenceKind, Engine, OTHERS, Table, TableSummary as Found, Target};
 
 use super::*;
+
+mod ranges;
 
 /// Tables of numbered rows of which every third is missing. A range is one row and takes a second.
 struct Rows {
@@ -15,17 +17,32 @@ struct Rows {
     tables: BTreeMap<&'static str, u64>,
 }
 
-fn cursor(row: u64) -> Cursor {
-    let counts =
-        Counts { rows_source: row, rows_target: row - row / 3, missing: row / 3, ..Counts::default() };
+/// At a row, after those behind `low`.
+fn cursor(low: u64, row: u64) -> Cursor {
+    let (rows, missing) = (row - low, row / 3 - low / 3);
+    let counts = Counts { rows_source: rows, rows_target: rows - missing, missing, ..Counts::default() };
     serde_json::from_value(
         json!({"counts": counts, "keyColumns": ["id"], "position": {"afterKey": {"key": [format!("{row:016x}")]}}}),
     )
     .unwrap()
 }
 
-fn row_of(cursor: &Cursor) -> u64 {
-    cursor.counts.rows_source
+/// The row of a key, in JSON.
+fn row_of(key: &serde_json::Value) -> Option<u64> {
+    u64::from_str_radix(key[0].as_str()?, 16).ok()
+}
+
+fn row_at(cursor: &Cursor) -> u64 {
+    let json = serde_json::to_value(cursor).unwrap();
+    row_of(&json["position"]["afterKey"]["key"]).unwrap()
+}
+
+fn key_range(low: Option<u64>, high: Option<u64>) -> KeyRange {
+    let key = |row: u64| [format!("{row:016x}")];
+    let mut range = json!({"columns": ["id"]});
+    low.into_iter().for_each(|row| range["low"] = json!(key(row)));
+    high.into_iter().for_each(|row| range["high"] = json!(key(row)));
+    serde_json::from_value(range).unwrap()
 }
 
 impl Compare for Rows {
@@ -44,16 +61,45 @@ impl Compare for Rows {
         Ok(Catalogue::default())
     }
 
-    async fn compare_table(
+    async fn estimated_rows(&self, _: &Sides) -> Result<BTreeMap<Table, u64>, StepError> {
+        let of = |(name, rows): (&&str, &u64)| (Table { schema: None, name: (*name).to_owned() }, *rows);
+        Ok(self.tables.iter().map(of).collect())
+    }
+
+    async fn key_ranges(
         &self,
         _: &Sides,
         table: &Table,
+        (rows, most): (u64, usize),
+    ) -> Result<Vec<KeyRange>, Failure> {
+        assert!(most > 1);
+        let cuts = (1..self.tables[table.name.as_str()] / rows).map(|number| number * rows);
+        let highs = cuts.clone().map(Some).chain([None]);
+        Ok([None]
+            .into_iter()
+            .chain(cuts.map(Some))
+            .zip(highs)
+            .map(|(low, high)| key_range(low, high))
+            .collect())
+    }
+
+    async fn check_ranges(&self, _: &Sides, table: &Table, ranges: &[KeyRange]) -> Result<(), Failure> {
+        assert!(!ranges.is_empty());
+        if table.name == "moved" { Err(Failure::Table("a cut moved".into())) } else { Ok(()) }
+    }
+
+    async fn compare_table(
+        &self,
+        _: &Sides,
+        (table, range): (&Table, &KeyRange),
         from: Option<Cursor>,
         sink: &mut impl Sink,
         stop: impl Fn() -> bool + Send + Sync,
     ) -> Result<Progress, Failure> {
-        let rows = self.tables[table.name.as_str()];
-        for row in from.as_ref().map_or(0, row_of) + 1..=rows {
+        let range = serde_json::to_value(range).unwrap();
+        let low = row_of(&range["low"]).unwrap_or_default();
+        let rows = row_of(&range["high"]).unwrap_or_else(|| self.tables[table.name.as_str()]);
+        for row in from.as_ref().map_or(low, row_at) + 1..=rows {
             if table.name == "broken" {
                 return Err(Failure::Table("it broke".into()));
             }
@@ -68,7 +114,7 @@ impl Compare for Rows {
                 target: None,
                 base: None,
             });
-            let at = cursor(row);
+            let at = cursor(low, row);
             sink.reached(found.into_iter().collect(), &at)
                 .await
                 .map_err(|error| Failure::Step(*error.downcast::<StepError>().unwrap()))?;
@@ -77,7 +123,7 @@ impl Compare for Rows {
             }
         }
         let found = Found {
-            counts: cursor(rows).counts,
+            counts: cursor(low, rows).counts,
             key_columns: vec!["id".into()],
             notes: Vec::new(),
             not_compared: Vec::new(),
@@ -128,6 +174,11 @@ fn context(now: &'static AtomicU64, seconds: i64) -> Context {
     }
 }
 
+/// No table has ranges.
+fn whole() -> Part {
+    Part::All(Ranges::default())
+}
+
 /// Calls until it is done; `kill` says before which write of a call it is killed.
 async fn drive(
     tables: &[(&'static str, u64)],
@@ -145,7 +196,7 @@ async fn drive_on(
     mut kill: impl FnMut(u64) -> u64,
 ) -> (Bucket, Outcome<Observed>, u64) {
     let plan = runbook::plan::sample();
-    let folder = Folder { part: 200, ..Folder::new(&plan, "sandbox-west", "e1").unwrap() };
+    let folder = Folder::new(&plan, "sandbox-west", "e1").unwrap().with_parts_of(200);
     let now = new_clock();
     let servers = Rows { now, tables: tables.iter().copied().collect() };
     for call in 0..2000 {
@@ -157,7 +208,9 @@ async fn drive_on(
         let state = folder.state(&bucket).await.unwrap();
         let all = ["catalog", "orders"].map(sides);
         let all = all.into_iter().filter(|sides| !state.is_finished(&sides.name)).collect::<Vec<_>>();
-        let outcome = run(&context(now, seconds), &folder, &bucket, &servers, &plan, &all, state).await;
+        let part = Part::All(folder.ranges(&bucket).await.unwrap().unwrap_or_default());
+        let outcome =
+            run(&context(now, seconds), &folder, &bucket, &servers, &plan, &all, state, &part).await;
         match outcome {
             Ok(outcome) if outcome.status == Status::Done => return (bucket, outcome, call),
             Ok(outcome) => assert_eq!(outcome.status, Status::InProgress, "{}", outcome.reason),
@@ -318,7 +371,7 @@ async fn an_execution_that_counted_its_parts_is_continued() {
     begun["tables"] = json!([]);
     let state = json!({"settled": false, "databases": {
         "catalog": {"summary": done, "remaining": [], "current": {"cursor": null, "parts": 0, "seconds": 0.0}},
-        "orders": {"summary": begun, "remaining": remaining, "current": {"cursor": cursor(14), "parts": 2, "seconds": 1.0}},
+        "orders": {"summary": begun, "remaining": remaining, "current": {"cursor": cursor(0, 14), "parts": 2, "seconds": 1.0}},
     }});
     bucket.set("reconcile/shop/e1/cursor.json", state.to_string());
     let (bucket, ..) = drive_on(bucket, &tables, 100_000, |_| u64::MAX).await;
@@ -342,7 +395,9 @@ async fn what_is_in_progress_says_where_it_stands() {
     let servers = Rows { now, tables: BTreeMap::from([("a", 1), ("b", 1000)]) };
     let state = folder.state(&bucket).await.unwrap();
     let outcome =
-        run(&context(now, 300), &folder, &bucket, &servers, &plan, &[sides("orders")], state).await.unwrap();
+        run(&context(now, 300), &folder, &bucket, &servers, &plan, &[sides("orders")], state, &whole())
+            .await
+            .unwrap();
     assert_eq!(outcome.status, Status::InProgress);
     assert_eq!(
         outcome.reason,
@@ -397,14 +452,15 @@ async fn what_an_earlier_version_left_half_way_is_continued() {
         }
     }
     let plan = runbook::plan::sample();
-    let folder = Folder { part: 200, ..Folder::new(&plan, "sandbox-west", "e1").unwrap() };
+    let folder = Folder::new(&plan, "sandbox-west", "e1").unwrap().with_parts_of(200);
     let now = new_clock();
     let servers = Rows { now, tables: TABLES.iter().copied().collect() };
     bucket.fails_from = None;
     let state = folder.state(&bucket).await.unwrap();
     assert!(state.is_finished("catalog") && !state.is_finished("orders"));
     let all = [sides("orders")];
-    let outcome = run(&context(now, 100_000), &folder, &bucket, &servers, &plan, &all, state).await.unwrap();
+    let outcome =
+        run(&context(now, 100_000), &folder, &bucket, &servers, &plan, &all, state, &whole()).await.unwrap();
     assert_eq!(outcome.status, Status::Done, "{}", outcome.reason);
     let (whole, ..) = drive(&TABLES, 100_000, |_| u64::MAX).await;
     assert_eq!(result(&bucket), result(&whole));

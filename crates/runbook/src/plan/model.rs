@@ -264,6 +264,28 @@ pub struct Reconcile {
     /// no core left. 1 when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connections: Option<u8>,
+    /// From which size on the database is compared by many functions at once; never when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distributed: Option<Distributed>,
+}
+
+/// How a database is compared for which one function is too slow: a state machine compares ranges of its tables.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Distributed {
+    /// It is distributed when its tables have more rows than this together, by the new primary's estimate.
+    pub above_rows: u64,
+    /// How many ranges are compared at once, 1 to 64, each over one connection to either side: as many as the databases bear. Of
+    /// several databases' the smallest counts.
+    pub concurrency: u16,
+    /// About how many rows a range has; 10,000,000 when absent. A table has 1,000 ranges at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range_rows: Option<u64>,
+}
+
+impl Distributed {
+    /// [`Self::range_rows`] where the plan has none: some minutes.
+    pub const RANGE_ROWS: u64 = 10_000_000;
 }
 
 /// What says which of the two primaries wrote a row that differs.

@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::secret::SignIn;
 
-use super::model::{Automatic, Database, Limits, Member, Reconcile, RecoveryPlan, Restore, Routing, Signal};
+use super::model::{
+    Automatic, Database, Distributed, Limits, Member, Reconcile, RecoveryPlan, Restore, Routing, Signal,
+};
 
 /// Problems found so far.
 #[derive(Default)]
@@ -225,6 +227,13 @@ impl Database {
         found.need((1..=16).contains(&connections), || {
             format!("`{place}.reconcile.connections` is {connections}: need 1 to 16")
         });
+        if let Some(Distributed { concurrency, range_rows, .. }) = &self.reconcile.distributed {
+            let place = format!("{place}.reconcile.distributed");
+            found.need((1..=64).contains(concurrency), || {
+                format!("`{place}.concurrency` is {concurrency}: need 1 to 64")
+            });
+            found.need(*range_rows != Some(0), || format!("`{place}.rangeRows` is 0: need 1 at least"));
+        }
         for table in self.reconcile.tables.iter().filter(|table| self.reconcile.exclude.contains(table)) {
             found.0.push(format!("`{place}.reconcile` has {table:?} in `tables` and in `exclude`"));
         }
@@ -583,6 +592,16 @@ mod tests {
             (format!("{orders}/reconcile"), json!({"exclude": [""]}), "has an empty name"),
             (format!("{orders}/reconcile"), json!({"connections": 0}), "connections` is 0: need 1 to 16"),
             (format!("{orders}/reconcile"), json!({"connections": 17}), "connections` is 17: need 1 to 16"),
+            (
+                format!("{orders}/reconcile"),
+                json!({"distributed": {"aboveRows": 5, "concurrency": 65}}),
+                "distributed.concurrency` is 65: need 1 to 64",
+            ),
+            (
+                format!("{orders}/reconcile"),
+                json!({"distributed": {"aboveRows": 5, "concurrency": 1, "rangeRows": 0}}),
+                "distributed.rangeRows` is 0: need 1 at least",
+            ),
             (
                 east("restore"),
                 json!({"kmsKey": "arn:aws:kms:sandbox-west:000000000000:key/x"}),
