@@ -72,6 +72,9 @@ pub struct Machine {
     /// What the shop's databases run on: mariadb, postgres, or mixed (orders in PostgreSQL, the catalog in MariaDB)
     #[arg(long, value_name = "ENGINE", default_value = "mariadb")]
     engine: Engines,
+    /// Has the state machine compare the databases, in ranges of about so many rows of a table
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
+    ranges: Option<u64>,
 }
 
 fn factor(text: &str) -> Result<f64, String> {

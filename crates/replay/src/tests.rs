@@ -93,6 +93,7 @@ impl Shop {
                 notes: summary.notes,
                 not_compared: summary.not_compared,
                 parts: None,
+                range: None,
             });
         }
         let database = DatabaseSummary {

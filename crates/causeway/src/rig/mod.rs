@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use automation::{Document, Reading, Status};
 use runbook::RecoveryPlan;
-use runbook::plan::Engine;
+use runbook::plan::{Distributed, Engine};
 use sandbox::account::{OPERATOR, runbook_role};
 use sandbox::clock::Clock;
 use sandbox::databases::real::RealServers;
@@ -127,7 +127,13 @@ impl Rig {
         std::fs::create_dir_all(&logs)
             .map_err(|error| format!("can't create {}: {error}", logs.display()))?;
         let folder = Folder::create("")?;
-        let plan = sandbox::shop::plan(&machine.engine.0);
+        let mut plan = sandbox::shop::plan(&machine.engine.0);
+        if let Some(rows) = machine.ranges {
+            let distributed = Distributed { above_rows: 0, concurrency: 2, range_rows: Some(rows) };
+            for database in plan.databases.values_mut() {
+                database.reconcile.distributed = Some(distributed.clone());
+            }
+        }
         let needed: Vec<Engine> = plan.databases.values().map(|database| database.engine).collect();
         let databases = folder.path().join("databases");
         let parts = Parts { documents, machines, permissions, binaries, logs };
