@@ -2,7 +2,7 @@
 
 Called by the test beside it as: state_machines.py ENDPOINT, with {"definition": …, "cases": [{"name", "object", "input"}]} on
 standard input. Its function is in here, behind the emulator's proxy: it answers {"number", "rows"} of its event, fails where the
-range says so, and answers the first range after another one, if there is another: with fewer than two at once it would not. Prints as JSON, for each case: how the execution ended,
+range says so, answers the template's machine that it is in progress for as many times as the range's number, divided by three, leaves over, and answers the first range after another one, if there is another: with fewer than two at once it would not. Prints as JSON, for each case: how the execution ended,
 and the most invocations at once.
 """
 
@@ -33,6 +33,10 @@ def client(service):
     )
 
 
+def number_of(event):
+    return event["number"] if "number" in event else event["range"]["number"]
+
+
 class Work(http.server.BaseHTTPRequestHandler):
     lock, now, most, events = threading.Lock(), 0, 0, []
     # How many ranges there are, and whether another than the first was answered.
@@ -44,20 +48,26 @@ class Work(http.server.BaseHTTPRequestHandler):
             Work.now += 1
             Work.most = max(Work.most, Work.now)
             Work.events.append(event)
-        if event["number"] == 0 and Work.total > 1:
+            calls = sum(1 for other in Work.events if number_of(other) == number_of(event))
+        if event.get("number") == 0 and Work.total > 1:
             Work.another.wait(20)
         # Long enough for others to come, if they may.
         time.sleep(0.1)
         with Work.lock:
             Work.now -= 1
         fails = event["range"].get("fails", False)
-        answer = {"errorMessage": "it fails"} if fails else {"number": event["number"], "rows": event["range"]["rows"]}
+        if event.get("operation") == "range":
+            answer = {"status": "Done" if calls > number_of(event) % 3 else "InProgress"}
+        elif fails:
+            answer = {"errorMessage": "it fails"}
+        else:
+            answer = {"number": event["number"], "rows": event["range"]["rows"]}
         body = json.dumps(answer).encode()
         self.send_response(500 if fails else 200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-        if event["number"] != 0:
+        if number_of(event) != 0:
             Work.another.set()
 
     def log_message(self, *_):
@@ -106,7 +116,7 @@ def main():
             "succeeded": run["executionCounts"]["succeeded"] if run else 0,
             "total": run["executionCounts"]["total"] if run else 0,
             "most": Work.most,
-            "events": sorted(Work.events, key=lambda event: event["number"]),
+            "events": sorted(Work.events, key=number_of),
         })
     print(json.dumps(found))
 

@@ -72,16 +72,64 @@ fn cases() -> Vec<(&'static str, Option<String>)> {
     ]
 }
 
-fn input(number: usize) -> Value {
-    json!({"bucket": "ranges", "key": format!("{number}.jsonl"), "plan": {"name": "shop"}})
+/// The state machine of the template. No emulator knows `MaxConcurrencyPath`: it stands for itself here.
+fn of_template() -> String {
+    let text = std::fs::read_to_string(root().join("template.yaml")).unwrap();
+    let template: serde_norway::Value = serde_norway::from_str(&text).unwrap();
+    let definition = &template["Resources"]["RangesMachine"]["Properties"]["Definition"];
+    let text = serde_json::to_string(definition).unwrap().replace("${Reconcile}", "work");
+    let fixed =
+        text.replace(r#""MaxConcurrencyPath":"$.concurrency""#, &format!(r#""MaxConcurrency":{MOST}"#));
+    assert_ne!(fixed, text);
+    fixed
 }
+
+/// Ranges as `reconcile` writes them, of which each takes some calls; none fails, for a retry waits for long.
+fn cases_of_template() -> Vec<(&'static str, Option<String>)> {
+    let line = |number: u64| json!({"database": "orders", "table": {"name": "t"}, "number": number, "range": {"columns": ["id"]}});
+    let lines = |count: u64| (1..=count).map(|number| format!("{}\n", line(number))).collect::<String>();
+    vec![("the template's, of seven", Some(lines(7))), ("the template's, of one", Some(lines(1)))]
+}
+
+fn input(number: usize) -> Value {
+    let plan = json!({"name": "shop"});
+    json!({
+        "bucket": "ranges", "key": format!("{number}.jsonl"), "plan": plan, "execution": "e", "restoreRegion": "",
+        "concurrency": MOST,
+    })
+}
+
+/// Cases, and the machine that they are run by.
+type Run = (String, Vec<(&'static str, Option<String>)>);
 
 #[tokio::test(start_paused = true)]
 async fn a_state_machine_runs_as_in_an_emulator() {
-    let theirs = tokio::task::spawn_blocking(in_ministack).await.unwrap();
+    let runs: [fn() -> Run; 2] = [|| (definition(), cases()), || (of_template(), cases_of_template())];
     let mut differences = BTreeSet::new();
-    for (number, ((name, object), theirs)) in cases().into_iter().zip(theirs).enumerate() {
-        let ours = here(name, number, object).await;
+    for run in runs {
+        let theirs = tokio::task::spawn_blocking(move || in_ministack(run())).await.unwrap();
+        compare(run(), theirs, &mut differences).await;
+    }
+    assert_eq!(sandbox::states::check(&definition()), []);
+    assert_eq!(sandbox::states::check(&of_template()), []);
+    let refused = |text: &str| {
+        tokio::task::spawn_blocking({
+            let text = text.to_owned();
+            move || refused_by_moto(&text)
+        })
+    };
+    for text in [definition(), of_template()] {
+        differences.extend(refused(&text).await.unwrap().map(|why| format!("moto: {why}")));
+        let text = text.replace("JSONL", "JSON");
+        assert_eq!(refused(&text).await.unwrap(), None, "but for the kind of its items");
+    }
+    witnesses::hold("State machines", differences).unwrap_or_else(|differs| panic!("{differs}"));
+}
+
+/// Runs cases here, and notes what differs from theirs.
+async fn compare((definition, cases): Run, theirs: Vec<Outcome>, differences: &mut BTreeSet<String>) {
+    for (number, ((name, object), theirs)) in cases.into_iter().zip(theirs).enumerate() {
+        let ours = here(name, number, object, &definition).await;
         assert!(
             ours.most <= MOST && theirs.most <= MOST,
             "{name}: {} here, {} there",
@@ -115,29 +163,18 @@ async fn a_state_machine_runs_as_in_an_emulator() {
             assert_eq!(theirs.most, MOST, "{name}: as many as may be, there");
         }
     }
-    assert_eq!(sandbox::states::check(&definition()), []);
-    let refused = |text: &str| {
-        tokio::task::spawn_blocking({
-            let text = text.to_owned();
-            move || refused_by_moto(&text)
-        })
-    };
-    let text = definition();
-    differences.extend(refused(&text).await.unwrap().map(|why| format!("moto: {why}")));
-    assert_eq!(refused(&text.replace("JSONL", "JSON")).await.unwrap(), None, "but for the kind of its items");
-    witnesses::hold("State machines", differences).unwrap_or_else(|differs| panic!("{differs}"));
 }
 
-/// Runs the cases in ministack.
-fn in_ministack() -> Vec<Outcome> {
+/// Runs cases in ministack.
+fn in_ministack((definition, cases): Run) -> Vec<Outcome> {
     let folder = tempfile::tempdir().unwrap();
     let emulator = Emulator::start("ministack", &[], folder.path());
-    let cases: Vec<Value> = cases()
+    let cases: Vec<Value> = cases
         .into_iter()
         .enumerate()
         .map(|(number, (name, object))| json!({"name": name, "object": object, "input": input(number)}))
         .collect();
-    let definition: Value = serde_json::from_str(&definition()).unwrap();
+    let definition: Value = serde_json::from_str(&definition).unwrap();
     let mut script = Command::new(python())
         .arg(root().join("tests/witness/state_machines.py"))
         .arg(&emulator.url)
@@ -170,7 +207,7 @@ fn refused_by_moto(definition: &str) -> Option<String> {
 }
 
 /// Runs a case in the sandbox's runner.
-async fn here(name: &str, number: usize, object: Option<String>) -> Outcome {
+async fn here(name: &str, number: usize, object: Option<String>, definition: &str) -> Outcome {
     let objects: BTreeMap<String, String> =
         object.into_iter().map(|text| (format!("ranges/{number}.jsonl"), text)).collect();
     let stage = Arc::new(Stage { objects, work: Mutex::default() });
@@ -181,7 +218,7 @@ async fn here(name: &str, number: usize, object: Option<String>) -> Outcome {
         access: Arc::clone(&stage) as _,
     };
     let [name_of, region, account, role] = ["ranges", REGION, "000000000000", "role"].map(str::to_owned);
-    let definition = Definition::parse("ranges.asl.json", &definition()).unwrap();
+    let definition = Definition::parse(name, definition).unwrap();
     let machine = Machine { name: name_of, region, account, role, definition };
     let arn = machine.arn();
     let service = StepFunctions::new(environment, vec![machine]);
@@ -200,7 +237,7 @@ async fn here(name: &str, number: usize, object: Option<String>) -> Outcome {
         let work = stage.work.lock().unwrap();
         (work.most, work.events.clone())
     };
-    events.sort_by_key(|event| event["number"].as_u64());
+    events.sort_by_key(number_of);
     let text = |of: &str| shown[of].as_str().map(str::to_owned);
     Outcome {
         name: name.to_owned(),
@@ -215,6 +252,11 @@ async fn here(name: &str, number: usize, object: Option<String>) -> Outcome {
         most,
         events,
     }
+}
+
+/// The number of the range that an event is about.
+fn number_of(event: &Value) -> Option<u64> {
+    event["number"].as_u64().or_else(|| event["range"]["number"].as_u64())
 }
 
 /// The function and the objects of a case, here.
@@ -240,15 +282,22 @@ impl Functions for Stage {
     ) -> BoxFuture<'a, Result<Invocation, ApiError>> {
         async move {
             assert_eq!(function, "work");
-            {
+            let calls = {
                 let mut work = self.work.lock().unwrap();
                 work.now += 1;
                 work.most = work.most.max(work.now);
                 work.events.push(event.clone());
-            }
+                work.events.iter().filter(|other| number_of(other) == number_of(&event)).count() as u64
+            };
             let first = event["number"] == 0;
             tokio::time::sleep(Duration::from_millis(if first { 400 } else { 100 })).await;
             self.work.lock().unwrap().now -= 1;
+            if event["operation"] == "range" {
+                let is_done = calls > number_of(&event).unwrap() % 3;
+                return Ok(Invocation::Answer(
+                    json!({"status": if is_done { "Done" } else { "InProgress" }}),
+                ));
+            }
             Ok(match event["range"]["fails"] == true {
                 true => {
                     let (error_type, message) = ("Broken".to_owned(), "it fails".to_owned());

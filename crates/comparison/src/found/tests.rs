@@ -23,6 +23,7 @@ fn bucket() -> Bucket {
         notes: Vec::new(),
         not_compared: Vec::new(),
         parts: None,
+        range: None,
     };
     let database = DatabaseSummary {
         source_cluster: "old".into(),

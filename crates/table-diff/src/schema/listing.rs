@@ -219,10 +219,14 @@ pub async fn estimated_rows(server: &mut Server) -> Result<BTreeMap<Table, u64>,
             "SELECT NULL, CAST(TABLE_NAME AS BINARY), CAST(TABLE_ROWS AS CHAR) FROM information_schema.TABLES \
              WHERE TABLE_SCHEMA = DATABASE() AND TABLE_ROWS IS NOT NULL"
         }
-        // A partitioned table has its own sum since PostgreSQL 14, once it was analysed.
+        // As many to a page as when it was analysed; never yet, rows of 128 bytes. A partitioned table has its own sum since
+        // PostgreSQL 14, once it was analysed.
         Engine::Postgres => {
-            "SELECT n.nspname::text, c.relname::text, c.reltuples::bigint::text FROM pg_class c \
-             JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND c.reltuples >= 0"
+            "SELECT n.nspname::text, c.relname::text, (CASE WHEN c.relkind = 'p' THEN c.reltuples::numeric \
+             WHEN c.relpages > 0 THEN c.reltuples::numeric / c.relpages * pg_relation_size(c.oid) \
+             / current_setting('block_size')::numeric ELSE pg_relation_size(c.oid) / 128 END)::bigint::text \
+             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+             WHERE c.relkind = 'r' OR c.relkind = 'p' AND c.reltuples >= 0"
         }
     };
     let rows = server.all(statement.to_owned(), "estimating the tables' rows").await?;
