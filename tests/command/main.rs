@@ -147,7 +147,8 @@ fn two_drills_side_by_side_account_for_every_lost_write() {
         let folder = output.path().join(seed);
         let arguments = ["drill", "--factor", "240", "--seed", seed, "--output", folder.to_str().unwrap()];
         let engine = ["--engine", engine];
-        (folder, Run::start(&[&arguments[..], &engine, more].concat()), more)
+        let run = Run::start(&[&arguments[..], &engine, more].concat());
+        (folder, run, more)
     });
     let pages = tempfile::tempdir().unwrap();
     for (folder, run, more) in runs {

@@ -98,7 +98,7 @@ fn sources() -> String {
         }
     }
     let mut all = String::new();
-    for crate_name in STEPS.into_iter().chain(["runbook", "comparison"]) {
+    for crate_name in STEPS.into_iter().chain(["runbook", "comparison", "table-diff"]) {
         add(&root().join("crates").join(crate_name).join("src"), &mut all);
     }
     // A string that goes on in the next line.

@@ -271,6 +271,19 @@ async fn reconcile() {
     .await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn reconcile_distributed() {
+    under_every_reading("reconcile-distributed", async |reading| {
+        let stage = well(reading, FAST, WEST, "databases-first").await;
+        after_a_failover(&stage).await;
+        crate::ranges::distribute(&stage, 2).await;
+        let known = stage.world.messages().len();
+        let execution = stage.reconcile().await;
+        (stage, execution, known)
+    })
+    .await;
+}
+
 /// One lost row's key is another row's by now.
 #[tokio::test(start_paused = true)]
 async fn replay() {

@@ -78,6 +78,13 @@ async fn every_permission_is_made_use_of() {
         let reconciled = stage.ended(id).await;
         assert_eq!(reconciled.status, Status::Success, "{}", told(&reconciled));
     }
+    // Large databases: a state machine that is stopped, and one that is redriven.
+    crate::ranges::distribute(&stage, 2).await;
+    let cancelled = crate::ranges::cancelled(&stage).await;
+    assert_eq!(cancelled.status, Status::Cancelled, "{}", told(&cancelled));
+    stage.settle().await;
+    let redriven = crate::ranges::redriven(&stage).await;
+    assert_eq!(redriven.status, Status::Success, "{}", told(&redriven));
     let reconciled = stage.reconcile().await;
     assert_eq!(reconciled.status, Status::Success, "{}", told(&reconciled));
     let again = json!({"operation": "missing-transactions", "plan": "/causeway/plans/shop", "execution": reconciled.id});

@@ -8,18 +8,49 @@ use crate::faults::{BROKEN, Fault};
 use crate::reconcile::{complete, reconciled, recovered};
 use crate::stage::{BRISK, FAST, Stage, told};
 
+/// Every reading, and with every other one a step that starts a state machine does not wait for it.
+fn readings() -> impl Iterator<Item = Reading> {
+    let turned = |(number, reading)| Reading { state_machine_is_not_awaited: number % 2 == 1, ..reading };
+    Reading::ALL.into_iter().enumerate().map(turned)
+}
+
 /// The failover is over, and both databases are large.
 async fn large(reading: Reading, factor: f64, concurrency: u64) -> Stage {
     let stage = recovered(reading, factor).await;
+    distribute(&stage, concurrency).await;
     stage
-        .change_plan(|plan| {
-            for database in ["catalog", "orders"] {
-                plan["databases"][database]["reconcile"]["distributed"] =
-                    json!({"aboveRows": 99, "concurrency": concurrency, "rangeRows": 10});
-            }
-        })
-        .await;
-    stage
+}
+
+/// Has the plan distribute both databases.
+pub async fn distribute(stage: &Stage, concurrency: u64) {
+    let change = |plan: &mut Value| {
+        for database in ["catalog", "orders"] {
+            plan["databases"][database]["reconcile"]["distributed"] =
+                json!({"aboveRows": 99, "concurrency": concurrency, "rangeRows": 10});
+        }
+    };
+    stage.change_plan(change).await;
+}
+
+/// A reconciliation whose ranges all fail until they are redriven.
+pub async fn redriven(stage: &Stage) -> Execution {
+    stage.faults.set(Fault::Said(&[("range", BROKEN)]));
+    let mut happened = stage.automation.subscribe();
+    let id = stage.start("causeway-reconcile", &[]);
+    while happened.recv().await.unwrap().step.as_deref() != Some("redriveRanges") {}
+    stage.faults.set(Fault::Nothing);
+    stage.ended(&id).await
+}
+
+/// A reconciliation that is cancelled while its ranges are compared.
+pub async fn cancelled(stage: &Stage) -> Execution {
+    let mut happened = stage.automation.subscribe();
+    let id = stage.start("causeway-reconcile", &[]);
+    while happened.recv().await.unwrap().step.as_deref() != Some("compareRanges") {}
+    tokio::time::sleep(std::time::Duration::from_secs(90)).await;
+    assert_eq!(machine(stage, &id).await["status"], "RUNNING");
+    stage.automation.cancel(WEST, &id).unwrap();
+    stage.ended(&id).await
 }
 
 /// The execution of the state machine that belongs to an execution of the runbook.
@@ -34,7 +65,7 @@ fn ran(execution: &Execution, step: &str) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn a_large_database_is_compared_by_ranges_under_every_reading() {
-    for (number, reading) in Reading::ALL.into_iter().enumerate() {
+    for (number, reading) in readings().enumerate() {
         let fault = [Fault::Nothing, Fault::Twice, Fault::AtOnce][number % 3];
         let stage = large(reading, BRISK, 2).await;
         let known = stage.world.messages().len();
@@ -44,6 +75,8 @@ async fn a_large_database_is_compared_by_ranges_under_every_reading() {
         assert_eq!(execution.status, Status::Success, "{case} {}", told(&execution));
         assert_eq!(machine(&stage, &execution.id).await["status"], "SUCCEEDED", "{case}");
         assert_eq!(ran(&execution, "redriveRanges"), 0, "{case}");
+        let is_waited_for = ran(&execution, "waitForRanges") > 0;
+        assert_eq!(is_waited_for, reading.state_machine_is_not_awaited, "{case}");
         assert!(complete(&stage, &execution.id).await, "{case}");
         assert_eq!(stage.state().await, reconciled(), "{case}");
         assert_eq!(stage.messages(known)[0].subject, "Causeway: 8 transactions missing");
@@ -73,14 +106,9 @@ async fn the_report_is_that_of_one_comparison() {
 /// left.
 #[tokio::test(start_paused = true)]
 async fn a_range_that_fails_is_compared_again_and_at_last_given_up() {
-    for reading in Reading::ALL {
+    for reading in readings() {
         let stage = large(reading, FAST, 1).await;
-        stage.faults.set(Fault::Said(&[("range", BROKEN)]));
-        let mut happened = stage.automation.subscribe();
-        let id = stage.start("causeway-reconcile", &[]);
-        while happened.recv().await.unwrap().step.as_deref() != Some("redriveRanges") {}
-        stage.faults.set(Fault::Nothing);
-        let execution = stage.ended(&id).await;
+        let execution = redriven(&stage).await;
         assert_eq!(execution.status, Status::Success, "{reading:?} {}", told(&execution));
         let ended = machine(&stage, &execution.id).await;
         assert_eq!(
@@ -108,17 +136,11 @@ async fn a_range_that_fails_is_compared_again_and_at_last_given_up() {
 /// Who cancels the runbook stops the state machine: no function compares what is being deleted.
 #[tokio::test(start_paused = true)]
 async fn a_runbook_that_is_cancelled_stops_its_state_machine() {
-    for reading in Reading::ALL {
+    for reading in readings() {
         let stage = large(reading, FAST, 1).await;
-        let mut happened = stage.automation.subscribe();
-        let id = stage.start("causeway-reconcile", &[]);
-        while happened.recv().await.unwrap().step.as_deref() != Some("compareRanges") {}
-        tokio::time::sleep(std::time::Duration::from_secs(90)).await;
-        assert_eq!(machine(&stage, &id).await["status"], "RUNNING", "{reading:?}");
-        stage.automation.cancel(WEST, &id).unwrap();
-        let execution = stage.ended(&id).await;
+        let execution = cancelled(&stage).await;
         assert_eq!(execution.status, Status::Cancelled, "{reading:?} {}", told(&execution));
-        assert_eq!(machine(&stage, &id).await["status"], "ABORTED", "{reading:?}");
+        assert_eq!(machine(&stage, &execution.id).await["status"], "ABORTED", "{reading:?}");
         stage.settle().await;
         assert_eq!(stage.state().await.leaked, Vec::<String>::new(), "{reading:?}");
         let next = stage.reconcile().await;
