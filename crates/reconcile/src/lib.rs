@@ -161,7 +161,7 @@ pub async fn handle_with(
             run::Part::Range(range.range.clone())
         }
     };
-    Box::pin(run::run(&context, &folder, &store, servers, &plan, &all, state, &part)).await
+    Box::pin(run::run(&context, &folder, &store, servers, &plan, &all, (state, &part))).await
 }
 
 impl Event {

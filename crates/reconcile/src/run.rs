@@ -74,8 +74,7 @@ pub(crate) async fn run<S: GetObject + PutObject + Sync>(
     servers: &impl Compare,
     plan: &RecoveryPlan,
     all: &[Sides],
-    state: State,
-    part: &Part,
+    (state, part): (State, &Part),
 ) -> Result<Outcome<Observed>, StepError> {
     let now = context.clock.now();
     let stop_at = (now + SLICE).min(context.deadline - MARGIN);

@@ -210,7 +210,7 @@ async fn drive_on(
         let all = all.into_iter().filter(|sides| !state.is_finished(&sides.name)).collect::<Vec<_>>();
         let part = Part::All(folder.ranges(&bucket).await.unwrap().unwrap_or_default());
         let outcome =
-            run(&context(now, seconds), &folder, &bucket, &servers, &plan, &all, state, &part).await;
+            run(&context(now, seconds), &folder, &bucket, &servers, &plan, &all, (state, &part)).await;
         match outcome {
             Ok(outcome) if outcome.status == Status::Done => return (bucket, outcome, call),
             Ok(outcome) => assert_eq!(outcome.status, Status::InProgress, "{}", outcome.reason),
@@ -395,7 +395,7 @@ async fn what_is_in_progress_says_where_it_stands() {
     let servers = Rows { now, tables: BTreeMap::from([("a", 1), ("b", 1000)]) };
     let state = folder.state(&bucket).await.unwrap();
     let outcome =
-        run(&context(now, 300), &folder, &bucket, &servers, &plan, &[sides("orders")], state, &whole())
+        run(&context(now, 300), &folder, &bucket, &servers, &plan, &[sides("orders")], (state, &whole()))
             .await
             .unwrap();
     assert_eq!(outcome.status, Status::InProgress);
@@ -459,8 +459,9 @@ async fn what_an_earlier_version_left_half_way_is_continued() {
     let state = folder.state(&bucket).await.unwrap();
     assert!(state.is_finished("catalog") && !state.is_finished("orders"));
     let all = [sides("orders")];
-    let outcome =
-        run(&context(now, 100_000), &folder, &bucket, &servers, &plan, &all, state, &whole()).await.unwrap();
+    let outcome = run(&context(now, 100_000), &folder, &bucket, &servers, &plan, &all, (state, &whole()))
+        .await
+        .unwrap();
     assert_eq!(outcome.status, Status::Done, "{}", outcome.reason);
     let (whole, ..) = drive(&TABLES, 100_000, |_| u64::MAX).await;
     assert_eq!(result(&bucket), result(&whole));

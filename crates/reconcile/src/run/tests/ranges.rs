@@ -51,7 +51,7 @@ async fn child(bucket: &mut Bucket, servers: &Rows, event: &RangeEvent, seconds:
         event.continues(&state).unwrap();
         let part = Part::Range(event.range.clone());
         let context = context(servers.now, seconds);
-        match run(&context, &folder, bucket, servers, &plan(1), &sides, state, &part).await {
+        match run(&context, &folder, bucket, servers, &plan(1), &sides, (state, &part)).await {
             Ok(outcome) => assert!(matches!(outcome.status, Status::Done | Status::InProgress)),
             Err(error) => assert!(error.to_string().contains("killed"), "{error}"),
         }
@@ -138,7 +138,7 @@ async fn a_range_that_is_missing_or_another_is_an_error_and_one_that_broke_is_to
         let (servers, plan) = (servers(&tables), plan(1));
         let context = context(servers.now, 100_000);
         let state = State::default();
-        run(&context, &folder(), &bucket, &servers, &plan, &all, state, &ranges)
+        run(&context, &folder(), &bucket, &servers, &plan, &all, (state, &ranges))
             .await
             .unwrap_err()
             .to_string()
