@@ -49,6 +49,9 @@ pub struct BaseSummary {
     pub snapshot: Option<String>,
     /// When it was taken, where known.
     pub snapshot_time: Option<String>,
+    /// When its restore began: from then on it costs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored_at: Option<Timestamp>,
 }
 
 /// One table in a summary.

@@ -171,6 +171,11 @@ pub struct BaseFacts {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub taken_at: Option<Timestamp>,
+    /// When its restore began: it is there, and costs as much as the old primary's, until the report is written and what was restored
+    /// is removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub restored_at: Option<Timestamp>,
     /// From when on the new primary may have taken writes of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]

@@ -134,6 +134,7 @@ impl Place<'_> {
             cluster: restored.id.clone(),
             snapshot: of(SNAPSHOT_TAG),
             snapshot_time: of(SNAPSHOT_TIME_TAG),
+            restored_at: restored.created,
         };
         Ok(BaseSide { summary, at })
     }
@@ -153,6 +154,7 @@ mod tests {
             engine_version: String::new(),
             endpoint: Some(format!("{id}.local")),
             reader_endpoint: None,
+            created: None,
             port: Some(1234),
             instances: vec!["i".into()],
             tags: vec![(EXECUTION_TAG.into(), "e1".into())],

@@ -70,6 +70,7 @@ mod tests {
             engine_version: String::new(),
             endpoint: Some("west.local".into()),
             reader_endpoint: None,
+            created: None,
             port: Some(1234),
             instances: vec!["i".into()],
             tags: Vec::new(),

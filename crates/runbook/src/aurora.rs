@@ -77,6 +77,9 @@ pub struct Cluster {
     pub port: Option<i32>,
     /// Identifiers of its instances.
     pub instances: Vec<String>,
+    /// When it was created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
     /// Its tags.
     pub tags: Tags,
 }
@@ -480,6 +483,7 @@ impl From<&DbCluster> for Cluster {
             engine_version: text(cluster.engine_version()),
             endpoint: cluster.endpoint().map(str::to_owned),
             reader_endpoint: cluster.reader_endpoint().map(str::to_owned),
+            created: cluster.cluster_create_time().and_then(timestamp),
             port: cluster.port(),
             instances: cluster
                 .db_cluster_members()

@@ -140,6 +140,7 @@ impl World {
             engine_version: "8.0.mysql_aurora.3.08.0".into(),
             endpoint: Some(format!("{id}.{region}.sandbox")),
             reader_endpoint: None,
+            created: None,
             port: Some(3306),
             instances: Vec::new(),
             tags,

@@ -209,6 +209,7 @@ mod tests {
             engine_version: "8".into(),
             endpoint: None,
             reader_endpoint: None,
+            created: None,
             port: None,
             instances: Vec::new(),
             tags: Vec::new(),

@@ -146,6 +146,7 @@ impl DescribeCluster for Fake {
             engine_version: "8".into(),
             endpoint: Some(format!("{id}.sandbox")),
             reader_endpoint: None,
+            created: None,
             port: Some(3306),
             instances: Vec::new(),
             tags: Vec::new(),

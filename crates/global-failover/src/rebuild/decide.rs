@@ -210,6 +210,7 @@ mod tests {
                 engine_version: "8.0.mysql_aurora.3.08.0".into(),
                 endpoint: None,
                 reader_endpoint: None,
+                created: None,
                 port: None,
                 instances: vec!["i".into()],
                 tags: Vec::new(),

@@ -60,6 +60,7 @@ fn cluster(region: &str, id: &str, status: &str, tags: Tags) -> Blueprint {
             engine_version: "8.0.mysql_aurora.3.08.0".into(),
             endpoint: None,
             reader_endpoint: None,
+            created: None,
             port: None,
             instances: Vec::new(),
             tags,

@@ -143,7 +143,14 @@ fn takeover(report: &Report) -> String {
             (_, Some(from)) => format!("LATE: it may have taken writes since {}", time(from)),
             (_, None) => "and when it took the first write is not known".to_owned(),
         };
-        format!("{name}: {snapshot}, taken {taken}, {when}")
+        let cluster = match (base.restored_at, report.facts.compared_at) {
+            (Some(from), Some(to)) => format!(
+                "; restored as a second cluster, which was there for {} until the comparison was complete",
+                duration(to.duration_since(from).as_secs_f64().max(0.0))
+            ),
+            _ => String::new(),
+        };
+        format!("{name}: {snapshot}, taken {taken}, {when}{cluster}")
     };
     let mut said = report.facts.databases.iter().map(of).collect::<Vec<_>>().join("; ");
     let rows = &report.totals.rows;

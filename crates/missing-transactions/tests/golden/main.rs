@@ -280,6 +280,13 @@ fn where_no_table_was_compared_nothing_is_said_to_be_there_or_kept() {
 }
 
 #[test]
+fn the_page_says_how_long_the_second_cluster_was_there() {
+    let (page, _) = page_and_summary("with-the-state-at-the-takeover");
+    let told = "restored as a second cluster, which was there for 42 min 00 s until the comparison was complete";
+    assert!(page.contains(told), "{page}");
+}
+
+#[test]
 fn the_page_says_what_missing_means_and_puts_back_only_what_is_missing() {
     let (page, _) = page_and_summary("rpo-breached");
     assert!(page.contains("Missing means: not in us-west-2 now, which is certain."), "{page}");

@@ -56,6 +56,7 @@ fn cluster(name: &str, region: &str) -> Cluster {
         engine_version: "8.0.mysql_aurora.3.08.0".into(),
         endpoint: None,
         reader_endpoint: None,
+        created: None,
         port: None,
         instances: Vec::new(),
         tags: Vec::new(),

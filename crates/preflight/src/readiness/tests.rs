@@ -46,6 +46,7 @@ fn member(name: &str, region: &str) -> MemberSeen {
             engine_version: "8.0.mysql_aurora.3.08.0".into(),
             endpoint: None,
             reader_endpoint: None,
+            created: None,
             port: None,
             instances: Vec::new(),
             tags: Vec::new(),

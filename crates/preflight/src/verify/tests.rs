@@ -31,6 +31,7 @@ fn cluster(name: &str, status: &str) -> Cluster {
         engine_version: "8".into(),
         endpoint: Some(format!("{name}.sandbox")),
         reader_endpoint: None,
+        created: None,
         port: Some(3306),
         instances: Vec::new(),
         tags: Vec::new(),

@@ -38,6 +38,7 @@ pub(super) fn facts(
                     .as_deref()
                     .map(|arn| arn.rsplit(':').next().unwrap_or(arn).to_owned()),
                 taken_at: base.snapshot_time.as_deref().and_then(|at| at.parse().ok()),
+                restored_at: base.restored_at,
                 writes_from: writes_from(known),
             }),
             no_base: of.no_base.clone(),

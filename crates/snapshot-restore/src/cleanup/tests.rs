@@ -49,6 +49,7 @@ fn the_tag_decides_and_a_name_never() {
         engine_version: String::new(),
         endpoint: None,
         reader_endpoint: None,
+        created: None,
         port: None,
         instances: Vec::new(),
         tags,

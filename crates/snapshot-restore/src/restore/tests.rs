@@ -62,6 +62,7 @@ fn cluster(status: &str, execution: &str) -> Cluster {
         engine_version: "8.0.mysql_aurora.3.08.0".into(),
         endpoint: Some("host".into()),
         reader_endpoint: None,
+        created: None,
         port: Some(3306),
         instances: Vec::new(),
         tags: vec![(EXECUTION_TAG.into(), execution.into())],
