@@ -282,7 +282,7 @@ fn where_no_table_was_compared_nothing_is_said_to_be_there_or_kept() {
 #[test]
 fn the_page_says_how_long_the_second_cluster_was_there() {
     let (page, _) = page_and_summary("with-the-state-at-the-takeover");
-    let told = "restored as a second cluster, which was there for 42 min 00 s until the comparison was complete";
+    let told = "restored as a second cluster, which was there for 42 min until the comparison was complete";
     assert!(page.contains(told), "{page}");
 }
 
