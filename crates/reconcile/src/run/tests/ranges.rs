@@ -117,6 +117,15 @@ async fn only_databases_above_the_plans_size_are_cut_and_only_once() {
 }
 
 #[tokio::test]
+async fn a_call_that_has_no_time_left_cuts_nothing() {
+    let (servers, all, bucket) = (servers(&[("b", 40)]), [sides("orders")], Bucket::default());
+    let context = context(servers.now, 29);
+    let error = cut(&context, &folder(), &bucket, &servers, &plan(1), &all).await.unwrap_err().to_string();
+    assert!(error.contains("database orders: its tables were not cut in the time of a call"), "{error}");
+    assert!(bucket.objects.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_range_that_is_missing_or_another_is_an_error_and_one_that_broke_is_told() {
     let tables = [("b", 40), ("broken", 14), ("moved", 14)];
     let bucket = distribute(&tables, 100_000, None).await;
