@@ -337,3 +337,71 @@ async fn texts_are_cut_where_one_connection_ends_a_part() {
     }
     assert!(found.iter().all(|of| *of == found[0]));
 }
+
+/// Whoever has no connection left for it is told, and is not compared over fewer.
+#[tokio::test]
+async fn a_connection_that_can_not_be_made_is_an_error() {
+    let server = TestServer::mariadb();
+    in_two_cases(&server);
+    server.sql("", "ALTER USER u@'%' WITH MAX_USER_CONNECTIONS 2");
+    let (mut source, mut target) =
+        (server.connect(Side::Source, "a").await, server.connect(Side::Target, "b").await);
+    let mut kept = Kept::default();
+    let compared =
+        compare_table(&mut source, &mut target, &table(), &small(4), None, &mut kept, || false).await;
+    let error = table_diff::one_line(&compared.unwrap_err());
+    assert!(error.contains("max_user_connections"), "{error}");
+}
+
+/// A table that was begun over one connection is not cut afterwards.
+#[tokio::test]
+async fn what_began_without_ranges_continues_without() {
+    let server = TestServer::mariadb();
+    in_two_cases(&server);
+    let (mut source, mut target) =
+        (server.connect(Side::Source, "a").await, server.connect(Side::Target, "b").await);
+    let mut kept = Kept::default();
+    let begun = compare_table(&mut source, &mut target, &table(), &small(1), None, &mut kept, || true).await;
+    let Ok(Progress::Interrupted(Some(cursor))) = begun else { panic!("{begun:?}") };
+    let ended =
+        compare_table(&mut source, &mut target, &table(), &small(4), Some(cursor), &mut kept, || false).await;
+    assert_eq!((summary(ended.unwrap()).counts.rows_source, kept.sections), (1000, 0));
+}
+
+/// What stays whole, however many connections there are: cuts lie between values of its first column that differs.
+#[tokio::test]
+async fn tables_that_can_not_be_cut_stay_whole() {
+    let server = TestServer::mariadb();
+    for database in ["a", "b"] {
+        server.sql("", &format!("CREATE DATABASE {database} CHARACTER SET utf8mb4"));
+    }
+    let text = "k VARCHAR(20) COLLATE utf8mb4_bin PRIMARY KEY";
+    let cases = [
+        ("an integer key", "k INT PRIMARY KEY", "seq", false, 4),
+        ("no key", "k INT", "seq", false, 0),
+        ("a moment as a key", "k DATETIME PRIMARY KEY", "FROM_UNIXTIME(seq * 60)", false, 0),
+        ("a text as a key", text, "MD5(seq) ", false, 4),
+        ("a text as a key, and no passes", text, "MD5(seq)", true, 0),
+        ("one value first", "k INT, l INT, PRIMARY KEY (k, l)", "1, seq", false, 4),
+        ("two values first", "k INT, l INT, PRIMARY KEY (k, l)", "seq MOD 2, seq", false, 0),
+    ];
+    for (name, columns, values, strong, sections) in cases {
+        for database in ["a", "b"] {
+            server.sql(
+                database,
+                &format!(
+                    "DROP TABLE IF EXISTS t; CREATE TABLE t ({columns}, v INT); \
+                     INSERT INTO t SELECT {values}, 1 FROM seq_1_to_3000; ANALYZE TABLE t"
+                ),
+            );
+        }
+        let (mut source, mut target) =
+            (server.connect(Side::Source, "a").await, server.connect(Side::Target, "b").await);
+        let options = Options { strong, ..small(4) };
+        let (kept, summary) = compare_kept(&mut source, &mut target, &table(), &options, usize::MAX).await;
+        assert_eq!((kept.sections, summary.counts.rows_source), (sections, 3000), "{name}");
+        let large = Options { section_rows: 2000, ..options };
+        let (kept, _) = compare_kept(&mut source, &mut target, &table(), &large, usize::MAX).await;
+        assert_eq!(kept.sections, 0, "{name}: it is too small");
+    }
+}
