@@ -168,7 +168,14 @@ fn two_environments_are_apart() {
             let of = |name| Some(format!("{kind} {}", properties[name].as_str()?));
             names.into_iter().filter_map(of).collect::<Vec<_>>()
         });
-        (named.collect::<BTreeSet<_>>(), serde_json::to_string(&resolved).unwrap())
+        let mut text = serde_json::to_string(&resolved).unwrap();
+        // What Step Functions is given for the places in a definition.
+        for (_, properties) in &resolved {
+            for (name, value) in properties["DefinitionSubstitutions"].as_object().into_iter().flatten() {
+                text = text.replace(&format!("${{{name}}}"), value.as_str().unwrap());
+            }
+        }
+        (named.collect::<BTreeSet<_>>(), text)
     };
     let (one, all_of_one) = environment("causeway", "shop");
     let (other, all_of_other) = environment("staging", "outlet");
