@@ -13,6 +13,7 @@ use crate::decide::Sides;
 use crate::folder::Folder;
 use crate::outcome::{Cut, Observed};
 use crate::ranges::{RangeEvent, Ranges};
+use crate::run::check_hints;
 use crate::{GetObject, PutIf};
 
 /// Ranges of a table at most.
@@ -23,7 +24,7 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// Writes the ranges, where a database is so large that the plan wants them.
 ///
 /// # Errors
-/// When a database can't be asked, or the bucket not be written: nothing is left then.
+/// When a database can't be asked, the plan names what it does not have, or the bucket can't be written: nothing is left then.
 pub(crate) async fn cut<S: GetObject + PutIf + Sync>(
     context: &Context,
     folder: &Folder,
@@ -47,6 +48,8 @@ pub(crate) async fn cut<S: GetObject + PutIf + Sync>(
         let Some(distributed) = &database.reconcile.distributed else { continue };
         let (tables, rows) = tables(servers, sides, &database.reconcile).await?;
         if rows > distributed.above_rows {
+            // Now, and not after hours of work by the children.
+            check_hints(plan, &sides.name, &servers.catalogue(sides).await?)?;
             events.extend(of_database(context, servers, sides, tables, distributed).await?);
         } else {
             small.push(format!(

@@ -105,7 +105,7 @@ pub(crate) async fn run<S: GetObject + PutObject + Sync>(
 
 /// Checks that the tables and columns that the plan names exist: otherwise personal data would not be masked, or times not be
 /// used, and nobody would notice. It is checked before the comparison, which may take hours.
-fn check_hints(plan: &RecoveryPlan, name: &str, catalogue: &Catalogue) -> Result<(), StepError> {
+pub(crate) fn check_hints(plan: &RecoveryPlan, name: &str, catalogue: &Catalogue) -> Result<(), StepError> {
     let Some(database) = plan.databases.get(name) else { return Ok(()) };
     let mut problems = Vec::new();
     for (table, hints) in &database.report {

@@ -117,6 +117,18 @@ async fn only_databases_above_the_plans_size_are_cut_and_only_once() {
 }
 
 #[tokio::test]
+async fn a_plan_that_does_not_fit_the_tables_is_refused_before_they_are_compared() {
+    let (servers, all, bucket) = (servers(&[("b", 40)]), [sides("orders")], Bucket::default());
+    let mut plan = plan(1);
+    let hints = serde_json::from_value(json!({"gone": {}})).unwrap();
+    plan.databases.get_mut("orders").unwrap().report = hints;
+    let context = context(servers.now, 300);
+    let error = cut(&context, &folder(), &bucket, &servers, &plan, &all).await.unwrap_err();
+    assert!(error.to_string().contains("there is no table gone"), "{error}");
+    assert!(bucket.objects.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_call_that_has_no_time_left_cuts_nothing() {
     let (servers, all, bucket) = (servers(&[("b", 40)]), [sides("orders")], Bucket::default());
     let context = context(servers.now, 29);
