@@ -7,6 +7,7 @@
 //! - [`shop`]: the scenario of the drill and the rehearsals
 //! - [`wire`]: the AWS wire protocols over it, over TCP and as an in-process connector under the real SDK
 //! - [`databases`]: real database servers as Aurora clusters
+//! - [`stores`]: Redis and RabbitMQ
 //! - [`automation`]: a crate of its own; runs the documents in `ssm-documents/` with the service's semantics
 //! - [`eventbridge`]: EventBridge, with the rules of `template.yaml`
 //! - [`functions`]: runs step functions, as the deployed binaries behind a Lambda runtime API, or in process
@@ -31,6 +32,7 @@ pub mod rig;
 pub mod router;
 mod runbooks;
 pub mod shop;
+pub mod stores;
 mod template;
 pub mod wire;
 pub mod world;

@@ -11,7 +11,7 @@ use tokio::process::Command;
 use super::ServerError;
 
 /// An error, with what failed before it.
-pub(super) fn failed(what: impl std::fmt::Display, error: impl std::fmt::Display) -> ServerError {
+pub(crate) fn failed(what: impl std::fmt::Display, error: impl std::fmt::Display) -> ServerError {
     ServerError(format!("{what}: {error}"))
 }
 
@@ -31,13 +31,13 @@ pub(super) async fn to_its_end(what: &str, mut command: Command, input: &str) ->
 }
 
 /// A port of loopback that is free now.
-pub(super) fn free_port() -> Result<u16, ServerError> {
+pub(crate) fn free_port() -> Result<u16, ServerError> {
     let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| failed("no port is free", error))?;
     listener.local_addr().map(|address| address.port()).map_err(|error| failed("no port is free", error))
 }
 
 /// The last lines of what a program said.
-pub(super) fn last_lines(text: &str) -> String {
+pub(crate) fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text.lines().rev().take(3).collect();
     if lines.is_empty() {
         "it said nothing".into()
@@ -66,13 +66,13 @@ pub(super) async fn copy(source: &Path, target: &Path) -> Result<(), ServerError
 }
 
 /// Makes a folder for this user alone.
-pub(super) fn private_folder(folder: &Path) -> Result<(), ServerError> {
+pub(crate) fn private_folder(folder: &Path) -> Result<(), ServerError> {
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(|error| failed(format!("can't create {}", folder.display()), error))
 }
 
 /// Removes a folder. Harmless when there is none.
-pub(super) async fn remove(folder: &Path) -> Result<(), ServerError> {
+pub(crate) async fn remove(folder: &Path) -> Result<(), ServerError> {
     match tokio::fs::remove_dir_all(folder).await {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(failed(format!("removing {}", folder.display()), error))

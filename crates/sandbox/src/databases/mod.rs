@@ -6,7 +6,7 @@
 //! A cluster is named by its ARN, a snapshot by its ARN, both as the world knows them.
 
 pub mod authority;
-mod files;
+pub(crate) mod files;
 mod fleet;
 mod freeze;
 pub mod mariadb;

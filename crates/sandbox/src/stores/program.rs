@@ -1,0 +1,63 @@
+//! A server's process: started until it answers, and ended.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::{Child, Command};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::databases::ServerError;
+use crate::databases::files::{failed, last_lines};
+
+/// How long a server may take to start, and to end when it is asked to.
+const START: Duration = Duration::from_secs(90);
+const STOP: Duration = Duration::from_secs(15);
+
+/// A process that runs, or has ended.
+pub(super) struct Program {
+    name: &'static str,
+    log: PathBuf,
+    child: Mutex<Option<Child>>,
+}
+
+impl Program {
+    /// None yet; what it says goes to a file in `folder`.
+    pub(super) fn new(name: &'static str, folder: &Path) -> Self {
+        Self { name, log: folder.join(format!("{name}.log")), child: Mutex::new(None) }
+    }
+
+    /// Starts `command` and waits until `answers` says that it does.
+    pub(super) async fn start(&self, mut command: Command, answers: impl AsyncFn() -> bool) -> Result<(), ServerError> {
+        let log = File::create(&self.log).map_err(|error| failed(self.log.display(), error))?;
+        let errors = log.try_clone().map_err(|error| failed(self.log.display(), error))?;
+        // A group of its own: a Ctrl-C of the terminal reaches us, and we end it in order.
+        command.process_group(0).kill_on_drop(true).stdin(Stdio::null()).stdout(log).stderr(errors);
+        let mut child = command.spawn().map_err(|error| failed(format!("{} does not start", self.name), error))?;
+        let end = Instant::now() + START;
+        while !answers().await {
+            let ended = child.try_wait().map_err(|error| failed(self.name, error))?;
+            if ended.is_some() || Instant::now() > end {
+                let text = tokio::fs::read_to_string(&self.log).await.unwrap_or_default();
+                return Err(ServerError(format!("{} does not start: {}", self.name, last_lines(&text))));
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        *self.child.lock().await = Some(child);
+        Ok(())
+    }
+
+    /// Ends it, in order if it can. Harmless when it does not run.
+    pub(super) async fn stop(&self) {
+        let Some(mut child) = self.child.lock().await.take() else { return };
+        if let Some(process) = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())) {
+            // One that has just ended is gone.
+            let _ = rustix::process::kill_process(process, rustix::process::Signal::TERM);
+        }
+        if timeout(STOP, child.wait()).await.is_err() {
+            let _ = child.kill().await;
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! A pool of connections to one Aurora database, MySQL or PostgreSQL, that survives a failover.
+//!
+//! # What it promises
+//! - Connections to an old writer are not kept: when the address behind the endpoint's name changes (looked at each second), and
+//!   when a statement was refused because the server is read-only or did not answer, every connection is replaced at its next use.
+//! - Nothing waits for longer than three seconds.
+//! - Errors are told apart: what may be different soon ([`StoreError::Unavailable`]), what another transaction did
+//!   ([`StoreError::Passing`], [`StoreError::Duplicate`]), and what is a fault.
+//!
+//! # What a failure leaves
+//! A transaction whose commit was not answered is committed or not: its caller says so, and finds out by its key.
+
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::mysql::MySqlDatabaseError;
+use sqlx::{Any, AnyPool, AssertSqlSafe, Connection, Executor, Transaction};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::problem::Problem;
+use crate::service::{Dependency, dependency};
+
+/// Where a database is, and who asks.
+#[derive(Args, Debug, Clone)]
+pub struct DatabaseSettings {
+    /// Engine of the database
+    #[arg(long, env = "SHOP_DATABASE_ENGINE", default_value = "mysql")]
+    pub engine: Engine,
+    /// Its endpoint, HOST or HOST:PORT
+    #[arg(long, env = "SHOP_DATABASE_ENDPOINT")]
+    pub endpoint: String,
+    /// Name of the database
+    #[arg(long, env = "SHOP_DATABASE_NAME")]
+    pub database: String,
+    /// User
+    #[arg(long, env = "SHOP_DATABASE_USER")]
+    pub user: String,
+    /// Password
+    #[arg(long, env = "SHOP_DATABASE_PASSWORD", hide_env_values = true)]
+    pub password: String,
+    /// File of the authorities that may sign for the server; without one, TLS is not used
+    #[arg(long, env = "SHOP_DATABASE_AUTHORITIES")]
+    pub authorities: Option<String>,
+    /// Connections at once, at most
+    #[arg(long, env = "SHOP_DATABASE_CONNECTIONS", default_value_t = 16)]
+    pub connections: u32,
+}
+
+/// What kind of server it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Engine {
+    /// Aurora MySQL, MySQL, MariaDB
+    Mysql,
+    /// Aurora PostgreSQL, PostgreSQL
+    Postgres,
+}
+
+/// Why a database did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It may be different soon: it does not answer, is read-only, is full, does not have its tables yet.
+    #[error("{0}")]
+    Unavailable(String),
+    /// Another transaction was in the way: ask again.
+    #[error("another transaction was in the way")]
+    Passing,
+    /// There is one with that key.
+    #[error("there is one with that key")]
+    Duplicate,
+    /// A fault.
+    #[error(transparent)]
+    Fault(sqlx::Error),
+}
+
+impl StoreError {
+    /// What a caller is told. `what` names the database in it.
+    pub fn problem(&self, what: &str) -> Problem {
+        match self {
+            Self::Fault(error) => Problem::fault(error),
+            error => Problem::unavailable(what, error),
+        }
+    }
+
+    /// Whether it is worth another try at once.
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::Passing)
+    }
+}
+
+/// How long a connection is waited for.
+const ACQUIRE: Duration = Duration::from_secs(1);
+/// How long statements are waited for.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How often the endpoint's address is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The pool. Cheap to clone.
+#[derive(Clone)]
+pub struct Database {
+    pool: AnyPool,
+    /// The kind of server.
+    pub engine: Engine,
+    /// Connections that were made before are not used any more.
+    fresh_since: Arc<watch::Sender<Instant>>,
+}
+
+impl Database {
+    /// A pool that connects when it is first used. Has to be called inside of a runtime.
+    ///
+    /// # Errors
+    /// When the settings make no address.
+    pub fn new(settings: &DatabaseSettings) -> Result<Self, sqlx::Error> {
+        sqlx::any::install_default_drivers();
+        let options = AnyConnectOptions::from_str(&settings.url())?;
+        let fresh_since = Arc::new(watch::Sender::new(Instant::now()));
+        let fresh = Arc::clone(&fresh_since);
+        let pool = AnyPoolOptions::new()
+            .max_connections(settings.connections)
+            .acquire_timeout(ACQUIRE)
+            .idle_timeout(Duration::from_secs(60))
+            .max_lifetime(Duration::from_secs(600))
+            .before_acquire(move |_, about| {
+                let made = Instant::now().checked_sub(about.age);
+                let is_fresh = made.is_none_or(|made| made >= *fresh.borrow());
+                Box::pin(async move { Ok(is_fresh) })
+            })
+            .connect_lazy_with(options);
+        let database = Self { pool, engine: settings.engine, fresh_since };
+        tokio::spawn(follow(settings.address(), Arc::clone(&database.fresh_since)));
+        Ok(database)
+    }
+
+    /// From now on only connections that are made from now on are used.
+    pub fn forget_connections(&self) {
+        self.fresh_since.send_replace(Instant::now());
+    }
+
+    /// A statement in the server's own form: `?` stands for a value. Statements are texts of the program, without a `?` that is
+    /// part of a literal.
+    pub fn sql(&self, text: &str) -> AssertSqlSafe<String> {
+        if self.engine == Engine::Mysql {
+            return AssertSqlSafe(text.to_owned());
+        }
+        let mut parts = text.split('?');
+        let mut sql = parts.next().unwrap_or_default().to_owned();
+        for (number, part) in (1..).zip(parts) {
+            sql.push_str(&format!("${number}{part}"));
+        }
+        AssertSqlSafe(sql)
+    }
+
+    /// Does `work` with the pool, in bounded time, and tells errors apart.
+    ///
+    /// # Errors
+    /// As [`StoreError`] says.
+    pub async fn work<T>(&self, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
+        let result = match timeout(PATIENCE, work).await {
+            Ok(result) => result.map_err(told_apart),
+            Err(_) => Err(StoreError::Unavailable("it does not answer".into())),
+        };
+        if matches!(result, Err(StoreError::Unavailable(_))) {
+            self.forget_connections();
+        }
+        result
+    }
+
+    /// The pool, for statements that stand alone.
+    pub const fn pool(&self) -> &AnyPool {
+        &self.pool
+    }
+
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    /// When no connection can be had.
+    pub async fn begin(&self) -> Result<Transaction<'static, Any>, sqlx::Error> {
+        self.pool.begin().await
+    }
+
+    /// Whether it answers and takes writes.
+    ///
+    /// # Errors
+    /// In a few words, when it does not.
+    pub async fn look(&self) -> Result<(), String> {
+        let read_only = match self.engine {
+            Engine::Mysql => "SELECT @@GLOBAL.read_only <> 0",
+            Engine::Postgres => "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean",
+        };
+        let asked = self.work(async {
+            let mut connection = self.pool.acquire().await?;
+            connection.ping().await?;
+            let row = connection.fetch_one(AssertSqlSafe(read_only.to_owned())).await?;
+            flag(&row)
+        });
+        match asked.await {
+            Ok(false) => Ok(()),
+            Ok(true) => Err("read-only".into()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+impl Database {
+    /// It, for the health check.
+    pub fn dependency(&self) -> Dependency {
+        let database = self.clone();
+        dependency("database", move || {
+            let database = database.clone();
+            async move { database.look().await }
+        })
+    }
+}
+
+/// A truth value: MySQL has numbers for them.
+fn flag(row: &sqlx::any::AnyRow) -> Result<bool, sqlx::Error> {
+    use sqlx::Row;
+    row.try_get::<bool, _>(0).or_else(|_| Ok(row.try_get::<i64, _>(0)? != 0))
+}
+
+impl DatabaseSettings {
+    fn address(&self) -> String {
+        if self.endpoint.contains(':') { self.endpoint.clone() } else { format!("{}:{}", self.endpoint, self.port()) }
+    }
+
+    const fn port(&self) -> u16 {
+        match self.engine {
+            Engine::Mysql => 3306,
+            Engine::Postgres => 5432,
+        }
+    }
+
+    fn url(&self) -> String {
+        let escaped = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let (scheme, tls) = match (self.engine, &self.authorities) {
+            (Engine::Mysql, None) => ("mysql", "ssl-mode=DISABLED".to_owned()),
+            (Engine::Mysql, Some(file)) => ("mysql", format!("ssl-mode=VERIFY_IDENTITY&ssl-ca={}", escaped(file))),
+            (Engine::Postgres, None) => ("postgres", "sslmode=disable".to_owned()),
+            (Engine::Postgres, Some(file)) => {
+                ("postgres", format!("sslmode=verify-full&sslrootcert={}", escaped(file)))
+            }
+        };
+        let [user, password, database] = [&self.user, &self.password, &self.database].map(|text| escaped(text));
+        format!("{scheme}://{user}:{password}@{}/{database}?{tls}", self.address())
+    }
+}
+
+/// Looks again and again where the endpoint's name leads.
+async fn follow(address: String, fresh_since: Arc<watch::Sender<Instant>>) {
+    let mut known: Vec<SocketAddr> = Vec::new();
+    // Nobody uses the pool any more when the other side is gone.
+    while Arc::strong_count(&fresh_since) > 1 {
+        if let Ok(found) = tokio::net::lookup_host(&address).await {
+            let mut found: Vec<SocketAddr> = found.collect();
+            found.sort_unstable();
+            if !known.is_empty() && found != known {
+                tracing::info!("the database's address has changed");
+                fresh_since.send_replace(Instant::now());
+            }
+            known = found;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// What an error means. Numbers: MySQL's "Server Error Message Reference"; states: PostgreSQL's "Error Codes".
+fn told_apart(error: sqlx::Error) -> StoreError {
+    let unavailable = |what: &str| StoreError::Unavailable(what.to_owned());
+    let sqlx::Error::Database(database) = &error else {
+        return match &error {
+            sqlx::Error::PoolTimedOut => unavailable("no connection can be had"),
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
+                unavailable("the connection is broken")
+            }
+            sqlx::Error::Protocol(_) => unavailable("the connection is broken"),
+            _ => StoreError::Fault(error),
+        };
+    };
+    if database.is_unique_violation() {
+        return StoreError::Duplicate;
+    }
+    let number = database.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number);
+    let state = database.code().unwrap_or_default();
+    match (number, &*state) {
+        (Some(1290 | 1792 | 1836), _) | (None, "25006") => unavailable("it is read-only"),
+        (Some(1205 | 1213), _) | (None, "40001" | "40P01" | "55P03") => StoreError::Passing,
+        (Some(1021 | 1114), _) | (None, "53100") => unavailable("it is full"),
+        (Some(1044 | 1045), _) | (None, "28000" | "28P01") => unavailable("it does not let this user in"),
+        (Some(1049 | 1146), _) | (None, "3D000" | "42P01") => unavailable("it does not have the tables yet"),
+        (Some(1040 | 1053 | 1203 | 1226 | 3024), _) => unavailable("it has no room for more work"),
+        (None, state) if ["08", "53", "57"].iter().any(|class| state.starts_with(class)) => {
+            unavailable("it has no room for more work")
+        }
+        _ => StoreError::Fault(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(engine: Engine) -> DatabaseSettings {
+        DatabaseSettings {
+            engine,
+            endpoint: "orders.example".into(),
+            database: "orders".into(),
+            user: "a user".into(),
+            password: "p@ss/word?".into(),
+            authorities: None,
+            connections: 1,
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_password_gets_into_the_rest_of_the_address() {
+        assert_eq!(
+            settings(Engine::Mysql).url(),
+            "mysql://a%20user:p%40ss%2Fword%3F@orders.example:3306/orders?ssl-mode=DISABLED"
+        );
+        let verified = DatabaseSettings { authorities: Some("/a b.pem".into()), ..settings(Engine::Postgres) };
+        assert!(verified.url().ends_with("@orders.example:5432/orders?sslmode=verify-full&sslrootcert=%2Fa%20b%2Epem"));
+    }
+
+    #[tokio::test]
+    async fn values_are_numbered_for_postgresql() {
+        let database = Database::new(&settings(Engine::Postgres)).unwrap();
+        assert_eq!(database.sql("a = ? AND b IN (?, ?)").0, "a = $1 AND b IN ($2, $3)");
+        let database = Database::new(&settings(Engine::Mysql)).unwrap();
+        assert_eq!(database.sql("a = ?").0, "a = ?");
+    }
+}
