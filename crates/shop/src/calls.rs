@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use http::{HeaderMap, Method, StatusCode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Client, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::problem::Problem;
-use crate::service::{Dependency, dependency};
 use crate::request::{REQUEST_ID, current_id};
+use crate::service::{Dependency, dependency};
 
 /// The header that names what a client wants done once, however often it asks (draft-ietf-httpapi-idempotency-key-header).
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -37,7 +38,8 @@ impl Other {
     /// # Errors
     /// When the system has no randomness for a client.
     pub fn new(name: &'static str, url: &str) -> Result<Self, reqwest::Error> {
-        let client = Client::builder().timeout(TRY).connect_timeout(CONNECT).pool_idle_timeout(IDLE).build()?;
+        let client =
+            Client::builder().timeout(TRY).connect_timeout(CONNECT).pool_idle_timeout(IDLE).build()?;
         Ok(Self { name, url: url.trim_end_matches('/').to_owned(), client })
     }
 
@@ -61,7 +63,11 @@ impl Other {
     ///
     /// # Errors
     /// As [`Self::get`].
-    pub async fn post<B: Serialize + Sync, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, Problem> {
+    pub async fn post<B: Serialize + Sync, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<T, Problem> {
         self.read(self.send(Method::POST, path, &HeaderMap::new(), Some(body)).await?).await
     }
 
@@ -78,12 +84,24 @@ impl Other {
         self.read(self.send(Method::POST, path, headers, Some(body)).await?).await
     }
 
-    /// Changes what is at `path`.
+    /// Changes what is at `path`, once.
     ///
     /// # Errors
     /// As [`Self::get`].
-    pub async fn patch<B: Serialize + Sync>(&self, path: &str, body: &B) -> Result<(), Problem> {
-        self.send(Method::PATCH, path, &HeaderMap::new(), Some(body)).await.map(drop)
+    pub async fn patch<B: Serialize + Sync, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<T, Problem> {
+        self.read(self.send(Method::PATCH, path, &HeaderMap::new(), Some(body)).await?).await
+    }
+
+    /// A `GET` whose answer says nothing, such as the sample's for merging carts: made once.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn tell(&self, path: &str) -> Result<(), Problem> {
+        self.once(&Method::GET, path, &HeaderMap::new(), None::<&()>).await.map(drop)
     }
 
     /// The answer to a `GET`, as it came.
@@ -151,7 +169,10 @@ impl Other {
 
     async fn read<T: DeserializeOwned>(&self, answer: Response) -> Result<T, Problem> {
         let name = self.name;
-        answer.json().await.map_err(|error| Problem::unavailable(name, &format!("its answer is not read: {error}")))
+        answer
+            .json()
+            .await
+            .map_err(|error| Problem::unavailable(name, &format!("its answer is not read: {error}")))
     }
 
     /// The problem that it answered: that of whoever asked, unless it is a fault of its own.
@@ -172,7 +193,10 @@ impl Other {
     }
 }
 
+/// What is escaped in a part of a path: all but what RFC 3986 calls unreserved.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// A part of a path, escaped.
 pub fn segment(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+    utf8_percent_encode(text, RESERVED).to_string()
 }

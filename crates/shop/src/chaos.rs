@@ -58,7 +58,8 @@ impl Chaos {
 
     async fn set_status(State(chaos): State<Self>, Path(code): Path<u16>) -> Result<(), Problem> {
         let status = StatusCode::from_u16(code).ok().filter(|_| (200..600).contains(&code));
-        let status = status.ok_or_else(|| Problem::bad("code", "The code has to be an HTTP status from 200 on."))?;
+        let status =
+            status.ok_or_else(|| Problem::bad("code", "The code has to be an HTTP status from 200 on."))?;
         chaos.change(|faults| faults.status = Some(status));
         Ok(())
     }

@@ -190,7 +190,9 @@ impl Database {
     pub async fn look(&self) -> Result<(), String> {
         let read_only = match self.engine {
             Engine::Mysql => "SELECT @@GLOBAL.read_only <> 0",
-            Engine::Postgres => "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean",
+            Engine::Postgres => {
+                "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean"
+            }
         };
         let asked = self.work(async {
             let mut connection = self.pool.acquire().await?;
@@ -225,7 +227,11 @@ fn flag(row: &sqlx::any::AnyRow) -> Result<bool, sqlx::Error> {
 
 impl DatabaseSettings {
     fn address(&self) -> String {
-        if self.endpoint.contains(':') { self.endpoint.clone() } else { format!("{}:{}", self.endpoint, self.port()) }
+        if self.endpoint.contains(':') {
+            self.endpoint.clone()
+        } else {
+            format!("{}:{}", self.endpoint, self.port())
+        }
     }
 
     const fn port(&self) -> u16 {
@@ -239,13 +245,16 @@ impl DatabaseSettings {
         let escaped = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let (scheme, tls) = match (self.engine, &self.authorities) {
             (Engine::Mysql, None) => ("mysql", "ssl-mode=DISABLED".to_owned()),
-            (Engine::Mysql, Some(file)) => ("mysql", format!("ssl-mode=VERIFY_IDENTITY&ssl-ca={}", escaped(file))),
+            (Engine::Mysql, Some(file)) => {
+                ("mysql", format!("ssl-mode=VERIFY_IDENTITY&ssl-ca={}", escaped(file)))
+            }
             (Engine::Postgres, None) => ("postgres", "sslmode=disable".to_owned()),
             (Engine::Postgres, Some(file)) => {
                 ("postgres", format!("sslmode=verify-full&sslrootcert={}", escaped(file)))
             }
         };
-        let [user, password, database] = [&self.user, &self.password, &self.database].map(|text| escaped(text));
+        let [user, password, database] =
+            [&self.user, &self.password, &self.database].map(|text| escaped(text));
         format!("{scheme}://{user}:{password}@{}/{database}?{tls}", self.address())
     }
 }
@@ -274,9 +283,10 @@ fn told_apart(error: sqlx::Error) -> StoreError {
     let sqlx::Error::Database(database) = &error else {
         return match &error {
             sqlx::Error::PoolTimedOut => unavailable("no connection can be had"),
-            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
-                unavailable("the connection is broken")
-            }
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => unavailable("the connection is broken"),
             sqlx::Error::Protocol(_) => unavailable("the connection is broken"),
             _ => StoreError::Fault(error),
         };
@@ -322,8 +332,13 @@ mod tests {
             settings(Engine::Mysql).url(),
             "mysql://a%20user:p%40ss%2Fword%3F@orders.example:3306/orders?ssl-mode=DISABLED"
         );
-        let verified = DatabaseSettings { authorities: Some("/a b.pem".into()), ..settings(Engine::Postgres) };
-        assert!(verified.url().ends_with("@orders.example:5432/orders?sslmode=verify-full&sslrootcert=%2Fa%20b%2Epem"));
+        let verified =
+            DatabaseSettings { authorities: Some("/a b.pem".into()), ..settings(Engine::Postgres) };
+        assert!(
+            verified
+                .url()
+                .ends_with("@orders.example:5432/orders?sslmode=verify-full&sslrootcert=%2Fa%20b%2Epem")
+        );
     }
 
     #[tokio::test]

@@ -135,9 +135,16 @@ mod tests {
     #[test]
     fn the_field_is_named() {
         let field = |said: &str| wrong("body", StatusCode::BAD_REQUEST, said).field.unwrap();
-        assert_eq!(field("Failed to deserialize the JSON body into the target type: missing field `itemId` at line 1"), "itemId");
         assert_eq!(
-            field("Failed to deserialize the JSON body into the target type: items[0].quantity: invalid type: string"),
+            field(
+                "Failed to deserialize the JSON body into the target type: missing field `itemId` at line 1"
+            ),
+            "itemId"
+        );
+        assert_eq!(
+            field(
+                "Failed to deserialize the JSON body into the target type: items[0].quantity: invalid type: string"
+            ),
             "items[0].quantity"
         );
         assert_eq!(field("Failed to parse the request body as JSON: expected value at line 1"), "body");

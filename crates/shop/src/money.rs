@@ -76,7 +76,11 @@ impl FromStr for Money {
         let (units, decimals) = digits.split_once('.').unwrap_or((digits, ""));
         let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         let decimals = decimals.trim_end_matches('0');
-        if units.is_empty() || units.len() > 8 || decimals.len() > 2 || !is_number(units) || !is_number(decimals)
+        if units.is_empty()
+            || units.len() > 8
+            || decimals.len() > 2
+            || !is_number(units)
+            || !is_number(decimals)
         {
             return Err(MoneyError);
         }
@@ -134,9 +138,13 @@ mod tests {
 
     #[test]
     fn an_amount_is_the_same_after_json_and_whole_ones_have_no_decimals() {
-        for (text, json) in
-            [("25", "25"), ("26.25", "26.25"), ("0.1", "0.1"), ("99999999.99", "99999999.99"), ("-3.07", "-3.07")]
-        {
+        for (text, json) in [
+            ("25", "25"),
+            ("26.25", "26.25"),
+            ("0.1", "0.1"),
+            ("99999999.99", "99999999.99"),
+            ("-3.07", "-3.07"),
+        ] {
             let amount: Money = text.parse().unwrap();
             assert_eq!(serde_json::to_string(&amount).unwrap(), json);
             assert_eq!(serde_json::from_str::<Money>(json).unwrap(), amount);

@@ -54,7 +54,11 @@ impl Problem {
 
     /// The payment was declined.
     pub fn declined() -> Self {
-        Self::new(StatusCode::PAYMENT_REQUIRED, "Payment declined", "The card was declined. Nothing was ordered.")
+        Self::new(
+            StatusCode::PAYMENT_REQUIRED,
+            "Payment declined",
+            "The card was declined. Nothing was ordered.",
+        )
     }
 
     /// Another service or store is not available now. `cause` is logged.

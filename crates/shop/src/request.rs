@@ -70,7 +70,8 @@ mod tests {
 
     #[test]
     fn an_id_is_passed_on_unless_it_is_none() {
-        let of = |text: &'static str| id_of(&HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_static(text))]));
+        let of =
+            |text: &'static str| id_of(&HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_static(text))]));
         assert_eq!(of("abc-1_2"), "abc-1_2");
         for bad in ["", "a b", "a\u{7f}", "<script>"] {
             if let Ok(value) = HeaderValue::from_str(bad) {

@@ -184,7 +184,13 @@ async fn look(State(health): State<Health>) -> (StatusCode, Json<Value>) {
     });
     let dependencies: serde_json::Map<String, Value> = join_all(looks).await.into_iter().collect();
     let ending = health.ending.load(Ordering::Relaxed);
-    let status = if ending { "ending" } else if health.chaos.is_ill() { "ill" } else { "up" };
+    let status = if ending {
+        "ending"
+    } else if health.chaos.is_ill() {
+        "ill"
+    } else {
+        "up"
+    };
     let code = if status == "up" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let said = json!({
         "status": status, "service": health.name, "region": health.region, "dependencies": dependencies,

@@ -30,12 +30,17 @@ impl Program {
     }
 
     /// Starts `command` and waits until `answers` says that it does.
-    pub(super) async fn start(&self, mut command: Command, answers: impl AsyncFn() -> bool) -> Result<(), ServerError> {
+    pub(super) async fn start(
+        &self,
+        mut command: Command,
+        answers: impl AsyncFn() -> bool,
+    ) -> Result<(), ServerError> {
         let log = File::create(&self.log).map_err(|error| failed(self.log.display(), error))?;
         let errors = log.try_clone().map_err(|error| failed(self.log.display(), error))?;
         // A group of its own: a Ctrl-C of the terminal reaches us, and we end it in order.
         command.process_group(0).kill_on_drop(true).stdin(Stdio::null()).stdout(log).stderr(errors);
-        let mut child = command.spawn().map_err(|error| failed(format!("{} does not start", self.name), error))?;
+        let mut child =
+            command.spawn().map_err(|error| failed(format!("{} does not start", self.name), error))?;
         let end = Instant::now() + START;
         while !answers().await {
             let ended = child.try_wait().map_err(|error| failed(self.name, error))?;

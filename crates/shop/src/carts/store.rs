@@ -48,7 +48,8 @@ const ALL: Duration = Duration::from_secs(4);
 pub async fn sdk_config() -> SdkConfig {
     let http =
         aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    let times = TimeoutConfig::builder().connect_timeout(TRY).operation_attempt_timeout(TRY).operation_timeout(ALL);
+    let times =
+        TimeoutConfig::builder().connect_timeout(TRY).operation_attempt_timeout(TRY).operation_timeout(ALL);
     aws_config::defaults(BehaviorVersion::latest())
         .http_client(http)
         .retry_config(RetryConfig::standard().with_max_attempts(3))
@@ -58,8 +59,7 @@ pub async fn sdk_config() -> SdkConfig {
 }
 
 /// What is done to an item and to its version, in every change.
-const CHANGED: &str =
-    "version = if_not_exists(version, :none) + :one, updatedAt = :now, #region = :region, #request = :request";
+const CHANGED: &str = "version = if_not_exists(version, :none) + :one, updatedAt = :now, #region = :region, #request = :request";
 
 impl Store {
     /// The table called `table`, for a service in `region`.
@@ -185,7 +185,9 @@ impl Store {
         }
         let new = from.iter().filter(|item| into.iter().all(|known| known.item_id != item.item_id));
         if into.len() + new.count() > MOST_PRODUCTS {
-            return Err(Problem::conflict(format!("A cart takes {MOST_PRODUCTS} different products at most.")));
+            return Err(Problem::conflict(format!(
+                "A cart takes {MOST_PRODUCTS} different products at most."
+            )));
         }
         let mut writes = Vec::new();
         for item in &from {
@@ -322,7 +324,9 @@ fn unreadable() -> Problem {
     Problem::fault(&"DynamoDB answered an item in another form")
 }
 
-fn unavailable<E: std::error::Error + 'static, R: std::fmt::Debug + 'static>(error: &SdkError<E, R>) -> Problem {
+fn unavailable<E: std::error::Error + 'static, R: std::fmt::Debug + 'static>(
+    error: &SdkError<E, R>,
+) -> Problem {
     Problem::unavailable("cart", &DisplayErrorContext(error))
 }
 

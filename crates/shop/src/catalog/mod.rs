@@ -52,12 +52,7 @@ pub fn service(settings: &DatabaseSettings) -> Result<Service, sqlx::Error> {
         .route("/catalog/search", get(search))
         .route("/catalog/reindex", post(async || Json(json!({"message": "reindex completed successfully"}))))
         .with_state(Store(database));
-    Ok(Service {
-        name: "catalog",
-        routes,
-        dependencies: vec![looked],
-        metrics: Counted::default().metrics(),
-    })
+    Ok(Service { name: "catalog", routes, dependencies: vec![looked], metrics: Counted::default().metrics() })
 }
 
 #[derive(Deserialize)]
@@ -105,7 +100,9 @@ impl Listed {
             return Err(Problem::bad("size", format!("size has to be 1 to {MOST}.")));
         }
         let skip = (self.page - 1).checked_mul(self.size).filter(|skip| (0..=1_000_000).contains(skip));
-        let skip = skip.ok_or_else(|| Problem::bad("page", "page has to be 1 or more, and not beyond a million products."))?;
+        let skip = skip.ok_or_else(|| {
+            Problem::bad("page", "page has to be 1 or more, and not beyond a million products.")
+        })?;
         Ok(Wanted { tags, keyword: None, order, skip, most: self.size })
     }
 }
@@ -114,7 +111,10 @@ fn refused(error: &StoreError) -> Problem {
     error.problem("catalogue")
 }
 
-async fn products(State(store): State<Store>, Asked(listed): Asked<Listed>) -> Result<Json<Vec<Product>>, Problem> {
+async fn products(
+    State(store): State<Store>,
+    Asked(listed): Asked<Listed>,
+) -> Result<Json<Vec<Product>>, Problem> {
     let wanted = listed.wanted()?;
     store.products(&wanted).await.map(Json).map_err(|error| refused(&error))
 }
@@ -128,7 +128,10 @@ async fn product(State(store): State<Store>, Path(id): Path<String>) -> Result<J
     found.map(Json).ok_or_else(|| Problem::not_found("product"))
 }
 
-async fn size(State(store): State<Store>, Asked(listed): Asked<Listed>) -> Result<Json<CatalogSize>, Problem> {
+async fn size(
+    State(store): State<Store>,
+    Asked(listed): Asked<Listed>,
+) -> Result<Json<CatalogSize>, Problem> {
     let wanted = listed.wanted()?;
     let size = store.size(&wanted).await.map_err(|error| refused(&error))?;
     Ok(Json(CatalogSize { size }))
@@ -138,7 +141,10 @@ async fn tags(State(store): State<Store>) -> Result<Json<Vec<Tag>>, Problem> {
     store.tags().await.map(Json).map_err(|error| refused(&error))
 }
 
-async fn search(State(store): State<Store>, Asked(listed): Asked<Listed>) -> Result<Json<Vec<Product>>, Problem> {
+async fn search(
+    State(store): State<Store>,
+    Asked(listed): Asked<Listed>,
+) -> Result<Json<Vec<Product>>, Problem> {
     let keyword = input::text("keyword", &listed.keyword, 80)?.to_owned();
     let wanted = Wanted { keyword: Some(keyword), ..listed.wanted()? };
     store.products(&wanted).await.map(Json).map_err(|error| refused(&error))

@@ -54,7 +54,9 @@ impl Store {
             Order::PriceDown => "p.price DESC, p.name",
         };
         let filter = filter(wanted);
-        let text = format!("SELECT {COLUMNS} FROM product p WHERE {filter} ORDER BY {order}, p.product_id LIMIT ? OFFSET ?");
+        let text = format!(
+            "SELECT {COLUMNS} FROM product p WHERE {filter} ORDER BY {order}, p.product_id LIMIT ? OFFSET ?"
+        );
         let sql = self.0.sql(&text);
         self.0
             .work(async {
@@ -174,7 +176,8 @@ fn filter(wanted: &Wanted) -> String {
         ));
     }
     if wanted.keyword.is_some() {
-        conditions.push("(LOWER(p.name) LIKE ? ESCAPE '!' OR LOWER(p.description) LIKE ? ESCAPE '!')".to_owned());
+        conditions
+            .push("(LOWER(p.name) LIKE ? ESCAPE '!' OR LOWER(p.description) LIKE ? ESCAPE '!')".to_owned());
     }
     conditions.join(" AND ")
 }

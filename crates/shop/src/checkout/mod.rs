@@ -107,7 +107,9 @@ async fn update(
     let open = held.as_ref().map(|held| &held.checkout).filter(|checkout| checkout.order_id.is_none());
     let id = open.map_or_else(|| Uuid::new_v4().to_string(), |checkout| checkout.id.clone());
     let checkout = Checkout {
-        shipping_rates: address.is_some().then(|| ShippingRates { shipment_id: id.clone(), rates: ways.clone() }),
+        shipping_rates: address
+            .is_some()
+            .then(|| ShippingRates { shipment_id: id.clone(), rates: ways.clone() }),
         id,
         items,
         shipping_address: address,
@@ -172,7 +174,11 @@ fn pay(payment: &Payment) -> Result<(), Problem> {
     let digits = |field: &str, text: &str, lengths: std::ops::RangeInclusive<usize>| {
         let plain: String = text.chars().filter(|c| *c != ' ').collect();
         let fits = lengths.contains(&plain.len()) && plain.bytes().all(|byte| byte.is_ascii_digit());
-        if fits { Ok(plain) } else { Err(Problem::bad(field, format!("{field} has another number of digits."))) }
+        if fits {
+            Ok(plain)
+        } else {
+            Err(Problem::bad(field, format!("{field} has another number of digits.")))
+        }
     };
     let number = digits("cardNumber", &payment.card_number, 12..=19)?;
     digits("cvc", &payment.cvc, 3..=4)?;

@@ -89,7 +89,10 @@ impl Store {
         }
     }
 
-    async fn ask<T>(&self, ask: impl AsyncFnOnce(ConnectionManager) -> Result<T, RedisError>) -> Result<T, Problem> {
+    async fn ask<T>(
+        &self,
+        ask: impl AsyncFnOnce(ConnectionManager) -> Result<T, RedisError>,
+    ) -> Result<T, Problem> {
         let asked = async {
             let connection = self.connection.get_or_try_init(|| {
                 let settings = ConnectionManagerConfig::new()

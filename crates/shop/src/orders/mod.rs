@@ -156,7 +156,8 @@ fn checked(new: NewOrder) -> Result<NewOrder, Problem> {
             return Err(Problem::bad(field, format!("{field} is less than nothing.")));
         }
     }
-    let items = (1..).zip(new.items).map(|(line, item)| checked_item(line, item)).collect::<Result<Vec<_>, _>>()?;
+    let items =
+        (1..).zip(new.items).map(|(line, item)| checked_item(line, item)).collect::<Result<Vec<_>, _>>()?;
     let mut total = new.shipping.plus(new.tax);
     for item in &items {
         total = total.and_then(|total| total.plus(item.total_cost));

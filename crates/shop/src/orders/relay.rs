@@ -12,7 +12,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::options::{
+    BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Confirmation, ConnectionProperties, ExchangeKind};
 use prometheus_client::metrics::counter::Counter;
@@ -101,7 +103,9 @@ impl Relay {
         let channel = connection.create_channel().await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
         let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-        channel.exchange_declare(EXCHANGE.into(), ExchangeKind::Fanout, durable, FieldTable::default()).await?;
+        channel
+            .exchange_declare(EXCHANGE.into(), ExchangeKind::Fanout, durable, FieldTable::default())
+            .await?;
         let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
         channel.queue_declare(QUEUE.into(), durable, FieldTable::default()).await?;
         let bind = QueueBindOptions::default();
@@ -144,7 +148,9 @@ impl Relay {
     }
 
     async fn note(&self, outbox: &mut AnyConnection, event: &Event) -> Result<(), sqlx::Error> {
-        let sql = self.database.sql("INSERT INTO ORDER_EVENT_SENT (EVENT_ID, SENT_AT) VALUES (?, CURRENT_TIMESTAMP(6))");
+        let sql = self
+            .database
+            .sql("INSERT INTO ORDER_EVENT_SENT (EVENT_ID, SENT_AT) VALUES (?, CURRENT_TIMESTAMP(6))");
         sqlx::query(sql).bind(event.id.clone()).execute(outbox).await.map(drop)
     }
 }

@@ -91,7 +91,8 @@ impl Store {
     /// As [`StoreError`] says.
     pub async fn newest(&self, customer: Option<&str>) -> Result<Vec<Order>, StoreError> {
         let which = if customer.is_some() { "WHERE o.CUSTOMER_ID = ?" } else { "" };
-        self.orders(&format!("{ORDER} {which} ORDER BY o.CREATED_AT DESC, o.ORDER_ID LIMIT {MOST}"), customer).await
+        self.orders(&format!("{ORDER} {which} ORDER BY o.CREATED_AT DESC, o.ORDER_ID LIMIT {MOST}"), customer)
+            .await
     }
 
     /// Changes where an order stands. One that stands there already is not changed.
