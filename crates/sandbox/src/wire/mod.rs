@@ -121,7 +121,7 @@ impl Wire {
             Err(message) => {
                 let query = Protocol::of(request.headers()) == Protocol::Query;
                 let code = if query { "SignatureDoesNotMatch" } else { "InvalidSignatureException" };
-                Err(ApiError { status: 403, code: code.into(), message })
+                Err(ApiError::with_status(403, code, message))
             }
         }
     }
@@ -172,7 +172,7 @@ fn allowed(scope: Scope, arc: Option<usize>) -> Result<Scope, ApiError> {
         ),
         _ => return Ok(scope),
     };
-    Err(ApiError { status: 403, code: "InvalidSignatureException".into(), message: problem })
+    Err(ApiError::with_status(403, "InvalidSignatureException", problem))
 }
 
 /// The protocol of a request.

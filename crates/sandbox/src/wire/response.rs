@@ -28,9 +28,5 @@ pub(super) fn malformed(message: impl Into<String>) -> ApiError {
 
 /// An operation that no protocol knows here.
 pub(super) fn unknown(what: impl std::fmt::Display) -> ApiError {
-    ApiError {
-        status: 404,
-        code: "UnknownOperationException".into(),
-        message: format!("the sandbox does not know {what}"),
-    }
+    ApiError::with_status(404, "UnknownOperationException", format!("the sandbox does not know {what}"))
 }

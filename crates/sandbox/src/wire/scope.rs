@@ -16,8 +16,7 @@ pub(super) struct Scope {
 impl Scope {
     /// Reads the header `AWS4-HMAC-SHA256 Credential=ID/DATE/REGION/SERVICE/aws4_request, …`.
     pub fn of(headers: &HeaderMap) -> Result<Self, ApiError> {
-        let forbidden =
-            |code: &str, message: &str| ApiError { status: 403, code: code.into(), message: message.into() };
+        let forbidden = |code: &str, message: &str| ApiError::with_status(403, code, message);
         let Some(header) = headers.get(AUTHORIZATION) else {
             return Err(forbidden(
                 "MissingAuthenticationToken",

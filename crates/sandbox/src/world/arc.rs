@@ -60,11 +60,11 @@ pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, CallError> 
         Some(Endpoint::Up) => {}
         Some(Endpoint::Silent) | None => return Err(CallError::NoAnswer),
         Some(Endpoint::Unavailable) => {
-            return Err(ApiError {
-                status: 503,
-                code: "EndpointTemporarilyUnavailableException".into(),
-                message: "this endpoint is temporarily unavailable, try another".into(),
-            }
+            return Err(ApiError::with_status(
+                503,
+                "EndpointTemporarilyUnavailableException",
+                "this endpoint is temporarily unavailable, try another",
+            )
             .into());
         }
     }
@@ -125,11 +125,11 @@ pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, CallError> 
 /// The control plane, which AWS has in us-west-2 only.
 pub(super) fn configuration(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
     if call.region != "us-west-2" {
-        return Err(ApiError {
-            status: 403,
-            code: "AccessDeniedException".into(),
-            message: "the control plane of ARC is in us-west-2 only".into(),
-        });
+        return Err(ApiError::with_status(
+            403,
+            "AccessDeniedException",
+            "the control plane of ARC is in us-west-2 only",
+        ));
     }
     match call.operation.as_str() {
         "DescribeCluster" => {

@@ -11,11 +11,19 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
+use super::durations::UNDER_WAY;
 use super::model::{Global, RdsEvent, name_of, region_of};
 use super::state::{Message, State};
 use super::transitions::{Noted, Transition};
+use crate::account::{ACCOUNT, REGIONS};
 use crate::api::aws_time;
 use crate::databases::{Address, Servers};
+
+/// How long a write to a global table is under way. The same in each world: nothing here is drawn anew.
+fn under_way(clock: Clock) -> dynamodb::Delay {
+    let [smallest, largest] = UNDER_WAY.map(|time| clock.compressed(time));
+    dynamodb::Delay { smallest, largest, seed: 0 }
+}
 
 /// Something that happened, for a live timeline.
 #[derive(Debug, Clone)]
@@ -42,6 +50,7 @@ pub struct World {
     tasks: Mutex<JoinSet<()>>,
     hold: tokio::sync::watch::Sender<bool>,
     hold_recovery: tokio::sync::watch::Sender<bool>,
+    pub(crate) tables: dynamodb::Tables,
 }
 
 impl World {
@@ -57,6 +66,7 @@ impl World {
             tasks: Mutex::new(JoinSet::new()),
             hold: tokio::sync::watch::channel(false).0,
             hold_recovery: tokio::sync::watch::channel(false).0,
+            tables: dynamodb::Tables::new(&REGIONS, ACCOUNT, under_way(clock)),
         })
     }
 

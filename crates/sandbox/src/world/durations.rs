@@ -32,3 +32,7 @@ pub const RENAME: Duration = seconds(60);
 pub const DELETION: Duration = seconds(300);
 /// CloudWatch gets a datapoint of the replication lag.
 pub const LAG_PERIOD: Duration = seconds(60);
+
+/// A write to a global table of DynamoDB, to the other Region: "usually within a second" (DynamoDB developer guide, "How global tables
+/// work").
+pub const UNDER_WAY: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(900)];

@@ -26,6 +26,7 @@ mod setup;
 mod sns;
 mod state;
 mod sts;
+mod tables;
 pub mod transitions;
 
 use std::sync::Arc;
@@ -45,7 +46,8 @@ use crate::api::{Api, Call, CallError, unknown};
 
 impl World {
     async fn answer(self: &Arc<Self>, call: &Call) -> Result<Value, CallError> {
-        if call.service != "route53-recovery-cluster" && self.is_isolated(&call.region) {
+        let reaches = call.service == "route53-recovery-cluster" || tables::is_inside(call);
+        if !reaches && self.is_isolated(&call.region) {
             return Err(CallError::NoAnswer);
         }
         let answer = self.dispatch(call).await;
@@ -73,6 +75,7 @@ impl World {
             "sns" => Ok(sns::call(self, call)?),
             "monitoring" => Ok(monitoring::call(self, call)?),
             "sts" => Ok(sts::call(call)?),
+            "dynamodb" => Ok(tables::call(self, call)?),
             // The S3 library keeps the objects; it asks here whether it may be reached.
             "s3" => Ok(Value::Null),
             _ => Err(unknown(call).into()),

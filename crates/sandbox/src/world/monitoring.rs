@@ -311,8 +311,8 @@ fn set_alarm_state(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
         return Err(ApiError::new("ValidationError", format!("{state} is no state of an alarm")));
     }
     if world.alarm_state(&call.region, name).is_none() {
-        let (code, message) = ("ResourceNotFound".into(), format!("there is no metric alarm {name}"));
-        return Err(ApiError { status: 404, code, message });
+        let (code, message) = ("ResourceNotFound", format!("there is no metric alarm {name}"));
+        return Err(ApiError::with_status(404, code, message));
     }
     world.set_alarm(&call.region, name, state);
     Ok(json!({}))

@@ -120,11 +120,11 @@ impl Arcs {
                 }
             };
             if !holds {
-                return Err(ApiError {
-                    status: 409,
-                    code: "ConflictException".into(),
-                    message: format!("the change violates the safety rule {name}"),
-                });
+                return Err(ApiError::with_status(
+                    409,
+                    "ConflictException",
+                    format!("the change violates the safety rule {name}"),
+                ));
             }
         }
         let lines = changed
@@ -137,11 +137,7 @@ impl Arcs {
 }
 
 pub(super) fn not_found(kind: &str, arn: &str) -> ApiError {
-    ApiError {
-        status: 404,
-        code: "ResourceNotFoundException".into(),
-        message: format!("there is no {kind} {arn}"),
-    }
+    ApiError::with_status(404, "ResourceNotFoundException", format!("there is no {kind} {arn}"))
 }
 
 pub(super) fn invalid(message: impl Into<String>) -> ApiError {

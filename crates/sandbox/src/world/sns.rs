@@ -44,11 +44,7 @@ impl World {
     pub(crate) fn notify(&self, topic: &str, subject: &str, body: &str) -> Result<usize, ApiError> {
         let number = self.state(|state| {
             if !state.topics.contains(topic) {
-                return Err(ApiError {
-                    status: 404,
-                    code: "NotFound".into(),
-                    message: format!("topic {topic} does not exist"),
-                });
+                return Err(ApiError::with_status(404, "NotFound", format!("topic {topic} does not exist")));
             }
             state.messages.push(Message {
                 topic: topic.to_owned(),

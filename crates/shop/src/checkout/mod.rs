@@ -93,7 +93,7 @@ async fn update(
 ) -> Result<(StatusCode, Json<Checkout>), Problem> {
     let customer = identifier("customerId", &customer)?;
     let items = priced(request.items)?;
-    let address = request.shipping_address.map(checked).transpose()?;
+    let address = request.shipping_address.as_ref().map(checked).transpose()?;
     let ways = deliveries();
     let chosen = match &request.delivery_option_token {
         None => None,
@@ -125,7 +125,7 @@ async fn update(
 }
 
 /// An address whose every part fits.
-fn checked(address: CheckoutAddress) -> Result<CheckoutAddress, Problem> {
+fn checked(address: &CheckoutAddress) -> Result<CheckoutAddress, Problem> {
     let email = text("email", &address.email, 120)?;
     if !email.contains('@') {
         return Err(Problem::bad("email", "email is not an e-mail address."));

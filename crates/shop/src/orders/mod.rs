@@ -213,7 +213,7 @@ fn answer(orders: &Orders, changed: Result<Changed, StoreError>) -> Result<Json<
     match changed.map_err(|error| refused(&error))? {
         Changed::Done(order) => {
             orders.news.notify_one();
-            Ok(Json(order))
+            Ok(Json(*order))
         }
         Changed::NotFound => Err(Problem::not_found("order, or item in it")),
         Changed::Refused(status) => {

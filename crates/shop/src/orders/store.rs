@@ -41,7 +41,7 @@ pub enum Placed {
 /// What came of a wish to change an order.
 pub enum Changed {
     /// It is changed, and is this now.
-    Done(Order),
+    Done(Box<Order>),
     /// There is no such order, or no such item in it.
     NotFound,
     /// As it stands, it can't be changed so.
@@ -108,7 +108,7 @@ impl Store {
         let mut transaction = self.database.begin().await?;
         let Some(mut order) = self.locked(&mut transaction, id).await? else { return Ok(Changed::NotFound) };
         if order.status == status {
-            return Ok(Changed::Done(order));
+            return Ok(Changed::Done(Box::new(order)));
         }
         if !order.status.may_become(status) {
             return Ok(Changed::Refused(order.status));
@@ -116,7 +116,7 @@ impl Store {
         order.status = status;
         let kind = if status == OrderStatus::Cancelled { EventKind::Cancelled } else { EventKind::Changed };
         self.update(transaction, kind, &order).await?;
-        Ok(Changed::Done(order))
+        Ok(Changed::Done(Box::new(order)))
     }
 
     /// Takes an item out of an order that is not on its way yet. What it costs is computed anew.
@@ -149,13 +149,13 @@ impl Store {
         let sql = self.database.sql("DELETE FROM CUSTOMER_ORDER_ITEM WHERE ORDER_ID = ? AND LINE = ?");
         sqlx::query(sql).bind(id.to_owned()).bind(line).execute(&mut *transaction).await?;
         self.update(transaction, EventKind::Changed, &order).await?;
-        Ok(Changed::Done(order))
+        Ok(Changed::Done(Box::new(order)))
     }
 
     /// A change that was made, with the times that the database gave it.
     async fn as_it_is(&self, changed: Changed) -> Result<Changed, StoreError> {
         let Changed::Done(order) = changed else { return Ok(changed) };
-        Ok(self.order(&order.id).await?.map_or(Changed::NotFound, Changed::Done))
+        Ok(self.order(&order.id).await?.map_or(Changed::NotFound, |order| Changed::Done(Box::new(order))))
     }
 
     async fn insert(&self, new: &NewOrder, customer: &str, key: &str) -> Result<Order, sqlx::Error> {

@@ -74,7 +74,7 @@ pub async fn begun(mut request: Request, next: Next) -> Response {
 pub fn sign(response: &mut Response, name: Option<&str>) {
     match name {
         Some(name) => {
-            keep(response, CUSTOMER, &utf8_percent_encode(name, NON_ALPHANUMERIC).to_string(), KEPT)
+            keep(response, CUSTOMER, &utf8_percent_encode(name, NON_ALPHANUMERIC).to_string(), KEPT);
         }
         None => keep(response, CUSTOMER, "", 0),
     }

@@ -13,7 +13,7 @@ pub(super) fn fault(code: &str, message: impl Into<String>) -> ApiError {
 }
 
 pub(super) fn missing(code: &str, message: impl Into<String>) -> ApiError {
-    ApiError { status: 404, code: code.into(), message: message.into() }
+    ApiError::with_status(404, code, message)
 }
 
 pub(super) fn arn(region: &str, kind: &str, name: &str) -> String {

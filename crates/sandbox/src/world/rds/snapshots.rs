@@ -50,11 +50,11 @@ pub(super) fn copy_snapshot(world: &Arc<World>, region: &str, input: &Value) -> 
     let key = text(input, "KmsKeyId");
     let answer = world.state(|state| {
         if state.isolated.contains(region_of(&source)) {
-            return Err(ApiError {
-                status: 500,
-                code: "InternalFailure".into(),
-                message: format!("the Region of {source} can't be reached"),
-            });
+            return Err(ApiError::with_status(
+                500,
+                "InternalFailure",
+                format!("the Region of {source} can't be reached"),
+            ));
         }
         let from = state.snapshots.get(&source).ok_or_else(|| no_snapshot(&source))?.clone();
         if from.status != "available" {
