@@ -32,14 +32,14 @@ pub struct ApiError {
     pub code: String,
     /// The service's message.
     pub message: String,
-    /// Further members of the error, by name, where the service has some; else null.
-    pub details: Value,
+    /// Further members of the error, where the service has some: an object.
+    pub details: Option<Box<Value>>,
 }
 
 impl ApiError {
     /// An error with this HTTP status.
     pub fn with_status(status: u16, code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { status, code: code.into(), message: message.into(), details: Value::Null }
+        Self { status, code: code.into(), message: message.into(), details: None }
     }
 
     /// A client's error, HTTP status 400.

@@ -45,7 +45,7 @@ pub(super) fn success(mut output: Value) -> Response<Bytes> {
 pub(super) fn failure(error: &ApiError) -> Response<Bytes> {
     let shape = tables::shape(&error.code);
     let mut body = json!({ "__type": shape, "message": error.message });
-    if let (Value::Object(body), Value::Object(details)) = (&mut body, &error.details) {
+    if let (Value::Object(body), Some(Value::Object(details))) = (&mut body, error.details.as_deref()) {
         body.extend(details.clone());
     }
     let mut response = response(error.status, CONTENT, body.to_string());
