@@ -7,6 +7,7 @@
 //! - [`shop`]: the scenario of the drill and the rehearsals
 //! - [`wire`]: the AWS wire protocols over it, over TCP and as an in-process connector under the real SDK
 //! - [`databases`]: real database servers as Aurora clusters
+//! - [`application`]: the shop's services in both Regions, and where its customers find it
 //! - [`stores`]: Redis and RabbitMQ
 //! - [`automation`]: a crate of its own; runs the documents in `ssm-documents/` with the service's semantics
 //! - [`eventbridge`]: EventBridge, with the rules of `template.yaml`
@@ -21,6 +22,7 @@
 
 pub mod account;
 pub mod api;
+pub mod application;
 pub mod databases;
 pub mod eventbridge;
 pub mod folder;
@@ -28,6 +30,7 @@ pub mod functions;
 pub mod machines;
 pub mod permissions;
 mod process;
+mod program;
 pub mod rig;
 pub mod router;
 mod runbooks;

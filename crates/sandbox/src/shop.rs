@@ -69,6 +69,7 @@ pub async fn world_of(
         }
     });
     futures::future::try_join_all(setups).await?;
+    world.add_global_table(CARTS_TABLE, ["customerId", "itemId"])?;
     let text = serde_json::to_string(&plan).unwrap_or_default();
     for region in REGIONS {
         world.put_parameter(region, "/causeway/plans/shop", &text);
@@ -94,6 +95,9 @@ pub async fn world_of(
     world.watch_lag();
     Ok(world)
 }
+
+/// Name of the shop's table of carts.
+pub const CARTS_TABLE: &str = "carts";
 
 /// Name of the report bucket of a Region, as the shop's plan has it.
 pub fn bucket(region: &str) -> String {

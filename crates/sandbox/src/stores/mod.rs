@@ -4,7 +4,6 @@
 //! Neither is copied to the other Region: what they hold is lost with theirs, as at AWS. A server that was stopped starts again on
 //! the port that it had; Redis is empty then, RabbitMQ has what it had confirmed.
 
-mod program;
 pub mod rabbitmq;
 pub mod redis;
 

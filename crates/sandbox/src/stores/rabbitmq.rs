@@ -11,10 +11,10 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::program::Program;
 use crate::databases::ServerError;
 use crate::databases::files::{failed, free_port, private_folder};
 use crate::process::{bound, on_path};
+use crate::program::Program;
 
 /// Where Debian's package has RabbitMQ.
 const LIBRARIES: &str = "/usr/lib/rabbitmq/lib";
@@ -67,6 +67,16 @@ impl RabbitMq {
     /// # Errors
     /// When it is not installed, or does not start.
     pub async fn start(folder: &Path) -> Result<Self, ServerError> {
+        let server = Self::prepare(folder)?;
+        server.start_again().await?;
+        Ok(server)
+    }
+
+    /// One that is still to be started, for those who only need to know where it will be.
+    ///
+    /// # Errors
+    /// When it is not installed, or the folder can't be made.
+    pub fn prepare(folder: &Path) -> Result<Self, ServerError> {
         let files = Files::find().ok_or_else(|| {
             ServerError(
                 "RabbitMQ is not installed: `tests/setup.sh rabbitmq`, or the package rabbitmq-server".into(),
@@ -77,9 +87,7 @@ impl RabbitMq {
         let [port, node_port, mapper_port] = [free_port()?, free_port()?, free_port()?];
         let folder = folder.to_owned();
         let password = crate::random_text();
-        let server = Self { program, mapper, files, folder, port, node_port, mapper_port, password };
-        server.start_again().await?;
-        Ok(server)
+        Ok(Self { program, mapper, files, folder, port, node_port, mapper_port, password })
     }
 
     /// Starts it again, on the port and with the data that it had.

@@ -8,10 +8,10 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::program::Program;
 use crate::databases::ServerError;
 use crate::databases::files::{free_port, private_folder};
 use crate::process::{bound, on_path};
+use crate::program::Program;
 
 /// The server's program.
 pub const REDIS: &str = "redis-server";

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use runbook::plan::Engine;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::core::World;
 use super::model::{Cluster, Global, GlobalMember, Instance};
 use super::properties;
+use crate::account::REGIONS;
 use crate::databases::{NewDatabase, ServerError};
 
 /// Engine version of the shop's clusters with Aurora MySQL.
@@ -31,6 +32,33 @@ pub struct SetupError {
 }
 
 impl World {
+    /// Adds a DynamoDB table with a partition and a sort key, both texts, in every Region.
+    ///
+    /// # Errors
+    /// When there is one.
+    pub fn add_global_table(&self, name: &str, [partition, sort]: [&str; 2]) -> Result<(), SetupError> {
+        let (first, rest) = (REGIONS[0], &REGIONS[1..]);
+        let key = |name: &str, kind: &str| json!({"AttributeName": name, "KeyType": kind});
+        let text = |name: &str| json!({"AttributeName": name, "AttributeType": "S"});
+        let table = json!({
+            "TableName": name,
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [text(partition), text(sort)],
+            "KeySchema": [key(partition, "HASH"), key(sort, "RANGE")],
+            "StreamSpecification": {"StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+        });
+        let replicas: Vec<Value> =
+            rest.iter().map(|region| json!({"Create": {"RegionName": region}})).collect();
+        let replicated = json!({"TableName": name, "ReplicaUpdates": replicas});
+        for (operation, input) in [("CreateTable", table), ("UpdateTable", replicated)] {
+            self.tables.call(first, operation, &input, self.clock.now()).map_err(|error| SetupError {
+                what: format!("table {name} can't be set up"),
+                source: ServerError(error.to_string()),
+            })?;
+        }
+        Ok(())
+    }
+
     /// Adds a global cluster with a primary and a secondary, an instance in each.
     ///
     /// # Errors

@@ -11,7 +11,10 @@ use crate::api::{ApiError, Call};
 
 pub(super) fn call(world: &World, call: &Call) -> Result<Value, ApiError> {
     world.tables.call(&call.region, &call.operation, &call.input, world.clock.now()).map_err(|error| {
-        ApiError { details: Some(error.details), ..ApiError::with_status(error.status, error.code, error.message) }
+        ApiError {
+            details: Some(error.details),
+            ..ApiError::with_status(error.status, error.code, error.message)
+        }
     })
 }
 

@@ -1,4 +1,4 @@
-//! A server's process: started until it answers, and ended.
+//! A process of a server or a service: started until it answers, and ended.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -12,28 +12,33 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::databases::ServerError;
 use crate::databases::files::{failed, last_lines};
 
-/// How long a server may take to start, and to end when it is asked to.
+/// How long one may take to start, and to end when it is asked to.
 const START: Duration = Duration::from_secs(90);
 const STOP: Duration = Duration::from_secs(15);
 
 /// A process that runs, or has ended.
-pub(super) struct Program {
-    name: &'static str,
+pub(crate) struct Program {
+    name: String,
     log: PathBuf,
     child: Mutex<Option<Child>>,
 }
 
 impl Program {
     /// None yet; what it says goes to a file in `folder`.
-    pub(super) fn new(name: &'static str, folder: &Path) -> Self {
-        Self { name, log: folder.join(format!("{name}.log")), child: Mutex::new(None) }
+    pub(crate) fn new(name: &str, folder: &Path) -> Self {
+        Self { name: name.to_owned(), log: folder.join(format!("{name}.log")), child: Mutex::new(None) }
+    }
+
+    /// What it has said since it was started.
+    pub(crate) async fn said(&self) -> String {
+        tokio::fs::read_to_string(&self.log).await.unwrap_or_default()
     }
 
     /// Starts `command` and waits until `answers` says that it does.
-    pub(super) async fn start(
+    pub(crate) async fn start<F: Future<Output = bool>>(
         &self,
         mut command: Command,
-        answers: impl AsyncFn() -> bool,
+        answers: impl Fn() -> F,
     ) -> Result<(), ServerError> {
         let log = File::create(&self.log).map_err(|error| failed(self.log.display(), error))?;
         let errors = log.try_clone().map_err(|error| failed(self.log.display(), error))?;
@@ -43,10 +48,10 @@ impl Program {
             command.spawn().map_err(|error| failed(format!("{} does not start", self.name), error))?;
         let end = Instant::now() + START;
         while !answers().await {
-            let ended = child.try_wait().map_err(|error| failed(self.name, error))?;
+            let ended = child.try_wait().map_err(|error| failed(&self.name, error))?;
             if ended.is_some() || Instant::now() > end {
-                let text = tokio::fs::read_to_string(&self.log).await.unwrap_or_default();
-                return Err(ServerError(format!("{} does not start: {}", self.name, last_lines(&text))));
+                let said = self.said().await;
+                return Err(ServerError(format!("{} does not start: {}", self.name, last_lines(&said))));
             }
             sleep(Duration::from_millis(50)).await;
         }
@@ -55,7 +60,7 @@ impl Program {
     }
 
     /// Ends it, in order if it can. Harmless when it does not run.
-    pub(super) async fn stop(&self) {
+    pub(crate) async fn stop(&self) {
         let Some(mut child) = self.child.lock().await.take() else { return };
         if let Some(process) = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())) {
             // One that has just ended is gone.

@@ -1,0 +1,96 @@
+//! The application: the shop, as it runs in both Regions, and the addresses at which customers find it.
+//!
+//! ```text
+//!   http://localhost:PORT ──▶ DNS, by routing controls ──▶ front door of a Region ──▶ ui ──▶ …
+//! ```
+//!
+//! - [`services`]: a Region's six services, with a Redis and a RabbitMQ of its own
+//! - [`front`]: a Region's front door, in place of its load balancer, and the shop's own address, in place of DNS
+//!
+//! [`Application::stop`] ends every process; a drop does the same less gently.
+
+pub mod front;
+pub mod services;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::{join_all, try_join_all};
+use runbook::RecoveryPlan;
+
+use crate::account::REGIONS;
+use crate::databases::ServerError;
+use crate::world::World;
+use front::{Door, Shop};
+use services::Services;
+
+/// What the application is made of.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The shop's program.
+    pub program: PathBuf,
+    /// Folder of the services' logs.
+    pub logs: PathBuf,
+    /// A folder for the stores' data, which does not exist yet.
+    pub folder: PathBuf,
+    /// Where AWS is, for the carts.
+    pub endpoint: String,
+    /// The secret access key of that.
+    pub secret: String,
+    /// File of the authority that signs for the databases.
+    pub database_authority: PathBuf,
+    /// Time to live of the shop's DNS record.
+    pub ttl: Duration,
+    /// Whether there is to be a RabbitMQ. Without one, events wait in the outbox.
+    pub brokers: bool,
+}
+
+/// The shop in both Regions.
+pub struct Application {
+    regions: BTreeMap<&'static str, (Services, Door)>,
+    shop: Shop,
+}
+
+impl Application {
+    /// Starts it, for a world with the plan's databases.
+    ///
+    /// # Errors
+    /// When a service or a store does not start.
+    pub async fn start(
+        world: &Arc<World>,
+        plan: &RecoveryPlan,
+        settings: &Settings,
+    ) -> Result<Self, ServerError> {
+        let regions = REGIONS.map(async |region| {
+            let services = Services::start(world, plan, settings, region).await?;
+            let door = Door::open(region, &services.ui()).await?;
+            Ok::<_, ServerError>((region, (services, door)))
+        });
+        let regions: BTreeMap<_, _> = try_join_all(regions).await?.into_iter().collect();
+        let doors = regions.iter().map(|(region, (_, door))| (*region, door.url().to_owned())).collect();
+        let shop = Shop::open(Arc::clone(world), doors, settings.ttl).await?;
+        Ok(Self { regions, shop })
+    }
+
+    /// The shop, as a customer finds it.
+    pub fn url(&self) -> &str {
+        self.shop.url()
+    }
+
+    /// A Region's front door.
+    pub fn door(&self, region: &str) -> Option<&str> {
+        self.regions.get(region).map(|(_, door)| door.url())
+    }
+
+    /// A Region's service of this name, which only what is inside of the Region reaches.
+    pub fn service(&self, region: &str, name: &str) -> Option<&str> {
+        self.regions.get(region)?.0.url(name)
+    }
+
+    /// Ends it.
+    pub async fn stop(&self) {
+        join_all(self.regions.values().map(|(services, _)| services.stop())).await;
+    }
+}
