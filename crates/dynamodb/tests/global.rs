@@ -306,6 +306,8 @@ fn run(seed: u64, steps: &[Step], apart: i64) -> (World, BTreeMap<String, Option
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn all_regions_end_with_the_last_write_of_each_item(seed in any::<u64>(), steps in steps()) {
         let (world, last) = run(seed, &steps, 1);
