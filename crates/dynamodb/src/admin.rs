@@ -159,9 +159,9 @@ fn other_region(state: &State, region: &str, given: &Value) -> Result<String> {
         )));
     }
     if name == region {
-        return Err(Error::validation(format!(
-            "Cannot add, delete, or update the local region through ReplicaUpdates. Use CreateTable, DeleteTable, or UpdateTable as required. Region: {name}"
-        )));
+        return Err(Error::validation(
+            "Cannot add, delete, or update the local region through ReplicaUpdates. Use CreateTable, DeleteTable, or UpdateTable as required.",
+        ));
     }
     Ok(name.to_owned())
 }

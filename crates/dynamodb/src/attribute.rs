@@ -144,7 +144,8 @@ impl Attribute {
     /// What the function `size` says of it; `None` of a type that has no size.
     pub fn length(&self) -> Option<usize> {
         match self {
-            Self::S(text) => Some(text.chars().count()),
+            // In units of UTF-16, as AWS counts.
+            Self::S(text) => Some(text.encode_utf16().count()),
             Self::B(bytes) => Some(bytes.len()),
             Self::Ss(all) => Some(all.len()),
             Self::Ns(all) => Some(all.len()),

@@ -103,6 +103,25 @@ impl Change {
         Ok(Self { kind, item, condition, show_failed: show == Some("ALL_OLD") })
     }
 
+    /// Whether no attribute of a key is empty, of an index's neither: of a transaction this is told before it is tried, as at DynamoDB.
+    ///
+    /// # Errors
+    /// When one is.
+    pub fn check_empty(&self, schema: &Schema) -> Result<()> {
+        schema.keys.check_empty(&self.item)?;
+        schema.indexes.iter().try_for_each(|index| index.keys.check_index_empty(&index.name, &self.item))
+    }
+
+    /// Whether the key is one of the table: a batch says so of a put, too, and no more.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn check_key(&self, schema: &Schema) -> Result<()> {
+        let key =
+            if matches!(self.kind, Kind::Put) { schema.keys.pick(&self.item) } else { self.item.clone() };
+        schema.keys.find(&key).map(drop)
+    }
+
     /// Where the item stands.
     ///
     /// # Errors

@@ -33,7 +33,11 @@ pub fn schema(input: &Value) -> Result<Schema> {
         choice(input, "BillingMode", &["PROVISIONED", "PAY_PER_REQUEST"])? != Some("PAY_PER_REQUEST");
     let keys = keys(input, &attributes)?;
     let mut indexes: Vec<Index> = Vec::new();
-    for one in list(input, "GlobalSecondaryIndexes")?.into_iter().flatten() {
+    let given = list(input, "GlobalSecondaryIndexes")?;
+    if given.is_some_and(Vec::is_empty) {
+        return Err(Error::parameter("List of GlobalSecondaryIndexes is empty"));
+    }
+    for one in given.into_iter().flatten() {
         let index = index(one, &attributes, provisioned)?;
         if indexes.iter().any(|other| other.name == index.name) {
             return Err(Error::parameter(format!("Duplicate index name: {}", index.name)));

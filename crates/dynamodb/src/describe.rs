@@ -22,6 +22,7 @@ pub fn table(state: &State, region: &str, group: &Group, replica: &Replica, stat
         "TableStatus": status,
         "CreationDateTime": seconds(replica.created),
         "ProvisionedThroughput": throughput(schema.throughput),
+        "WarmThroughput": warm(schema.throughput),
         "TableSizeBytes": size,
         "ItemCount": count,
         "TableArn": arn,
@@ -82,6 +83,7 @@ fn index(schema: &Schema, index: &Index, replica: &Replica, arn: &str, status: &
         "Projection": projection,
         "IndexStatus": if status == "CREATING" { "CREATING" } else { "ACTIVE" },
         "ProvisionedThroughput": throughput(index.throughput),
+        "WarmThroughput": warm(index.throughput),
         "IndexSizeBytes": sizes.iter().sum::<usize>(),
         "ItemCount": sizes.len(),
         "IndexArn": format!("{arn}/index/{}", index.name),
@@ -97,4 +99,10 @@ fn keys(keys: &Keys) -> Value {
 fn throughput(units: Option<(u64, u64)>) -> Value {
     let (read, write) = units.unwrap_or_default();
     json!({"NumberOfDecreasesToday": 0, "ReadCapacityUnits": read, "WriteCapacityUnits": write})
+}
+
+/// What can be consumed at once: of a new table that is paid by request, 12,000 units for reading and 4,000 for writing.
+fn warm(units: Option<(u64, u64)>) -> Value {
+    let (read, write) = units.unwrap_or((12_000, 4_000));
+    json!({"ReadUnitsPerSecond": read, "WriteUnitsPerSecond": write, "Status": "ACTIVE"})
 }

@@ -77,18 +77,24 @@ impl KeyAttribute {
                 value.kind()
             ))
         })?;
-        self.check_size(&key, value, limit)?;
+        self.check_empty(value)?;
+        self.check_size(value, limit)?;
         Ok(key)
     }
 
-    fn check_size(&self, key: &KeyValue, value: &Attribute, limit: usize) -> Result<()> {
-        if key.is_empty() {
+    /// Whether a value is not empty, whatever its type.
+    fn check_empty(&self, value: &Attribute) -> Result<()> {
+        if KeyValue::of(value).is_some_and(|key| key.is_empty()) {
             let kind = if self.kind == "B" { "binary" } else { "string" };
             return Err(Error::validation(format!(
                 "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty {kind} value. Key: {}",
                 self.name
             )));
         }
+        Ok(())
+    }
+
+    fn check_size(&self, value: &Attribute, limit: usize) -> Result<()> {
         if value.size() > limit {
             let message = if limit == MAX_PARTITION {
                 "Size of hashkey has exceeded the maximum size limit of2048 bytes"
@@ -134,6 +140,15 @@ impl Keys {
         Ok(Position::new(partition, sort))
     }
 
+    /// Whether no attribute of the key is empty. DynamoDB looks at this before anything else.
+    ///
+    /// # Errors
+    /// When one is.
+    pub fn check_empty(&self, item: &Item) -> Result<()> {
+        let check = |one: &KeyAttribute| item.get(&one.name).map_or(Ok(()), |value| one.check_empty(value));
+        self.attributes().try_for_each(check)
+    }
+
     /// Where the item of a key stands: the key has these attributes and no others.
     ///
     /// # Errors
@@ -158,11 +173,30 @@ impl Keys {
         Some(Position::new(value(&self.partition)?, sort))
     }
 
+    /// Whether nothing that an item has of an index's key is empty.
+    ///
+    /// # Errors
+    /// When it is.
+    pub fn check_index_empty(&self, index: &str, item: &Item) -> Result<()> {
+        for one in self.attributes() {
+            let Some(value) = item.get(&one.name) else { continue };
+            if KeyValue::of(value).is_some_and(|key| key.is_empty()) {
+                let kind = if one.kind == "B" { "binary" } else { "string" };
+                return Err(Error::validation(format!(
+                    "One or more parameter values are not valid. A value specified for a secondary index key is not supported. The AttributeValue for a key attribute cannot contain an empty {kind} value. IndexName: {index}, IndexKey: {}",
+                    one.name
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether what an item has of an index's key can be in it.
     ///
     /// # Errors
     /// When it can't.
     pub fn check_index(&self, index: &str, item: &Item) -> Result<()> {
+        self.check_index_empty(index, item)?;
         for (one, limit) in self.attributes().zip([MAX_PARTITION, MAX_SORT]) {
             let Some(value) = item.get(&one.name) else { continue };
             if value.kind() != one.kind {
@@ -171,13 +205,6 @@ impl Keys {
                     one.name,
                     one.kind,
                     value.kind()
-                )));
-            }
-            if KeyValue::of(value).is_some_and(|key| key.is_empty()) {
-                let kind = if one.kind == "B" { "binary" } else { "string" };
-                return Err(Error::validation(format!(
-                    "One or more parameter values are not valid. A value specified for a secondary index key is not supported. The AttributeValue for a key attribute cannot contain an empty {kind} value. IndexName: {index}, IndexKey: {}",
-                    one.name
                 )));
             }
             if value.size() > limit {

@@ -24,16 +24,23 @@
 //! - Of two writes of an item the later one wins in every Region; of two at the same time the one of the Region whose name is
 //!   greater. The loser vanishes, and nothing tells of it. A deletion is a write like others, also of an item that is not there.
 //! - Between Regions that are cut off from each other nothing arrives, and nothing is lost: it arrives late.
-//! - When no Region is cut off and the largest delay has passed since the last write, all Regions are equal.
+//! - When no Region is cut off, and the largest delay has passed since then and since the last write, all Regions are equal.
 //!
 //! # What a failure leaves
 //! What is refused changes nothing: no half of an update, a batch or a transaction. An error has the service's code, and its
 //! message where it is known.
 //!
 //! # What is believed
-//! AWS does not say everything. Reserved words are AWS's list, all 573 of them. What differs from an emulator that nobody here
-//! wrote is in `docs/witnesses.md`. A new replica is filled as soon as its Regions are connected; AWS takes minutes. Whether a
-//! deletion of what is not there reaches the other Regions, AWS does not say; here it does.
+//! What differs from an emulator that nobody here wrote is in `docs/witnesses.md`. Of global tables AWS's documents leave open:
+//!
+//! - whether a deletion of what is not there reaches the other Regions: here it does, as every write;
+//! - whether a write that changes nothing is a write: here it is, and can win;
+//! - which of two writes of the same time wins: here that of the greater name, and every write is later than what it replaced;
+//! - whether a table is among its own `Replicas`: here it is not, as users report it of AWS.
+//!
+//! And it differs on purpose: what takes AWS minutes, such as a new replica, is over as soon as the Regions are connected. A
+//! table that was the source of a replica can be deleted at once; AWS wants a day to pass. Sums of numbers that have more than
+//! 38 digits are refused; AWS does not say. What indexes consume of a write is not counted.
 //!
 //! # Modules
 //! - `error`, `input`: what is answered when something is wrong, and how requests are read

@@ -284,6 +284,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn it_counts_as_whole_numbers_do(one in -1_000_000_000_000_i64..1_000_000_000_000, two in -1_000_000_000_000_i64..1_000_000_000_000) {
             let (a, b) = (read(&one.to_string()), read(&two.to_string()));

@@ -268,9 +268,12 @@ fn select(input: &Value, index: Option<&Index>, projected: bool) -> Result<bool>
         (Some("SPECIFIC_ATTRIBUTES"), _) if !projected => Err(Error::validation(
             "One or more parameter values were invalid: Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",
         )),
-        (Some(select), _) if projected && select != "SPECIFIC_ATTRIBUTES" => Err(Error::validation(format!(
-            "Cannot specify the ProjectionExpression when choosing to get {select}"
-        ))),
+        (Some(select), _) if projected && select != "SPECIFIC_ATTRIBUTES" => {
+            let what = if select == "COUNT" { "only the Count" } else { select };
+            Err(Error::validation(format!(
+                "Cannot specify the ProjectionExpression when choosing to get {what}"
+            )))
+        }
         (Some("ALL_ATTRIBUTES"), Some(index)) if index.projection != Projection::All => {
             Err(Error::parameter(format!(
                 "Select type ALL_ATTRIBUTES is not supported for global secondary index {} because its projection type is not ALL",

@@ -115,15 +115,22 @@ fn name(condition: &Condition) -> Result<String> {
         Condition::Between(first, low, high) => (first, vec![low, high]),
         _ => return Err(Error::validation("Query key condition not supported")),
     };
+    let condition = |message: &str| Error::validation(format!("Invalid condition in {LABEL}: {message}"));
     let Operand::Path(path) = first else {
-        let function = if matches!(first, Operand::Size(_)) { "size" } else { "value" };
-        return Err(invalid(&format!("Invalid operator used in {LABEL}: {function}")));
+        let value = matches!(first, Operand::Value(_));
+        return Err(if value && others.iter().any(|other| matches!(other, Operand::Path(_))) {
+            condition("an operator must have the key attribute as its first operand")
+        } else if value {
+            condition("No key attribute specified")
+        } else {
+            invalid(&format!("Invalid operator used in {LABEL}: size"))
+        });
     };
     if !path.steps.is_empty() {
-        return Err(invalid("KeyConditionExpressions cannot have conditions on nested attributes"));
+        return Err(invalid(&format!("{LABEL}s cannot have conditions on nested attributes")));
     }
     if !others.iter().all(|other| matches!(other, Operand::Value(_))) {
-        return Err(invalid("KeyConditionExpressions cannot contain a comparison of two attributes"));
+        return Err(condition("Multiple attribute names used in one condition"));
     }
     Ok(path.name.clone())
 }
@@ -203,6 +210,10 @@ mod tests {
             ("p = :n", "Condition parameter type does not match schema type"),
             ("p = :s AND s = :s", "Condition parameter type does not match schema type"),
             ("p = :e", "empty string value. Key: p"),
+            ("p = s", "Multiple attribute names used in one condition"),
+            (":s = :e", "No key attribute specified"),
+            ("p = :s AND begins_with(:s, s)", "must have the key attribute as its first operand"),
+            ("p.a = :s", "cannot have conditions on nested attributes"),
         ] {
             let told = range(source).unwrap_err().message;
             assert!(told.contains(message), "{source}: {told}");

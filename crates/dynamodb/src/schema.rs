@@ -56,13 +56,15 @@ impl Schema {
     /// When it can't.
     pub fn check(&self, item: &Item, updated: bool) -> Result<()> {
         for index in &self.indexes {
-            index.keys.check_index(&index.name, item).map_err(|error| {
-                let mismatch = updated && error.message.contains("Type mismatch");
-                if mismatch {
-                    Error::parameter("The update expression attempted to update the secondary index key to unsupported type")
-                } else {
-                    error
-                }
+            index.keys.check_index(&index.name, item).map_err(|error| match error {
+                error if !updated => error,
+                error if error.message.contains("Type mismatch") => Error::parameter(
+                    "The update expression attempted to update the secondary index key to unsupported type",
+                ),
+                error if error.message.contains("cannot contain an empty") => Error::validation(
+                    "One or more parameter values are not valid. The update expression attempted to update a secondary index key to a value that is not supported. The AttributeValue for a key attribute cannot contain an empty string value.",
+                ),
+                error => error,
             })?;
         }
         if item_size(item) > MAX_ITEM {

@@ -62,7 +62,7 @@ pub fn write(state: &mut State, region: &str, input: &Value, now: Timestamp) -> 
     for (table, position, after) in writes {
         put_after(state, region, table, &position, after, now);
     }
-    let answer = answer(capacity, &units);
+    let answer = answer(capacity, &units, "WriteCapacityUnits");
     if let Some(token) = token {
         let known = Remembered { at: now, request: input.clone(), answer: answer.clone() };
         state.tokens.insert(token, known);
@@ -79,6 +79,9 @@ fn all<'a>(
     changes: &[(u64, &'a str, Change)],
 ) -> Result<(Writes, BTreeMap<&'a str, f64>)> {
     let mut reasons = Vec::new();
+    for (table, _, change) in changes {
+        change.check_empty(&state.table(region, *table)?.0.schema)?;
+    }
     let mut places = BTreeSet::new();
     let mut writes = Vec::new();
     let mut units: BTreeMap<&str, f64> = BTreeMap::new();
@@ -122,9 +125,14 @@ fn all<'a>(
     Ok((writes, units))
 }
 
-fn answer(capacity: bool, units: &BTreeMap<&str, f64>) -> Value {
+/// What a transaction consumed, when that is asked for. It is shown twice, in general and by `kind`.
+fn answer(capacity: bool, units: &BTreeMap<&str, f64>, kind: &str) -> Value {
     if capacity {
-        let shown = units.iter().map(|(name, units)| capacity::shown(name, *units));
+        let shown = units.iter().map(|(name, units)| {
+            let mut shown = capacity::shown(name, *units);
+            shown[kind] = json!(units);
+            shown
+        });
         return json!({"ConsumedCapacity": shown.collect::<Vec<_>>()});
     }
     json!({})
@@ -246,7 +254,7 @@ pub fn get(state: &State, region: &str, input: &Value) -> Result<Value> {
     if reasons.iter().any(Option::is_some) {
         return Err(cancelled(&reasons));
     }
-    let mut answer = answer(capacity, &units);
+    let mut answer = answer(capacity, &units, "ReadCapacityUnits");
     answer["Responses"] = json!(responses);
     Ok(answer)
 }

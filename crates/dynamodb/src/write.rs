@@ -59,7 +59,7 @@ fn returned(input: &Value) -> Result<&str> {
 fn old_or_none(input: &Value) -> Result<()> {
     match returned(input)? {
         "NONE" | "ALL_OLD" => Ok(()),
-        _ => Err(Error::validation("ReturnValues can only be ALL_OLD or NONE")),
+        _ => Err(Error::validation("Return values set to invalid value")),
     }
 }
 
@@ -146,6 +146,7 @@ pub fn batch(state: &mut State, region: &str, input: &Value, now: Timestamp) -> 
     let mut units: BTreeMap<&str, f64> = BTreeMap::new();
     for (table, name, change) in changes {
         let (group, replica) = state.table(region, table)?;
+        change.check_key(&group.schema)?;
         let position = change.place(&group.schema)?;
         if !places.insert((table, position.clone())) {
             return Err(Error::validation("Provided list of item keys contains duplicates"));

@@ -4,9 +4,10 @@
 //! or none.
 
 use super::path::{Path, Step};
-use super::update::{Change, Term, Update};
+use super::update::{Term, Update};
 use crate::attribute::{Attribute, Item};
 use crate::error::{Error, Result};
+use crate::number::Number;
 
 impl Update {
     /// The item after the update.
@@ -16,10 +17,10 @@ impl Update {
     pub fn apply(&self, before: &Item) -> Result<Item> {
         let mut after = before.clone();
         // In the order of their places, so that what is set behind a list's end is appended in the order of the indexes.
-        let mut sets: Vec<&(Path, Change)> = self.sets.iter().collect();
+        let mut sets: Vec<&(Path, Term)> = self.sets.iter().collect();
         sets.sort_by(|one, two| one.0.cmp(&two.0));
-        for (path, change) in sets {
-            put(&mut after, path, change.of(before)?)?;
+        for (path, value) in sets {
+            put(&mut after, path, value.of(before)?)?;
         }
         for (path, value) in &self.adds {
             let sum = match (path.find(before), value) {
@@ -72,24 +73,12 @@ impl Update {
     }
 }
 
-impl Change {
-    fn of(&self, item: &Item) -> Result<Attribute> {
-        let number = |term: &Term| match term.of(item)? {
-            Attribute::N(number) => Ok(number),
-            _ => Err(wrong_type()),
-        };
-        match self {
-            Self::To(term) => term.of(item),
-            Self::Plus(one, two) => Ok(Attribute::N(number(one)?.plus(number(two)?)?)),
-            Self::Minus(one, two) => Ok(Attribute::N(number(one)?.minus(number(two)?)?)),
-        }
-    }
-}
-
 impl Term {
     fn of(&self, item: &Item) -> Result<Attribute> {
         match self {
             Self::Value(value) => Ok(value.clone()),
+            Self::Plus(one, two) => Ok(Attribute::N(one.number(item)?.plus(two.number(item)?)?)),
+            Self::Minus(one, two) => Ok(Attribute::N(one.number(item)?.minus(two.number(item)?)?)),
             Self::Path(path) => path.find(item).cloned().ok_or_else(|| {
                 Error::validation(
                     "The provided expression refers to an attribute that does not exist in the item",
@@ -103,6 +92,13 @@ impl Term {
                 (Attribute::L(one), Attribute::L(two)) => Ok(Attribute::L([one, two].concat())),
                 _ => Err(wrong_type()),
             },
+        }
+    }
+
+    fn number(&self, item: &Item) -> Result<Number> {
+        match self.of(item)? {
+            Attribute::N(number) => Ok(number),
+            _ => Err(wrong_type()),
         }
     }
 }
@@ -182,6 +178,8 @@ mod tests {
         for (source, attribute, wanted) in [
             ("SET n = n + :one", "n", json!({"N": "6"})),
             ("SET n = :one - n", "n", json!({"N": "-4"})),
+            ("SET n = (n + :one)", "n", json!({"N": "6"})),
+            ("SET n = (n + :one) - (:one + :one)", "n", json!({"N": "4"})),
             ("set #n = :s", "name", json!({"S": "new"})),
             ("SET n = s, s = n", "s", json!({"N": "5"})),
             ("SET a = if_not_exists(gone, :one) + :one", "a", json!({"N": "2"})),

@@ -179,6 +179,7 @@ impl Parser<'_> {
             let low = self.operand()?;
             self.reader.expect("AND")?;
             let high = self.operand()?;
+            self.distinct("BETWEEN", &first, &[&low, &high])?;
             for operand in [&first, &low, &high] {
                 self.ordered("BETWEEN", operand)?;
             }
@@ -191,18 +192,14 @@ impl Parser<'_> {
             if all.len() > MAX_IN {
                 return Err(self.operand_count("IN", all.len()));
             }
+            self.distinct("IN", &first, &all.iter().collect::<Vec<_>>())?;
             return Ok(Condition::In(first, all));
         }
         let sign = self.reader.word();
         let comparator = Comparator::read(sign).ok_or_else(|| self.reader.syntax())?;
         self.reader.expect(sign)?;
         let second = self.operand()?;
-        if first == second && matches!(first, Operand::Path(_)) {
-            let path = first.path().map(ToString::to_string).unwrap_or_default();
-            return Err(self.reader.error(format!(
-                "The first operand must be distinct from the remaining operands for this operator or function; operator: {sign}, first operand: {path}"
-            )));
-        }
+        self.distinct(sign, &first, &[&second])?;
         if !matches!(comparator, Comparator::Equal | Comparator::NotEqual) {
             self.ordered(sign, &first)?;
             self.ordered(sign, &second)?;
@@ -278,6 +275,7 @@ impl Parser<'_> {
                 Ok(Condition::HasType(path, kind))
             }
             ("begins_with", Some(second)) => {
+                self.distinct(name, &first, &[&second])?;
                 for operand in [&first, &second] {
                     if let Some(kind) = operand.kind().filter(|kind| !["S", "B"].contains(kind)) {
                         return Err(self.operand_type(name, kind));
@@ -285,7 +283,10 @@ impl Parser<'_> {
                 }
                 Ok(Condition::BeginsWith(first, second))
             }
-            ("contains", Some(second)) => Ok(Condition::Contains(first, second)),
+            ("contains", Some(second)) => {
+                self.distinct(name, &first, &[&second])?;
+                Ok(Condition::Contains(first, second))
+            }
             _ => Err(self.reader.syntax()),
         }
     }
@@ -296,6 +297,16 @@ impl Parser<'_> {
             _ => Err(self.reader.error(format!(
                 "Operator or function requires a document path; operator or function: {name}"
             ))),
+        }
+    }
+
+    /// Whether a place is not compared with itself.
+    fn distinct(&self, name: &str, first: &Operand, others: &[&Operand]) -> Result<()> {
+        match first {
+            Operand::Path(path) if others.contains(&first) => Err(self.reader.error(format!(
+                "The first operand must be distinct from the remaining operands for this operator or function; operator: {name}, first operand: {path}"
+            ))),
+            _ => Ok(()),
         }
     }
 

@@ -188,6 +188,7 @@ mod tests {
             ("n BETWEEN :two AND :x", "requires same data type"),
             ("attribute_type(n, :bad)", "Invalid attribute type name found; type: X"),
             ("n = n", "The first operand must be distinct"),
+            ("contains(n, n)", "operator: contains, first operand: [n]"),
         ] {
             let told = holds(source).unwrap_err().message;
             assert!(

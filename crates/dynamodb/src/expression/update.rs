@@ -13,18 +13,10 @@ const LABEL: &str = "UpdateExpression";
 /// The actions of an update.
 #[derive(Debug, Default)]
 pub struct Update {
-    pub sets: Vec<(Path, Change)>,
+    pub sets: Vec<(Path, Term)>,
     pub removes: Vec<Path>,
     pub adds: Vec<(Path, Attribute)>,
     pub deletes: Vec<(Path, Attribute)>,
-}
-
-/// What an attribute is set to.
-#[derive(Debug)]
-pub enum Change {
-    To(Term),
-    Plus(Term, Term),
-    Minus(Term, Term),
 }
 
 /// A value in a `SET`.
@@ -34,6 +26,8 @@ pub enum Term {
     Value(Attribute),
     IfNotExists(Path, Box<Term>),
     ListAppend(Box<Term>, Box<Term>),
+    Plus(Box<Term>, Box<Term>),
+    Minus(Box<Term>, Box<Term>),
 }
 
 impl Update {
@@ -74,19 +68,7 @@ impl Update {
         match section {
             "SET" => {
                 reader.expect("=")?;
-                let first = term(reader)?;
-                let change = if reader.take("+") {
-                    let second = term(reader)?;
-                    numeric("+", reader, [&first, &second])?;
-                    Change::Plus(first, second)
-                } else if reader.take("-") {
-                    let second = term(reader)?;
-                    numeric("-", reader, [&first, &second])?;
-                    Change::Minus(first, second)
-                } else {
-                    Change::To(first)
-                };
-                self.sets.push((path, change));
+                self.sets.push((path, sum(reader)?));
             }
             "REMOVE" => self.removes.push(path),
             _ => {
@@ -117,7 +99,26 @@ impl Update {
     }
 }
 
+/// Reads a value, or two of them with a sign between.
+fn sum(reader: &mut Reader) -> Result<Term> {
+    let first = term(reader)?;
+    for sign in ["+", "-"] {
+        if reader.take(sign) {
+            let second = term(reader)?;
+            numeric(sign, reader, [&first, &second])?;
+            let (first, second) = (Box::new(first), Box::new(second));
+            return Ok(if sign == "+" { Term::Plus(first, second) } else { Term::Minus(first, second) });
+        }
+    }
+    Ok(first)
+}
+
 fn term(reader: &mut Reader) -> Result<Term> {
+    if reader.take("(") {
+        let inner = sum(reader)?;
+        reader.expect(")")?;
+        return Ok(inner);
+    }
     if let Some(value) = reader.value()? {
         return Ok(Term::Value(value));
     }
@@ -169,6 +170,7 @@ fn numeric(sign: &str, reader: &Reader, terms: [&Term; 2]) -> Result<()> {
     for term in terms {
         match term {
             Term::Value(Attribute::N(_)) | Term::Path(_) | Term::IfNotExists(..) => {}
+            Term::Plus(..) | Term::Minus(..) => {}
             Term::Value(value) => return Err(operand(reader, sign, value.kind())),
             Term::ListAppend(..) => return Err(operand(reader, sign, "L")),
         }
