@@ -1,14 +1,15 @@
 //! The command: rehearse a failover, keep a sandbox running, check a recovery plan or a runbook, deploy, compare two databases.
 
+mod customers;
 mod diff;
 mod document;
 mod drill;
 mod files;
 mod interrupt;
+mod login;
 mod plan;
 mod rig;
 mod sandbox_command;
-mod shop;
 mod stack;
 mod text;
 mod timeline;

@@ -14,7 +14,6 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::interrupt::interrupted;
 use crate::rig::Rig;
-use crate::shop;
 use crate::timeline::Timeline;
 use crate::{Error, Machine};
 
@@ -115,11 +114,7 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
         return Ok(ExitCode::SUCCESS);
     };
     // The shop's tables: without any, the readiness check finds that there would be nothing to compare.
-    if let (Some(orders), Some(catalog)) = (rig.database(EAST, "orders"), rig.database(EAST, "catalog")) {
-        shop::open(&orders, &catalog)
-            .await
-            .map_err(|error| format!("the shop's tables can't be made: {error}"))?;
-    }
+    rig.make_tables().await?;
     let arc = rig.arc_urls();
     timeline.plain(&format!(
         "Two Regions, {EAST} (primary) and {WEST}, until Ctrl-C. For the aws command and the SDKs:\n\n\

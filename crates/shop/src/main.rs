@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use shop::carts::CartsSettings;
 use shop::checkout::CheckoutSettings;
-use shop::database::DatabaseSettings;
+use shop::database::{Database, DatabaseSettings};
 use shop::orders::OrdersSettings;
 use shop::service::Common;
 use shop::ui::UiSettings;
@@ -34,6 +34,8 @@ enum What {
     Orders(Run<OrdersSettings>),
     /// Pictures
     Assets(Run<Nothing>),
+    /// Make a service's tables, and end
+    Tables(Tables),
     /// Switch a fault of a running service on or off
     Chaos(Chaos),
 }
@@ -48,6 +50,22 @@ struct Run<T: Args> {
 
 #[derive(Args)]
 struct Nothing {}
+
+#[derive(Args)]
+struct Tables {
+    /// The service
+    of: Owner,
+    #[command(flatten)]
+    database: DatabaseSettings,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Owner {
+    /// Products and tags
+    Catalog,
+    /// Orders and their events
+    Orders,
+}
 
 #[derive(Args)]
 struct Chaos {
@@ -101,9 +119,18 @@ async fn run(what: What) -> Result<(), Error> {
         What::Checkout(run) => (checkout::service(&run.own)?, run.common),
         What::Orders(run) => (orders::service(&run.own, &run.common.region)?, run.common),
         What::Assets(run) => (assets::service(), run.common),
+        What::Tables(tables) => return make_tables(&tables).await,
         What::Chaos(chaos) => return switch(&chaos).await,
     };
     Ok(service.run(&common).await?)
+}
+
+async fn make_tables(tables: &Tables) -> Result<(), Error> {
+    let schema = match tables.of {
+        Owner::Catalog => catalog::SCHEMA,
+        Owner::Orders => orders::SCHEMA,
+    };
+    Ok(schema.try_to(&Database::new(&tables.database)?).await?)
 }
 
 async fn switch(chaos: &Chaos) -> Result<(), Error> {

@@ -1,7 +1,7 @@
 //! `causeway drill`: the whole story of a failover, with real databases and the deployed binaries.
 //!
-//! 1. Clients place, ship and cancel orders in the primary Region through the simulated DNS; the other stands by. A ledger keeps what
-//!    they saw acknowledged.
+//! 1. Customers order, change and cancel in the shop, over HTTP, through the simulated DNS; one Region has it, the other stands by. A
+//!    ledger keeps what they saw acknowledged.
 //! 2. The link between the Regions breaks. Writes go on, and from now on they are lost to the other Region.
 //! 3. `failover.yaml` moves the shop; orders are accepted again.
 //! 4. The old Region returns, Aurora leaves a snapshot of the old primary; `reconcile.yaml` restores it, compares it with
@@ -13,6 +13,8 @@
 //! Exit status 0 when the verdict holds, 1 when it does not, 2 when the drill could not be run to its end. Whatever happens, no
 //! process and no file is left but the output folder.
 
+mod recovery_plan;
+mod stores;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -25,17 +27,18 @@ use std::time::Duration;
 use clap::Args;
 use sandbox::world::routing::ONE_REGION_ON;
 use sandbox::{EAST, WEST};
-use sqlx::Row;
 
 use self::verdict::{Check, NewPrimary, Reported};
+use crate::customers::Customers;
+use crate::customers::ledger::{Entries, Ledger};
 use crate::interrupt::interrupted;
 use crate::rig::{self, PLAN, Rig};
-use crate::shop::ledger::{Entries, Ledger};
-use crate::shop::{self, Clients, Places};
 use crate::text::duration;
 use crate::timeline::Timeline;
 use crate::{Error, Machine};
 
+/// Purchases and changes that the customers begin together in a second.
+const RATE: f64 = 12.0;
 /// How long orders are placed before the fault.
 const BEFORE: Duration = Duration::from_secs(5);
 /// How long, in AWS's time, until somebody (or an alarm) starts the failover.
@@ -60,9 +63,19 @@ pub struct Options {
     /// Folder for the report, the ledger and the logs
     #[arg(long, value_name = "DIR", default_value = "out/drill")]
     output: PathBuf,
+    /// Purchases and changes that customers begin in a second, together
+    #[arg(long, value_name = "N", default_value_t = RATE, value_parser = rate)]
+    rate: f64,
     /// Put the missing rows back, after the verdict on the report
     #[arg(long)]
     replay: bool,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if (0.1..=1_000.0).contains(&rate) => Ok(rate),
+        _ => Err("use a number from 0.1 to 1000".into()),
+    }
 }
 
 /// Runs the drill; Ctrl-C ends it, leaving nothing behind.
@@ -79,11 +92,11 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
     }
     timeline.status("starting the two Regions");
     let interrupted = interrupted();
-    let Some(rig) = Rig::start_unless_interrupted(&options.machine, &options.output).await? else {
+    let Some(mut rig) = Rig::start_unless_interrupted(&options.machine, &options.output).await? else {
         return Err("interrupted: everything was stopped".into());
     };
     let result = tokio::select! {
-        result = story(&rig, &timeline, seed, &options) => result,
+        result = open_and_tell(&mut rig, &timeline, seed, &options) => result,
         () = interrupted => Err("interrupted: everything was stopped".into()),
     };
     timeline.status("stopping");
@@ -120,6 +133,8 @@ struct Story<'a> {
     timeline: &'a Timeline,
     options: &'a Options,
     ledger: Arc<Ledger>,
+    /// What the primary had before the first customer came.
+    at_first: NewPrimary,
 }
 
 /// A runbook that succeeded, and where its reports are if they could be kept.
@@ -128,12 +143,37 @@ struct Succeeded {
     kept: Result<PathBuf, Error>,
 }
 
+/// Opens the shop, and tells the story.
+async fn open_and_tell(
+    rig: &mut Rig,
+    timeline: &Timeline,
+    seed: u64,
+    options: &Options,
+) -> Result<ExitCode, Error> {
+    timeline.status("opening the shop in both Regions");
+    let shop = rig.open_shop(rig.compressed(DNS_TTL)).await?;
+    timeline.line("sandbox", &format!(
+        "{EAST} and {WEST} are up: 2 global databases, {}, 5 ARC endpoints, the shop's six services in each",
+        options.machine.engine.servers()
+    ));
+    if !sandbox::stores::rabbitmq::is_installed() {
+        timeline.line("sandbox", "RabbitMQ is not installed: the orders' events wait in the outbox");
+    }
+    timeline.line("shop", &format!("as a customer finds it: {}", shop.url()));
+    for region in [EAST, WEST] {
+        timeline.line("shop", &format!("in {region}: {}", shop.door(region).unwrap_or_default()));
+    }
+    story(rig, timeline, seed, options).await
+}
+
 async fn story(rig: &Rig, timeline: &Timeline, seed: u64, options: &Options) -> Result<ExitCode, Error> {
-    let story = Story { rig, timeline, options, ledger: Arc::default() };
+    let at_first =
+        stores::read(rig, EAST).await.map_err(|error| format!("can't read the primary: {error}"))?;
+    let story = Story { rig, timeline, options, ledger: Arc::default(), at_first };
     story.open().await?;
     let _reporting = rig.report(timeline);
     // 1. Traffic.
-    let clients = story.start_clients(seed).await;
+    let clients = story.start_customers(seed).await?;
     // 2. The fault.
     let cut_at = story.break_link(&clients).await;
     // 3. The failover.
@@ -155,48 +195,35 @@ async fn story(rig: &Rig, timeline: &Timeline, seed: u64, options: &Options) -> 
     let exact = story.say_verdict(&checks);
     // 6. Back again.
     let id = &reconcile.ended.id;
-    let there_again = !options.replay || replay(rig, timeline, id, &entries, &checks, options).await?;
+    let there_again = !options.replay || story.replay(id, &entries, &checks).await?;
     failover.kept.and(reconcile.kept).map_err(|error| not_kept(&error))?;
     Ok(if exact && there_again { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 impl Story<'_> {
-    /// Creates the shop's tables.
+    /// Says in the plan what the report has to know, and has the other Region stand by.
     async fn open(&self) -> Result<(), Error> {
-        let login = |database: &str| {
-            self.rig.database(EAST, database).ok_or_else(|| format!("no {database} database in {EAST}"))
-        };
-        shop::open(&login("orders")?, &login("catalog")?)
-            .await
-            .map_err(|error| format!("can't create the shop's tables: {error}"))?;
-        self.rig.change_plan(shop::describe).await?;
-        // No client writes there before the runbook turns its traffic on: what it has then is what both had.
+        self.rig.change_plan(recovery_plan::describe).await?;
+        // No customer orders there before the runbook turns its traffic on: what it has then is what both had.
         self.rig.stand_by(WEST);
-        self.timeline.line(
-            "sandbox",
-            &format!(
-                "{EAST} and {WEST} are up: 2 global databases, {}, 5 ARC endpoints",
-                self.options.machine.engine.servers()
-            ),
-        );
         Ok(())
     }
 
-    /// Lets clients place orders for a while.
-    async fn start_clients(&self, seed: u64) -> Clients {
-        let places: Arc<dyn Places> = self.rig.places();
-        let clients = Clients::start(seed, self.rig.compressed(DNS_TTL), &places, &self.ledger);
-        self.timeline.line("clients", &format!("placing orders; DNS answers {EAST}"));
+    /// Lets customers order for a while.
+    async fn start_customers(&self, seed: u64) -> Result<Customers, Error> {
+        let places = self.rig.places().ok_or("the shop is not open")?;
+        let (ttl, rate) = (self.rig.compressed(DNS_TTL), self.options.rate);
+        let customers = Customers::start(seed, rate, ttl, EAST, (&places, &self.ledger))?;
+        self.timeline.line("customers", &format!("ordering, {rate} times a second; DNS answers {EAST}"));
         watch(self.timeline, &self.ledger, BEFORE).await;
-        clients
+        Ok(customers)
     }
 
     /// Cuts the primary Region off, and waits as long as it takes to be noticed. Returns when that was, by the clients' clock.
-    async fn break_link(&self, clients: &Clients) -> Duration {
+    async fn break_link(&self, customers: &Customers) -> Duration {
         self.rig.isolate(EAST).await;
-        let cut_at = clients.elapsed();
-        self.timeline
-            .line("FAULT", &format!("the link to {EAST} breaks; clients there go on placing orders"));
+        let cut_at = customers.elapsed();
+        self.timeline.line("FAULT", &format!("the link to {EAST} breaks; customers there go on ordering"));
         watch(self.timeline, &self.ledger, self.rig.compressed(DETECTION)).await;
         cut_at
     }
@@ -224,12 +251,12 @@ impl Story<'_> {
             watch(self.timeline, &self.ledger, Duration::from_millis(200)).await;
         }
         watch(self.timeline, &self.ledger, AFTER).await;
-        self.timeline.line("clients", &format!("orders are accepted in {WEST}"));
+        self.timeline.line("customers", &format!("orders are accepted in {WEST}"));
         Ok(Continue(failover))
     }
 
     /// Brings the old Region back, reconciles, and stops the clients. Breaks where the runbook fails.
-    async fn reconcile(&self, clients: Clients) -> Result<ControlFlow<ExitCode, Succeeded>, Error> {
+    async fn reconcile(&self, clients: Customers) -> Result<ControlFlow<ExitCode, Succeeded>, Error> {
         clients.leave_the_others();
         self.rig.rejoin(EAST).await;
         self.timeline.line("RECOVERY", &format!("{EAST} is back"));
@@ -255,13 +282,15 @@ impl Story<'_> {
     ) -> Result<Vec<Check>, Error> {
         let timeline = self.timeline;
         timeline.status("comparing the report with the ledger");
-        let new_primary =
-            new_primary(self.rig).await.map_err(|error| format!("can't read the new primary: {error}"))?;
+        let new_primary = stores::read(self.rig, WEST)
+            .await
+            .map_err(|error| format!("can't read the new primary: {error}"))?;
         let (reported, says, undecided) = reported(self.rig, &reconcile.ended.id).await?;
-        let mut checks = verdict::judge(entries, &new_primary, &reported);
+        let mut checks = verdict::judge(entries, &self.at_first, &new_primary, &reported);
         checks.push(Check::nothing_undecided(undecided));
         timeline.end();
         summary(timeline, self.rig, entries, cut_at, failover, &checks);
+        told(timeline, entries, &new_primary);
         let leaked = self.rig.leaked();
         if !leaked.is_empty() {
             timeline.plain(&format!("  left behind by the reconcile: {}", leaked.join(", ")));
@@ -319,47 +348,45 @@ impl Story<'_> {
     }
 }
 
-/// Puts the missing rows back, and says whether every acknowledged order is there again.
-async fn replay(
-    rig: &Rig,
-    timeline: &Timeline,
-    reconcile: &str,
-    entries: &Entries,
-    lost: &[Check],
-    options: &Options,
-) -> Result<bool, Error> {
-    timeline.plain("");
-    let parameters =
-        BTreeMap::from([("Plan", PLAN), ("ReconcileExecution", reconcile), ("Approvers", APPROVER)]);
-    let replay = rig.run(WEST, "causeway-replay", &parameters, || timeline.status("replay")).await?;
-    let page = rig.fetch_reports(&replay.id, &options.output.join("replay")).await;
-    if replay.status != "Success" {
-        failed(timeline, "replay", &replay, page)?;
-        return Ok(false);
+impl Story<'_> {
+    /// Puts the missing rows back, and says whether every acknowledged order is there again.
+    async fn replay(&self, reconcile: &str, entries: &Entries, lost: &[Check]) -> Result<bool, Error> {
+        let Self { rig, timeline, options, .. } = *self;
+        timeline.plain("");
+        let parameters =
+            BTreeMap::from([("Plan", PLAN), ("ReconcileExecution", reconcile), ("Approvers", APPROVER)]);
+        let replay = rig.run(WEST, "causeway-replay", &parameters, || timeline.status("replay")).await?;
+        let page = rig.fetch_reports(&replay.id, &options.output.join("replay")).await;
+        if replay.status != "Success" {
+            failed(timeline, "replay", &replay, page)?;
+            return Ok(false);
+        }
+        let new_primary =
+            stores::read(rig, WEST).await.map_err(|error| format!("can't read the new primary: {error}"))?;
+        timeline.end();
+        timeline.plain(&format!("\n  {:<16}{:>8}{:>10}{:>8}", "replayed", "lost", "put back", "left"));
+        let left = verdict::judge(entries, &self.at_first, &new_primary, &[]);
+        for (before, after) in lost.iter().zip(&left) {
+            let why = if after.lost == 0 { "" } else { after.why_left() };
+            let back = before.lost.saturating_sub(after.lost);
+            timeline
+                .plain(&format!("  {:<16}{:>8}{back:>10}{:>8}  {why}", after.what, before.lost, after.lost));
+        }
+        if let Ok(page) = &page {
+            timeline.plain(&format!("\n  report   {}", page.display()));
+        }
+        timeline.plain("");
+        let there_again =
+            left.iter().filter(|check| check.why_left().is_empty()).all(|check| check.lost == 0);
+        let verdict = if there_again {
+            "VERDICT  every order that the customers saw acknowledged is there again, with every item"
+        } else {
+            "VERDICT  orders are still missing"
+        };
+        timeline.wrapped(9, verdict);
+        page.map_err(|error| not_kept(&error))?;
+        Ok(there_again)
     }
-    let new_primary =
-        new_primary(rig).await.map_err(|error| format!("can't read the new primary: {error}"))?;
-    timeline.end();
-    timeline.plain(&format!("\n  {:<16}{:>8}{:>10}{:>8}", "replayed", "lost", "put back", "left"));
-    let left = verdict::judge(entries, &new_primary, &[]);
-    for (before, after) in lost.iter().zip(&left) {
-        let why = if after.lost == 0 { "" } else { after.why_left() };
-        let back = before.lost.saturating_sub(after.lost);
-        timeline.plain(&format!("  {:<16}{:>8}{back:>10}{:>8}  {why}", after.what, before.lost, after.lost));
-    }
-    if let Ok(page) = &page {
-        timeline.plain(&format!("\n  report   {}", page.display()));
-    }
-    timeline.plain("");
-    let there_again = left.iter().filter(|check| check.why_left().is_empty()).all(|check| check.lost == 0);
-    let verdict = if there_again {
-        "VERDICT  every order that the clients saw acknowledged is there again, with every item"
-    } else {
-        "VERDICT  orders are still missing"
-    };
-    timeline.wrapped(9, verdict);
-    page.map_err(|error| not_kept(&error))?;
-    Ok(there_again)
 }
 
 /// Lets time pass, and shows that orders are placed.
@@ -441,34 +468,38 @@ fn summary(
     }
 }
 
-/// Reads what the new primary has.
-async fn new_primary(rig: &Rig) -> Result<NewPrimary, Error> {
-    let connect = async |database: &str| -> Result<_, Error> {
-        let login =
-            rig.database(WEST, database).ok_or_else(|| format!("no {database} database in {WEST}"))?;
-        Ok(login.connect(database).await?)
-    };
-    let mut read = NewPrimary::default();
-    let mut orders = connect("orders").await?;
-    for row in
-        sqlx::query("SELECT CONCAT(ORDER_ID, ''), STATUS FROM CUSTOMER_ORDER").fetch_all(&mut orders).await?
-    {
-        read.orders.insert(row.try_get(0)?, row.try_get(1)?);
+/// How many of the orders that were confirmed and are missing are named.
+const NAMED: usize = 3;
+
+/// Says what the customers saw: errors, carts, orders that were confirmed to them and are gone.
+fn told(timeline: &Timeline, entries: &Entries, new_primary: &NewPrimary) {
+    let line = |text: &str| timeline.wrapped(13, &format!("  {text}"));
+    timeline.plain("");
+    let longest = entries.troubled.values().map(|trouble| trouble.last.saturating_sub(trouble.first)).max();
+    line(&format!(
+        "customers  {} saw an error, for {} at most; {} pages and forms were answered",
+        entries.troubled.len(),
+        duration(longest.unwrap_or_default()),
+        entries.answers,
+    ));
+    let moved = &entries.moved_carts;
+    let empty = moved.iter().filter(|cart| cart.found < cart.had).count();
+    line(&format!(
+        "carts      {} customers were moved with a cart, {empty} found less in it: what {EAST} had written came when it was back",
+        moved.len()
+    ));
+    let missing = verdict::told_and_missing(entries, new_primary);
+    line(&format!(
+        "confirmed  {} orders had been confirmed to their customers and are missing",
+        missing.len()
+    ));
+    for (id, order) in missing.iter().rev().take(NAMED) {
+        timeline.plain(&format!(
+            "             {id}  ${}, confirmed after {}",
+            order.total,
+            duration(order.at)
+        ));
     }
-    for row in sqlx::query("SELECT CONCAT(ORDER_ID, ''), COUNT(*) FROM CUSTOMER_ORDER_ITEM GROUP BY ORDER_ID")
-        .fetch_all(&mut orders)
-        .await?
-    {
-        read.items.insert(row.try_get(0)?, row.try_get::<i64, _>(1)?.unsigned_abs());
-    }
-    let mut catalog = connect("catalog").await?;
-    for row in sqlx::query("SELECT product_id, tag_id, COUNT(*) FROM product_tag GROUP BY product_id, tag_id")
-        .fetch_all(&mut catalog)
-        .await?
-    {
-        read.tags.insert((row.try_get(0)?, row.try_get(1)?), row.try_get::<i64, _>(2)?.unsigned_abs());
-    }
-    Ok(read)
 }
 
 /// What the report lists: its spreadsheets, its summary, and what it leaves undecided.

@@ -16,6 +16,7 @@ use automation::{Document, Reading, Status};
 use runbook::RecoveryPlan;
 use runbook::plan::{Distributed, Engine};
 use sandbox::account::{OPERATOR, runbook_role};
+use sandbox::application::{self, Application};
 use sandbox::clock::Clock;
 use sandbox::databases::real::RealServers;
 use sandbox::folder::Folder;
@@ -30,8 +31,9 @@ use sandbox::{EAST, WEST};
 use serde_json::json;
 
 use self::progress::Reporting;
+use crate::customers::browser::Places;
 use crate::interrupt::interrupted;
-use crate::shop::{Login, Places};
+use crate::login::Login;
 use crate::timeline::Timeline;
 use crate::{Error, Machine};
 pub use plan::PLAN;
@@ -46,8 +48,12 @@ pub struct Rig {
     secret: String,
     server: Server,
     clock: Clock,
+    /// The shop's services, where they run.
+    shop: Option<Arc<Application>>,
+    binaries: PathBuf,
+    logs: PathBuf,
     // Last, so that it goes when nothing uses it any more.
-    _folder: Option<Folder>,
+    folder: Option<Folder>,
 }
 
 /// The engines of the shop's databases, where they are not Aurora MySQL.
@@ -117,10 +123,10 @@ impl Rig {
             Some(folder) => folder.clone(),
             None => std::env::current_exe()?.parent().map(Path::to_owned).unwrap_or_default(),
         };
-        for name in STEPS {
+        for name in STEPS.iter().chain(&["shop"]) {
             if !binaries.join(name).is_file() {
                 let folder = binaries.display();
-                return Err(format!("there is no step function {name} in {folder}: run `make build`, or name their folder with --functions").into());
+                return Err(format!("there is no program {name} in {folder}: run `make build`, or name their folder with --functions").into());
             }
         }
         let logs = output.join("logs");
@@ -143,7 +149,7 @@ impl Rig {
             () = interrupted() => Ok(None),
         };
         match assembled {
-            Ok(Some(rig)) => Ok(Some(Self { _folder: Some(folder), ..rig })),
+            Ok(Some(rig)) => Ok(Some(Self { folder: Some(folder), ..rig })),
             ended => {
                 // Some servers may run already. Their folder goes when they are gone.
                 servers.shutdown().await;
@@ -170,8 +176,8 @@ impl Rig {
         // Ports are open to everyone on this machine: only those who were told may ask.
         let secret = sandbox::random_text();
         let functions = Arc::new(Binaries::new(Settings {
-            binaries,
-            logs,
+            binaries: binaries.clone(),
+            logs: logs.clone(),
             prefix: "causeway".into(),
             endpoint: listeners.url.clone(),
             secret: secret.clone(),
@@ -185,7 +191,9 @@ impl Rig {
             .secret(secret.clone())
             .build(&objects)?;
         let server = listeners.serve(&sandbox.wire);
-        let rig = Self { sandbox, plan, servers, functions, secret, server, clock, _folder: None };
+        let (shop, folder) = (None, None);
+        let rig =
+            Self { sandbox, plan, servers, functions, secret, server, clock, shop, binaries, logs, folder };
         // What AWS is waited for at most is divided as what AWS takes; a limit has at least a minute.
         let divided =
             |minutes: &mut u32| *minutes = (f64::from(*minutes) / clock.factor()).ceil().max(1.0) as u32;
@@ -197,8 +205,41 @@ impl Rig {
         Ok(rig)
     }
 
+    /// Makes the shop's tables, where the shop itself is not to run.
+    pub async fn make_tables(&self) -> Result<(), Error> {
+        let settings = self.shop_settings(Duration::ZERO)?;
+        Ok(application::make_tables(&self.sandbox.world, &self.plan, &settings).await?)
+    }
+
+    /// Starts the shop's services in both Regions, and waits until its pages are there. Its DNS record lives for `ttl`. Without
+    /// RabbitMQ on this machine, events wait in the outbox.
+    pub async fn open_shop(&mut self, ttl: Duration) -> Result<Arc<Application>, Error> {
+        let settings = self.shop_settings(ttl)?;
+        let shop = Application::start(&self.sandbox.world, &self.plan, &settings).await?;
+        let shop = Arc::clone(self.shop.insert(Arc::new(shop)));
+        shop.ready(READY).await?;
+        Ok(shop)
+    }
+
+    fn shop_settings(&self, ttl: Duration) -> Result<application::Settings, Error> {
+        let folder = self.folder.as_ref().ok_or("the sandbox has no folder")?;
+        Ok(application::Settings {
+            program: self.binaries.join("shop"),
+            logs: self.logs.clone(),
+            folder: folder.path().join("stores"),
+            endpoint: self.server.url.clone(),
+            secret: self.secret.clone(),
+            database_authority: self.servers.authority(),
+            ttl,
+            brokers: sandbox::stores::rabbitmq::is_installed(),
+        })
+    }
+
     /// Stops everything.
     pub async fn stop(self) {
+        if let Some(shop) = &self.shop {
+            shop.stop().await;
+        }
         self.sandbox.world.stop();
         self.functions.shutdown().await;
         self.server.stop().await;
@@ -230,9 +271,10 @@ impl Rig {
         login(&self.sandbox.world, &self.plan, region, database)
     }
 
-    /// The simulated DNS and the databases behind it.
-    pub fn places(&self) -> Arc<dyn Places> {
-        Arc::new(Shop(Arc::clone(&self.sandbox.world), self.plan.clone()))
+    /// The simulated DNS and the shop behind it; none while it is not open.
+    pub fn places(&self) -> Option<Arc<dyn Places>> {
+        let shop = Arc::clone(self.shop.as_ref()?);
+        Some(Arc::new(Shop(Arc::clone(&self.sandbox.world), shop)))
     }
 
     /// A modelled duration as it passes here.
@@ -378,16 +420,23 @@ impl Rig {
 const STEPS: [&str; 7] =
     ["preflight", "routing-control", "global-failover", "snapshot-restore", "reconcile", "replay", "report"];
 
-/// The world behind the shop's clients.
-struct Shop(Arc<World>, RecoveryPlan);
+/// How long the shop's services may take until its pages are there.
+const READY: Duration = Duration::from_secs(60);
+
+/// The world and the shop behind the customers.
+struct Shop(Arc<World>, Arc<Application>);
 
 impl Places for Shop {
     fn resolve(&self) -> Option<String> {
         self.0.resolve(&[EAST, WEST])
     }
 
-    fn database(&self, region: &str, database: &str) -> Option<Login> {
-        login(&self.0, &self.1, region, database)
+    fn door(&self, region: &str) -> Option<String> {
+        self.1.door(region).map(str::to_owned)
+    }
+
+    fn service(&self, region: &str, name: &str) -> Option<String> {
+        self.1.service(region, name).map(str::to_owned)
     }
 }
 

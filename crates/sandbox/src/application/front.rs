@@ -46,6 +46,7 @@ const OF_A_CONNECTION: [HeaderName; 4] = [CONNECTION, CONTENT_LENGTH, HOST, TRAN
 /// A Region's door.
 pub struct Door {
     url: String,
+    client: Client,
     _end: DropGuard,
 }
 
@@ -59,13 +60,25 @@ struct Behind {
 impl Door {
     /// Opens it before the pages at `ui`.
     pub(super) async fn open(region: &str, ui: &str) -> Result<Self, ServerError> {
-        let behind =
-            Behind { client: client()?, ui: ui.to_owned(), healthy: Arc::new(AtomicBool::new(true)) };
+        let client = client()?;
+        let healthy = Arc::new(AtomicBool::new(true));
+        let behind = Behind { client: client.clone(), ui: ui.to_owned(), healthy };
         let end = CancellationToken::new();
         tokio::spawn(end.clone().run_until_cancelled_owned(look_after(behind.clone())));
         let url = serve(Router::new().fallback(pass).with_state(behind), &end).await?;
         tracing::debug!(region, url, "a door is open");
-        Ok(Self { url, _end: end.drop_guard() })
+        Ok(Self { url, client, _end: end.drop_guard() })
+    }
+
+    /// Waits until the front page is there, with its products.
+    pub(super) async fn ready(&self) {
+        let is_there = async || {
+            let answer = self.client.get(&self.url).send().await;
+            answer.is_ok_and(|answer| answer.status().is_success())
+        };
+        while !is_there().await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Where it is.

@@ -20,7 +20,7 @@ use std::time::Duration;
 use futures::future::{join_all, try_join_all};
 use runbook::RecoveryPlan;
 
-use crate::account::REGIONS;
+use crate::account::{EAST, REGIONS};
 use crate::databases::ServerError;
 use crate::world::World;
 use front::{Door, Shop};
@@ -53,6 +53,14 @@ pub struct Application {
     shop: Shop,
 }
 
+/// Makes the shop's tables in its primary Region, where the shop itself is not to run.
+///
+/// # Errors
+/// When a database refuses them.
+pub async fn make_tables(world: &World, plan: &RecoveryPlan, settings: &Settings) -> Result<(), ServerError> {
+    services::make_tables(world, plan, settings, EAST).await
+}
+
 impl Application {
     /// Starts it, for a world with the plan's databases.
     ///
@@ -72,6 +80,20 @@ impl Application {
         let doors = regions.iter().map(|(region, (_, door))| (*region, door.url().to_owned())).collect();
         let shop = Shop::open(Arc::clone(world), doors, settings.ttl).await?;
         Ok(Self { regions, shop })
+    }
+
+    /// Waits until every Region's front page is there.
+    ///
+    /// # Errors
+    /// When one is not after `patience`.
+    pub async fn ready(&self, patience: Duration) -> Result<(), ServerError> {
+        let all = self.regions.iter().map(async |(region, (_, door))| {
+            let ready = tokio::time::timeout(patience, door.ready()).await;
+            ready.map_err(|_| {
+                ServerError(format!("the shop in {region} is not there after {} s", patience.as_secs()))
+            })
+        });
+        try_join_all(all).await.map(drop)
     }
 
     /// The shop, as a customer finds it.

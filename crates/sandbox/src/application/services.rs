@@ -16,6 +16,7 @@ use tokio::process::Command;
 use super::Settings;
 use crate::account::{SHOP, access_key_id};
 use crate::databases::ServerError;
+use crate::databases::files::to_its_end;
 use crate::process::bound;
 use crate::program::Program;
 use crate::shop::CARTS_TABLE;
@@ -135,6 +136,21 @@ fn database(
         ])
     };
     found().ok_or_else(|| ServerError(format!("the plan has no database {name} in {region} with a secret")))
+}
+
+/// Makes the tables of the services, without the services.
+pub(super) async fn make_tables(
+    world: &World,
+    plan: &RecoveryPlan,
+    settings: &Settings,
+    region: &str,
+) -> Result<(), ServerError> {
+    for name in ["catalog", "orders"] {
+        let mut command: Command = bound(&settings.program, None);
+        command.args(["tables", name]).env_clear().envs(database(world, plan, settings, region, name)?);
+        to_its_end(&format!("making the tables of {name}"), command, "").await?;
+    }
+    Ok(())
 }
 
 async fn start(

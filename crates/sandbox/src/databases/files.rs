@@ -16,7 +16,7 @@ pub(crate) fn failed(what: impl std::fmt::Display, error: impl std::fmt::Display
 }
 
 /// Runs a command to its end, on this input. In a group of its own, so that a Ctrl-C of the terminal does not reach it.
-pub(super) async fn to_its_end(what: &str, mut command: Command, input: &str) -> Result<(), ServerError> {
+pub(crate) async fn to_its_end(what: &str, mut command: Command, input: &str) -> Result<(), ServerError> {
     command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| failed(format!("{what} does not start"), error))?;
     if let Some(mut stdin) = child.stdin.take() {

@@ -1,0 +1,128 @@
+//! The shop's customers: they browse, order, change and cancel over HTTP, through DNS and front doors, and a ledger keeps what they saw
+//! acknowledged.
+//!
+//! - [`browser`]: what a customer does it with
+//! - [`customer`], [`merchant`]: who does what
+//! - [`ledger`]: what they saw
+
+pub mod browser;
+mod customer;
+pub mod ledger;
+mod merchant;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tokio::time::Instant;
+
+use self::browser::{Browser, Places};
+use self::customer::Customer;
+use self::ledger::Ledger;
+use self::merchant::Merchant;
+use crate::Error;
+
+/// The products that are bought, of those that the catalogue begins with.
+const PRODUCTS: [&str; 12] = [
+    "canvas-tent",
+    "oak-stool",
+    "pocket-map",
+    "rain-cape",
+    "river-kettle",
+    "rope-bag",
+    "signal-whistle",
+    "storm-lantern",
+    "tide-compass",
+    "tin-mug",
+    "walking-boots",
+    "wool-blanket",
+];
+/// The tags that are given, likewise.
+const TAGS: [&str; 4] = ["camp", "rain", "wayfinding", "comfort"];
+/// Kinds of an order's events.
+pub const CREATED: &str = "OrderCreated";
+/// The order was changed.
+pub const CHANGED: &str = "OrderChanged";
+/// The order was cancelled.
+pub const CANCELLED: &str = "OrderCancelled";
+
+/// How many customers look around at once.
+const BROWSERS: u32 = 4;
+
+/// The customers, running until [`Customers::stop`].
+pub struct Customers {
+    stop: tokio::sync::watch::Sender<bool>,
+    holding: Arc<AtomicBool>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+    started: Instant,
+}
+
+impl Customers {
+    /// Starts them: together they begin `rate` purchases or changes a second, as far as the shop is quick enough. The Region `first` is
+    /// the one that they begin in.
+    ///
+    /// # Errors
+    /// When the system gives no randomness.
+    pub fn start(
+        seed: u64,
+        rate: f64,
+        ttl: Duration,
+        first: &'static str,
+        (places, ledger): (&Arc<dyn Places>, &Arc<Ledger>),
+    ) -> Result<Self, Error> {
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let started = Instant::now();
+        let holding = Arc::new(AtomicBool::new(true));
+        let random =
+            |number: u32| StdRng::seed_from_u64(seed.wrapping_mul(1_000).wrapping_add(number.into()));
+        let mut tasks = Vec::new();
+        for number in 0..BROWSERS {
+            let customer = Customer {
+                random: random(number),
+                browser: Browser::new(places, ttl)?,
+                ledger: Arc::clone(ledger),
+                stopped: stopped.clone(),
+                holding: Arc::clone(&holding),
+                started,
+                every: Duration::from_secs_f64(f64::from(BROWSERS) / rate),
+                orders: Vec::new(),
+                sent: Vec::new(),
+            };
+            tasks.push(tokio::spawn(customer.run()));
+        }
+        let merchant = Merchant {
+            random: random(BROWSERS),
+            browser: Browser::new(places, ttl)?,
+            ledger: Arc::clone(ledger),
+            stopped,
+            first,
+        };
+        tasks.push(tokio::spawn(merchant.run()));
+        Ok(Self { stop, holding, tasks, started })
+    }
+
+    /// From now on no row of the other Region is changed any more: the comparison sees each as it is in the end.
+    pub fn leave_the_others(&self) {
+        self.holding.store(false, Ordering::Relaxed);
+    }
+
+    /// Time since they started: the ledger's time.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// When that was.
+    pub fn started_at(&self) -> jiff::Timestamp {
+        jiff::Timestamp::now() - self.elapsed()
+    }
+
+    /// Lets each end what they are at, and ends them.
+    pub async fn stop(self) {
+        let _ = self.stop.send(true);
+        for task in self.tasks {
+            let _ = task.await;
+        }
+    }
+}
