@@ -50,6 +50,8 @@ pub struct MovedCart {
     pub had: u64,
     /// How many they found.
     pub found: u64,
+    /// How many were in it in the end, when the old Region's writes had arrived.
+    pub in_the_end: u64,
 }
 
 /// The troubles of one customer.

@@ -2,13 +2,14 @@
 //! acknowledged.
 //!
 //! - [`browser`]: what a customer does it with
-//! - [`customer`], [`merchant`]: who does what
+//! - [`customer`], [`stroller`], [`merchant`]: who does what
 //! - [`ledger`]: what they saw
 
 pub mod browser;
 mod customer;
 pub mod ledger;
 mod merchant;
+mod stroller;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +23,7 @@ use self::browser::{Browser, Places};
 use self::customer::Customer;
 use self::ledger::Ledger;
 use self::merchant::Merchant;
+use self::stroller::Stroller;
 use crate::Error;
 
 /// The products that are bought, of those that the catalogue begins with.
@@ -48,8 +50,9 @@ pub const CHANGED: &str = "OrderChanged";
 /// The order was cancelled.
 pub const CANCELLED: &str = "OrderCancelled";
 
-/// How many customers look around at once.
-const BROWSERS: u32 = 4;
+/// How many buy at once, and how many take their time.
+const BUYERS: u32 = 4;
+const STROLLERS: u32 = 6;
 
 /// The customers, running until [`Customers::stop`].
 pub struct Customers {
@@ -78,7 +81,7 @@ impl Customers {
         let random =
             |number: u32| StdRng::seed_from_u64(seed.wrapping_mul(1_000).wrapping_add(number.into()));
         let mut tasks = Vec::new();
-        for number in 0..BROWSERS {
+        for number in 0..BUYERS {
             let customer = Customer {
                 random: random(number),
                 browser: Browser::new(places, ttl)?,
@@ -86,14 +89,24 @@ impl Customers {
                 stopped: stopped.clone(),
                 holding: Arc::clone(&holding),
                 started,
-                every: Duration::from_secs_f64(f64::from(BROWSERS) / rate),
+                every: Duration::from_secs_f64(f64::from(BUYERS) / rate),
                 orders: Vec::new(),
                 sent: Vec::new(),
             };
             tasks.push(tokio::spawn(customer.run()));
         }
+        for number in 0..STROLLERS {
+            let stroller = Stroller {
+                random: random(BUYERS + number),
+                browser: Browser::new(places, ttl)?,
+                ledger: Arc::clone(ledger),
+                stopped: stopped.clone(),
+                started,
+            };
+            tasks.push(tokio::spawn(stroller.run()));
+        }
         let merchant = Merchant {
-            random: random(BROWSERS),
+            random: random(BUYERS + STROLLERS),
             browser: Browser::new(places, ttl)?,
             ledger: Arc::clone(ledger),
             stopped,

@@ -417,7 +417,7 @@ fn summary(
         line(
             "RTO",
             &format!(
-                "{} from the fault to the first order in {WEST}; clients saw no order accepted for {}",
+                "{} from the fault to the first order in {WEST}; customers saw no order accepted for {}",
                 duration(first.saturating_sub(cut_at)),
                 duration(first.saturating_sub(last)),
             ),
@@ -483,10 +483,12 @@ fn told(timeline: &Timeline, entries: &Entries, new_primary: &NewPrimary) {
         entries.answers,
     ));
     let moved = &entries.moved_carts;
-    let empty = moved.iter().filter(|cart| cart.found < cart.had).count();
+    let less: Vec<_> = moved.iter().filter(|cart| cart.found < cart.had).collect();
+    let again = less.iter().filter(|cart| cart.in_the_end >= cart.had).count();
     line(&format!(
-        "carts      {} customers were moved with a cart, {empty} found less in it: what {EAST} had written came when it was back",
-        moved.len()
+        "carts      {} customers were moved with a cart, {} found less in it, {again} of them had all of it again when {EAST} was back",
+        moved.len(),
+        less.len()
     ));
     let missing = verdict::told_and_missing(entries, new_primary);
     line(&format!(

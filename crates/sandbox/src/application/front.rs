@@ -70,14 +70,16 @@ impl Door {
         Ok(Self { url, client, _end: end.drop_guard() })
     }
 
-    /// Waits until the front page is there, with its products.
+    /// Waits until the pages are there that both databases are needed for: each is an error without its tables.
     pub(super) async fn ready(&self) {
-        let is_there = async || {
-            let answer = self.client.get(&self.url).send().await;
-            answer.is_ok_and(|answer| answer.status().is_success())
-        };
-        while !is_there().await {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+        for page in ["/", "/orders"] {
+            let is_there = async || {
+                let answer = self.client.get(format!("{}{page}", self.url)).send().await;
+                answer.is_ok_and(|answer| answer.status().is_success())
+            };
+            while !is_there().await {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
         }
     }
 

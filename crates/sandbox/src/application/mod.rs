@@ -82,7 +82,7 @@ impl Application {
         Ok(Self { regions, shop })
     }
 
-    /// Waits until every Region's front page is there.
+    /// Waits until every Region's pages are there.
     ///
     /// # Errors
     /// When one is not after `patience`.
