@@ -36,13 +36,13 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: ## install what the machine lacks (MariaDB, PostgreSQL, Chromium, MySQL beside the build, Python environments)
-	@tests/setup.sh mariadb mysql postgres python browser sam emulators schema
+	@tests/setup.sh mariadb mysql postgres redis rabbitmq python browser sam emulators schema
 
 build: ## build the command and the step functions for this machine
 	@cargo build --workspace --bins
 
 test: ## run every test; needs no other command first
-	@tests/setup.sh mariadb mysql postgres python browser sam emulators schema
+	@tests/setup.sh mariadb mysql postgres redis rabbitmq python browser sam emulators schema
 	@# With the tests: without them, tokio has fewer features, and everything would be built twice.
 	@cargo build --workspace --bins --tests
 	@$(MAKE) --no-print-directory functions BUILD='--compiler cargo'
@@ -68,7 +68,7 @@ lint: ## rustfmt, clippy, cfn-lint, sam validate, checkov
 	@target/lint/bin/checkov --config-file tests/checkov.yaml --file template.yaml
 
 drill: ## rehearse a Region failover on this machine, whole
-	@tests/setup.sh $(SERVERS)
+	@tests/setup.sh $(SERVERS) redis rabbitmq
 	@cargo build --workspace --bins
 	@target/debug/causeway drill --engine $(ENGINE) --factor $(FACTOR) --output $(OUT) $(if $(SEED),--seed $(SEED)) $(if $(REPLAY),--replay)
 

@@ -15,7 +15,8 @@
 # `installed` prints those of them that a test may lack and that are here, for REQUIRE (tests/src/parts.rs).
 # `sam` is the real `sam` (target/sam), and ministack (target/ministack), an emulator of CloudFormation and what it makes, to
 # which it deploys; they would not agree either.
-#   setup.sh installed | mariadb | mysql | postgres | python | browser | bench | lint | sam | emulators | schema
+# `redis` and `rabbitmq` are the shop's other stores, Debian's packages. A drill needs Redis, and does without RabbitMQ.
+#   setup.sh installed | mariadb | mysql | postgres | redis | rabbitmq | python | browser | bench | lint | sam | emulators | schema
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -37,6 +38,39 @@ mariadb() {
     echo "       (packages mariadb-server and mariadb-client) so that mariadbd and mariadb-install-db are on PATH" >&2
     exit 1
   fi
+}
+
+redis() {
+  if command -v redis-server >/dev/null; then
+    return
+  fi
+  if ! install_only redis-server; then
+    echo "setup: Redis is needed and can't be installed from here: install Redis 6 or later (package redis-server)" >&2
+    echo "       so that redis-server is on PATH" >&2
+    exit 1
+  fi
+}
+
+rabbitmq() {
+  if compgen -G "/usr/lib/rabbitmq/lib/rabbitmq_server-*" >/dev/null; then
+    return
+  fi
+  if ! install_only rabbitmq-server; then
+    echo "setup: RabbitMQ can't be had here: its tests are skipped, and a drill's events wait in the outbox" >&2
+  fi
+}
+
+# Packages whose servers the system would start, without that.
+install_only() { # package...
+  command -v apt-get >/dev/null || return 1
+  local policy=/usr/sbin/policy-rc.d made=
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null && as_root chmod +x "$policy" && made=1
+  fi
+  local status=0
+  install "$@" || status=$?
+  [ -z "$made" ] || as_root rm -f "$policy"
+  return "$status"
 }
 
 python() {
@@ -67,6 +101,7 @@ installed() {
   local here=()
   [ ! -x target/mysql/root/usr/sbin/mysqld ] || here+=(mysql)
   ! compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || here+=(postgres)
+  ! compgen -G "/usr/lib/rabbitmq/lib/rabbitmq_server-*" >/dev/null || here+=(rabbitmq)
   ! command -v chromium >/dev/null || here+=(browser)
   [ ! -e target/schema/package/dist/schema.json ] || here+=(schema)
   (IFS=, && echo "${here[*]}")
@@ -168,7 +203,7 @@ CONF
 
 for part in "$@"; do
   case $part in
-    installed | mariadb | mysql | postgres | python | browser | bench | lint | sam | emulators | schema) "$part" ;;
+    installed | mariadb | mysql | postgres | redis | rabbitmq | python | browser | bench | lint | sam | emulators | schema) "$part" ;;
     *) echo "setup.sh: unknown part $part" >&2; exit 2 ;;
   esac
 done

@@ -135,7 +135,7 @@ impl Faults {
         }
         match noted.fault {
             Fault::Broken(n) if n == number => {
-                let message = "We encountered an internal error.".into();
+                let message = "We encountered an internal error.";
                 Some(ApiError::with_status(500, "InternalFailure", message).into())
             }
             Fault::Silent(n) if n == number => Some(CallError::NoAnswer),

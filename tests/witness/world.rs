@@ -257,7 +257,7 @@ impl Functions for Levers {
                 }
                 _ => {
                     let (code, message) =
-                        ("ResourceNotFoundException".into(), format!("there is no function {function}"));
+                        ("ResourceNotFoundException", format!("there is no function {function}"));
                     return Err(ApiError::with_status(404, code, message));
                 }
             }

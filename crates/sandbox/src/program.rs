@@ -1,10 +1,11 @@
-//! A process of a server or a service: started until it answers, and ended.
+//! A process of a server or a service: started until it answers, and ended, also while it starts.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
@@ -20,6 +21,7 @@ const STOP: Duration = Duration::from_secs(15);
 pub(crate) struct Program {
     name: String,
     log: PathBuf,
+    /// Also while it starts.
     child: Mutex<Option<Child>>,
 }
 
@@ -44,29 +46,40 @@ impl Program {
         let errors = log.try_clone().map_err(|error| failed(self.log.display(), error))?;
         // A group of its own: a Ctrl-C of the terminal reaches us, and we end it in order.
         command.process_group(0).kill_on_drop(true).stdin(Stdio::null()).stdout(log).stderr(errors);
-        let mut child =
+        let child =
             command.spawn().map_err(|error| failed(format!("{} does not start", self.name), error))?;
+        *self.child.lock().await = Some(child);
         let end = Instant::now() + START;
         while !answers().await {
-            let ended = child.try_wait().map_err(|error| failed(&self.name, error))?;
-            if ended.is_some() || Instant::now() > end {
+            let ended = match self.child.lock().await.as_mut() {
+                Some(child) => child.try_wait().map_err(|error| failed(&self.name, error))?.is_some(),
+                None => return Err(ServerError(format!("{} was ended while it started", self.name))),
+            };
+            if ended || Instant::now() > end {
+                self.kill().await;
                 let said = self.said().await;
                 return Err(ServerError(format!("{} does not start: {}", self.name, last_lines(&said))));
             }
             sleep(Duration::from_millis(50)).await;
         }
-        *self.child.lock().await = Some(child);
         Ok(())
     }
 
     /// Ends it, in order if it can. Harmless when it does not run.
     pub(crate) async fn stop(&self) {
         let Some(mut child) = self.child.lock().await.take() else { return };
-        if let Some(process) = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())) {
+        if let Some(process) = child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
             // One that has just ended is gone.
-            let _ = rustix::process::kill_process(process, rustix::process::Signal::TERM);
+            let _ = kill_process(process, Signal::TERM);
         }
         if timeout(STOP, child.wait()).await.is_err() {
+            let _ = child.kill().await;
+        }
+    }
+
+    /// Ends it at once. Harmless when it does not run.
+    pub(crate) async fn kill(&self) {
+        if let Some(mut child) = self.child.lock().await.take() {
             let _ = child.kill().await;
         }
     }

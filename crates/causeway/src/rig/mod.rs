@@ -223,9 +223,12 @@ impl Rig {
 
     fn shop_settings(&self, ttl: Duration) -> Result<application::Settings, Error> {
         let folder = self.folder.as_ref().ok_or("the sandbox has no folder")?;
+        let logs = self.logs.join("shop");
+        std::fs::create_dir_all(&logs)
+            .map_err(|error| format!("can't create {}: {error}", logs.display()))?;
         Ok(application::Settings {
             program: self.binaries.join("shop"),
-            logs: self.logs.clone(),
+            logs,
             folder: folder.path().join("stores"),
             endpoint: self.server.url.clone(),
             secret: self.secret.clone(),

@@ -5,6 +5,7 @@
 //! `REGION-SERVICE.log`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use runbook::RecoveryPlan;
@@ -12,6 +13,7 @@ use runbook::plan::Engine;
 use runbook::secret::{Credentials, SignIn};
 use serde_json::Value;
 use tokio::process::Command;
+use tokio::task::JoinHandle;
 
 use super::Settings;
 use crate::account::{SHOP, access_key_id};
@@ -33,7 +35,36 @@ struct Service {
 pub struct Services {
     services: BTreeMap<&'static str, Service>,
     redis: Redis,
-    broker: Option<Arc<RabbitMq>>,
+    broker: Option<Broker>,
+}
+
+/// RabbitMQ, and who starts it.
+struct Broker {
+    server: Arc<RabbitMq>,
+    starting: JoinHandle<()>,
+}
+
+impl Broker {
+    /// Starts it in the background: it takes seconds.
+    fn start(folder: &Path) -> Result<Self, ServerError> {
+        let server = Arc::new(RabbitMq::prepare(folder)?);
+        let started = Arc::clone(&server);
+        let starting = tokio::spawn(async move {
+            if let Err(error) = started.start_again().await {
+                tracing::warn!("{error}");
+            }
+        });
+        Ok(Self { server, starting })
+    }
+
+    /// Ends it, also while it starts. Nobody needs what it holds any more.
+    async fn end(&self) {
+        self.starting.abort();
+        while !self.starting.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        self.server.kill().await;
+    }
 }
 
 /// Names and values of an environment.
@@ -49,15 +80,7 @@ impl Services {
     ) -> Result<Self, ServerError> {
         let folder = settings.folder.join(region);
         let redis = Redis::start(&folder.join("redis")).await?;
-        let broker = settings.brokers.then(|| RabbitMq::prepare(&folder.join("rabbitmq"))).transpose()?;
-        let broker = broker.map(Arc::new);
-        if let Some(broker) = broker.clone() {
-            tokio::spawn(async move {
-                if let Err(error) = broker.start_again().await {
-                    tracing::warn!("{error}");
-                }
-            });
-        }
+        let broker = settings.brokers.then(|| Broker::start(&folder.join("rabbitmq"))).transpose()?;
         let start = async |name: &'static str, environment: Environment| {
             let service = start(settings, region, name, environment).await?;
             Ok::<_, ServerError>((name, service))
@@ -66,7 +89,7 @@ impl Services {
         let carts =
             start("carts", vec![("RETAIL_CART_PERSISTENCE_DYNAMODB_TABLE_NAME", CARTS_TABLE.to_owned())]);
         let mut of_orders = database(world, plan, settings, region, "orders")?;
-        of_orders.extend(broker.as_ref().map(|broker| ("SHOP_BROKER_URL", broker.url())));
+        of_orders.extend(broker.as_ref().map(|broker| ("SHOP_BROKER_URL", broker.server.url())));
         let orders = start("orders", of_orders);
         let (catalog, carts, orders, assets) =
             tokio::try_join!(catalog, carts, orders, start("assets", Vec::new()))?;
@@ -103,7 +126,7 @@ impl Services {
         futures::future::join_all(self.services.values().map(|service| service.program.stop())).await;
         self.redis.stop().await;
         if let Some(broker) = &self.broker {
-            broker.stop().await;
+            broker.end().await;
         }
     }
 }
@@ -163,6 +186,7 @@ async fn start(
     let mut command: Command = bound(&settings.program, None);
     command.arg(name).env_clear().envs(environment).envs([
         ("SHOP_LISTEN", "127.0.0.1:0"),
+        ("TMPDIR", &settings.folder.display().to_string()),
         ("SHOP_CHAOS", "true"),
         ("AWS_REGION", region),
         ("AWS_ENDPOINT_URL", &settings.endpoint),

@@ -119,6 +119,8 @@ impl RabbitMq {
             .current_dir(&self.folder)
             .env("HOME", &self.folder)
             .env("ERL_LIBS", self.files.home.join("plugins"))
+            // Neither it nor what it starts to ask the port mapper starts another, which would stay.
+            .env("ERL_AFLAGS", "-start_epmd false")
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
             .env("ERL_EPMD_PORT", self.mapper_port.to_string())
             .env("ERL_CRASH_DUMP_SECONDS", "0")
@@ -142,6 +144,12 @@ impl RabbitMq {
     pub async fn stop(&self) {
         self.program.stop().await;
         self.mapper.stop().await;
+    }
+
+    /// Ends it at once, as a node that fails.
+    pub async fn kill(&self) {
+        self.program.kill().await;
+        self.mapper.kill().await;
     }
 }
 
