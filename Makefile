@@ -30,7 +30,7 @@ FUNCTIONS := preflight routing-control global-failover snapshot-restore reconcil
 SERVERS   := $(if $(filter mariadb,$(ENGINE)),mariadb,$(if $(filter postgres,$(ENGINE)),postgres,mariadb postgres))
 ASKED     := $(if $(YES),--yes) $(if $(DURING_A_MOVE),--during-a-move)
 
-.PHONY: help setup build test unit bench lint drill sandbox functions package diff deploy prove destroy clean
+.PHONY: help setup build test unit bench lint drill sandbox shop functions package diff deploy prove destroy clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -76,6 +76,11 @@ sandbox: ## keep the two Regions running for your own use
 	@tests/setup.sh $(SERVERS)
 	@cargo build --workspace --bins
 	@target/debug/causeway sandbox --engine $(ENGINE) --factor $(FACTOR)
+
+shop: ## keep the shop running in both Regions, with customers and a live page, until Ctrl-C
+	@tests/setup.sh $(SERVERS) redis rabbitmq
+	@cargo build --workspace --bins
+	@target/debug/causeway sandbox --shop --engine $(ENGINE) --factor $(FACTOR)
 
 # All functions in one build, into target/lambda.
 functions:

@@ -1,18 +1,26 @@
 //! `causeway sandbox`: keeps the two Regions running until Ctrl-C, and says how to reach them.
 //!
+//! With `--shop`, the shop runs in both Regions, with customers, and a live page shows all of it.
+//!
 //! It takes commands on its standard input, a line each, from a person or a script: a Region is cut off and comes back, a
 //! secondary lags. The end of its input does not end it.
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use sandbox::account::runbook_role;
 use sandbox::folder::{Folder, remove_abandoned};
+use sandbox::world::routing::ONE_REGION_ON;
 use sandbox::{EAST, REGIONS, WEST};
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use crate::customers::Customers;
 use crate::interrupt::interrupted;
+use crate::live::Live;
+use crate::recovery_plan;
 use crate::rig::Rig;
 use crate::timeline::Timeline;
 use crate::{Error, Machine};
@@ -100,7 +108,69 @@ pub struct Options {
     /// Cut a Region off after the start, as a drill does
     #[arg(long, value_name = "REGION", value_parser = [EAST, WEST])]
     isolate: Option<String>,
+    /// Run the shop in both Regions, with customers, and show a live page of it
+    #[arg(long)]
+    shop: bool,
+    /// Purchases and changes that the shop's customers begin in a second, together; 0: none
+    #[arg(long, value_name = "N", default_value_t = 4.0, requires = "shop")]
+    rate: f64,
 }
+
+/// Opens the shop in both Regions, lets customers in, and serves the page of it. The Region that stands by has no traffic.
+async fn open_shop(
+    rig: &mut Rig,
+    timeline: &Timeline,
+    rate: f64,
+) -> Result<(Live, Option<Customers>), Error> {
+    timeline.status("opening the shop in both Regions");
+    let ttl = rig.compressed(DNS_TTL);
+    let shop = rig.open_shop(ttl).await?;
+    rig.change_plan(recovery_plan::describe).await?;
+    rig.stand_by(WEST);
+    let ledger = Arc::default();
+    let live = Live::open(rig, &ledger, "Causeway shop", &shop).await?;
+    let places = rig.places().ok_or("the shop is not open")?;
+    let customers = if rate > 0.0 {
+        let seed = jiff::Timestamp::now().as_second().unsigned_abs();
+        Some(Customers::start(seed, rate, ttl, EAST, (&places, &ledger))?)
+    } else {
+        None
+    };
+    Ok((live, customers))
+}
+
+/// What a person can do, as the page says it.
+fn instructions(rig: &Rig) -> Vec<String> {
+    let role = |runbook: &str| runbook_role(&format!("causeway-{runbook}"), WEST);
+    let start = |runbook: &str, parameters: &str| {
+        format!(
+            "aws ssm start-automation-execution --document-name causeway-{runbook} \\\n    \
+             --parameters {parameters}Plan=/causeway/plans/shop,AutomationAssumeRole={}",
+            role(runbook)
+        )
+    };
+    vec![
+        "# In a shell of its own, once:".into(),
+        format!("export AWS_ENDPOINT_URL={} AWS_REGION={WEST}", rig.url()),
+        format!("export AWS_ACCESS_KEY_ID=SANDBOX AWS_SECRET_ACCESS_KEY={}", rig.secret()),
+        String::new(),
+        format!("# Break the link to {EAST}: type this where the sandbox runs."),
+        format!("isolate {EAST}"),
+        String::new(),
+        "# Move the shop. Between the two steps no Region has traffic, which ARC's rule forbids: override it.".into(),
+        start(
+            "failover",
+            &format!("ImpairedRegion={EAST},Approvers={APPROVER},SafetyRulesToOverride={ONE_REGION_ON},"),
+        ),
+        String::new(),
+        "# Let the Region come back (typed where the sandbox runs), and account for what was lost.".into(),
+        format!("rejoin {EAST}"),
+        start("reconcile", ""),
+    ]
+}
+
+/// Time to live of the shop's DNS record, in AWS's time.
+const DNS_TTL: Duration = Duration::from_secs(30);
 
 /// Runs the sandbox.
 pub async fn run(options: Options) -> Result<ExitCode, Error> {
@@ -110,11 +180,22 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
         timeline.line("sandbox", &line);
     }
     let output = Folder::create("logs-")?;
-    let Some(rig) = Rig::start_unless_interrupted(&options.machine, output.path()).await? else {
+    let Some(mut rig) = Rig::start_unless_interrupted(&options.machine, output.path()).await? else {
         return Ok(ExitCode::SUCCESS);
     };
-    // The shop's tables: without any, the readiness check finds that there would be nothing to compare.
-    rig.make_tables().await?;
+    let opened = if options.shop {
+        open_shop(&mut rig, &timeline, options.rate).await.map(Some)
+    } else {
+        // Without any table, the readiness check finds that there would be nothing to compare.
+        rig.make_tables().await.map(|()| None)
+    };
+    let shop = match opened {
+        Ok(shop) => shop,
+        Err(error) => {
+            rig.stop().await;
+            return Err(error);
+        }
+    };
     let arc = rig.arc_urls();
     timeline.plain(&format!(
         "Two Regions, {EAST} (primary) and {WEST}, until Ctrl-C. For the aws command and the SDKs:\n\n\
@@ -148,6 +229,10 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
         }
     }
     timeline.plain(&format!("\nCommands on standard input, to cause faults and to end them:\n{COMMANDS}\n"));
+    if let Some((live, _)) = &shop {
+        timeline.plain(&format!("The shop runs. Look at {}\n", live.url));
+        live.story.instruct(instructions(&rig));
+    }
     let _telling = rig.report(&timeline);
     if let Some(region) = &options.isolate {
         rig.isolate(region).await;
@@ -167,6 +252,9 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
         }
     }
     timeline.status("stopping");
+    if let Some((_live, Some(customers))) = shop {
+        customers.stop().await;
+    }
     rig.stop().await;
     timeline.end();
     Ok(ExitCode::SUCCESS)

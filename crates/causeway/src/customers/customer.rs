@@ -208,8 +208,11 @@ impl Customer {
     async fn cancel_one(&mut self) {
         let known = self.orders.swap_remove(self.random.random_range(0..self.orders.len()));
         self.browser.be(&known.customer);
-        let page = self.seen(&format!("/orders/{}/cancel", known.id), &[("sure", "yes")]).await;
+        let page = self.answered(&format!("/orders/{}/cancel", known.id), &[("sure", "yes")]).await;
         let region = page.as_ref().map(|page| page.region.clone()).unwrap_or_default();
+        if page.as_ref().is_some_and(|page| page.status == StatusCode::NOT_FOUND) {
+            self.ledger.note(|entries| entries.not_found += 1);
+        }
         self.note_change(&known, done(page.as_ref()), |order| {
             order.status = "CANCELLED".into();
             *order.events.entry((region, CANCELLED)).or_default() += 1;
@@ -226,7 +229,8 @@ impl Customer {
             line = lines.filter(|lines| lines.len() > 1).and_then(|lines| lines.first().copied());
         });
         let Some(line) = line else { return };
-        let page = self.seen(&format!("/orders/{}/remove", known.id), &[("line", &line.to_string())]).await;
+        let page =
+            self.answered(&format!("/orders/{}/remove", known.id), &[("line", &line.to_string())]).await;
         let region = page.as_ref().map(|page| page.region.clone()).unwrap_or_default();
         self.note_change(&known, done(page.as_ref()), |order| {
             order.removed.insert(line, region.clone());
@@ -277,20 +281,25 @@ impl Customer {
         });
     }
 
-    /// A page, or what came of a form with fields; `None` where it was an error, which is noted.
+    /// A page that is what was asked for, or what came of a form with fields.
     async fn seen(&mut self, path: &str, fields: &[(&str, &str)]) -> Option<Page> {
+        self.answered(path, fields).await.filter(Page::is_good)
+    }
+
+    /// An answer, also one that says no. `None` where there was none, or an error of the shop's own: that is noted.
+    async fn answered(&mut self, path: &str, fields: &[(&str, &str)]) -> Option<Page> {
         let page = match fields {
             [] => self.browser.get(path).await,
             fields => self.browser.post(path, fields).await,
         };
         let at = self.started.elapsed();
-        let good = page.filter(Page::is_good);
+        let page = page.filter(|page| !page.status.is_server_error());
         let customer = self.customer();
-        self.ledger.note(|entries| match good {
+        self.ledger.note(|entries| match page {
             Some(_) => entries.answers += 1,
             None => entries.failed(&customer, at),
         });
-        good
+        page
     }
 
     fn customer(&self) -> String {
@@ -298,7 +307,7 @@ impl Customer {
     }
 }
 
-/// Whether a form did what it is for; `None`: not known. An error that `seen` has noted may hide that it was done.
+/// Whether a form did what it is for; `None`: not known. An error may hide that it was done.
 fn done(page: Option<&Page>) -> Option<bool> {
     page.map(|page| page.status == StatusCode::SEE_OTHER)
 }

@@ -82,6 +82,8 @@ pub struct Entries {
     pub troubled: BTreeMap<String, Trouble>,
     /// Carts of customers who were moved.
     pub moved_carts: Vec<MovedCart>,
+    /// How often a customer came back to an order that had been confirmed, and was told that there is none.
+    pub not_found: u64,
     /// Pages and forms that were answered.
     pub answers: u64,
 }

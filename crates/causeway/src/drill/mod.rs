@@ -13,7 +13,6 @@
 //! Exit status 0 when the verdict holds, 1 when it does not, 2 when the drill could not be run to its end. Whatever happens, no
 //! process and no file is left but the output folder.
 
-mod recovery_plan;
 mod stores;
 mod verdict;
 
@@ -30,8 +29,11 @@ use sandbox::{EAST, WEST};
 
 use self::verdict::{Check, NewPrimary, Reported};
 use crate::customers::Customers;
-use crate::customers::ledger::{Entries, Ledger};
+use crate::customers::ledger::{Entries, Ledger, Order};
 use crate::interrupt::interrupted;
+use crate::live::story::{End, LostOrder};
+use crate::live::{self, Live};
+use crate::recovery_plan;
 use crate::rig::{self, PLAN, Rig};
 use crate::text::duration;
 use crate::timeline::Timeline;
@@ -49,6 +51,8 @@ const DNS_TTL: Duration = Duration::from_secs(30);
 const AFTER: Duration = Duration::from_secs(3);
 /// Who approves the replay: the caller that the drill is.
 const APPROVER: &str = "arn:aws:iam::000000000000:user/SANDBOX";
+/// How long the live page shows the end before it is gone.
+const LAST_LOOK: Duration = Duration::from_millis(700);
 /// When an order was not accepted again within this time after the failover, the drill has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -133,6 +137,8 @@ struct Story<'a> {
     timeline: &'a Timeline,
     options: &'a Options,
     ledger: Arc<Ledger>,
+    /// What the live page tells.
+    page: Arc<live::story::Story>,
     /// What the primary had before the first customer came.
     at_first: NewPrimary,
 }
@@ -163,13 +169,29 @@ async fn open_and_tell(
     for region in [EAST, WEST] {
         timeline.line("shop", &format!("in {region}: {}", shop.door(region).unwrap_or_default()));
     }
-    story(rig, timeline, seed, options).await
+    let ledger = Arc::default();
+    let title = format!("Causeway drill, seed {seed}");
+    let live = Live::open(rig, &ledger, &title, &shop).await?;
+    timeline.line("live", &format!("the two Regions, the customers and the runbooks: {}", live.url));
+    let result = story(rig, timeline, seed, options, (&ledger, &live.story)).await;
+    // Also of a drill that failed.
+    let kept = crate::files::write(&options.output.join("live.html"), live.page().await?.as_bytes());
+    let code = result?;
+    kept.map_err(|error| not_kept(&error))?;
+    Ok(code)
 }
 
-async fn story(rig: &Rig, timeline: &Timeline, seed: u64, options: &Options) -> Result<ExitCode, Error> {
+async fn story(
+    rig: &Rig,
+    timeline: &Timeline,
+    seed: u64,
+    options: &Options,
+    (ledger, page): (&Arc<Ledger>, &Arc<live::story::Story>),
+) -> Result<ExitCode, Error> {
     let at_first =
         stores::read(rig, EAST).await.map_err(|error| format!("can't read the primary: {error}"))?;
-    let story = Story { rig, timeline, options, ledger: Arc::default(), at_first };
+    let story =
+        Story { rig, timeline, options, ledger: Arc::clone(ledger), page: Arc::clone(page), at_first };
     story.open().await?;
     let _reporting = rig.report(timeline);
     // 1. Traffic.
@@ -193,6 +215,7 @@ async fn story(rig: &Rig, timeline: &Timeline, seed: u64, options: &Options) -> 
     let entries = story.ledger.entries();
     let checks = story.judge(&entries, cut_at, &failover.ended, &reconcile).await?;
     let exact = story.say_verdict(&checks);
+    story.end_page(&entries, &checks, exact).await;
     // 6. Back again.
     let id = &reconcile.ended.id;
     let there_again = !options.replay || story.replay(id, &entries, &checks).await?;
@@ -215,6 +238,7 @@ impl Story<'_> {
         let (ttl, rate) = (self.rig.compressed(DNS_TTL), self.options.rate);
         let customers = Customers::start(seed, rate, ttl, EAST, (&places, &self.ledger))?;
         self.timeline.line("customers", &format!("ordering, {rate} times a second; DNS answers {EAST}"));
+        self.page.headline(format!("Customers order in {EAST}; {WEST} stands by."));
         watch(self.timeline, &self.ledger, BEFORE).await;
         Ok(customers)
     }
@@ -223,6 +247,9 @@ impl Story<'_> {
     async fn break_link(&self, customers: &Customers) -> Duration {
         self.rig.isolate(EAST).await;
         let cut_at = customers.elapsed();
+        self.page.headline(format!(
+            "The link to {EAST} is broken. Customers there go on ordering, and nothing of it reaches {WEST}."
+        ));
         self.timeline.line("FAULT", &format!("the link to {EAST} breaks; customers there go on ordering"));
         watch(self.timeline, &self.ledger, self.rig.compressed(DETECTION)).await;
         cut_at
@@ -236,6 +263,7 @@ impl Story<'_> {
             // Between the two steps no Region has traffic.
             ("SafetyRulesToOverride", ONE_REGION_ON),
         ]);
+        self.page.headline(format!("The failover moves the shop to {WEST}."));
         let failover = match self.run("failover", &parameters).await? {
             Continue(failover) => failover,
             failed @ Break(_) => return Ok(failed),
@@ -260,6 +288,9 @@ impl Story<'_> {
         clients.leave_the_others();
         self.rig.rejoin(EAST).await;
         self.timeline.line("RECOVERY", &format!("{EAST} is back"));
+        self.page.headline(format!(
+            "Customers order in {WEST}. {EAST} is back: its old databases are compared with the new ones."
+        ));
         let outage = self.ledger.entries().outage(EAST, WEST).map(|(last, first)| {
             let wall_clock = |at: Duration| (clients.started_at() + at).to_string();
             [wall_clock(last), wall_clock(first)]
@@ -290,7 +321,14 @@ impl Story<'_> {
         checks.push(Check::nothing_undecided(undecided));
         timeline.end();
         summary(timeline, self.rig, entries, cut_at, failover, &checks);
-        told(timeline, entries, &new_primary);
+        let missing = verdict::told_and_missing(entries, &new_primary);
+        told(timeline, entries, &missing);
+        let lost = missing.into_iter().map(|(id, order)| LostOrder {
+            id: id.clone(),
+            total: order.total.clone(),
+            at: order.at,
+        });
+        self.page.lost(lost.collect());
         let leaked = self.rig.leaked();
         if !leaked.is_empty() {
             timeline.plain(&format!("  left behind by the reconcile: {}", leaked.join(", ")));
@@ -317,6 +355,34 @@ impl Story<'_> {
         };
         self.timeline.wrapped(9, verdict);
         exact
+    }
+
+    /// Tells the end on the live page.
+    async fn end_page(&self, entries: &Entries, checks: &[Check], exact: bool) {
+        let lost = checks.iter().filter(|check| check.lost + check.reported > 0);
+        let lost = lost.map(|check| {
+            let wrongly = check.overlooked.len() + check.invented.len();
+            (check.what.to_owned(), check.lost, check.reported, check.in_doubt, wrongly)
+        });
+        let files = [
+            ("Missing-transaction report", "reconcile/report.html"),
+            ("Record of the failover", "failover/record.html"),
+        ];
+        let links = files.into_iter().filter(|(_, file)| self.options.output.join(file).is_file());
+        self.page.headline(format!("{WEST} has the shop."));
+        self.page.end(End {
+            verdict: if exact {
+                "The report is exact: every acknowledged write that was lost, and no other.".into()
+            } else {
+                "The report is not exact.".into()
+            },
+            good: exact,
+            lost: lost.collect(),
+            customers: customers_saw(entries).map(|[what, text]| format!("{what}: {text}")).into(),
+            links: links.map(|(label, file)| (label.to_owned(), file.to_owned())).collect(),
+        });
+        // For whoever has the page open.
+        tokio::time::sleep(LAST_LOOK).await;
     }
 
     /// Runs a runbook, and keeps its reports. Breaks where it fails.
@@ -472,29 +538,14 @@ fn summary(
 const NAMED: usize = 3;
 
 /// Says what the customers saw: errors, carts, orders that were confirmed to them and are gone.
-fn told(timeline: &Timeline, entries: &Entries, new_primary: &NewPrimary) {
-    let line = |text: &str| timeline.wrapped(13, &format!("  {text}"));
+fn told(timeline: &Timeline, entries: &Entries, missing: &[(&String, &Order)]) {
     timeline.plain("");
-    let longest = entries.troubled.values().map(|trouble| trouble.last.saturating_sub(trouble.first)).max();
-    line(&format!(
-        "customers  {} saw an error, for {} at most; {} pages and forms were answered",
-        entries.troubled.len(),
-        duration(longest.unwrap_or_default()),
-        entries.answers,
-    ));
-    let moved = &entries.moved_carts;
-    let less: Vec<_> = moved.iter().filter(|cart| cart.found < cart.had).collect();
-    let again = less.iter().filter(|cart| cart.in_the_end >= cart.had).count();
-    line(&format!(
-        "carts      {} customers were moved with a cart, {} found less in it, {again} of them had all of it again when {EAST} was back",
-        moved.len(),
-        less.len()
-    ));
-    let missing = verdict::told_and_missing(entries, new_primary);
-    line(&format!(
-        "confirmed  {} orders had been confirmed to their customers and are missing",
-        missing.len()
-    ));
+    for [what, text] in customers_saw(entries) {
+        timeline.wrapped(13, &format!("  {what:<10} {text}"));
+    }
+    let many = missing.len();
+    timeline
+        .plain(&format!("  confirmed  {many} orders had been confirmed to their customers and are missing"));
     for (id, order) in missing.iter().rev().take(NAMED) {
         timeline.plain(&format!(
             "             {id}  ${}, confirmed after {}",
@@ -502,6 +553,27 @@ fn told(timeline: &Timeline, entries: &Entries, new_primary: &NewPrimary) {
             duration(order.at)
         ));
     }
+}
+
+/// What the customers saw, in sentences, each with what it is about.
+fn customers_saw(entries: &Entries) -> [[String; 2]; 2] {
+    let longest = entries.troubled.values().map(|trouble| trouble.last.saturating_sub(trouble.first)).max();
+    let customers = format!(
+        "{} saw an error, for {} at most; {} came back to a confirmed order and did not find it; {} pages and forms were answered",
+        entries.troubled.len(),
+        duration(longest.unwrap_or_default()),
+        entries.not_found,
+        entries.answers,
+    );
+    let moved = &entries.moved_carts;
+    let less: Vec<_> = moved.iter().filter(|cart| cart.found < cart.had).collect();
+    let again = less.iter().filter(|cart| cart.in_the_end >= cart.had).count();
+    let carts = format!(
+        "{} customers were moved with a cart, {} found less in it, {again} of them had all of it again when {EAST} was back",
+        moved.len(),
+        less.len()
+    );
+    [["customers".into(), customers], ["carts".into(), carts]]
 }
 
 /// What the report lists: its spreadsheets, its summary, and what it leaves undecided.

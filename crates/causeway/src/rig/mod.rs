@@ -3,6 +3,7 @@
 //!
 //! [`Rig::stop`] ends every process and removes every file but the output folder; a drop does the same less gently.
 
+mod outlook;
 mod plan;
 mod progress;
 
@@ -29,6 +30,7 @@ use sandbox::wire::server::{Listeners, Server};
 use sandbox::world::{World, durations};
 use sandbox::{EAST, WEST};
 use serde_json::json;
+use tokio::sync::broadcast::Receiver;
 
 use self::progress::Reporting;
 use crate::customers::browser::Places;
@@ -36,6 +38,7 @@ use crate::interrupt::interrupted;
 use crate::login::Login;
 use crate::timeline::Timeline;
 use crate::{Error, Machine};
+pub use outlook::{Database, Outlook, Region};
 pub use plan::PLAN;
 
 /// A running sandbox.
@@ -341,6 +344,16 @@ impl Rig {
     /// Reports the world's events and the runbooks' steps on a timeline, until the guard is dropped.
     pub fn report(&self, timeline: &Timeline) -> Reporting {
         progress::report(&self.sandbox.automation, &self.sandbox.world, &self.sandbox.wire, timeline)
+    }
+
+    /// What the two Regions are like from outside, for whoever looks again and again.
+    pub fn outlook(&self) -> Outlook {
+        Outlook { world: Arc::clone(&self.sandbox.world), plan: self.plan.clone() }
+    }
+
+    /// What the runbooks do from now on, and what happens in the world.
+    pub fn news(&self) -> (Receiver<automation::Event>, Receiver<sandbox::world::Event>) {
+        (self.sandbox.automation.subscribe(), self.sandbox.world.subscribe())
     }
 
     /// Changes the recovery plan in both Regions.

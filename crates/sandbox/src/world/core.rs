@@ -83,6 +83,22 @@ impl World {
         })
     }
 
+    /// Whether a Region's routing control is on.
+    pub fn has_traffic(&self, region: &str) -> bool {
+        self.state(|state| state.arc.region_on(region))
+    }
+
+    /// How far a secondary is behind its primary, in milliseconds; `None` of a primary, and where the link is cut.
+    pub async fn lag_millis(&self, cluster: &str) -> Option<f64> {
+        let follows = self.state(|state| state.following().any(|arn| arn == cluster));
+        if follows { self.servers.lag_millis(cluster).await } else { None }
+    }
+
+    /// How many writes to global tables of DynamoDB have not reached the other Region.
+    pub fn late_writes(&self, region: &str) -> usize {
+        self.tables.waiting(region, self.clock.now()).writes
+    }
+
     /// Where a cluster's writer listens.
     pub fn cluster_address(&self, arn: &str) -> Option<Address> {
         self.state(|state| state.clusters.get(arn)?.address.clone())
