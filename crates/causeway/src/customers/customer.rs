@@ -16,8 +16,8 @@ use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::browser::{Browser, Page};
-use super::ledger::{Ledger, Order};
-use super::{CANCELLED, CHANGED, CREATED, PRODUCTS};
+use super::goods::PRODUCTS;
+use super::ledger::{CANCELLED, CHANGED, CREATED, Ledger, Order};
 
 /// How long a customer who saw an error waits before the next try, and how often one tries: half a minute.
 const PAUSE: Duration = Duration::from_millis(300);

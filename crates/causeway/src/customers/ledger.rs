@@ -7,6 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+/// What is told of an order, as the shop's events call it: it was placed.
+pub const CREATED: &str = "OrderCreated";
+/// It was changed.
+pub const CHANGED: &str = "OrderChanged";
+/// It was cancelled.
+pub const CANCELLED: &str = "OrderCancelled";
+
 /// One order as its customer knows it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Order {

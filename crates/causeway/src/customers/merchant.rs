@@ -9,8 +9,8 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::browser::Browser;
+use super::goods::{PRODUCTS, TAGS};
 use super::ledger::{Ledger, Tagged};
-use super::{PRODUCTS, TAGS};
 
 /// The merchant.
 pub struct Merchant {

@@ -3,10 +3,12 @@
 //!
 //! - [`browser`]: what a customer does it with
 //! - [`customer`], [`stroller`], [`merchant`]: who does what
+//! - [`goods`]: what is bought
 //! - [`ledger`]: what they saw
 
 pub mod browser;
 mod customer;
+mod goods;
 pub mod ledger;
 mod merchant;
 mod stroller;
@@ -25,30 +27,6 @@ use self::ledger::Ledger;
 use self::merchant::Merchant;
 use self::stroller::Stroller;
 use crate::Error;
-
-/// The products that are bought, of those that the catalogue begins with.
-const PRODUCTS: [&str; 12] = [
-    "canvas-tent",
-    "oak-stool",
-    "pocket-map",
-    "rain-cape",
-    "river-kettle",
-    "rope-bag",
-    "signal-whistle",
-    "storm-lantern",
-    "tide-compass",
-    "tin-mug",
-    "walking-boots",
-    "wool-blanket",
-];
-/// The tags that are given, likewise.
-const TAGS: [&str; 4] = ["camp", "rain", "wayfinding", "comfort"];
-/// Kinds of an order's events.
-pub const CREATED: &str = "OrderCreated";
-/// The order was changed.
-pub const CHANGED: &str = "OrderChanged";
-/// The order was cancelled.
-pub const CANCELLED: &str = "OrderCancelled";
 
 /// How many buy at once, and how many take their time.
 const BUYERS: u32 = 4;

@@ -8,9 +8,9 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use tokio::time::Instant;
 
-use super::PRODUCTS;
 use super::browser::{Browser, Page};
 use super::customer::things;
+use super::goods::PRODUCTS;
 use super::ledger::{Ledger, MovedCart};
 
 /// The customer.

@@ -4,16 +4,17 @@
 //!   http://localhost:PORT ──▶ DNS, by routing controls ──▶ front door of a Region ──▶ ui ──▶ …
 //! ```
 //!
-//! - [`services`]: a Region's six services, with a Redis and a RabbitMQ of its own
-//! - [`front`]: a Region's front door, in place of its load balancer, and the shop's own address, in place of DNS
+//! - `services`: a Region's six services, with a Redis and a RabbitMQ of its own
+//! - `front`: a Region's front door, in place of its load balancer, and the shop's own address, in place of DNS
+//! - [`Settings`]: what it is made of
 //!
 //! [`Application::stop`] ends every process; a drop does the same less gently.
 
-pub mod front;
-pub mod services;
+mod front;
+mod services;
+mod settings;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,27 +26,7 @@ use crate::databases::ServerError;
 use crate::world::World;
 use front::{Door, Shop};
 use services::Services;
-
-/// What the application is made of.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The shop's program.
-    pub program: PathBuf,
-    /// Folder of the services' logs.
-    pub logs: PathBuf,
-    /// A folder for the stores' data, which does not exist yet.
-    pub folder: PathBuf,
-    /// Where AWS is, for the carts.
-    pub endpoint: String,
-    /// The secret access key of that.
-    pub secret: String,
-    /// File of the authority that signs for the databases.
-    pub database_authority: PathBuf,
-    /// Time to live of the shop's DNS record.
-    pub ttl: Duration,
-    /// Whether there is to be a RabbitMQ. Without one, events wait in the outbox.
-    pub brokers: bool,
-}
+pub use settings::Settings;
 
 /// The shop in both Regions.
 pub struct Application {

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::process::Command;
 use tokio::task::JoinHandle;
 
-use super::Settings;
+use super::settings::Settings;
 use crate::account::{SHOP, access_key_id};
 use crate::databases::ServerError;
 use crate::databases::files::to_its_end;
