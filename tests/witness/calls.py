@@ -26,6 +26,7 @@ SOURCES = pathlib.Path(__file__).parents[2] / "crates/sandbox/src"
 # The names by which botocore knows the services of the world.
 SERVICES = [
     "cloudwatch",
+    "dynamodb",
     "iam",
     "kms",
     "lambda",
@@ -110,6 +111,8 @@ def known(service):
         shape = model.operation_model(name).input_shape
         labels = shape.members.items() if shape is not None else ()
         given = {member: "x" for member, one in labels if one.serialization.get("location") == "uri"}
+        # botocore looks into it for the endpoint.
+        given |= {"RequestItems": {}} if shape is not None and "RequestItems" in shape.members else {}
         try:
             asked._make_api_call(name, given)
         except ClientError as error:
@@ -232,6 +235,55 @@ def arc():
     fails("AccessDeniedException", elsewhere.list_safety_rules, ControlPanelArn=panel)
 
 
+def tables():
+    """Every operation of DynamoDB once: what each does is held against moto, in crates/dynamodb/tests."""
+    dynamodb, name = west["dynamodb"], {"TableName": "notes"}
+    text = lambda value: {"S": value}
+    key = lambda value: {"pk": text("a"), "sk": text(value)}
+    part = [("pk", "HASH"), ("sk", "RANGE")]
+    dynamodb.create_table(
+        **name,
+        AttributeDefinitions=[{"AttributeName": attribute, "AttributeType": "S"} for attribute in ("pk", "sk", "by")],
+        KeySchema=[{"AttributeName": attribute, "KeyType": kind} for attribute, kind in part],
+        GlobalSecondaryIndexes=[{
+            "IndexName": "of-by",
+            "KeySchema": [{"AttributeName": "by", "KeyType": "HASH"}],
+            "Projection": {"ProjectionType": "ALL"},
+        }],
+        BillingMode="PAY_PER_REQUEST",
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+    )
+    dynamodb.update_table(**name, ReplicaUpdates=[{"Create": {"RegionName": EAST}}])
+    assert dynamodb.describe_table(**name)["Table"]["Replicas"]
+    assert "notes" in dynamodb.list_tables()["TableNames"]
+    dynamodb.put_item(**name, Item={**key("1"), "n": {"N": "1"}, "by": text("x")})
+    dynamodb.update_item(
+        **name, Key=key("1"), UpdateExpression="SET n = n + :n", ExpressionAttributeValues={":n": {"N": "2"}}, ReturnValues="ALL_NEW"
+    )
+    assert dynamodb.get_item(**name, Key=key("1"))["Item"]["n"] == {"N": "3"}
+    of = {"KeyConditionExpression": "pk = :a", "ExpressionAttributeValues": {":a": text("a")}}
+    assert dynamodb.query(**name, **of)["Count"] == 1
+    by = {"KeyConditionExpression": "#by = :x", "ExpressionAttributeNames": {"#by": "by"}, "ExpressionAttributeValues": {":x": text("x")}}
+    assert dynamodb.query(**name, **by, IndexName="of-by")["Count"] == 1
+    assert dynamodb.scan(**name)["Count"] == 1
+    condition = {"ConditionExpression": "attribute_not_exists(pk)"}
+    fails("ConditionalCheckFailedException", dynamodb.put_item, **name, Item=key("1"), **condition)
+    put = lambda value: {"Put": {**name, "Item": key(value), **condition}}
+    dynamodb.transact_write_items(TransactItems=[put("2")])
+    fails("TransactionCanceledException", dynamodb.transact_write_items, TransactItems=[put("2"), put("3")])
+    dynamodb.transact_get_items(TransactItems=[{"Get": {**name, "Key": key("2")}}])
+    dynamodb.batch_write_item(RequestItems={"notes": [{"PutRequest": {"Item": key("4")}}]})
+    assert dynamodb.batch_get_item(RequestItems={"notes": {"Keys": [key("4")]}})["Responses"]["notes"]
+    dynamodb.delete_item(**name, Key=key("4"))
+    dynamodb.update_time_to_live(**name, TimeToLiveSpecification={"Enabled": True, "AttributeName": "until"})
+    dynamodb.describe_time_to_live(**name)
+    dynamodb.update_continuous_backups(**name, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True})
+    dynamodb.describe_continuous_backups(**name)
+    dynamodb.update_table(**name, ReplicaUpdates=[{"Delete": {"RegionName": EAST}}])
+    dynamodb.delete_table(**name)
+    fails("ResourceNotFoundException", dynamodb.describe_table, TableName="nothing")
+
+
 def refused():
     """What every operation may answer: a parameter is missing, the caller may not."""
     fails("MissingParameter", client("rds", endpoint=PROBED, lenient=True).failover_global_cluster)
@@ -240,6 +292,7 @@ def refused():
     other = session(caller=f"SANDBOX.{WEST}.causeway-report")
     denied = {
         "cloudwatch": ("describe_alarms", {}, "AccessDenied"),
+        "dynamodb": ("get_item", {"TableName": "carts", "Key": {}}, "AccessDeniedException"),
         "iam": ("simulate_principal_policy", {"PolicySourceArn": f"arn:aws:iam::{ACCOUNT}:role/x", "ActionNames": ["a:b"]}, "AccessDenied"),
         "kms": ("describe_key", {"KeyId": "alias/aws/rds"}, "AccessDeniedException"),
         "lambda": ("invoke", {"FunctionName": "causeway-report"}, "AccessDeniedException"),
@@ -554,6 +607,7 @@ def main():
     objects()
     cloudwatch()
     arc()
+    tables()
     refused()
     automation()
     state_machines()

@@ -66,6 +66,7 @@ pub(super) fn needs(call: &Call, world: &World) -> Vec<Need> {
             let key = key_arn(&call.region, text("KeyId").unwrap_or_default());
             vec![Need::new(action("kms", call), key)]
         }
+        ("dynamodb", _) => dynamodb(call),
         ("sns", "Publish") => vec![Need::new("sns:Publish", text("TopicArn").unwrap_or_default())],
         ("lambda", "Invoke") => vec![invoke(&call.region, text("FunctionName").unwrap_or_default())],
         ("iam", _) => vec![Need::new(action("iam", call), text("PolicySourceArn").unwrap_or_default())],
@@ -96,6 +97,43 @@ pub(super) fn needs(call: &Call, world: &World) -> Vec<Need> {
         }
         // The actions that have no resource types.
         (service, _) => vec![Need::new(action(service, call), "*")],
+    }
+}
+
+/// What a call of DynamoDB needs. A transaction needs what its parts would by themselves.
+fn dynamodb(call: &Call) -> Vec<Need> {
+    let input = &call.input;
+    let table = |name: &Value| {
+        let name = name.as_str().unwrap_or_default();
+        let name = name.rsplit_once("table/").map_or(name, |(_, name)| name);
+        regional(call, "dynamodb", &format!("table/{name}"))
+    };
+    let names_of = |member: &str| -> Vec<Need> {
+        let tables = input[member].as_object().into_iter().flatten();
+        tables.map(|(name, _)| Need::new(action("dynamodb", call), table(&name.as_str().into()))).collect()
+    };
+    let parts = || input["TransactItems"].as_array().into_iter().flatten().filter_map(Value::as_object).flatten();
+    match call.operation.as_str() {
+        "ListTables" => vec![Need::new(action("dynamodb", call), "*")],
+        "BatchGetItem" | "BatchWriteItem" => names_of("RequestItems"),
+        "TransactGetItems" => {
+            parts().map(|(_, part)| Need::new("dynamodb:GetItem", table(&part["TableName"]))).collect()
+        }
+        "TransactWriteItems" => {
+            let kind = |part: &str| match part {
+                "ConditionCheck" => "dynamodb:ConditionCheckItem".to_owned(),
+                part => format!("dynamodb:{part}Item"),
+            };
+            parts().map(|(name, part)| Need::new(kind(name), table(&part["TableName"]))).collect()
+        }
+        _ => {
+            let table = table(&input["TableName"]);
+            let resource = match input["IndexName"].as_str() {
+                Some(index) => format!("{table}/index/{index}"),
+                None => table,
+            };
+            vec![Need::new(action("dynamodb", call), resource)]
+        }
     }
 }
 
