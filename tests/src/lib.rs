@@ -1,5 +1,6 @@
 //! Tests that span the workspace; see the folders beside this one. Here is what several of them use.
 
+pub mod emulator;
 pub mod parts;
 pub mod witnesses;
 

@@ -11,7 +11,6 @@
 #![expect(clippy::unwrap_used, reason = "tests say what failed by panicking")]
 
 mod documents;
-mod emulator;
 mod iam;
 mod shapes;
 mod shared_calls;

@@ -22,8 +22,8 @@ use sandbox::wire::server::Listeners;
 use sandbox::{EAST, REGIONS, WEST};
 use serde::Deserialize;
 
-use crate::emulator::Emulator;
 use crate::python;
+use rehearsals::emulator::Emulator;
 
 /// What AWS's durations are divided by: the longest, a rebuilding of 20 minutes, takes a third of a second.
 const FACTOR: f64 = 3_600.0;
@@ -223,7 +223,7 @@ async fn calls_to_the_sandbox() -> Vec<Outcome> {
 /// chooses.
 fn calls_to_an_emulator(name: &str, arguments: &[&str]) -> Vec<Outcome> {
     let folder = tempfile::tempdir().unwrap();
-    let emulator = Emulator::start(name, arguments, folder.path());
+    let emulator = Emulator::start(name, arguments, folder.path()).unwrap();
     let outcomes = script(&[&emulator.url, "us-east-1", "us-west-2", "--prepare"]);
     outcomes.unwrap_or_else(|error| panic!("{name}: {error}"))
 }

@@ -20,8 +20,8 @@ use sandbox::states::{Access, Definition, Environment, Machine, Objects, StepFun
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::emulator::Emulator;
 use crate::python;
+use rehearsals::emulator::Emulator;
 
 const REGION: &str = "sandbox-west";
 /// `MaxConcurrency` of the definition.
@@ -168,7 +168,7 @@ async fn compare((definition, cases): Run, theirs: Vec<Outcome>, differences: &m
 /// Runs cases in ministack.
 fn in_ministack((definition, cases): Run) -> Vec<Outcome> {
     let folder = tempfile::tempdir().unwrap();
-    let emulator = Emulator::start("ministack", &[], folder.path());
+    let emulator = Emulator::start("ministack", &[], folder.path()).unwrap();
     let cases: Vec<Value> = cases
         .into_iter()
         .enumerate()

@@ -1,31 +1,50 @@
-//! A listener with so many connections at most. More wait in the system's queue until one ends.
+//! A listener with so many connections at most. More wait in the system's queue until one ends: by its client, or because nothing has
+//! been said on it for a while.
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep, sleep};
 
 /// The listener.
 pub struct Bounded {
     listener: TcpListener,
     permits: Arc<Semaphore>,
+    idle: Duration,
 }
 
 /// One connection, counted as long as it lives.
 pub struct Counted {
     stream: TcpStream,
+    idle: Duration,
+    /// Rings when nothing was read or written for so long.
+    alarm: Pin<Box<Sleep>>,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Bounded {
-    /// At most so many connections of `listener` at once.
-    pub fn new(listener: TcpListener, most: usize) -> Self {
-        Self { listener, permits: Arc::new(Semaphore::new(most)) }
+    /// At most so many connections of `listener` at once, each until nothing has been said on it for `idle`.
+    pub fn new(listener: TcpListener, most: usize, idle: Duration) -> Self {
+        Self { listener, permits: Arc::new(Semaphore::new(most)), idle }
+    }
+}
+
+impl Counted {
+    /// What has become of a read or a write. Something was said, or it is not too late.
+    fn said<T>(&mut self, context: &mut Context<'_>, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if done.is_ready() {
+            let (alarm, idle) = (self.alarm.as_mut(), self.idle);
+            alarm.reset(Instant::now() + idle);
+            return done;
+        }
+        self.alarm.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -40,7 +59,7 @@ impl axum::serve::Listener for Bounded {
         let (stream, address) = axum::serve::Listener::accept(&mut self.listener).await;
         // Small answers should not wait for more.
         let _ = stream.set_nodelay(true);
-        (Counted { stream, _permit: permit }, address)
+        (Counted { stream, idle: self.idle, alarm: Box::pin(sleep(self.idle)), _permit: permit }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -54,7 +73,8 @@ impl AsyncRead for Counted {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        self.said(context, read)
     }
 }
 
@@ -64,7 +84,8 @@ impl AsyncWrite for Counted {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.said(context, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -80,7 +101,8 @@ impl AsyncWrite for Counted {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.said(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {

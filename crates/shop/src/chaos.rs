@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use http::StatusCode;
 
+use crate::input::At;
 use crate::problem::Problem;
 
 /// The faults of one service, shared.
@@ -56,7 +57,7 @@ impl Chaos {
             .with_state(self.clone())
     }
 
-    async fn set_status(State(chaos): State<Self>, Path(code): Path<u16>) -> Result<(), Problem> {
+    async fn set_status(State(chaos): State<Self>, At(code): At<u16>) -> Result<(), Problem> {
         let status = StatusCode::from_u16(code).ok().filter(|_| (200..600).contains(&code));
         let status =
             status.ok_or_else(|| Problem::bad("code", "The code has to be an HTTP status from 200 on."))?;
@@ -64,7 +65,7 @@ impl Chaos {
         Ok(())
     }
 
-    async fn set_latency(State(chaos): State<Self>, Path(millis): Path<u64>) {
+    async fn set_latency(State(chaos): State<Self>, At(millis): At<u64>) {
         chaos.change(|faults| faults.latency = Duration::from_millis(millis).min(LONGEST));
     }
 

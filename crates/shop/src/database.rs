@@ -19,7 +19,7 @@ use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::mysql::MySqlDatabaseError;
-use sqlx::{Any, AnyPool, AssertSqlSafe, Connection, Executor, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Executor, Transaction};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -82,7 +82,10 @@ impl StoreError {
     /// What a caller is told. `what` names the database in it.
     pub fn problem(&self, what: &str) -> Problem {
         match self {
-            Self::Fault(error) => Problem::fault(error),
+            Self::Fault(error) => match refused_value(error) {
+                Some(code) => Problem::fault(&format_args!("the database refuses a value: {code}")),
+                None => Problem::fault(error),
+            },
             error => Problem::unavailable(what, error),
         }
     }
@@ -160,11 +163,14 @@ impl Database {
     /// # Errors
     /// As [`StoreError`] says.
     pub async fn work<T>(&self, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
-        let result = match timeout(PATIENCE, work).await {
-            Ok(result) => result.map_err(told_apart),
-            Err(_) => Err(StoreError::Unavailable("it does not answer".into())),
+        let Ok(result) = timeout(PATIENCE, work).await else {
+            self.forget_connections();
+            return Err(StoreError::Unavailable("it does not answer".into()));
         };
-        if matches!(result, Err(StoreError::Unavailable(_))) {
+        // Where all connections are at work there is nothing wrong with them, and new ones would only be more work.
+        let crowded = matches!(result, Err(sqlx::Error::PoolTimedOut)) && self.pool.num_idle() == 0;
+        let result = result.map_err(told_apart);
+        if !crowded && matches!(result, Err(StoreError::Unavailable(_))) {
             self.forget_connections();
         }
         result
@@ -183,23 +189,27 @@ impl Database {
         self.pool.begin().await
     }
 
+    /// Whether a connection leads to a server that takes no writes: one that follows another, or waits to be told that it is the
+    /// writer.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn is_read_only(&self, connection: &mut AnyConnection) -> Result<bool, sqlx::Error> {
+        let read_only = match self.engine {
+            Engine::Mysql => "SELECT @@GLOBAL.read_only <> 0 OR @@GLOBAL.innodb_read_only <> 0",
+            Engine::Postgres => {
+                "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean"
+            }
+        };
+        flag(&connection.fetch_one(AssertSqlSafe(read_only.to_owned())).await?)
+    }
+
     /// Whether it answers and takes writes.
     ///
     /// # Errors
     /// In a few words, when it does not.
     pub async fn look(&self) -> Result<(), String> {
-        let read_only = match self.engine {
-            Engine::Mysql => "SELECT @@GLOBAL.read_only <> 0",
-            Engine::Postgres => {
-                "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean"
-            }
-        };
-        let asked = self.work(async {
-            let mut connection = self.pool.acquire().await?;
-            connection.ping().await?;
-            let row = connection.fetch_one(AssertSqlSafe(read_only.to_owned())).await?;
-            flag(&row)
-        });
+        let asked = self.work(async { self.is_read_only(&mut *self.pool.acquire().await?).await });
         match asked.await {
             Ok(false) => Ok(()),
             Ok(true) => Err("read-only".into()),
@@ -277,6 +287,14 @@ async fn follow(address: String, fresh_since: Arc<watch::Sender<Instant>>) {
     }
 }
 
+/// The code of an error that is about a value, whose text may have the value in it: what a customer typed is in no log.
+fn refused_value(error: &sqlx::Error) -> Option<String> {
+    let error = error.as_database_error()?;
+    let number = error.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number);
+    let code = error.code().unwrap_or_default();
+    (code.starts_with("22") || matches!(number, Some(1292 | 1366))).then(|| code.into_owned())
+}
+
 /// What an error means. Numbers: MySQL's "Server Error Message Reference"; states: PostgreSQL's "Error Codes".
 fn told_apart(error: sqlx::Error) -> StoreError {
     let unavailable = |what: &str| StoreError::Unavailable(what.to_owned());
@@ -299,12 +317,14 @@ fn told_apart(error: sqlx::Error) -> StoreError {
     match (number, &*state) {
         (Some(1290 | 1792 | 1836), _) | (None, "25006") => unavailable("it is read-only"),
         (Some(1205 | 1213), _) | (None, "40001" | "40P01" | "55P03") => StoreError::Passing,
-        (Some(1021 | 1114), _) | (None, "53100") => unavailable("it is full"),
+        (Some(1021 | 1026 | 1030 | 1114), _) | (None, "53100") => unavailable("it is full"),
         (Some(1044 | 1045), _) | (None, "28000" | "28P01") => unavailable("it does not let this user in"),
         (Some(1049 | 1146), _) | (None, "3D000" | "42P01") => unavailable("it does not have the tables yet"),
-        (Some(1040 | 1053 | 1203 | 1226 | 3024), _) => unavailable("it has no room for more work"),
-        (None, state) if ["08", "53", "57"].iter().any(|class| state.starts_with(class)) => {
-            unavailable("it has no room for more work")
+        (Some(1040 | 1041 | 1053 | 1135 | 1203 | 1226 | 1317 | 1927 | 3024), _) => {
+            unavailable("it ends, or has no room for more work")
+        }
+        (None, state) if ["08", "53", "57", "58"].iter().any(|class| state.starts_with(class)) => {
+            unavailable("it ends, or has no room for more work")
         }
         _ => StoreError::Fault(error),
     }

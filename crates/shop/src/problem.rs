@@ -67,9 +67,9 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "Unavailable", format!("The {what} is not available now."))
     }
 
-    /// Too many requests at once.
+    /// Too many requests, at once or in this second.
     pub fn busy() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Busy", "Too many requests at once.")
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Busy", "There are too many requests.")
     }
 
     /// A fault of the service's own. `cause` is logged.

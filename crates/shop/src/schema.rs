@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use sqlx::mysql::MySqlDatabaseError;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor};
 
 use crate::database::{Database, Engine, StoreError};
@@ -29,7 +30,10 @@ impl Schema {
         let mut said = String::new();
         loop {
             match self.try_to(&database).await {
-                Ok(()) => return,
+                Ok(()) => {
+                    tracing::info!("the tables are there");
+                    return;
+                }
                 Err(error) => {
                     let now = error.to_string();
                     if now != said {
@@ -60,17 +64,33 @@ impl Schema {
             .await
     }
 
-    /// In MySQL each statement that makes a table is a transaction of its own: one that was interrupted is taken up where it ended.
+    /// In MySQL each statement that makes a table is a transaction of its own: what was interrupted is taken up where it ended. What
+    /// is there already is passed over.
     async fn make(self, connection: &mut AnyConnection, engine: Engine) -> Result<(), sqlx::Error> {
         for statement in self.tables.split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
             let statement = statement.replacen("CREATE TABLE ", "CREATE TABLE IF NOT EXISTS ", 1);
-            connection.execute(AssertSqlSafe(in_words_of(engine, &statement))).await?;
+            let made = connection.execute(AssertSqlSafe(in_words_of(engine, &statement))).await;
+            // MySQL has no `IF NOT EXISTS` for an index.
+            if let Err(error) = made
+                && !is_there_already(&error)
+            {
+                return Err(error);
+            }
         }
         let mut transaction = connection.begin().await?;
         for statement in self.rows.map(|rows| rows()).unwrap_or_default() {
             transaction.execute(AssertSqlSafe(statement)).await?;
         }
         transaction.commit().await
+    }
+}
+
+/// Whether it is said of an index that there is one of this name: of a table, nothing is said.
+fn is_there_already(error: &sqlx::Error) -> bool {
+    let Some(error) = error.as_database_error() else { return false };
+    match error.try_downcast_ref::<MySqlDatabaseError>() {
+        Some(error) => error.number() == 1061,
+        None => error.code().as_deref() == Some("42P07"),
     }
 }
 

@@ -1,7 +1,10 @@
 //! What makes a service of a router: bounds, request ids, log, metrics, health, faults on demand, and an end in order.
 //!
 //! # Bounds
-//! So many connections, so many requests at once (more are told 503), bodies of 64 KiB (413), ten seconds for a request (503).
+//! So many connections, which end when nothing has been said on them for a while; so many requests in a second and at once (more
+//! are told 503), bodies of 64 KiB (413), ten seconds for a request (503). Health and metrics are told whatever the number of requests.
+//!
+//! A client that sends its headers byte by byte, each within that while, keeps a connection: axum has no bound for the whole of them.
 //!
 //! # Health
 //! `/health` is 200 while the service runs, and says of each store and service that it depends on whether it answers: what is
@@ -14,20 +17,25 @@
 use std::future::IntoFuture;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::error_handling::HandleErrorLayer;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router, serve};
 use clap::Args;
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
+use governor::clock::DefaultClock;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
 use http::StatusCode;
+use http::header::CONTENT_LENGTH;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -61,6 +69,13 @@ pub struct Common {
     /// Requests at once, at most
     #[arg(long, env = "SHOP_MAX_REQUESTS", default_value_t = 256)]
     pub max_requests: usize,
+    /// Requests in a second, at most
+    #[arg(long, env = "SHOP_MAX_RATE", default_value = "1000")]
+    pub max_rate: NonZeroU32,
+    /// Seconds after which a connection ends on which nothing is said: longer than a load balancer keeps its own, and than a request
+    /// takes
+    #[arg(long, env = "SHOP_IDLE_SECONDS", default_value_t = 75)]
+    pub idle_seconds: u64,
 }
 
 /// Looks whether a store or a service answers: its name, and the question. `Err` says in a few words what is the matter.
@@ -117,7 +132,8 @@ impl Service {
         let told = told_to_end()?;
         tracing::info!(service = name, region = common.region, address = %address, "listening");
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
-        let bounded = Bounded::new(listener, common.max_connections);
+        let idle = Duration::from_secs(common.idle_seconds);
+        let bounded = Bounded::new(listener, common.max_connections, idle);
         let serving = serve(bounded, router).with_graceful_shutdown(async {
             // The sender is dropped or used: both are the end.
             let _ = ended.await;
@@ -149,7 +165,8 @@ impl Service {
             .layer(HandleErrorLayer::new(async |_: BoxError| Problem::busy()))
             .layer(LoadShedLayer::new())
             .layer(GlobalConcurrencyLimitLayer::new(common.max_requests));
-        let mut routes = self.routes.layer(bounds);
+        let rate = Arc::new(Rate::direct(Quota::per_second(common.max_rate)));
+        let mut routes = self.routes.layer(bounds).layer(from_fn_with_state(rate, in_rate));
         if common.chaos {
             routes = routes.merge(chaos.routes()).layer(from_fn_with_state(chaos, Chaos::disturb));
         }
@@ -161,12 +178,32 @@ impl Service {
             .layer(from_fn(in_time))
             .layer(CatchPanicLayer::custom(|_| Problem::fault(&"a panic").into_response()))
             .layer(DefaultBodyLimit::max(BODY))
+            .layer(from_fn(in_size))
             .layer(from_fn_with_state(metrics, followed))
     }
 }
 
+type Rate = RateLimiter<NotKeyed, InMemoryState, DefaultClock>;
+
+/// Refuses a request that is one too many in this second.
+async fn in_rate(State(rate): State<Arc<Rate>>, request: Request, next: Next) -> Response {
+    match rate.check() {
+        Ok(()) => next.run(request).await,
+        Err(_) => Problem::busy().into_response(),
+    }
+}
+
+/// Refuses a body that is said to be too large, also where nobody reads it.
+async fn in_size(request: Request, next: Next) -> Response {
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    if length.and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length > BODY) {
+        return Problem::of(StatusCode::PAYLOAD_TOO_LARGE).into_response();
+    }
+    next.run(request).await
+}
+
 /// Ends a request that takes too long.
-async fn in_time(request: axum::extract::Request, next: axum::middleware::Next) -> Response {
+async fn in_time(request: Request, next: Next) -> Response {
     match timeout(LONGEST, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::unavailable("service", &"the request took too long").into_response(),

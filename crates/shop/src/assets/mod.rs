@@ -5,12 +5,12 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use axum::Router;
-use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use crate::input::At;
 use crate::metrics::Counted;
 use crate::problem::Problem;
 use crate::service::Service;
@@ -44,7 +44,7 @@ pub fn service() -> Service {
     Service { name: "assets", routes, dependencies: Vec::new(), metrics: Counted::default().metrics() }
 }
 
-async fn file(Path(file): Path<String>, headers: HeaderMap) -> Response {
+async fn file(At(file): At<String>, headers: HeaderMap) -> Response {
     let Some((name, content)) = FILES.iter().find(|(name, _)| *name == file) else {
         return Problem::not_found("picture").into_response();
     };

@@ -12,7 +12,7 @@
 
 mod store;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 use clap::Args;
@@ -21,7 +21,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::api::{Cart, CartItem};
-use crate::input::{self, Asked, identifier};
+use crate::input::{self, Asked, At, identifier};
 use crate::metrics::Counted;
 use crate::problem::Problem;
 use crate::service::{Service, dependency};
@@ -57,14 +57,14 @@ fn request() -> String {
     Uuid::new_v4().to_string()
 }
 
-async fn cart(State(store): State<Store>, Path(customer): Path<String>) -> Result<Json<Cart>, Problem> {
+async fn cart(State(store): State<Store>, At(customer): At<String>) -> Result<Json<Cart>, Problem> {
     let items = store.items(identifier("customerId", &customer)?).await?;
     Ok(Json(Cart { customer_id: customer, items }))
 }
 
 async fn clear(
     State(store): State<Store>,
-    Path(customer): Path<String>,
+    At(customer): At<String>,
 ) -> Result<(StatusCode, Json<Cart>), Problem> {
     store.clear(identifier("customerId", &customer)?).await?;
     Ok((StatusCode::ACCEPTED, Json(Cart { customer_id: customer, items: Vec::new() })))
@@ -78,7 +78,7 @@ struct Session {
 
 async fn merge(
     State(store): State<Store>,
-    Path(customer): Path<String>,
+    At(customer): At<String>,
     Asked(session): Asked<Session>,
 ) -> Result<StatusCode, Problem> {
     let visitor = identifier("sessionId", &session.session_id)?;
@@ -86,16 +86,13 @@ async fn merge(
     Ok(StatusCode::ACCEPTED)
 }
 
-async fn items(
-    State(store): State<Store>,
-    Path(customer): Path<String>,
-) -> Result<Json<Vec<CartItem>>, Problem> {
+async fn items(State(store): State<Store>, At(customer): At<String>) -> Result<Json<Vec<CartItem>>, Problem> {
     store.items(identifier("customerId", &customer)?).await.map(Json)
 }
 
 async fn item(
     State(store): State<Store>,
-    Path((customer, product)): Path<(String, String)>,
+    At((customer, product)): At<(String, String)>,
 ) -> Result<Json<CartItem>, Problem> {
     let (customer, product) = (identifier("customerId", &customer)?, identifier("itemId", &product)?);
     store.item(customer, product).await?.map(Json).ok_or_else(|| Problem::not_found("product in the cart"))
@@ -113,7 +110,7 @@ fn checked(item: &CartItem) -> Result<(), Problem> {
 
 async fn add(
     State(store): State<Store>,
-    Path(customer): Path<String>,
+    At(customer): At<String>,
     input::Json(item): input::Json<CartItem>,
 ) -> Result<(StatusCode, Json<CartItem>), Problem> {
     let customer = identifier("customerId", &customer)?;
@@ -129,7 +126,7 @@ async fn add(
 
 async fn set(
     State(store): State<Store>,
-    Path(customer): Path<String>,
+    At(customer): At<String>,
     input::Json(item): input::Json<CartItem>,
 ) -> Result<(StatusCode, Json<CartItem>), Problem> {
     let customer = identifier("customerId", &customer)?;
@@ -139,7 +136,7 @@ async fn set(
 
 async fn remove(
     State(store): State<Store>,
-    Path((customer, product)): Path<(String, String)>,
+    At((customer, product)): At<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     store.remove(identifier("customerId", &customer)?, identifier("itemId", &product)?).await?;
     Ok(StatusCode::ACCEPTED)

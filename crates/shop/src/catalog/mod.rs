@@ -15,7 +15,7 @@
 mod seed;
 mod store;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::StatusCode;
@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 
 use crate::api::{CatalogSize, Product, Tag};
 use crate::database::{Database, DatabaseSettings, StoreError};
-use crate::input::{self, Asked};
+use crate::input::{self, Asked, At};
 use crate::metrics::Counted;
 use crate::problem::Problem;
 use crate::schema::Schema;
@@ -119,7 +119,7 @@ async fn products(
     store.products(&wanted).await.map(Json).map_err(|error| refused(&error))
 }
 
-async fn product(State(store): State<Store>, Path(id): Path<String>) -> Result<Json<Product>, Problem> {
+async fn product(State(store): State<Store>, At(id): At<String>) -> Result<Json<Product>, Problem> {
     let found = match input::identifier("id", &id) {
         Ok(id) => store.product(id).await.map_err(|error| refused(&error))?,
         // What can't be an id is the id of nothing.
@@ -157,7 +157,7 @@ struct Named {
 
 async fn give_tag(
     State(store): State<Store>,
-    Path(id): Path<String>,
+    At(id): At<String>,
     input::Json(tag): input::Json<Named>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let id = input::identifier("id", &id)?;

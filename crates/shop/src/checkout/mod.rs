@@ -16,7 +16,7 @@
 mod store;
 mod totals;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use clap::Args;
@@ -29,7 +29,7 @@ use crate::api::{
     Checkout, CheckoutAddress, CheckoutRequest, NewOrder, Order, OrderItem, Payment, ShippingRates, Submitted,
 };
 use crate::calls::{IDEMPOTENCY_KEY, Other};
-use crate::input::{self, identifier, optional_text, text};
+use crate::input::{self, At, identifier, optional_text, text};
 use crate::metrics::Counted;
 use crate::problem::Problem;
 use crate::service::{Service, dependency};
@@ -80,7 +80,7 @@ fn none() -> Problem {
 
 async fn look(
     State(checkouts): State<Checkouts>,
-    Path(customer): Path<String>,
+    At(customer): At<String>,
 ) -> Result<Json<Checkout>, Problem> {
     let held = checkouts.store.get(identifier("customerId", &customer)?).await?;
     held.map(|held| Json(held.checkout)).ok_or_else(none)
@@ -88,7 +88,7 @@ async fn look(
 
 async fn update(
     State(checkouts): State<Checkouts>,
-    Path(customer): Path<String>,
+    At(customer): At<String>,
     input::Json(request): input::Json<CheckoutRequest>,
 ) -> Result<(StatusCode, Json<Checkout>), Problem> {
     let customer = identifier("customerId", &customer)?;
@@ -149,7 +149,7 @@ struct Paid {
 
 async fn submit(
     State(checkouts): State<Checkouts>,
-    Path(customer): Path<String>,
+    At(customer): At<String>,
     body: Option<input::Json<Paid>>,
 ) -> Result<(StatusCode, Json<Submitted>), Problem> {
     let customer = identifier("customerId", &customer)?;

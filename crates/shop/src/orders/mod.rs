@@ -18,7 +18,7 @@ mod store;
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::{delete, get};
 use axum::{Json, Router};
 use clap::Args;
@@ -31,7 +31,7 @@ use uuid::Uuid;
 use crate::api::{NewOrder, Order, OrderAddress, OrderItem, StatusChange};
 use crate::calls::IDEMPOTENCY_KEY;
 use crate::database::{Database, DatabaseSettings, StoreError};
-use crate::input::{self, Asked, identifier, optional_text, text};
+use crate::input::{self, Asked, At, identifier, optional_text, text};
 use crate::metrics::Counted;
 use crate::problem::Problem;
 use crate::schema::Schema;
@@ -110,7 +110,7 @@ async fn newest(State(orders): State<Orders>, Asked(of): Asked<Of>) -> Result<Js
     orders.store.newest(customer).await.map(Json).map_err(|error| refused(&error))
 }
 
-async fn look(State(orders): State<Orders>, Path(id): Path<String>) -> Result<Json<Order>, Problem> {
+async fn look(State(orders): State<Orders>, At(id): At<String>) -> Result<Json<Order>, Problem> {
     let found = match identifier("id", &id) {
         Ok(id) => orders.store.order(id).await.map_err(|error| refused(&error))?,
         Err(_) => None,
@@ -194,7 +194,7 @@ fn checked_address(address: &OrderAddress) -> Result<OrderAddress, Problem> {
 
 async fn set_status(
     State(orders): State<Orders>,
-    Path(id): Path<String>,
+    At(id): At<String>,
     input::Json(change): input::Json<StatusChange>,
 ) -> Result<Json<Order>, Problem> {
     let id = identifier("id", &id)?;
@@ -203,7 +203,7 @@ async fn set_status(
 
 async fn remove_item(
     State(orders): State<Orders>,
-    Path((id, line)): Path<(String, i64)>,
+    At((id, line)): At<(String, i64)>,
 ) -> Result<(StatusCode, Json<Order>), Problem> {
     let id = identifier("id", &id)?;
     answer(&orders, orders.store.remove_item(id, line).await).map(|order| (StatusCode::OK, order))

@@ -4,7 +4,8 @@
 //! An event is sent once its order is committed, and again until the broker has confirmed that it has it on disk: at least once. A
 //! message that is sent twice, since the relay ended between the confirmation and its note, has the same id (`message_id`), so that
 //! a consumer counts it once. Of several relays of a database only one works: it holds a lock of the database, and another
-//! takes over when its connection ends.
+//! takes over when its connection ends. In a Region that stands by none does: what has come over from the other Region is the other's
+//! to send, as long as the database there takes no writes.
 //!
 //! # What a failure leaves
 //! Events that wait. Without the broker, or in a Region that stands by, they wait until it is there again.
@@ -91,8 +92,12 @@ impl Relay {
     async fn open(&self) -> Result<Open, Error> {
         // Its own for good, so that the lock ends with it.
         let mut outbox = self.database.pool().acquire().await?.detach();
+        if self.database.is_read_only(&mut outbox).await? {
+            return Err("the database is read-only".into());
+        }
         let lock = match self.database.engine {
-            Engine::Mysql => "SELECT GET_LOCK('shop-relay', 0)",
+            // Of the database: the names of MySQL's locks are those of the whole server.
+            Engine::Mysql => "SELECT GET_LOCK(CONCAT('relay.', LEFT(DATABASE(), 58)), 0)",
             Engine::Postgres => "SELECT CASE WHEN pg_try_advisory_lock(7467) THEN 1 ELSE 0 END",
         };
         let got = sqlx::query(self.database.sql(lock)).fetch_one(&mut outbox).await?;
@@ -122,14 +127,15 @@ impl Relay {
             confirmations.push(publish(&open.channel, event).await?);
         }
         for confirmation in confirmations {
-            if !matches!(confirmation.await?, Confirmation::Ack(_)) {
-                return Err("the broker did not take an event".into());
+            // What it gives back has reached no queue: opening anew makes that again.
+            if !matches!(confirmation.await?, Confirmation::Ack(None)) {
+                return Err("the broker did not keep an event".into());
             }
         }
-        for event in &waiting {
-            self.note(&mut open.outbox, event).await?;
-            self.sent.inc();
+        if !waiting.is_empty() {
+            self.note(&mut open.outbox, &waiting).await?;
         }
+        self.sent.inc_by(waiting.len() as u64);
         Ok(waiting.len())
     }
 
@@ -147,11 +153,16 @@ impl Relay {
         rows.iter().map(event).collect()
     }
 
-    async fn note(&self, outbox: &mut AnyConnection, event: &Event) -> Result<(), sqlx::Error> {
-        let sql = self
-            .database
-            .sql("INSERT INTO ORDER_EVENT_SENT (EVENT_ID, SENT_AT) VALUES (?, CURRENT_TIMESTAMP(6))");
-        sqlx::query(sql).bind(event.id.clone()).execute(outbox).await.map(drop)
+    /// All at once: what is sent twice is what was sent between a confirmation and this.
+    async fn note(&self, outbox: &mut AnyConnection, events: &[Event]) -> Result<(), sqlx::Error> {
+        let rows = vec!["(?, CURRENT_TIMESTAMP(6))"; events.len()].join(", ");
+        let sql =
+            self.database.sql(&format!("INSERT INTO ORDER_EVENT_SENT (EVENT_ID, SENT_AT) VALUES {rows}"));
+        let mut query = sqlx::query(sql);
+        for event in events {
+            query = query.bind(event.id.clone());
+        }
+        query.execute(outbox).await.map(drop)
     }
 }
 

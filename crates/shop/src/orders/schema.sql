@@ -46,6 +46,6 @@ CREATE TABLE ORDER_EVENT (
 );
 -- What the relay has given to the broker of its Region. No part of an order: the other Region's relay sends for itself.
 CREATE TABLE ORDER_EVENT_SENT (
-  EVENT_ID VARCHAR(36)    NOT NULL PRIMARY KEY,
+  EVENT_ID VARCHAR(36) NOT NULL PRIMARY KEY,
   SENT_AT  DATETIME(6) NOT NULL
 );

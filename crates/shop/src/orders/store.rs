@@ -162,13 +162,13 @@ impl Store {
         let totals = Totals::of(&new.items, new.shipping, Some(new.tax));
         let totals = totals.ok_or_else(|| sqlx::Error::Decode("an order that costs too much".into()))?;
         let id = Uuid::new_v4().to_string();
-        let now = jiff::Timestamp::now().to_string();
-        let order = Order {
+        let mut order = Order {
             id,
             customer_id: customer.to_owned(),
             status: OrderStatus::Paid,
-            created_date: now.clone(),
-            updated_date: now,
+            // Both are the database's, below.
+            created_date: String::new(),
+            updated_date: String::new(),
             region: self.region.clone(),
             shipping_address: new.shipping_address.clone(),
             items: new.items.clone(),
@@ -179,6 +179,8 @@ impl Store {
         };
         let mut transaction = self.database.begin().await?;
         self.insert_order(&mut transaction, &order, key).await?;
+        order.created_date = self.time_of(&mut transaction, &order.id).await?;
+        order.updated_date = order.created_date.clone();
         self.insert_items(&mut transaction, &order).await?;
         self.insert_address(&mut transaction, &order).await?;
         self.insert_event(&mut transaction, &Event::new(EventKind::Created, &order)).await?;
@@ -204,6 +206,16 @@ impl Store {
             query = query.bind(amount.to_string());
         }
         query.execute(&mut **transaction).await.map(drop)
+    }
+
+    /// When an order was made, by the database's clock, which all instances have in common.
+    async fn time_of(
+        &self,
+        transaction: &mut Transaction<'static, Any>,
+        id: &str,
+    ) -> Result<String, sqlx::Error> {
+        let sql = self.database.sql("SELECT CONCAT(CREATED_AT, '') FROM CUSTOMER_ORDER WHERE ORDER_ID = ?");
+        time(&sqlx::query(sql).bind(id.to_owned()).fetch_one(&mut **transaction).await?, 0)
     }
 
     async fn insert_items(

@@ -1,7 +1,7 @@
 //! Looking around: home, catalogue, product, pictures.
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, StatusCode};
@@ -12,7 +12,7 @@ use super::session::Session;
 use super::shop::{Shop, go_to, page_of, page_with, part, soon};
 use crate::api::{CatalogSize, Product, Tag};
 use crate::calls::segment;
-use crate::input::{Asked, text};
+use crate::input::{Asked, At, text};
 use crate::problem::Problem;
 
 /// Products of a page of the catalogue.
@@ -100,7 +100,7 @@ pub async fn search(State(shop): State<Shop>, session: Session, Asked(list): Ask
 }
 
 /// `GET /catalog/{id}`
-pub async fn product(State(shop): State<Shop>, session: Session, Path(id): Path<String>) -> Response {
+pub async fn product(State(shop): State<Shop>, session: Session, At(id): At<String>) -> Response {
     let (frame, product) = tokio::join!(shop.frame(&session), shop.product(&id));
     let Some(product) = part(product) else {
         return shop.trouble(&session, &Problem::not_found("product"), "/catalog").await;
@@ -110,7 +110,7 @@ pub async fn product(State(shop): State<Shop>, session: Session, Path(id): Path<
 }
 
 /// `GET /assets/{file}`: the picture, from the service that has it.
-pub async fn picture(State(shop): State<Shop>, Path(file): Path<String>, headers: HeaderMap) -> Response {
+pub async fn picture(State(shop): State<Shop>, At(file): At<String>, headers: HeaderMap) -> Response {
     let path: Vec<String> = file.split('/').map(segment).collect();
     let known = headers.get(IF_NONE_MATCH).cloned().map(|tag| (IF_NONE_MATCH, tag)).into_iter().collect();
     let answer = match shop.assets.raw(&format!("/assets/{}", path.join("/")), &known).await {

@@ -1,6 +1,6 @@
 //! A customer's orders: the list, one of them, and what can still be changed in it. Nobody sees another's.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use super::session::Session;
 use super::shop::{Shop, go_to, page_of, page_with, part, soon};
 use crate::api::{Order, OrderStatus, StatusChange};
 use crate::calls::segment;
-use crate::input::{Asked, Fields};
+use crate::input::{Asked, At, Fields};
 use crate::problem::Problem;
 
 /// `GET /orders`
@@ -37,7 +37,7 @@ pub struct Placed {
 pub async fn look(
     State(shop): State<Shop>,
     session: Session,
-    Path(id): Path<String>,
+    At(id): At<String>,
     Asked(placed): Asked<Placed>,
 ) -> Response {
     let (frame, order) = tokio::join!(shop.frame(&session), own(&shop, &session, &id));
@@ -49,7 +49,7 @@ pub async fn look(
 }
 
 /// `POST /orders/{id}/cancel`
-pub async fn cancel(State(shop): State<Shop>, session: Session, Path(id): Path<String>) -> Response {
+pub async fn cancel(State(shop): State<Shop>, session: Session, At(id): At<String>) -> Response {
     let changed = async {
         own(&shop, &session, &id).await?;
         let change = StatusChange { status: OrderStatus::Cancelled };
@@ -68,7 +68,7 @@ pub struct Line {
 pub async fn remove(
     State(shop): State<Shop>,
     session: Session,
-    Path(id): Path<String>,
+    At(id): At<String>,
     Fields(Line { line }): Fields<Line>,
 ) -> Response {
     let changed = async {
