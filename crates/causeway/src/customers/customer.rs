@@ -53,6 +53,9 @@ pub struct Known {
     region: String,
 }
 
+/// The fields of a form.
+type Fields<'a> = &'a [(&'a str, &'a str)];
+
 /// How a purchase ended.
 enum Bought {
     /// This order, in this Region.
@@ -121,7 +124,7 @@ impl Customer {
             ("city", "London"),
             ("zipCode", "SW1Y 4JH"),
         ];
-        let steps: [(&str, &[(&str, &str)], &str); 2] = [
+        let steps: [(&str, Fields<'_>, &str); 2] = [
             ("/checkout", &address, "/checkout/delivery"),
             ("/checkout/delivery", &[("token", "priority-mail")], "/checkout/payment"),
         ];
@@ -282,12 +285,12 @@ impl Customer {
     }
 
     /// A page that is what was asked for, or what came of a form with fields.
-    async fn seen(&mut self, path: &str, fields: &[(&str, &str)]) -> Option<Page> {
+    async fn seen(&mut self, path: &str, fields: Fields<'_>) -> Option<Page> {
         self.answered(path, fields).await.filter(Page::is_good)
     }
 
     /// An answer, also one that says no. `None` where there was none, or an error of the shop's own: that is noted.
-    async fn answered(&mut self, path: &str, fields: &[(&str, &str)]) -> Option<Page> {
+    async fn answered(&mut self, path: &str, fields: Fields<'_>) -> Option<Page> {
         let page = match fields {
             [] => self.browser.get(path).await,
             fields => self.browser.post(path, fields).await,

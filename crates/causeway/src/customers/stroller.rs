@@ -76,7 +76,7 @@ impl Stroller {
 
     fn note(&self, page: Option<Page>) -> Option<Page> {
         let at = self.started.elapsed();
-        let page = page.filter(|page| page.is_good());
+        let page = page.filter(Page::is_good);
         self.ledger.note(|entries| match (&page, self.browser.visitor()) {
             (Some(_), _) => entries.answers += 1,
             (None, visitor) => entries.failed(visitor.unwrap_or("somebody"), at),

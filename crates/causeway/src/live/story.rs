@@ -158,7 +158,7 @@ impl Told {
                 match again {
                     Some(step) => step.ended = None,
                     None => {
-                        runbook.steps.push(Step { name, began: event.at, ended: None, said: String::new() })
+                        runbook.steps.push(Step { name, began: event.at, ended: None, said: String::new() });
                     }
                 }
             }

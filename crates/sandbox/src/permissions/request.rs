@@ -112,7 +112,8 @@ fn dynamodb(call: &Call) -> Vec<Need> {
         let tables = input[member].as_object().into_iter().flatten();
         tables.map(|(name, _)| Need::new(action("dynamodb", call), table(&name.as_str().into()))).collect()
     };
-    let parts = || input["TransactItems"].as_array().into_iter().flatten().filter_map(Value::as_object).flatten();
+    let parts =
+        || input["TransactItems"].as_array().into_iter().flatten().filter_map(Value::as_object).flatten();
     match call.operation.as_str() {
         "ListTables" => vec![Need::new(action("dynamodb", call), "*")],
         "BatchGetItem" | "BatchWriteItem" => names_of("RequestItems"),
