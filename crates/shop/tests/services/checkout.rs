@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::orders::whole;
 use crate::stage::{Environment, Forwarder, Service, Way, nowhere, until};
-use crate::stores::{Database, Databases, Held, number, redis};
+use crate::stores::{Database, Databases, Held, number, redis, redis_to_restart};
 
 fn environment(redis: &str, orders: &str) -> Environment {
     vec![
@@ -225,7 +225,7 @@ async fn without_orders_a_checkout_stays_as_it_is() {
 /// Redis stopped, silent, a replica, full: unavailable. When it is back, checkouts begin anew.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_redis_checkouts_are_unavailable() {
-    let Some(redis) = redis().await else { return };
+    let Some(redis) = redis_to_restart().await else { return };
     let Stage { database, checkout, orders, .. } = stage(&redis.server).await;
     let at = format!("/checkout/{}", customer());
     let (update, submit) = (format!("{at}/update"), format!("{at}/submit"));

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::orders::whole;
 use crate::stage::{Client, Environment, Service, order, until};
-use crate::stores::{Alone, Database, Databases, rabbitmq};
+use crate::stores::{Database, Databases, Held, Shares, rabbitmq, rabbitmq_to_restart};
 
 /// What a service is told that gives its events to the broker.
 fn environment(database: &Database, broker: &RabbitMq) -> Environment {
@@ -29,8 +29,15 @@ fn environment(database: &Database, broker: &RabbitMq) -> Environment {
 }
 
 /// A broker with nothing in its queue, and a database.
-async fn begun(engine: Engine) -> Option<(Alone<RabbitMq>, Database, crate::stores::Held<Databases>)> {
-    let (broker, databases) = tokio::join!(rabbitmq(), Databases::of(engine));
+async fn begun(engine: Engine) -> Option<(Shares<RabbitMq>, Database, Held<Databases>)> {
+    begun_with(rabbitmq(), engine).await
+}
+
+async fn begun_with(
+    broker: impl Future<Output = Option<Shares<RabbitMq>>>,
+    engine: Engine,
+) -> Option<(Shares<RabbitMq>, Database, Held<Databases>)> {
+    let (broker, databases) = tokio::join!(broker, Databases::of(engine));
     let (broker, databases) = (broker?, databases?);
     let (_connection, channel) = connected(&broker.server).await;
     // There is none before the first test.
@@ -163,7 +170,10 @@ async fn each_event_arrives_with_postgresql() {
 /// While the broker is away orders are taken, and their events arrive when it is back; what it had is still in it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_wait_while_the_broker_is_away() {
-    let Some((broker, database, _databases)) = begun(Engine::AuroraMysql).await else { return };
+    let Some((broker, database, _databases)) = begun_with(rabbitmq_to_restart(), Engine::AuroraMysql).await
+    else {
+        return;
+    };
     let environment = environment(&database, &broker.server);
     let orders = Service::start("orders", &environment).has_tables().await;
     let place = async || {

@@ -367,11 +367,11 @@ macro_rules! on_each_engine {
 }
 pub(crate) use on_each_engine;
 
-/// A server that tests have one after the other.
-pub struct Alone<T: Send + Sync + 'static> {
+/// A server that tests share: at once, or one after the other.
+pub struct Shares<T: Send + Sync + 'static> {
     pub server: Arc<T>,
     _kept: Held<Kept<T>>,
-    _alone: OwnedMutexGuard<()>,
+    _alone: Option<OwnedMutexGuard<()>>,
 }
 
 struct Kept<T> {
@@ -380,10 +380,14 @@ struct Kept<T> {
     _folder: Folder,
 }
 
-impl<T: Send + Sync + 'static> Alone<T> {
-    async fn of(kept: Held<Kept<T>>) -> Self {
+impl<T: Send + Sync + 'static> Shares<T> {
+    fn beside_others(kept: Held<Kept<T>>) -> Self {
+        Self { server: Arc::clone(&kept.server), _kept: kept, _alone: None }
+    }
+
+    async fn alone(kept: Held<Kept<T>>) -> Self {
         let alone = Arc::clone(&kept.turn).lock_owned().await;
-        Self { server: Arc::clone(&kept.server), _kept: kept, _alone: alone }
+        Self { _alone: Some(alone), ..Self::beside_others(kept) }
     }
 
     /// Does something with the server where it lives.
@@ -397,8 +401,18 @@ impl<T: Send + Sync + 'static> Alone<T> {
 }
 
 /// Redis; `None` where it is not installed, which is said.
-pub async fn redis() -> Option<Alone<Redis>> {
+pub async fn redis() -> Option<Shares<Redis>> {
     static REDIS: Shared<Kept<Redis>> = Shared::new();
+    Some(Shares::beside_others(of_redis(&REDIS).await?))
+}
+
+/// Another, for the test that stops it.
+pub async fn redis_to_restart() -> Option<Shares<Redis>> {
+    static REDIS: Shared<Kept<Redis>> = Shared::new();
+    Some(Shares::alone(of_redis(&REDIS).await?).await)
+}
+
+async fn of_redis(shared: &Shared<Kept<Redis>>) -> Option<Held<Kept<Redis>>> {
     let installed = std::env::var_os("PATH").is_some_and(|path| {
         std::env::split_paths(&path).any(|folder| folder.join(sandbox::stores::redis::REDIS).is_file())
     });
@@ -411,12 +425,22 @@ pub async fn redis() -> Option<Alone<Redis>> {
         let server = Arc::new(Redis::start(&folder.path().join("redis")).await.unwrap());
         Kept { server, turn: Arc::default(), _folder: folder }
     };
-    Some(Alone::of(REDIS.get(started).await).await)
+    Some(shared.get(started).await)
 }
 
-/// RabbitMQ; `None` where it is not installed, which is said.
-pub async fn rabbitmq() -> Option<Alone<RabbitMq>> {
+/// RabbitMQ, for one test at a time: its queue has one name. `None` where it is not installed, which is said.
+pub async fn rabbitmq() -> Option<Shares<RabbitMq>> {
     static RABBITMQ: Shared<Kept<RabbitMq>> = Shared::new();
+    of_rabbitmq(&RABBITMQ).await
+}
+
+/// Another, for the test that restarts it: the others need not wait for that.
+pub async fn rabbitmq_to_restart() -> Option<Shares<RabbitMq>> {
+    static RABBITMQ: Shared<Kept<RabbitMq>> = Shared::new();
+    of_rabbitmq(&RABBITMQ).await
+}
+
+async fn of_rabbitmq(shared: &Shared<Kept<RabbitMq>>) -> Option<Shares<RabbitMq>> {
     if !rabbitmq::is_installed() {
         missing("rabbitmq", "there is no server below /usr/lib/rabbitmq");
         return None;
@@ -426,7 +450,7 @@ pub async fn rabbitmq() -> Option<Alone<RabbitMq>> {
         let server = Arc::new(RabbitMq::start(&folder.path().join("rabbitmq")).await.unwrap());
         Kept { server, turn: Arc::default(), _folder: folder }
     };
-    Some(Alone::of(RABBITMQ.get(started).await).await)
+    Some(Shares::alone(shared.get(started).await).await)
 }
 
 /// DynamoDB in one or two Regions.

@@ -9,7 +9,7 @@ use sandbox::stores::Redis;
 use serde_json::json;
 
 use crate::stage::{Answer, Browser, Environment, Forwarder, Service, Way, until};
-use crate::stores::{Alone, Databases, Dynamo, Held, redis};
+use crate::stores::{Databases, Dynamo, Held, Shares, redis};
 
 /// All six services, on real stores.
 pub struct Shop {
@@ -20,7 +20,7 @@ pub struct Shop {
     pub orders: Service,
     pub assets: Service,
     _dynamo: Dynamo,
-    _redis: Alone<Redis>,
+    _redis: Shares<Redis>,
     _databases: Held<Databases>,
 }
 
