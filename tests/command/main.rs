@@ -101,15 +101,14 @@ impl Run {
         assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     }
 
-    /// The command lines of what it has started and what still runs: each has its folder in that, or in its environment.
+    /// The command lines of what it has started and what still runs: each has its folder in that, or for temporary files.
     fn processes(&self) -> Vec<String> {
         let mine = self.temporary.path().to_str().unwrap();
         let text = |path: PathBuf| Some(String::from_utf8_lossy(&std::fs::read(path).ok()?).into_owned());
         let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
             let process = entry.unwrap().path();
             let (line, environment) = (text(process.join("cmdline"))?, text(process.join("environ"))?);
-            // What only asks has it, too.
-            let is_mine = line.contains(mine) || environment.contains(&format!("={mine}/"));
+            let is_mine = line.contains(mine) || environment.contains(&format!("TMPDIR={mine}"));
             is_mine.then_some(line)
         });
         processes.collect()

@@ -226,7 +226,8 @@ impl Rig {
 
     fn shop_settings(&self, ttl: Duration) -> Result<application::Settings, Error> {
         let folder = self.folder.as_ref().ok_or("the sandbox has no folder")?;
-        let logs = self.logs.join("shop");
+        // Beside those of the functions.
+        let logs = self.logs.with_file_name("shop");
         std::fs::create_dir_all(&logs)
             .map_err(|error| format!("can't create {}: {error}", logs.display()))?;
         Ok(application::Settings {
