@@ -1,5 +1,6 @@
 //! The command: rehearse a failover, keep a sandbox running, check a recovery plan or a runbook, deploy, compare two databases.
 
+mod broadcast;
 mod customers;
 mod diff;
 mod document;

@@ -8,7 +8,6 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
 use sandbox::account::runbook_role;
@@ -123,8 +122,7 @@ async fn open_shop(
     rate: f64,
 ) -> Result<(Live, Option<Customers>), Error> {
     timeline.status("opening the shop in both Regions");
-    let ttl = rig.compressed(DNS_TTL);
-    let shop = rig.open_shop(ttl).await?;
+    let shop = rig.open_shop().await?;
     rig.change_plan(recovery_plan::describe).await?;
     rig.stand_by(WEST);
     let ledger = Arc::default();
@@ -132,7 +130,7 @@ async fn open_shop(
     let places = rig.places().ok_or("the shop is not open")?;
     let customers = if rate > 0.0 {
         let seed = jiff::Timestamp::now().as_second().unsigned_abs();
-        Some(Customers::start(seed, rate, ttl, EAST, (&places, &ledger))?)
+        Some(Customers::start(seed, rate, rig.dns_ttl(), EAST, (&places, &ledger))?)
     } else {
         None
     };
@@ -168,9 +166,6 @@ fn instructions(rig: &Rig) -> Vec<String> {
         start("reconcile", ""),
     ]
 }
-
-/// Time to live of the shop's DNS record, in AWS's time.
-const DNS_TTL: Duration = Duration::from_secs(30);
 
 /// Runs the sandbox.
 pub async fn run(options: Options) -> Result<ExitCode, Error> {

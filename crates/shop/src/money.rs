@@ -14,6 +14,9 @@ use serde::ser::{Serialize, Serializer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Money(i64);
 
+/// Tax on items, in percent.
+const TAX: u16 = 5;
+
 /// The largest amount, a little less than what the databases' `DECIMAL(10,2)` takes.
 const MOST: i64 = 9_999_999_999;
 
@@ -33,8 +36,13 @@ impl Money {
         self.0.checked_add(other.0).and_then(Self::of)
     }
 
+    /// The tax on items of this price.
+    pub const fn tax(self) -> Self {
+        self.percent(TAX)
+    }
+
     /// A percentage of it, rounded to the next hundredth, halves up.
-    pub const fn percent(self, percent: u16) -> Self {
+    const fn percent(self, percent: u16) -> Self {
         Self((self.0 * percent as i64 + 50).div_euclid(100))
     }
 

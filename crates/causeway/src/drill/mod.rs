@@ -45,8 +45,6 @@ const RATE: f64 = 12.0;
 const BEFORE: Duration = Duration::from_secs(5);
 /// How long, in AWS's time, until somebody (or an alarm) starts the failover.
 const DETECTION: Duration = Duration::from_secs(180);
-/// Time to live of the shop's DNS records, in AWS's time.
-const DNS_TTL: Duration = Duration::from_secs(30);
 /// How long orders are placed in the new Region before the old one returns.
 const AFTER: Duration = Duration::from_secs(3);
 /// Who approves the replay: the caller that the drill is.
@@ -157,7 +155,7 @@ async fn open_and_tell(
     options: &Options,
 ) -> Result<ExitCode, Error> {
     timeline.status("opening the shop in both Regions");
-    let shop = rig.open_shop(rig.compressed(DNS_TTL)).await?;
+    let shop = rig.open_shop().await?;
     timeline.line("sandbox", &format!(
         "{EAST} and {WEST} are up: 2 global databases, {}, 5 ARC endpoints, the shop's six services in each",
         options.machine.engine.servers()
@@ -235,7 +233,7 @@ impl Story<'_> {
     /// Lets customers order for a while.
     async fn start_customers(&self, seed: u64) -> Result<Customers, Error> {
         let places = self.rig.places().ok_or("the shop is not open")?;
-        let (ttl, rate) = (self.rig.compressed(DNS_TTL), self.options.rate);
+        let (ttl, rate) = (self.rig.dns_ttl(), self.options.rate);
         let customers = Customers::start(seed, rate, ttl, EAST, (&places, &self.ledger))?;
         self.timeline.line("customers", &format!("ordering, {rate} times a second; DNS answers {EAST}"));
         self.page.headline(format!("Customers order in {EAST}; {WEST} stands by."));

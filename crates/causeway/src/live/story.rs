@@ -7,7 +7,8 @@ use std::time::Duration;
 use automation::{Event, EventKind, Status};
 use jiff::Timestamp;
 use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
+
+use crate::broadcast::next;
 
 /// Events of the world that are kept.
 const KEPT: usize = 12;
@@ -170,17 +171,6 @@ impl Told {
             }
             (_, EventKind::ExecutionEnded(status)) => runbook.ended = Some(status),
             (None, _) => {}
-        }
-    }
-}
-
-/// The next event; `None` when there will be none. One who falls behind has lost some.
-async fn next<T: Clone>(events: &mut Receiver<T>) -> Option<T> {
-    loop {
-        match events.recv().await {
-            Ok(event) => return Some(event),
-            Err(RecvError::Lagged(_)) => {}
-            Err(RecvError::Closed) => return None,
         }
     }
 }

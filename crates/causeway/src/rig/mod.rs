@@ -210,21 +210,21 @@ impl Rig {
 
     /// Makes the shop's tables, where the shop itself is not to run.
     pub async fn make_tables(&self) -> Result<(), Error> {
-        let settings = self.shop_settings(Duration::ZERO)?;
+        let settings = self.shop_settings()?;
         Ok(application::make_tables(&self.sandbox.world, &self.plan, &settings).await?)
     }
 
-    /// Starts the shop's services in both Regions, and waits until its pages are there. Its DNS record lives for `ttl`. Without
-    /// RabbitMQ on this machine, events wait in the outbox.
-    pub async fn open_shop(&mut self, ttl: Duration) -> Result<Arc<Application>, Error> {
-        let settings = self.shop_settings(ttl)?;
+    /// Starts the shop's services in both Regions, and waits until its pages are there. Without RabbitMQ on this machine, events
+    /// wait in the outbox.
+    pub async fn open_shop(&mut self) -> Result<Arc<Application>, Error> {
+        let settings = self.shop_settings()?;
         let shop = Application::start(&self.sandbox.world, &self.plan, &settings).await?;
         let shop = Arc::clone(self.shop.insert(Arc::new(shop)));
         shop.ready(READY).await?;
         Ok(shop)
     }
 
-    fn shop_settings(&self, ttl: Duration) -> Result<application::Settings, Error> {
+    fn shop_settings(&self) -> Result<application::Settings, Error> {
         let folder = self.folder.as_ref().ok_or("the sandbox has no folder")?;
         // Beside those of the functions.
         let logs = self.logs.with_file_name("shop");
@@ -237,7 +237,7 @@ impl Rig {
             endpoint: self.server.url.clone(),
             secret: self.secret.clone(),
             database_authority: self.servers.authority(),
-            ttl,
+            ttl: self.dns_ttl(),
             brokers: sandbox::stores::rabbitmq::is_installed(),
         })
     }
@@ -282,6 +282,11 @@ impl Rig {
     pub fn places(&self) -> Option<Arc<dyn Places>> {
         let shop = Arc::clone(self.shop.as_ref()?);
         Some(Arc::new(Shop(Arc::clone(&self.sandbox.world), shop)))
+    }
+
+    /// How long the shop's DNS record lives here.
+    pub fn dns_ttl(&self) -> Duration {
+        self.compressed(DNS_TTL)
     }
 
     /// A modelled duration as it passes here.
@@ -437,6 +442,8 @@ impl Rig {
 const STEPS: [&str; 7] =
     ["preflight", "routing-control", "global-failover", "snapshot-restore", "reconcile", "replay", "report"];
 
+/// Time to live of the shop's DNS record, in AWS's time.
+const DNS_TTL: Duration = Duration::from_secs(30);
 /// How long the shop's services may take until its pages are there.
 const READY: Duration = Duration::from_secs(60);
 

@@ -11,6 +11,7 @@ use sandbox::wire::Wire;
 use sandbox::world::World;
 
 use super::plan;
+use crate::broadcast::next;
 use crate::text::duration;
 use crate::timeline::Timeline;
 
@@ -53,18 +54,6 @@ impl Drop for Reporting {
     fn drop(&mut self) {
         self.0.abort();
         self.1.abort();
-    }
-}
-
-/// The next event; `None` when there will be none.
-async fn next<T: Clone>(events: &mut tokio::sync::broadcast::Receiver<T>) -> Option<T> {
-    use tokio::sync::broadcast::error::RecvError;
-    loop {
-        match events.recv().await {
-            Ok(event) => return Some(event),
-            Err(RecvError::Lagged(_)) => {}
-            Err(RecvError::Closed) => return None,
-        }
     }
 }
 

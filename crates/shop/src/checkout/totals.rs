@@ -5,8 +5,6 @@ use crate::input::{self, identifier};
 use crate::money::Money;
 use crate::problem::Problem;
 
-/// Tax on the items, in percent.
-const TAX: u16 = 5;
 /// Different products of one checkout, at most.
 const MOST: usize = 50;
 
@@ -64,7 +62,7 @@ pub fn priced(items: Vec<CheckoutItem>) -> Result<Vec<CheckoutItem>, Problem> {
 pub fn totals(items: &[CheckoutItem], delivery: Option<&DeliveryOption>) -> Result<Totals, Problem> {
     let subtotal: Money = items.iter().map(|item| item.total_cost).sum();
     let shipping = delivery.map(|way| way.amount).unwrap_or_default();
-    let tax = subtotal.percent(TAX);
+    let tax = subtotal.tax();
     let total = subtotal.plus(shipping).and_then(|sum| sum.plus(tax));
     let total = total.ok_or_else(|| Problem::bad("items", "The items cost more than anybody can pay."))?;
     Ok(Totals { subtotal, shipping, tax, total })

@@ -359,9 +359,6 @@ struct Totals {
     total: Money,
 }
 
-/// Tax on the items, in percent, where it is computed anew.
-const TAX: u16 = 5;
-
 impl Totals {
     /// Of these items, with the tax that was agreed on or a new one; `None` when it is more than an amount can be.
     fn of(items: &[OrderItem], shipping: Money, tax: Option<Money>) -> Option<Self> {
@@ -369,7 +366,7 @@ impl Totals {
         for item in items {
             subtotal = subtotal.plus(item.total_cost)?;
         }
-        let tax = tax.unwrap_or_else(|| subtotal.percent(TAX));
+        let tax = tax.unwrap_or_else(|| subtotal.tax());
         Some(Self { subtotal, tax, total: subtotal.plus(shipping)?.plus(tax)? })
     }
 }
