@@ -8,7 +8,7 @@
 //!
 //! # What it promises
 //! A checkout has an id, which is the idempotency key of its order: submitted twice, also where the first answer was lost, it is one
-//! order. One that has become an order stays that; an update begins a new one. A card whose number ends in 0002 is declined.
+//! order. One that has become an order stays that; an update begins a new one, also an update while it is being submitted. A card whose number ends in 0002 is declined.
 //!
 //! # What a failure leaves
 //! Without Redis everything answers 503 and nothing is ordered. Without `orders` the checkout stays as it is.
@@ -217,10 +217,28 @@ async fn order(checkouts: &Checkouts, customer: &str, held: &Held) -> Result<Str
     let key = HeaderValue::from_str(&checkout.id).map_err(|error| Problem::fault(&error))?;
     headers.insert(HeaderName::from_static(IDEMPOTENCY_KEY), key);
     let placed: Order = checkouts.orders.post_with("/orders", &headers, &new).await?;
-    let done = Checkout { order_id: Some(placed.id.clone()), ..checkout.clone() };
     // The order stands. What fails here only makes the next submission ask for it once more, by its key.
-    if let Err(problem) = checkouts.store.put(customer, Some(held), &done).await {
+    if let Err(problem) = close(checkouts, customer, held, &placed.id).await {
         tracing::warn!(cause = problem.detail, "the checkout could not be closed");
     }
     Ok(placed.id)
+}
+
+/// Keeps that a checkout has become an order. One that was changed meanwhile goes on under another id: what is in it now is not
+/// ordered.
+async fn close(checkouts: &Checkouts, customer: &str, held: &Held, order: &str) -> Result<(), Problem> {
+    let done = Checkout { order_id: Some(order.to_owned()), ..held.checkout.clone() };
+    match checkouts.store.put(customer, Some(held), &done).await {
+        Err(problem) if problem.status == StatusCode::CONFLICT.as_u16() => {}
+        kept => return kept,
+    }
+    let is_open = |there: &Held| there.checkout.id == done.id && there.checkout.order_id.is_none();
+    match checkouts.store.get(customer).await?.filter(is_open) {
+        Some(there) => {
+            let other = Checkout { id: Uuid::new_v4().to_string(), ..there.checkout.clone() };
+            checkouts.store.put(customer, Some(&there), &other).await
+        }
+        // Submitted twice at once: the other has closed it.
+        None => Ok(()),
+    }
 }

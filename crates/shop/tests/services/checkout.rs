@@ -200,6 +200,39 @@ async fn of_two_changes_at_once_none_is_lost() {
 }
 
 /// Without `orders` nothing is ordered, and the checkout stays as it is.
+/// By something before `orders` that changes the checkout while the order is on its way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checkout_that_is_changed_while_it_is_submitted_becomes_another_order() {
+    let Some(redis) = redis().await else { return };
+    let Stage { orders, .. } = &stage(&redis.server).await;
+    let at = format!("/checkout/{}", customer());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let between = format!("http://{}", listener.local_addr().unwrap());
+    let checkout = Service::start("checkout", &environment(&redis.server.url(), &between));
+    let (update, place) = (format!("{}{at}/update", checkout.url), format!("{}/orders", orders.url));
+    let client = reqwest::Client::new();
+    let asked = client.clone();
+    let meddle = axum::routing::post(async move |headers: http::HeaderMap, body: String| {
+        let mut changed = complete();
+        changed["items"] = json!([{"id": "rain-cape", "name": "Rain Cape", "quantity": 1, "price": 84}]);
+        asked.post(update).json(&changed).send().await.unwrap().error_for_status().unwrap();
+        asked.post(place).headers(headers).body(body).send().await.unwrap().text().await.unwrap()
+    });
+    let served =
+        tokio::spawn(async { axum::serve(listener, axum::Router::new().route("/orders", meddle)).await });
+
+    checkout.post(&format!("{at}/update"), complete()).await.ok(201);
+    let first = checkout.post(&format!("{at}/submit"), json!({})).await.ok(201);
+    let placed = orders.get(&format!("/orders/{}", first["orderId"].as_str().unwrap())).await.ok(200);
+    assert_eq!(placed["items"].as_array().unwrap().len(), 2, "what was in it when it was submitted");
+    // What it was changed to is a checkout of its own, which is not ordered yet.
+    let now = checkout.get(&at).await.ok(200);
+    assert_eq!((&now["items"][0]["id"], &now["orderId"]), (&json!("rain-cape"), &Value::Null));
+    let second = checkout.post(&format!("{at}/submit"), json!({})).await.ok(201);
+    assert_ne!(first["orderId"], second["orderId"]);
+    served.abort();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_orders_a_checkout_stays_as_it_is() {
     let Some(redis) = redis().await else { return };
