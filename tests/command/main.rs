@@ -12,6 +12,7 @@ mod invoke;
 mod postgres;
 mod rotated;
 mod sam_deploy;
+mod shop;
 mod stack;
 // The servers of table-diff's own tests.
 #[path = "../../crates/table-diff/tests/servers/support.rs"]

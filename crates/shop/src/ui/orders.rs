@@ -42,7 +42,12 @@ pub async fn look(
 ) -> Response {
     let (frame, order) = tokio::join!(shop.frame(&session), own(&shop, &session, &id));
     let Some(order) = part(order) else {
-        return shop.trouble(&session, &Problem::not_found("order"), "/orders").await;
+        // It may have been confirmed in a Region whose last writes are not here.
+        let said = (
+            "We can’t find this order",
+            "It is not in our order book here. If it was confirmed to you, please keep its number and ask us: we look for it.",
+        );
+        return shop.message(&session, StatusCode::NOT_FOUND, said, ("/orders", "All my orders")).await;
     };
     let page = OrderPage { frame, order_id: id, order, just_placed: placed.placed == Some(1) };
     page_with(page_of(&page.order), &page)

@@ -65,8 +65,7 @@ impl Shop {
 
     /// A page that says that something went wrong, and what a customer can make of it.
     pub async fn trouble(&self, session: &Session, problem: &Problem, again: &str) -> Response {
-        let frame = self.frame(session).await;
-        let (title, text) = match problem.status {
+        let said = match problem.status {
             404 => {
                 ("We don’t have that", "There is nothing at this address. Perhaps it was sold, or mistyped.")
             }
@@ -76,16 +75,26 @@ impl Shop {
                 "A part of the shop is having a break. Nothing of yours is lost: please try again in a moment.",
             ),
         };
-        let (href, label) =
-            if problem.is_unavailable() { (again, "Try again") } else { ("/", "To the shop") };
+        let way = if problem.is_unavailable() { (again, "Try again") } else { ("/", "To the shop") };
+        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        self.message(session, status, said, way).await
+    }
+
+    /// A page with a title, a text, and a way on: where, and what that is called.
+    pub async fn message(
+        &self,
+        session: &Session,
+        status: StatusCode,
+        (title, text): (&str, &str),
+        (href, label): (&str, &str),
+    ) -> Response {
         let page = MessagePage {
-            frame,
+            frame: self.frame(session).await,
             title: title.into(),
             text: text.into(),
             href: href.into(),
             label: label.into(),
         };
-        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         page_with(status, &page)
     }
 }

@@ -186,7 +186,7 @@ async fn a_customer_looks_around_orders_and_changes_it() {
     let order = order_in(&to);
     let at = format!("/orders/{order}");
     let mut other = Browser::new(&shop.ui);
-    is_page(&other.get(&at).await, 404, &["We don’t have that"]);
+    is_page(&other.get(&at).await, 404, &["We can’t find this order"]);
     is_page(&other.post(&format!("{at}/cancel"), &[]).await, 404, &["We don’t have that"]);
     is_page(&other.post(&format!("{at}/remove"), &[("line", "1")]).await, 404, &["We don’t have that"]);
     is_page(&other.get("/orders").await, 200, &["You have ordered nothing yet."]);
@@ -223,7 +223,7 @@ async fn who_signs_in_takes_the_cart_along() {
     let (_, page) = here.follow("/sign-out", &[]).await;
     assert!(!here.cookies.contains_key("customer") && page.text.contains("Sign in"));
     is_page(&here.get("/cart").await, 200, &["There is nothing in it yet."]);
-    is_page(&here.get(&format!("/orders/{}", order_in(&to))).await, 404, &["We don’t have that"]);
+    is_page(&here.get(&format!("/orders/{}", order_in(&to))).await, 404, &["We can’t find this order"]);
     is_page(&here.post("/sign-in", &[("name", "")]).await, 400, &["Please give a name"]);
 }
 
