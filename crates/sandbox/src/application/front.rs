@@ -19,9 +19,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, RETRY_AFTER, TRANSFER_ENCODING};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use reqwest::Client;
 use reqwest::redirect::Policy;
 use tokio::net::TcpListener;
@@ -169,7 +169,7 @@ async fn pass(State(behind): State<Behind>, request: Request) -> Response {
         return StatusCode::NOT_FOUND.into_response();
     }
     if !behind.healthy.load(Ordering::Relaxed) {
-        return closed("This Region’s shop is not well.");
+        return closed(request.method(), "The health check of this Region’s shop fails.");
     }
     forward(&behind.client, &behind.ui, request).await
 }
@@ -177,12 +177,21 @@ async fn pass(State(behind): State<Behind>, request: Request) -> Response {
 async fn resolve(State(resolver): State<Resolver>, request: Request) -> Response {
     match resolver.door() {
         Some(door) => forward(&resolver.client, door, request).await,
-        None => closed("DNS has no healthy Region for the shop."),
+        None => closed(request.method(), "DNS answers with no Region: the routing control of each is off."),
     }
 }
 
-fn closed(why: &'static str) -> Response {
-    (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, HeaderValue::from_static("2"))], why).into_response()
+/// What a browser would say by itself where nothing answers. A page that was only looked at is tried again by itself.
+fn closed(method: &Method, why: &'static str) -> Response {
+    let again = if method == Method::GET { r#"<meta http-equiv="refresh" content="2">"# } else { "" };
+    let page = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+         <meta name=\"color-scheme\" content=\"light dark\">{again}<title>The shop can’t be reached</title></head>\n\
+         <body style=\"font:1rem/1.5 system-ui,sans-serif;max-width:32rem;margin:20vh auto;padding:0 1rem\">\n\
+         <h1>The shop can’t be reached</h1>\n<p>{why}</p>\n</body></html>\n"
+    );
+    (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, HeaderValue::from_static("2"))], Html(page))
+        .into_response()
 }
 
 /// Passes a request on, and its answer back.
@@ -194,15 +203,16 @@ async fn forward(client: &Client, to: &str, request: Request) -> Response {
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let mut headers = parts.headers;
     OF_A_CONNECTION.iter().for_each(|name| drop(headers.remove(name)));
-    let asked = client.request(parts.method, format!("{to}{path}")).headers(headers).body(body).send();
-    let Ok(mut answer) = asked.await else { return closed("Nothing answers there.") };
+    let method = parts.method;
+    let asked = client.request(method.clone(), format!("{to}{path}")).headers(headers).body(body).send();
+    let Ok(mut answer) = asked.await else { return closed(&method, "Nothing answers there.") };
     let mut response = Response::new(Body::empty());
     *response.status_mut() = answer.status();
     std::mem::swap(response.headers_mut(), answer.headers_mut());
     OF_A_CONNECTION.iter().for_each(|name| drop(response.headers_mut().remove(name)));
     match answer.bytes().await {
         Ok(bytes) => *response.body_mut() = Body::from(bytes),
-        Err(_) => return closed("The answer broke off."),
+        Err(_) => return closed(&method, "The answer broke off."),
     }
     response
 }
