@@ -30,7 +30,7 @@ FUNCTIONS := preflight routing-control global-failover snapshot-restore reconcil
 SERVERS   := $(if $(filter mariadb,$(ENGINE)),mariadb,$(if $(filter postgres,$(ENGINE)),postgres,mariadb postgres))
 ASKED     := $(if $(YES),--yes) $(if $(DURING_A_MOVE),--during-a-move)
 
-.PHONY: help setup build test unit bench lint drill sandbox shop functions package diff deploy prove destroy clean
+.PHONY: help setup build test unit bench bench-shop lint drill sandbox shop functions package diff deploy prove destroy clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -58,6 +58,14 @@ bench: ## time the comparison beside its peers, most of an hour; writes docs/ben
 	@tests/setup.sh mariadb mysql postgres bench
 	@cargo build --release -p table-diff --example compare
 	@target/bench/bin/python tests/bench/bench.py target/release/examples/compare $(ROWS) $(ENGINES)
+
+bench-shop: ## time the shop of one Region, ten minutes; writes docs/shop-speed.md
+	@tests/setup.sh mariadb postgres redis rabbitmq python
+	@cargo build --workspace --bins --tests
+	@cargo build --release -p shop -p shop-load --bins
+	@cargo build --release -p dynamodb --example serve
+	@target/python/bin/python tests/bench/shop.py target/release/shop target/release/shop-load target/release/examples/serve \
+	  target/debug/causeway "$$(ls -t target/debug/deps/services-* | grep -v '[.]d$$' | head -1)"
 
 lint: ## rustfmt, clippy, cfn-lint, sam validate, checkov
 	@tests/setup.sh python lint sam
