@@ -256,7 +256,9 @@ def failovers():
     done = subprocess.run([TESTS, "failover", "--nocapture", "--test-threads=1"], capture_output=True, text=True, cwd=os.path.join(ROOT, "crates/shop"))
     if done.returncode:
         raise SystemExit(done.stdout + done.stderr)
-    return re.findall(r"^(?:test .* \.\.\. )?(\w+: (?:the first order|.* after).*)$", done.stdout, re.M)
+    found = re.findall(r"(\w+): the first order was accepted ([\d.]+)(m?s) (after .*)$", done.stdout, re.M)
+    names = {"AuroraMysql": "MariaDB", "AuroraPostgresql": "PostgreSQL"}
+    return [f"{names[of]}: {float(took) * (1 if unit == 'ms' else 1000):.0f} ms {after}" for of, took, unit, after in found]
 
 
 def drills():
