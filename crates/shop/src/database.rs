@@ -3,6 +3,8 @@
 //! # What it promises
 //! - Connections to an old writer are not kept: when the address behind the endpoint's name changes (looked at each second), and
 //!   when a statement was refused because the server is read-only or did not answer, every connection is replaced at its next use.
+//! - Where user and password are a secret's, they are read when the service starts and again when the database does not let them in: a
+//!   rotation needs no restart, and connections that are there stay.
 //! - Nothing waits for longer than three seconds.
 //! - Errors are told apart: what may be different soon ([`StoreError::Unavailable`]), what another transaction did
 //!   ([`StoreError::Passing`], [`StoreError::Duplicate`]), and what is a fault.
@@ -13,6 +15,7 @@
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -20,10 +23,11 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::mysql::MySqlDatabaseError;
 use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, Executor, Transaction};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use crate::problem::Problem;
+use crate::secret::Secret;
 use crate::service::{Dependency, dependency};
 
 /// Where a database is, and who asks.
@@ -39,11 +43,14 @@ pub struct DatabaseSettings {
     #[arg(long, env = "SHOP_DATABASE_NAME")]
     pub database: String,
     /// User
-    #[arg(long, env = "SHOP_DATABASE_USER")]
-    pub user: String,
+    #[arg(long, env = "SHOP_DATABASE_USER", required_unless_present = "secret")]
+    pub user: Option<String>,
     /// Password
-    #[arg(long, env = "SHOP_DATABASE_PASSWORD", hide_env_values = true)]
-    pub password: String,
+    #[arg(long, env = "SHOP_DATABASE_PASSWORD", hide_env_values = true, required_unless_present = "secret")]
+    pub password: Option<String>,
+    /// Name or ARN of the secret that holds user and password (`username`, `password`), instead of these
+    #[arg(long, env = "SHOP_DATABASE_SECRET")]
+    pub secret: Option<String>,
     /// File of the authorities that may sign for the server; without one, TLS is not used
     #[arg(long, env = "SHOP_DATABASE_AUTHORITIES")]
     pub authorities: Option<String>,
@@ -111,6 +118,13 @@ pub struct Database {
     pub engine: Engine,
     /// Connections that were made before are not used any more.
     fresh_since: Arc<watch::Sender<Instant>>,
+    sign_in: Arc<SignIn>,
+}
+
+/// Whether it is known who signs in, and that somebody was not let in.
+struct SignIn {
+    known: AtomicBool,
+    refused: Notify,
 }
 
 impl Database {
@@ -120,7 +134,7 @@ impl Database {
     /// When the settings make no address.
     pub fn new(settings: &DatabaseSettings) -> Result<Self, sqlx::Error> {
         sqlx::any::install_default_drivers();
-        let options = AnyConnectOptions::from_str(&settings.url())?;
+        let options = settings.options()?;
         let fresh_since = Arc::new(watch::Sender::new(Instant::now()));
         let fresh = Arc::clone(&fresh_since);
         let pool = AnyPoolOptions::new()
@@ -134,7 +148,12 @@ impl Database {
                 Box::pin(async move { Ok(is_fresh) })
             })
             .connect_lazy_with(options);
-        let database = Self { pool, engine: settings.engine, fresh_since };
+        let sign_in =
+            Arc::new(SignIn { known: AtomicBool::new(settings.secret.is_none()), refused: Notify::new() });
+        if let Some(secret) = settings.secret.clone() {
+            tokio::spawn(keep_signed_in(secret, settings.clone(), pool.clone(), Arc::clone(&sign_in)));
+        }
+        let database = Self { pool, engine: settings.engine, fresh_since, sign_in };
         tokio::spawn(follow(settings.address(), Arc::clone(&database.fresh_since)));
         Ok(database)
     }
@@ -163,12 +182,18 @@ impl Database {
     /// # Errors
     /// As [`StoreError`] says.
     pub async fn work<T>(&self, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
+        if !self.sign_in.known.load(Ordering::Relaxed) {
+            return Err(StoreError::Unavailable("its secret can't be read yet".into()));
+        }
         let Ok(result) = timeout(PATIENCE, work).await else {
             self.forget_connections();
             return Err(StoreError::Unavailable("it does not answer".into()));
         };
         // Where all connections are at work there is nothing wrong with them, and new ones would only be more work.
         let crowded = matches!(result, Err(sqlx::Error::PoolTimedOut)) && self.pool.num_idle() == 0;
+        if result.as_ref().is_err_and(is_not_let_in) {
+            self.sign_in.refused.notify_one();
+        }
         let result = result.map_err(told_apart);
         if !crowded && matches!(result, Err(StoreError::Unavailable(_))) {
             self.forget_connections();
@@ -251,7 +276,13 @@ impl DatabaseSettings {
         }
     }
 
-    fn url(&self) -> String {
+    fn options(&self) -> Result<AnyConnectOptions, sqlx::Error> {
+        // Of a secret that is not read yet there is no user: nothing connects then.
+        let [user, password] = [&self.user, &self.password].map(|text| text.as_deref().unwrap_or("unknown"));
+        AnyConnectOptions::from_str(&self.url(user, password))
+    }
+
+    fn url(&self, user: &str, password: &str) -> String {
         let escaped = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let (scheme, tls) = match (self.engine, &self.authorities) {
             (Engine::Mysql, None) => ("mysql", "ssl-mode=DISABLED".to_owned()),
@@ -263,9 +294,39 @@ impl DatabaseSettings {
                 ("postgres", format!("sslmode=verify-full&sslrootcert={}", escaped(file)))
             }
         };
-        let [user, password, database] =
-            [&self.user, &self.password, &self.database].map(|text| escaped(text));
+        let [user, password, database] = [user, password, &self.database].map(escaped);
         format!("{scheme}://{user}:{password}@{}/{database}?{tls}", self.address())
+    }
+}
+
+/// Reads the secret until it can be read, and again each time that the database did not let its user in.
+async fn keep_signed_in(id: String, settings: DatabaseSettings, pool: AnyPool, sign_in: Arc<SignIn>) {
+    let secret = Secret::new(id).await;
+    let mut said = String::new();
+    loop {
+        let read = secret.read().await.and_then(|read| {
+            let url = settings.url(&read.username, &read.password);
+            // Its words may quote the password.
+            AnyConnectOptions::from_str(&url).map_err(|_| "it makes no address".to_owned())
+        });
+        match read {
+            Ok(options) => {
+                pool.set_connect_options(options);
+                sign_in.known.store(true, Ordering::Relaxed);
+                tracing::info!("the database's secret is read");
+                said.clear();
+                // What is refused in the meantime is not forgotten.
+                tokio::time::sleep(LOOK).await;
+                sign_in.refused.notified().await;
+            }
+            Err(cause) => {
+                if cause != said {
+                    tracing::warn!(cause, "the database's secret can't be read");
+                    said = cause;
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        }
     }
 }
 
@@ -295,6 +356,15 @@ fn refused_value(error: &sqlx::Error) -> Option<String> {
     (code.starts_with("22") || matches!(number, Some(1292 | 1366))).then(|| code.into_owned())
 }
 
+/// Whether user or password were refused.
+fn is_not_let_in(error: &sqlx::Error) -> bool {
+    let Some(error) = error.as_database_error() else { return false };
+    match error.try_downcast_ref::<MySqlDatabaseError>() {
+        Some(error) => [1044, 1045].contains(&error.number()),
+        None => ["28000", "28P01"].contains(&&*error.code().unwrap_or_default()),
+    }
+}
+
 /// What an error means. Numbers: MySQL's "Server Error Message Reference"; states: PostgreSQL's "Error Codes".
 fn told_apart(error: sqlx::Error) -> StoreError {
     let unavailable = |what: &str| StoreError::Unavailable(what.to_owned());
@@ -314,11 +384,13 @@ fn told_apart(error: sqlx::Error) -> StoreError {
     }
     let number = database.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number);
     let state = database.code().unwrap_or_default();
+    if is_not_let_in(&error) {
+        return unavailable("it does not let this user in");
+    }
     match (number, &*state) {
         (Some(1290 | 1792 | 1836), _) | (None, "25006") => unavailable("it is read-only"),
         (Some(1205 | 1213), _) | (None, "40001" | "40P01" | "55P03") => StoreError::Passing,
         (Some(1021 | 1026 | 1030 | 1114), _) | (None, "53100") => unavailable("it is full"),
-        (Some(1044 | 1045), _) | (None, "28000" | "28P01") => unavailable("it does not let this user in"),
         (Some(1049 | 1146), _) | (None, "3D000" | "42P01") => unavailable("it does not have the tables yet"),
         (Some(1040 | 1041 | 1053 | 1135 | 1203 | 1226 | 1317 | 1927 | 3024), _) => {
             unavailable("it ends, or has no room for more work")
@@ -339,8 +411,9 @@ mod tests {
             engine,
             endpoint: "orders.example".into(),
             database: "orders".into(),
-            user: "a user".into(),
-            password: "p@ss/word?".into(),
+            user: Some("a user".into()),
+            password: Some("p@ss/word?".into()),
+            secret: None,
             authorities: None,
             connections: 1,
         }
@@ -349,14 +422,14 @@ mod tests {
     #[test]
     fn nothing_of_a_password_gets_into_the_rest_of_the_address() {
         assert_eq!(
-            settings(Engine::Mysql).url(),
+            settings(Engine::Mysql).url("a user", "p@ss/word?"),
             "mysql://a%20user:p%40ss%2Fword%3F@orders.example:3306/orders?ssl-mode=DISABLED"
         );
         let verified =
             DatabaseSettings { authorities: Some("/a b.pem".into()), ..settings(Engine::Postgres) };
         assert!(
             verified
-                .url()
+                .url("a user", "p@ss/word?")
                 .ends_with("@orders.example:5432/orders?sslmode=verify-full&sslrootcert=%2Fa%20b%2Epem")
         );
     }

@@ -25,10 +25,11 @@
 //! - [`api`], [`money`]: what they say to one another
 //! - [`service`]: around each: bounds, health, an end in order; [`bounded`], [`chaos`], [`metrics`], [`request`]
 //! - [`problem`], [`input`]: what is answered to bad input and in trouble
-//! - [`calls`]: from service to service; [`database`], [`schema`]: to Aurora
+//! - [`calls`]: from service to service; [`database`], [`schema`], [`secret`]: to Aurora; [`aws`]: to AWS
 
 pub mod api;
 pub mod assets;
+pub mod aws;
 pub mod bounded;
 pub mod calls;
 pub mod carts;
@@ -43,5 +44,6 @@ pub mod orders;
 pub mod problem;
 pub mod request;
 pub mod schema;
+pub mod secret;
 pub mod service;
 pub mod ui;

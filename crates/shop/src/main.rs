@@ -1,6 +1,8 @@
 //! `shop SERVICE`: runs one of the shop's six services. `shop chaos`: switches faults of one that runs.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use shop::carts::CartsSettings;
@@ -36,6 +38,8 @@ enum What {
     Assets(Run<Nothing>),
     /// Make a service's tables, and end
     Tables(Tables),
+    /// Ask the service that runs here whether it is healthy, for a container's health check
+    Health(Health),
     /// Switch a fault of a running service on or off
     Chaos(Chaos),
 }
@@ -68,6 +72,13 @@ enum Owner {
 }
 
 #[derive(Args)]
+struct Health {
+    /// The address that the service listens at
+    #[arg(long, env = "SHOP_LISTEN", default_value = "0.0.0.0:8080")]
+    listen: SocketAddr,
+}
+
+#[derive(Args)]
 struct Chaos {
     /// URL of the service
     url: String,
@@ -89,6 +100,9 @@ enum Fault {
     /// Fail the health check
     Health,
 }
+
+/// How long a health check waits.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -120,6 +134,7 @@ async fn run(what: What) -> Result<(), Error> {
         What::Orders(run) => (orders::service(&run.own, &run.common.region)?, run.common),
         What::Assets(run) => (assets::service(), run.common),
         What::Tables(tables) => return make_tables(&tables).await,
+        What::Health(health) => return ask(&health).await,
         What::Chaos(chaos) => return switch(&chaos).await,
     };
     Ok(service.run(&common).await?)
@@ -131,6 +146,13 @@ async fn make_tables(tables: &Tables) -> Result<(), Error> {
         Owner::Orders => orders::SCHEMA,
     };
     Ok(schema.try_to(&Database::new(&tables.database)?).await?)
+}
+
+async fn ask(health: &Health) -> Result<(), Error> {
+    let url = format!("http://{}/health", SocketAddr::new(Ipv4Addr::LOCALHOST.into(), health.listen.port()));
+    let answer = reqwest::Client::builder().timeout(PATIENCE).build()?.get(url).send().await?;
+    answer.error_for_status()?;
+    Ok(())
 }
 
 async fn switch(chaos: &Chaos) -> Result<(), Error> {

@@ -21,6 +21,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::api::{Cart, CartItem};
+use crate::aws::sdk_config;
 use crate::input::{self, Asked, At, identifier};
 use crate::metrics::Counted;
 use crate::problem::Problem;
@@ -37,7 +38,7 @@ pub struct CartsSettings {
 
 /// The service. DynamoDB's endpoint, Region and credentials come from the environment, as for every AWS tool.
 pub async fn service(settings: &CartsSettings, region: &str) -> Service {
-    let store = Store::new(&store::sdk_config().await, &settings.table, region);
+    let store = Store::new(&sdk_config().await, &settings.table, region);
     let looked = store.clone();
     let routes = Router::new()
         .route("/carts/{customer}", get(cart).delete(clear))

@@ -10,11 +10,8 @@
 //! came, counts once: an item knows the request that changed it last.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -22,7 +19,6 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 use crate::api::CartItem;
 use crate::input::MOST_OF_ONE;
@@ -40,24 +36,6 @@ pub struct Store {
 
 /// Different products in a cart, at most: two writes for each fit one transaction.
 pub const MOST_PRODUCTS: usize = 50;
-/// How long one try of a call may take, and all of them.
-const TRY: Duration = Duration::from_millis(1_500);
-const ALL: Duration = Duration::from_secs(4);
-
-/// How the SDK calls DynamoDB: endpoint, Region and credentials come from the environment.
-pub async fn sdk_config() -> SdkConfig {
-    let http =
-        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    let times =
-        TimeoutConfig::builder().connect_timeout(TRY).operation_attempt_timeout(TRY).operation_timeout(ALL);
-    aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
-        .retry_config(RetryConfig::standard().with_max_attempts(3))
-        .timeout_config(times.build())
-        .load()
-        .await
-}
-
 /// What is done to an item and to its version, in every change.
 const CHANGED: &str = "version = if_not_exists(version, :none) + :one, updatedAt = :now, #region = :region, #request = :request";
 

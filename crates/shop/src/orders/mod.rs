@@ -17,6 +17,7 @@ pub mod relay;
 mod store;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::routing::{delete, get};
@@ -51,6 +52,9 @@ pub struct OrdersSettings {
     /// URL of RabbitMQ, amqp://USER:PASSWORD@HOST:PORT; without one, events wait in the outbox
     #[arg(long, env = "SHOP_BROKER_URL", hide_env_values = true)]
     broker: Option<String>,
+    /// Seconds after which the log says how many orders were placed since it last did, for a metric of CloudWatch
+    #[arg(long, env = "SHOP_METRIC_SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    metric_seconds: u64,
 }
 
 /// Items of one order, at most.
@@ -72,6 +76,7 @@ pub fn service(settings: &OrdersSettings, region: &str) -> Result<Service, sqlx:
     tokio::spawn(SCHEMA.ensure(database.clone()));
     let mut counted = Counted::default();
     let created = counted.counter("orders_created", "Orders that were placed");
+    tokio::spawn(tell(created.clone(), Duration::from_secs(settings.metric_seconds)));
     let news = Arc::new(Notify::new());
     if let Some(broker) = &settings.broker {
         let relay = Relay {
@@ -93,6 +98,18 @@ pub fn service(settings: &OrdersSettings, region: &str) -> Result<Service, sqlx:
         .route("/orders/{id}/items/{line}", delete(remove_item))
         .with_state(Orders { store, news, created });
     Ok(Service { name: "orders", routes, dependencies, metrics: counted.metrics() })
+}
+
+/// Says again and again in the log how many orders were placed since, also when there were none: a metric filter makes CloudWatch's
+/// metric of it (`$.metric`, `$.value`).
+async fn tell(created: Counter, every: Duration) {
+    let mut before = 0;
+    loop {
+        tokio::time::sleep(every).await;
+        let now = created.get();
+        tracing::info!(metric = "OrdersCreated", value = now - before, "counted");
+        before = now;
+    }
 }
 
 fn refused(error: &StoreError) -> Problem {

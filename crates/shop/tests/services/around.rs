@@ -242,3 +242,22 @@ async fn a_body_that_is_too_large_is_refused() {
         asked.problem(413);
     }
 }
+
+/// A container's image holds nothing but the program, which asks itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn its_own_health_check_says_whether_it_is_well() {
+    let assets = Service::start_with("assets", &["--chaos"], &Vec::new());
+    let is_well = || {
+        let mut asked = std::process::Command::new(env!("CARGO_BIN_EXE_shop"));
+        let address = assets.url.trim_start_matches("http://");
+        asked
+            .args(["health", "--listen", address])
+            .stdout(std::process::Stdio::null())
+            .status()
+            .unwrap()
+            .success()
+    };
+    assert!(is_well());
+    assets.post("/chaos/health", json!({})).await.ok(200);
+    assert!(!is_well());
+}

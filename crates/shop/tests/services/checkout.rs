@@ -312,3 +312,34 @@ async fn without_redis_checkouts_are_unavailable() {
     whole(&database, 1).await;
     checkout.is_well().await;
 }
+
+/// As ElastiCache has it: with TLS, a token, and a certificate of an authority that the system knows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_may_want_tls_and_its_certificate_is_looked_at() {
+    let Some(shared) = redis().await else { return };
+    drop(shared);
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let signed = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    std::fs::write(at("certificate.pem"), signed.cert.pem()).unwrap();
+    std::fs::write(at("key.pem"), signed.signing_key.serialize_pem()).unwrap();
+    let port = nowhere().await.port();
+    let mut server = std::process::Command::new("redis-server")
+        .args(["--port", "0", "--tls-port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+        .args(["--tls-cert-file", &at("certificate.pem"), "--tls-key-file", &at("key.pem")])
+        .args(["--tls-auth-clients", "no", "--requirepass", "token", "--dir", &at("")])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    until("it listens", 10, async || std::net::TcpStream::connect(("127.0.0.1", port)).ok()).await;
+    let url = format!("rediss://:token@localhost:{port}");
+    let mut known = environment(&url, "http://127.0.0.1:9");
+    let unknown = Service::start("checkout", &known);
+    unknown.get("/checkout/robin").await.problem(503);
+    known.push(("SSL_CERT_FILE", at("certificate.pem")));
+    let checkout = Service::start("checkout", &known);
+    let answer = checkout.get("/checkout/robin").await.status;
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert!([200, 404].contains(&answer), "{answer}");
+}

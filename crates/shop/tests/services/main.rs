@@ -11,6 +11,7 @@ mod contract;
 mod failover;
 mod orders;
 mod relay;
+mod rotated;
 mod stage;
 mod stores;
 mod ui;

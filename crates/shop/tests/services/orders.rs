@@ -385,3 +385,24 @@ async fn says(database: &Database, code: &str) {
         database.execute(statement).await;
     }
 }
+
+/// A metric filter reads these lines.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_says_how_many_orders_were_placed() {
+    let Some(databases) = Databases::of(Engine::AuroraMysql).await else { return };
+    let mut environment = databases.database().await.environment();
+    environment.push(("SHOP_METRIC_SECONDS", "1".into()));
+    let orders = Service::start("orders", &environment).has_tables().await;
+    for _ in 0..3 {
+        orders.post("/orders", order("robin", 1, "5")).await.ok(200);
+    }
+    let counted = async || {
+        let log = orders.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let counts = lines
+            .filter(|line| line["metric"] == "OrdersCreated")
+            .map(|line| line["value"].as_u64().unwrap());
+        (counts.sum::<u64>() == 3).then_some(())
+    };
+    until("three were counted", 10, counted).await;
+}

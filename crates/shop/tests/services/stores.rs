@@ -133,8 +133,10 @@ pub struct Databases {
     _folder: Folder,
 }
 
-const USER: &str = "app";
-const PASSWORD: &str = "it's \\secret/?";
+/// Who the services are to a database.
+pub const USER: &str = "app";
+/// The password, with what a URL would take amiss.
+pub const PASSWORD: &str = "it's \\secret/?";
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// Another number for each that asks.
@@ -294,6 +296,21 @@ impl Database {
             ("SHOP_DATABASE_CONNECTIONS", "5".into()),
             ("AWS_REGION", EAST.into()),
         ]
+    }
+
+    /// The same with user and password in a secret of this account.
+    pub fn environment_with_secret(&self, secret: &str, account: &Dynamo) -> Environment {
+        let own = ["SHOP_DATABASE_USER", "SHOP_DATABASE_PASSWORD"];
+        let mut environment: Environment =
+            self.environment().into_iter().filter(|(name, _)| !own.contains(name)).collect();
+        environment.extend([
+            ("SHOP_DATABASE_SECRET", secret.to_owned()),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", account.url.clone()),
+            ("AWS_ACCESS_KEY_ID", sandbox::account::OPERATOR.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", account.secret.to_owned()),
+            ("AWS_EC2_METADATA_DISABLED", "true".into()),
+        ]);
+        environment
     }
 
     /// The same through something that stands before it.
@@ -525,6 +542,11 @@ impl Dynamo {
             ))
             .build();
         aws_sdk_dynamodb::Client::from_conf(config)
+    }
+
+    /// Gives a secret of the first Region another value.
+    pub fn set_secret(&self, name: &str, text: &str) {
+        self.world.as_ref().unwrap().rotate_secret(self.regions[0], name, text);
     }
 
     /// What the carts' service of one of the two Regions is told.
