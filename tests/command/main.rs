@@ -22,6 +22,7 @@ mod database_server;
 #[allow(dead_code, reason = "not all of it is used here")]
 mod postgres_server;
 mod telemetry;
+mod workload;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;

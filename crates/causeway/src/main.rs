@@ -16,6 +16,7 @@ mod sandbox_command;
 mod stack;
 mod text;
 mod timeline;
+mod workload;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -53,6 +54,11 @@ enum Command {
     Stack {
         #[command(subcommand)]
         command: stack::Command,
+    },
+    /// Deploy the example application's two Regions, or remove them
+    Workload {
+        #[command(subcommand)]
+        command: workload::Command,
     },
     /// Compare the tables of two databases, row by row
     Diff(diff::Options),
@@ -96,6 +102,7 @@ async fn main() -> ExitCode {
         Command::Plan { command } => plan::run(&command),
         Command::Document { command } => document::run(&command),
         Command::Stack { command } => stack::run(&command).await,
+        Command::Workload { command } => workload::run(&command).await,
         Command::Diff(options) => diff::run(options).await,
     };
     match result {

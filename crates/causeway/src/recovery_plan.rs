@@ -5,10 +5,15 @@ use std::collections::BTreeMap;
 use runbook::RecoveryPlan;
 use runbook::plan::{Engine, ReportTable};
 
-/// Says it. The machine has one clock, so that no time is too near to another.
+/// Says it, where both Regions are one machine with one clock, so that no time is too near to another.
+pub fn describe_on_one_machine(plan: &mut RecoveryPlan) {
+    describe(plan);
+    plan.limits.clock_margin_seconds = 0;
+}
+
+/// Says it.
 pub fn describe(plan: &mut RecoveryPlan) {
     let table = |label: &str| ReportTable { label: Some(label.into()), ..ReportTable::default() };
-    plan.limits.clock_margin_seconds = 0;
     if let Some(orders) = plan.databases.get_mut("orders") {
         // PostgreSQL keeps a name that is not quoted in small letters.
         let kept = |name: &str| match orders.engine {

@@ -123,7 +123,7 @@ async fn open_shop(
 ) -> Result<(Live, Option<Customers>), Error> {
     timeline.status("opening the shop in both Regions");
     let shop = rig.open_shop().await?;
-    rig.change_plan(recovery_plan::describe).await?;
+    rig.change_plan(recovery_plan::describe_on_one_machine).await?;
     rig.stand_by(WEST);
     let ledger = Arc::default();
     let live = Live::open(rig, &ledger, "Causeway shop", &shop).await?;

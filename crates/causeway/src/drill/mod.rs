@@ -224,7 +224,7 @@ async fn story(
 impl Story<'_> {
     /// Says in the plan what the report has to know, and has the other Region stand by.
     async fn open(&self) -> Result<(), Error> {
-        self.rig.change_plan(recovery_plan::describe).await?;
+        self.rig.change_plan(recovery_plan::describe_on_one_machine).await?;
         // No customer orders there before the runbook turns its traffic on: what it has then is what both had.
         self.rig.stand_by(WEST);
         Ok(())

@@ -21,7 +21,8 @@ pub struct Region {
     pub cloudformation: aws_sdk_cloudformation::Client,
     pub ssm: aws_sdk_ssm::Client,
     cloudwatch: aws_sdk_cloudwatch::Client,
-    s3: aws_sdk_s3::Client,
+    pub s3: aws_sdk_s3::Client,
+    pub rds: aws_sdk_rds::Client,
 }
 
 impl Region {
@@ -36,6 +37,7 @@ impl Region {
             ssm: aws_sdk_ssm::Client::new(&config),
             cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
             s3: aws_sdk_s3::Client::from_conf(s3),
+            rds: aws_sdk_rds::Client::new(&config),
         }
     }
 

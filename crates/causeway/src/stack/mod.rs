@@ -8,13 +8,13 @@
 //! ([`plan`]), and stops at the first failure: the Regions before it stand as they are said to, and the same command, run
 //! again, goes on.
 
-mod account;
+pub mod account;
 mod cost;
 mod package;
 mod plan;
-mod say;
+pub mod say;
 mod settings;
-mod stacks;
+pub mod stacks;
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;

@@ -2,6 +2,6 @@
 
 /// Says a line.
 #[expect(clippy::print_stdout, reason = "this is the command's output")]
-pub(super) fn say(text: &str) {
+pub fn say(text: &str) {
     println!("{text}");
 }

@@ -95,7 +95,7 @@ pub struct Named<'a> {
 
 impl Named<'_> {
     /// The stack of this name; a deleted one has none.
-    async fn described(&self, name: &str) -> Result<Option<Stack>, Error> {
+    pub async fn described(&self, name: &str) -> Result<Option<Stack>, Error> {
         let answer = self.region.cloudformation.describe_stacks().stack_name(name).send().await;
         match answer {
             Ok(answer) => Ok(answer.stacks.unwrap_or_default().into_iter().next()),

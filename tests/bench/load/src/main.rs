@@ -78,7 +78,8 @@ impl Customer {
     }
 
     async fn place(&mut self) -> Result<(), Error> {
-        let item = |product: &str| json!({"productId": product, "name": product, "quantity": 1, "unitCost": "64"});
+        let item =
+            |product: &str| json!({"productId": product, "name": product, "quantity": 1, "unitCost": "64"});
         let lines: Vec<_> = (0..LINES).map(|number| item(&format!("product-{number}"))).collect();
         let order = json!({
             "customerId": format!("customer-{}", self.next),
@@ -154,8 +155,7 @@ impl Customer {
 async fn products(client: &Client, shop: &str) -> Result<Vec<String>, Error> {
     let page = client.get(format!("{shop}/catalog")).send().await?.error_for_status()?.text().await?;
     let links = page.split("href=\"/catalog/").skip(1).filter_map(|rest| rest.split('"').next());
-    let products: Vec<String> =
-        links.filter(|link| !link.contains(['?', '/'])).map(str::to_owned).collect();
+    let products: Vec<String> = links.filter(|link| !link.contains(['?', '/'])).map(str::to_owned).collect();
     if products.is_empty() { Err("the catalogue is empty".into()) } else { Ok(products) }
 }
 

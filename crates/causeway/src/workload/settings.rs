@@ -1,0 +1,174 @@
+//! The settings of a workload: one small JSON file, `docs/workload.example.json`.
+//!
+//! What is not said has the value that the templates have, or one from here. Nothing of it names a Region but the two that are given.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use runbook::plan::Engine;
+use serde::Deserialize;
+
+use super::parts::{PARTS, Part};
+use crate::Error;
+
+/// The settings.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Settings {
+    /// The workload's name: everything that has a name begins with it.
+    pub name: String,
+    /// The Region that begins with the traffic and the writers, and the other.
+    pub regions: [String; 2],
+    /// Who is told of alarms.
+    pub mail: Option<String>,
+    /// What Aurora runs.
+    #[serde(default = "mysql")]
+    pub engine: Engine,
+    /// The shop's image for each Region, by digest or tag, where it is not to be built and pushed.
+    #[serde(default)]
+    pub images: BTreeMap<String, String>,
+    /// What the containers run on.
+    #[serde(default)]
+    pub architecture: Architecture,
+    /// Address ranges of the two networks. They must not overlap.
+    #[serde(default = "ranges")]
+    pub cidrs: [String; 2],
+    /// ARN of an ARC cluster to use; without one, one is made, which costs most of all.
+    pub control_cluster: Option<String>,
+    /// ARN of the load balancer's certificate in each Region; without one it speaks HTTP, inside of the network.
+    #[serde(default)]
+    pub certificates: BTreeMap<String, String>,
+    /// Whether there is to be a machine in each network to look at the shop from.
+    #[serde(default)]
+    pub client: bool,
+    /// Values of a part's parameters, where another than the template's is wanted: `{"network": {"NatGateways": "3"}}`.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// What the containers run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+pub enum Architecture {
+    /// Graviton, which costs less.
+    #[default]
+    #[serde(rename = "arm64")]
+    Arm64,
+    /// Intel and AMD.
+    #[serde(rename = "x86_64")]
+    X86,
+}
+
+const fn mysql() -> Engine {
+    Engine::AuroraMysql
+}
+
+fn ranges() -> [String; 2] {
+    ["10.1.0.0/16".to_owned(), "10.2.0.0/16".to_owned()]
+}
+
+impl Settings {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// With the file's name and what is wrong: all of it.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            format!(
+                "can't read {}: {error}. Copy docs/workload.example.json and put your own values in",
+                path.display()
+            )
+        })?;
+        let settings: Self =
+            serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        let wrong = settings.wrong();
+        if wrong.is_empty() {
+            return Ok(settings);
+        }
+        Err(format!("{}: {}", path.display(), wrong.join("; ")).into())
+    }
+
+    fn wrong(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let of_a_name =
+            |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+        if !(2..=16).contains(&self.name.len())
+            || !self.name.starts_with(|letter: char| letter.is_ascii_lowercase())
+            || !self.name.chars().all(of_a_name)
+        {
+            wrong.push(format!(
+                "name {:?} has to be 2 to 16 small letters, digits and dashes, and begin with a letter",
+                self.name
+            ));
+        }
+        let [first, second] = &self.regions;
+        if first == second {
+            wrong.push(format!("regions has {first} twice"));
+        }
+        if self.cidrs[0] == self.cidrs[1] {
+            wrong.push(
+                "cidrs are the same: what the two networks have between them could not be told apart".into(),
+            );
+        }
+        for (field, regions) in [("images", &self.images), ("certificates", &self.certificates)] {
+            for region in regions.keys().filter(|region| !self.regions.contains(region)) {
+                wrong.push(format!("{field} names {region}, which is neither {first} nor {second}"));
+            }
+            if regions.len() == 1 {
+                wrong.push(format!("{field} names one Region: name both, or none"));
+            }
+        }
+        for (name, parameters) in &self.parameters {
+            let Some(part) = PARTS.iter().find(|part| part.name == name) else {
+                let known: Vec<_> = PARTS.iter().map(|part| part.name).collect();
+                wrong.push(format!("parameters has {name}: there is {}", known.join(", ")));
+                continue;
+            };
+            for parameter in parameters.keys() {
+                if part.given(parameter).is_some() {
+                    wrong.push(format!("parameters.{name}.{parameter} is given by the command itself"));
+                } else if !part.has_parameter(parameter) {
+                    wrong.push(format!("parameters.{name}.{parameter}: the template has none of this name"));
+                }
+            }
+        }
+        wrong
+    }
+
+    /// The parts that are wanted.
+    pub fn parts(&self) -> impl Iterator<Item = &'static Part> {
+        PARTS.iter().filter(|part| part.name != "client" || self.client)
+    }
+
+    /// The other Region.
+    pub fn other(&self, region: &str) -> &str {
+        let [first, second] = &self.regions;
+        if region == first { second } else { first }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_said_all_at_once() {
+        let settings: Settings = serde_json::from_str(
+            r#"{"name": "My shop", "regions": ["a-1", "a-1"], "cidrs": ["10.0.0.0/16", "10.0.0.0/16"],
+                "images": {"b-1": "x"}, "parameters": {"network": {"VpcId": "x", "Cidr": "y"}, "moon": {}}}"#,
+        )
+        .unwrap();
+        let wrong = settings.wrong().join("\n");
+        for part in [
+            "name \"My shop\" has to be",
+            "regions has a-1 twice",
+            "cidrs are the same",
+            "images names b-1",
+            "images names one Region",
+            "parameters.network.VpcId: the template has none",
+            "parameters.network.Cidr is given by the command",
+            "parameters has moon",
+        ] {
+            assert!(wrong.contains(part), "{part}: {wrong}");
+        }
+    }
+}
