@@ -19,6 +19,8 @@ ROWS   ?= 2000000
 ENGINES ?=
 # The deployment: its settings (docs/deploy.example.json), what the functions are built for, and anything to not be asked.
 SETTINGS ?= deploy.json
+# The example application's settings (docs/workload.example.json).
+WORKLOAD ?= workload.json
 ARCH     ?= arm64
 YES      ?=
 # Anything: deploy although a runbook runs, or it is not known whether one does; put the file's ARC endpoints although the
@@ -30,7 +32,7 @@ FUNCTIONS := preflight routing-control global-failover snapshot-restore reconcil
 SERVERS   := $(if $(filter mariadb,$(ENGINE)),mariadb,$(if $(filter postgres,$(ENGINE)),postgres,mariadb postgres))
 ASKED     := $(if $(YES),--yes) $(if $(DURING_A_MOVE),--during-a-move)
 
-.PHONY: help setup build test unit bench bench-shop lint drill sandbox shop functions package diff deploy prove destroy clean
+.PHONY: help setup build test unit bench bench-shop lint drill sandbox shop functions package diff deploy prove destroy image workload destroy-all clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -71,9 +73,9 @@ lint: ## rustfmt, clippy, cfn-lint, sam validate, checkov
 	@tests/setup.sh python lint sam
 	@cargo fmt --all --check
 	@cargo clippy --workspace --all-targets -- --deny warnings
-	@target/python/bin/cfn-lint template.yaml
+	@target/python/bin/cfn-lint template.yaml workload/*.yaml
 	@SAM_CLI_TELEMETRY=0 target/sam/bin/sam validate --lint --region eu-west-1
-	@target/lint/bin/checkov --config-file tests/checkov.yaml --file template.yaml
+	@target/lint/bin/checkov --config-file tests/checkov.yaml --file template.yaml $$(printf ' --file %s' workload/*.yaml)
 
 drill: ## rehearse a Region failover on this machine, whole
 	@tests/setup.sh $(SERVERS) redis rabbitmq
@@ -108,6 +110,26 @@ diff: ## show what a deployment of the package would change in both Regions
 
 deploy: package ## deploy to both Regions, as SETTINGS says (asks before it changes anything)
 	@target/debug/causeway stack deploy --settings $(SETTINGS) $(ASKED) $(if $(OVERWRITE_ENDPOINTS),--overwrite-endpoints)
+
+image: ## put the shop's program and what goes into its image into target/workload/image
+	@rustup target add $(if $(filter x86_64,$(ARCH)),x86_64,aarch64)-unknown-linux-musl
+	@cargo lambda --version >/dev/null 2>&1 || tests/setup.sh python
+	@PATH="$(CURDIR)/target/python/bin:$$PATH" cargo lambda build --locked --release -p shop \
+	  --target $(if $(filter x86_64,$(ARCH)),x86_64,aarch64)-unknown-linux-musl --output-format binary
+	@mkdir -p target/workload/image
+	@cp target/lambda/shop/bootstrap target/workload/image/shop
+	@cp workload/Dockerfile target/workload/image/
+	@cp crates/runbook/certificates/rds-global-bundle.pem target/workload/image/rds.pem
+	@cp "$$(target/python/bin/python -c 'import botocore; print(botocore.__path__[0])')/cacert.pem" target/workload/image/authorities.pem
+
+workload: ## deploy the example application's two Regions, as WORKLOAD says (asks before it changes anything)
+	@cargo build -p causeway
+	@target/debug/causeway workload deploy --settings $(WORKLOAD) $(if $(YES),--yes)
+
+destroy-all: ## remove the runbooks and the example application from both Regions (asks first)
+	@cargo build -p causeway
+	@if [ -f $(SETTINGS) ]; then target/debug/causeway stack destroy --settings $(SETTINGS) $(ASKED); fi
+	@target/debug/causeway workload destroy --settings $(WORKLOAD) $(if $(YES),--yes)
 
 prove: ## ask both Regions what no document of AWS says, read-only (docs/unproven.md)
 	@cargo build -p causeway

@@ -2,6 +2,7 @@
 
 pub mod emulator;
 pub mod parts;
+pub mod templates;
 pub mod witnesses;
 
 use std::path::{Path, PathBuf};

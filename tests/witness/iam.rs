@@ -57,7 +57,7 @@ struct ResourceType {
 }
 
 /// What a role or a caller asks for together: an action on resources, each with condition keys.
-type Asks = BTreeMap<String, Vec<(String, BTreeSet<String>)>>;
+pub type Asks = BTreeMap<String, Vec<(String, BTreeSet<String>)>>;
 
 impl Reference {
     /// The reference of the services that some actions belong to.
@@ -70,7 +70,7 @@ impl Reference {
     }
 
     /// In what some actions on resources differ from it, one line each.
-    fn differences(&self, asks: &Asks) -> Vec<String> {
+    pub fn differences(&self, asks: &Asks) -> Vec<String> {
         asks.iter().flat_map(|(action, resources)| self.of_action(action, resources)).collect()
     }
 
@@ -201,13 +201,16 @@ fn agree(one: Piece, other: Piece) -> bool {
     }
 }
 
-/// The templates in the repository: YAML files with roles.
+/// The templates in the repository: YAML files with roles. Those of the workload are read by `workload.rs`.
 fn templates() -> Vec<PathBuf> {
     fn look(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap_or_default().to_owned();
-            if path.is_dir() && !name.starts_with('.') && !["target", "out"].contains(&name.as_str()) {
+            if path.is_dir()
+                && !name.starts_with('.')
+                && !["target", "out", "workload"].contains(&name.as_str())
+            {
                 look(&path, found);
             } else if path.extension().is_some_and(|kind| kind == "yaml" || kind == "yml")
                 && std::fs::read_to_string(&path).unwrap().contains("Type: AWS::IAM::Role\n")

@@ -6,6 +6,7 @@
 //! - [`shapes`]: answers and errors against botocore's service models
 //! - [`world`]: the sandbox that Python's clients call for both
 //! - [`shared_calls`]: what the sandbox shares with emulators
+//! - [`workload`]: the roles of the example application, against the reference, too
 //! - [`state_machines`]: how a state machine runs, in the sandbox and in an emulator
 
 #![expect(clippy::unwrap_used, reason = "tests say what failed by panicking")]
@@ -15,6 +16,7 @@ mod iam;
 mod shapes;
 mod shared_calls;
 mod state_machines;
+mod workload;
 mod world;
 
 use std::path::PathBuf;

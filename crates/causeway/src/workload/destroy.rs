@@ -42,7 +42,8 @@ impl<'a> Deployment<'a> {
     pub async fn there(&self) -> Result<There<'a>, Error> {
         let mut there = There { tasks: BTreeSet::new(), unknown: Vec::new() };
         for region in self.regions {
-            for stack in of_workload(region, &self.settings.name).await? {
+            let named = |name: &str| PARTS.iter().any(|part| part.stack(self.settings) == name);
+            for stack in of_workload(region, &self.settings.name, named).await? {
                 match PARTS.iter().find(|part| part.stack(self.settings) == stack) {
                     Some(part) => drop(there.tasks.insert(Task { part: part.name, region: &region.name })),
                     None => there.unknown.push((&region.name, stack)),

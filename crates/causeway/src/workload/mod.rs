@@ -37,7 +37,7 @@ use crate::stack::account::Region;
 use crate::stack::say::say;
 use deploy::{Deployment, Known};
 use order::{Task, order};
-use parts::CONTROL;
+use parts::{CONTROL, wanted, wrong_parameters};
 use settings::Settings;
 
 /// What to do with the workload.
@@ -92,7 +92,7 @@ pub async fn run(command: &Command) -> Result<ExitCode, Error> {
     match command {
         Command::Deploy(options) => deploy(options).await,
         Command::Diff(options) => {
-            let settings = Settings::read(&options.settings)?;
+            let settings = Settings::read(&options.settings, wrong_parameters)?;
             let regions = regions(&settings).await;
             let templates = options.templates.as_deref();
             Deployment { settings: &settings, regions: &regions, templates }.diff().await?;
@@ -100,7 +100,7 @@ pub async fn run(command: &Command) -> Result<ExitCode, Error> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Cost(options) => {
-            say(cost::text(&Settings::read(&options.settings)?)?.trim_end());
+            say(cost::text(&Settings::read(&options.settings, wrong_parameters)?)?.trim_end());
             Ok(ExitCode::SUCCESS)
         }
         Command::Destroy(options) => destroy(options).await,
@@ -118,10 +118,10 @@ async fn regions(settings: &Settings) -> Vec<Region> {
 }
 
 async fn deploy(options: &DeployOptions) -> Result<ExitCode, Error> {
-    let settings = Settings::read(&options.asked.of.settings)?;
+    let settings = Settings::read(&options.asked.of.settings, wrong_parameters)?;
     let [first, second] = &settings.regions;
     say(&format!("This deploys the example application {} to {first} and {second}.\n", settings.name));
-    for part in settings.parts() {
+    for part in wanted(&settings) {
         say(&format!("  {:<10}{} ({})", part.name, part.title, part.regions(&settings).join(", ")));
     }
     say(&format!("\n{}", cost::text(&settings)?));
@@ -199,7 +199,7 @@ async fn finish(
 }
 
 async fn destroy(options: &AskedOptions) -> Result<ExitCode, Error> {
-    let settings = Settings::read(&options.of.settings)?;
+    let settings = Settings::read(&options.of.settings, wrong_parameters)?;
     let regions = regions(&settings).await;
     let templates = options.of.templates.as_deref();
     let deployment = Deployment { settings: &settings, regions: &regions, templates };

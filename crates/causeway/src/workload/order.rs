@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::parts::{CONTROL, Given, Of, Part, Place};
+use super::parts::{CONTROL, Given, Of, Part, Place, wanted};
 use super::settings::Settings;
 
 /// A part in a Region.
@@ -19,7 +19,7 @@ pub type Order<'a> = BTreeMap<Task<'a>, Vec<Task<'a>>>;
 
 /// The parts that the settings want, in their Regions.
 pub fn order(settings: &Settings) -> Order<'_> {
-    order_of(settings, settings.parts())
+    order_of(settings, wanted(settings))
 }
 
 /// The same of these parts.

@@ -342,6 +342,34 @@ pub const PARTS: &[Part] = &[
     ),
 ];
 
+/// The parts that are wanted.
+pub fn wanted(settings: &Settings) -> impl Iterator<Item = &'static Part> {
+    PARTS.iter().filter(|part| part.name != "client" || settings.client)
+}
+
+/// What is wrong with the parameters that the settings have.
+pub fn wrong_parameters(settings: &Settings) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (name, parameters) in &settings.parameters {
+        let Some(part) = PARTS.iter().find(|part| part.name == name) else {
+            let known: Vec<_> = PARTS.iter().map(|part| part.name).collect();
+            wrong.push(format!("parameters has {name}: there is {}", known.join(", ")));
+            continue;
+        };
+        for parameter in parameters.keys() {
+            if part.given(parameter).is_some() {
+                wrong.push(format!("parameters.{name}.{parameter} is given by the command itself"));
+            } else if !part.has_parameter(parameter) {
+                wrong.push(format!(
+                    "parameters.{name}.{parameter}: the template {} has none of this name",
+                    part.file
+                ));
+            }
+        }
+    }
+    wrong
+}
+
 /// The part of this name.
 pub fn part(name: &str) -> Option<&'static Part> {
     PARTS.iter().find(|part| part.name == name)
@@ -420,6 +448,21 @@ mod tests {
             }
             assert!(of.has_parameter("Name"), "{} has no Name", of.file);
         }
+    }
+
+    #[test]
+    fn a_parameter_that_is_given_or_unknown_is_refused() {
+        let settings = r#"{"name": "shop", "regions": ["a-1", "b-1"],
+            "parameters": {"network": {"VpcId": "x", "Cidr": "y", "NatGateways": "3"}, "moon": {}}}"#;
+        let wrong = wrong_parameters(&serde_json::from_str(settings).unwrap()).join("\n");
+        for part in [
+            "parameters.network.VpcId: the template network.yaml has none",
+            "parameters.network.Cidr is given by the command",
+            "parameters has moon",
+        ] {
+            assert!(wrong.contains(part), "{part}: {wrong}");
+        }
+        assert!(!wrong.contains("NatGateways"), "{wrong}");
     }
 
     #[test]

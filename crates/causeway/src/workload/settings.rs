@@ -8,7 +8,6 @@ use std::path::Path;
 use runbook::plan::Engine;
 use serde::Deserialize;
 
-use super::parts::{PARTS, Part};
 use crate::Error;
 
 /// The settings.
@@ -67,11 +66,11 @@ fn ranges() -> [String; 2] {
 }
 
 impl Settings {
-    /// Reads them.
+    /// Reads them. `more` finds what else is wrong.
     ///
     /// # Errors
     /// With the file's name and what is wrong: all of it.
-    pub fn read(path: &Path) -> Result<Self, Error> {
+    pub fn read(path: &Path, more: impl FnOnce(&Self) -> Vec<String>) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             format!(
                 "can't read {}: {error}. Copy docs/workload.example.json and put your own values in",
@@ -80,7 +79,8 @@ impl Settings {
         })?;
         let settings: Self =
             serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
-        let wrong = settings.wrong();
+        let mut wrong = settings.wrong();
+        wrong.extend(more(&settings));
         if wrong.is_empty() {
             return Ok(settings);
         }
@@ -117,26 +117,7 @@ impl Settings {
                 wrong.push(format!("{field} names one Region: name both, or none"));
             }
         }
-        for (name, parameters) in &self.parameters {
-            let Some(part) = PARTS.iter().find(|part| part.name == name) else {
-                let known: Vec<_> = PARTS.iter().map(|part| part.name).collect();
-                wrong.push(format!("parameters has {name}: there is {}", known.join(", ")));
-                continue;
-            };
-            for parameter in parameters.keys() {
-                if part.given(parameter).is_some() {
-                    wrong.push(format!("parameters.{name}.{parameter} is given by the command itself"));
-                } else if !part.has_parameter(parameter) {
-                    wrong.push(format!("parameters.{name}.{parameter}: the template has none of this name"));
-                }
-            }
-        }
         wrong
-    }
-
-    /// The parts that are wanted.
-    pub fn parts(&self) -> impl Iterator<Item = &'static Part> {
-        PARTS.iter().filter(|part| part.name != "client" || self.client)
     }
 
     /// The other Region.
@@ -154,7 +135,7 @@ mod tests {
     fn what_is_wrong_is_said_all_at_once() {
         let settings: Settings = serde_json::from_str(
             r#"{"name": "My shop", "regions": ["a-1", "a-1"], "cidrs": ["10.0.0.0/16", "10.0.0.0/16"],
-                "images": {"b-1": "x"}, "parameters": {"network": {"VpcId": "x", "Cidr": "y"}, "moon": {}}}"#,
+                "images": {"b-1": "x"}}"#,
         )
         .unwrap();
         let wrong = settings.wrong().join("\n");
@@ -164,9 +145,6 @@ mod tests {
             "cidrs are the same",
             "images names b-1",
             "images names one Region",
-            "parameters.network.VpcId: the template has none",
-            "parameters.network.Cidr is given by the command",
-            "parameters has moon",
         ] {
             assert!(wrong.contains(part), "{part}: {wrong}");
         }

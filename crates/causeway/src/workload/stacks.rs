@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
 use aws_sdk_cloudformation::types::{
-    Capability, ChangeSetStatus, ChangeSetType, Parameter, Stack, StackStatus, Tag,
+    Capability, ChangeSetStatus, ChangeSetType, Parameter, Replacement, Stack, StackStatus, Tag,
 };
 use tokio::time::{Instant, sleep};
 
@@ -73,7 +73,7 @@ impl Target<'_> {
         let said = asked.send().await.map_err(|error| self.region.failed("reading a change set", error))?;
         let changes = said.changes().iter().filter_map(|change| {
             let change = change.resource_change()?;
-            let replaced = match change.replacement().map(|replacement| replacement.as_str()) {
+            let replaced = match change.replacement().map(Replacement::as_str) {
                 Some("True") => ", which is replaced",
                 Some("Conditional") => ", which may be replaced",
                 _ => "",
@@ -191,7 +191,8 @@ impl Target<'_> {
         loop {
             let status = self.described().await?.and_then(|stack| stack.stack_status().cloned());
             match status {
-                Some(StackStatus::UpdateCompleteCleanupInProgress) => looks.pause().await,
+                // One that holds nothing, of a change set that nobody carried out.
+                Some(StackStatus::ReviewInProgress) => return Ok(status),
                 Some(status) if status.as_str().ends_with("_IN_PROGRESS") => looks.pause().await,
                 Some(StackStatus::DeleteComplete) => return Ok(None),
                 status => return Ok(status),
@@ -232,6 +233,8 @@ impl Target<'_> {
     /// With the reason that AWS gave.
     pub async fn unprotect(&self) -> Result<(), Error> {
         const PROTECTION: &str = "DeletionProtection";
+        // A deployment that was interrupted goes on without who began it.
+        self.ended().await?;
         let Some(parameters) = self.parameters().await? else { return Ok(()) };
         if parameters.get(PROTECTION).is_none_or(|value| value == "false") {
             return Ok(());
@@ -320,18 +323,30 @@ impl Looks {
     }
 }
 
-/// Names of the workload's stacks in a Region, by their tag.
+/// Names of the workload's stacks in a Region, by their tag; and of those `named` that hold nothing yet, since a deployment was
+/// interrupted: they may have no tag.
 ///
 /// # Errors
 /// When CloudFormation does not answer.
-pub async fn of_workload(region: &Region, workload: &str) -> Result<Vec<String>, Error> {
+pub async fn of_workload(
+    region: &Region,
+    workload: &str,
+    named: impl Fn(&str) -> bool,
+) -> Result<Vec<String>, Error> {
     let mut pages = region.cloudformation.describe_stacks().into_paginator().send();
     let mut names = Vec::new();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| region.failed("listing the stacks", error))?;
+        let is_tagged = |stack: &Stack| {
+            stack.tags().iter().any(|tag| tag.key() == Some(TAG) && tag.value() == Some(workload))
+        };
+        let is_empty = |stack: &Stack| {
+            stack.stack_status() == Some(&StackStatus::ReviewInProgress)
+                && stack.stack_name().is_some_and(&named)
+        };
         let ours = page.stacks().iter().filter(|stack| {
             stack.stack_status() != Some(&StackStatus::DeleteComplete)
-                && stack.tags().iter().any(|tag| tag.key() == Some(TAG) && tag.value() == Some(workload))
+                && (is_tagged(stack) || is_empty(stack))
         });
         names.extend(ours.filter_map(|stack| stack.stack_name().map(str::to_owned)));
     }

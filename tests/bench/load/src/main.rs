@@ -2,6 +2,8 @@
 //! their own; with `place`, orders given to the service `orders` itself, at its URL. Prints what they saw, as JSON: requests, errors (any answer that is not what was asked for), whole flows, and how long a
 //! request and a flow took (median and 99th percentile, in milliseconds).
 
+#![expect(clippy::print_stdout, reason = "this is its output")]
+
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
