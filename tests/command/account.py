@@ -47,9 +47,14 @@ LISTS = [
     ("route53", "list_hosted_zones", "HostedZones", lambda z: z["Name"]),
 ]
 
+# What belongs to no Region is asked for once.
+GLOBAL = ("iam", "s3", "route53")
+
 found = set()
-for region in sys.argv[1:]:
+for number, region in enumerate(sys.argv[1:]):
     for service, operation, member, name in LISTS:
+        if number > 0 and service in GLOBAL:
+            continue
         client = boto3.client(service, region_name=region)
         try:
             names = [name(one) for one in pages(client, operation, member)]

@@ -10,6 +10,7 @@ mod interrupt;
 mod live;
 mod login;
 mod plan;
+mod prompt;
 mod recovery_plan;
 mod rig;
 mod sandbox_command;

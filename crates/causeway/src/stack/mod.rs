@@ -12,22 +12,20 @@ pub mod account;
 mod cost;
 mod package;
 mod plan;
-pub mod say;
 mod settings;
 pub mod stacks;
 
-use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::{Command as Process, ExitCode};
 
 use clap::{Args, Subcommand};
 
 use crate::Error;
+use crate::prompt::{self, can_be_asked, say};
 use account::Region;
 use aws_sdk_cloudformation::types::StackStatus;
 use package::Manifest;
 use prove::Verdict;
-use say::say;
 use settings::Deployment;
 use stacks::{Named, State};
 
@@ -127,7 +125,7 @@ async fn deploy(options: &DeployOptions) -> Result<ExitCode, Error> {
     let (deployment, manifest) = announced(&asked.of, "This deploys")?;
     let template = std::fs::read_to_string(asked.of.package.join(package::TEMPLATE))?;
     say(&format!("\n{}", cost::text(&template)));
-    can_be_asked(asked)?;
+    can_be_asked(asked.yes)?;
     let regions = regions(&deployment).await;
     let doubts = examined(&deployment, &regions, options).await?;
     if !agreed(asked, &doubts, "Deploy to both Regions?")? {
@@ -197,7 +195,7 @@ async fn destroy(options: &AskedOptions) -> Result<ExitCode, Error> {
          parameter where it is what the plan's file says.\nThe report buckets stay, with what is in them; databases and \
          routing controls are not touched."
     ));
-    can_be_asked(options)?;
+    can_be_asked(options.yes)?;
     let regions = regions(&deployment).await;
     let doubts = running(&deployment, &regions).await;
     if !agreed(options, &doubts, "Remove both?")? {
@@ -305,14 +303,6 @@ async fn made_ready(deployment: &Deployment, stack: &Named<'_>) -> Result<(), Er
     Ok(())
 }
 
-/// Without a terminal, only `--yes` says that it is wanted.
-fn can_be_asked(options: &AskedOptions) -> Result<(), Error> {
-    if options.yes || std::io::stdin().is_terminal() {
-        return Ok(());
-    }
-    Err("there is no terminal to ask for a confirmation: run it with --yes (make: YES=1) to go on; nothing was changed".into())
-}
-
 /// Whether the user wants it. `doubts` are of runbooks that run: `--yes` alone does not answer those.
 fn agreed(options: &AskedOptions, doubts: &[String], question: &str) -> Result<bool, Error> {
     if !doubts.is_empty() {
@@ -326,19 +316,7 @@ fn agreed(options: &AskedOptions, doubts: &[String], question: &str) -> Result<b
             );
         }
     }
-    if options.yes {
-        return Ok(true);
-    }
-    let mut output = std::io::stdout();
-    write!(output, "\n{question} [y/N] ")?;
-    output.flush()?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    let agreed = ["y", "yes"].contains(&answer.trim().to_lowercase().as_str());
-    if !agreed {
-        say("Nothing was changed.");
-    }
-    Ok(agreed)
+    prompt::agreed(options.yes, question)
 }
 
 /// The Regions that are done.

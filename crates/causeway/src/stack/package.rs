@@ -98,7 +98,7 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
         manifest.files.insert(path.clone(), hash(bytes));
     }
     std::fs::write(output.join(MANIFEST), serde_json::to_string_pretty(&manifest)?)?;
-    super::say::say(&format!("{} in {}", manifest.summary(), output.display()));
+    crate::prompt::say(&format!("{} in {}", manifest.summary(), output.display()));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -12,8 +12,8 @@ use aws_sdk_cloudformation::types::{
 use serde_json::json;
 
 use super::account::Region;
-use super::say::say;
 use crate::Error;
+use crate::prompt::say;
 
 /// The stack's logical name of the report bucket, in the template.
 const BUCKET: &str = "ReportBucket";

@@ -169,14 +169,8 @@ fn defaults(of: &super::parts::Part) -> Result<BTreeMap<String, String>, Error> 
 
 #[cfg(test)]
 mod tests {
+    use super::super::settings::sample::settings;
     use super::*;
-
-    fn settings(more: &str) -> Settings {
-        serde_json::from_str(&format!(
-            r#"{{"name": "shop", "regions": ["eu-central-1", "eu-west-1"]{more}}}"#
-        ))
-        .unwrap()
-    }
 
     fn prices() -> Prices {
         serde_json::from_str(include_str!("../../../../workload/prices.json")).unwrap()

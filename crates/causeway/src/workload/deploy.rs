@@ -19,8 +19,8 @@ use super::parts::{CONTROL, Given, Part, part};
 use super::settings::Settings;
 use super::stacks::{Outputs, Parameters, Target};
 use crate::Error;
+use crate::prompt::say;
 use crate::stack::account::Region;
-use crate::stack::say::say;
 
 /// What the parts give, each in its Region.
 pub type Known<'a> = BTreeMap<Task<'a>, Outputs>;

@@ -23,8 +23,8 @@ use super::order::{Task, order_of};
 use super::parts::PARTS;
 use super::stacks::{Looks, TAG, Target, of_workload};
 use crate::Error;
+use crate::prompt::say;
 use crate::stack::account::Region;
-use crate::stack::say::say;
 
 /// What is there: parts that have a stack, and stacks with the tag that are of no part.
 pub struct There<'a> {

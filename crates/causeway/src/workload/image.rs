@@ -12,7 +12,7 @@ use tokio::process::Command;
 
 use super::settings::{Architecture, Settings};
 use crate::Error;
-use crate::stack::say::say;
+use crate::prompt::say;
 
 /// Where `make image` puts the program and what goes with it.
 const CONTEXT: &str = "target/workload/image";

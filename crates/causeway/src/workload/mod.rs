@@ -26,15 +26,14 @@ mod settings;
 mod stacks;
 mod written;
 
-use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
 use crate::Error;
+use crate::prompt::{agreed, can_be_asked, say};
 use crate::stack::account::Region;
-use crate::stack::say::say;
 use deploy::{Deployment, Known};
 use order::{Task, order};
 use parts::{CONTROL, wanted, wrong_parameters};
@@ -125,7 +124,7 @@ async fn deploy(options: &DeployOptions) -> Result<ExitCode, Error> {
         say(&format!("  {:<10}{} ({})", part.name, part.title, part.regions(&settings).join(", ")));
     }
     say(&format!("\n{}", cost::text(&settings)?));
-    can_be_asked(&options.asked)?;
+    can_be_asked(options.asked.yes)?;
     let regions = regions(&settings).await;
     let templates = options.asked.of.templates.as_deref();
     let deployment = Deployment { settings: &settings, regions: &regions, templates };
@@ -144,7 +143,7 @@ async fn deploy(options: &DeployOptions) -> Result<ExitCode, Error> {
     if !looked.unknown.is_empty() {
         say(&format!("It is not known whether these quotas will do:\n  - {}", looked.unknown.join("\n  - ")));
     }
-    if !agreed(&options.asked, "Deploy it?")? {
+    if !agreed(options.asked.yes, "Deploy it?")? {
         return Ok(ExitCode::FAILURE);
     }
     let known = deployment.deploy().await?;
@@ -221,8 +220,8 @@ async fn destroy(options: &AskedOptions) -> Result<ExitCode, Error> {
         stacks::TAG,
         settings.name
     ));
-    can_be_asked(options)?;
-    if !agreed(options, "Remove it?")? {
+    can_be_asked(options.yes)?;
+    if !agreed(options.yes, "Remove it?")? {
         return Ok(ExitCode::FAILURE);
     }
     deployment.take_databases_apart(&there).await?;
@@ -233,28 +232,4 @@ async fn destroy(options: &AskedOptions) -> Result<ExitCode, Error> {
         return Ok(ExitCode::SUCCESS);
     }
     Err(format!("{} stacks are there again: somebody deploys it", left.tasks.len()).into())
-}
-
-/// Without a terminal, only `--yes` says that it is wanted.
-fn can_be_asked(options: &AskedOptions) -> Result<(), Error> {
-    if options.yes || std::io::stdin().is_terminal() {
-        return Ok(());
-    }
-    Err("there is no terminal to ask for a confirmation: run it with --yes (make: YES=1) to go on; nothing was changed".into())
-}
-
-fn agreed(options: &AskedOptions, question: &str) -> Result<bool, Error> {
-    if options.yes {
-        return Ok(true);
-    }
-    let mut output = std::io::stdout();
-    write!(output, "\n{question} [y/N] ")?;
-    output.flush()?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    let agreed = ["y", "yes"].contains(&answer.trim().to_lowercase().as_str());
-    if !agreed {
-        say("Nothing was changed.");
-    }
-    Ok(agreed)
 }

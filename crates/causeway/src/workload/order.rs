@@ -98,14 +98,8 @@ pub fn minutes_left(
 
 #[cfg(test)]
 mod tests {
+    use super::super::settings::sample::settings;
     use super::*;
-
-    fn settings(more: &str) -> Settings {
-        serde_json::from_str(&format!(
-            r#"{{"name": "shop", "regions": ["eu-central-1", "eu-west-1"]{more}}}"#
-        ))
-        .unwrap()
-    }
 
     /// There is no circle, nothing waits for what is not deployed, and what is in the second Region follows the first.
     #[test]

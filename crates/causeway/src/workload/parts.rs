@@ -111,6 +111,31 @@ const ENGINE: Given = Setting(|settings, _| {
     }
 });
 
+/// An Aurora global database, whose primary takes its user from a secret.
+macro_rules! database {
+    ($name:literal, $title:literal, $secret:literal) => {
+        part!(
+            $name,
+            "aurora.yaml",
+            $title,
+            FirstThenSecond,
+            20,
+            [
+                "Database" = Text($name),
+                "Engine" = ENGINE,
+                "Role" = Role,
+                "VpcId" = VPC,
+                "Cidr" = Cidr(Own),
+                "PeerCidr" = Cidr(Other),
+                "PrivateSubnets" = SUBNETS,
+                "KeyArn" = KEY,
+                "SecretArn" = InFirst("secrets", $secret),
+                "OtherRegion" = Region(Other),
+            ]
+        )
+    };
+}
+
 /// All of them. The order is that in which they are shown.
 pub const PARTS: &[Part] = &[
     part!("keys", "keys.yaml", "a key of one's own", Both, 2, []),
@@ -150,44 +175,8 @@ pub const PARTS: &[Part] = &[
             "Engine" = ENGINE,
         ]
     ),
-    part!(
-        "catalog",
-        "aurora.yaml",
-        "Aurora global database of the catalogue",
-        FirstThenSecond,
-        20,
-        [
-            "Database" = Text("catalog"),
-            "Engine" = ENGINE,
-            "Role" = Role,
-            "VpcId" = VPC,
-            "Cidr" = Cidr(Own),
-            "PeerCidr" = Cidr(Other),
-            "PrivateSubnets" = SUBNETS,
-            "KeyArn" = KEY,
-            "SecretArn" = InFirst("secrets", "CatalogSecretArn"),
-            "OtherRegion" = Region(Other),
-        ]
-    ),
-    part!(
-        "orders",
-        "aurora.yaml",
-        "Aurora global database of the orders",
-        FirstThenSecond,
-        20,
-        [
-            "Database" = Text("orders"),
-            "Engine" = ENGINE,
-            "Role" = Role,
-            "VpcId" = VPC,
-            "Cidr" = Cidr(Own),
-            "PeerCidr" = Cidr(Other),
-            "PrivateSubnets" = SUBNETS,
-            "KeyArn" = KEY,
-            "SecretArn" = InFirst("secrets", "OrdersSecretArn"),
-            "OtherRegion" = Region(Other),
-        ]
-    ),
+    database!("catalog", "Aurora global database of the catalogue", "CatalogSecretArn"),
+    database!("orders", "Aurora global database of the orders", "OrdersSecretArn"),
     part!(
         "rotation",
         "rotation.yaml",

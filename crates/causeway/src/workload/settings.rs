@@ -128,6 +128,17 @@ impl Settings {
 }
 
 #[cfg(test)]
+pub mod sample {
+    use super::Settings;
+
+    /// Settings with something more.
+    pub fn settings(more: &str) -> Settings {
+        let text = format!(r#"{{"name": "shop", "regions": ["eu-central-1", "eu-west-1"]{more}}}"#);
+        serde_json::from_str(&text).unwrap()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -1,11 +1,13 @@
 //! What servers of any engine need of the machine: folders, a port, a program that runs to its end.
 
-use std::net::TcpListener;
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::Stdio;
 
 use tokio::io::AsyncWriteExt;
+use tokio::net::TcpSocket;
 use tokio::process::Command;
 
 use super::ServerError;
@@ -34,6 +36,27 @@ pub(crate) async fn to_its_end(what: &str, mut command: Command, input: &str) ->
 pub(crate) fn free_port() -> Result<u16, ServerError> {
     let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| failed("no port is free", error))?;
     listener.local_addr().map(|address| address.port()).map_err(|error| failed("no port is free", error))
+}
+
+/// A port of loopback that stays one's own: also while no server listens there, no connection that somebody opens on this machine gets it
+/// as its own end, and no other server. One that sets `SO_REUSEADDR`, as the databases' servers do, can listen there.
+pub(super) struct Port {
+    pub(super) number: u16,
+    /// Bound, and never listened at: who connects while there is no server is refused.
+    _held: TcpSocket,
+}
+
+impl Port {
+    /// One that is free.
+    pub(super) fn any() -> Result<Self, ServerError> {
+        let bound = || {
+            let socket = TcpSocket::new_v4()?;
+            socket.set_reuseaddr(true)?;
+            socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+            Ok::<_, io::Error>(Self { number: socket.local_addr()?.port(), _held: socket })
+        };
+        bound().map_err(|error| failed("no port is free", error))
+    }
 }
 
 /// The last lines of what a program said.
@@ -78,5 +101,25 @@ pub(crate) async fn remove(folder: &Path) -> Result<(), ServerError> {
             Err(failed(format!("removing {}", folder.display()), error))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_kept_while_nobody_listens_there() {
+        let port = Port::any().unwrap();
+        let at = (Ipv4Addr::LOCALHOST, port.number);
+        for _ in 0..2 {
+            assert!(std::net::TcpStream::connect(at).is_err(), "nobody listens there");
+            let others = TcpSocket::new_v4().unwrap();
+            assert!(others.bind(at.into()).is_err(), "who does not share addresses does not get it");
+            // It shares them, as the databases' servers do.
+            let server = TcpListener::bind(at).unwrap();
+            std::net::TcpStream::connect(at).unwrap();
+            drop(server);
+        }
     }
 }

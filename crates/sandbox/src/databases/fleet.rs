@@ -1,6 +1,6 @@
 //! The servers of one engine: one process for each cluster, its folder and port, and the snapshots of all.
 //!
-//! A cluster's port stays the same for its life, also over a rebuild. What an engine does with its servers is its own:
+//! A cluster's port stays the same for its life, also over a rebuild, and is kept for it while its server is stopped. What an engine does with its servers is its own:
 //! see [`Engine`] and [`Server`].
 
 use std::collections::BTreeMap;
@@ -13,11 +13,11 @@ use futures::future::BoxFuture;
 use tokio::process::Child;
 use tokio::time::Instant;
 
-use super::files::{copy, failed, free_port, remove};
+use super::files::{Port, copy, failed, remove};
 use super::freeze::Frozen;
 use super::{Address, Afterwards, NewDatabase, ServerError, Servers};
 
-/// How often a server is started: between the choice of a port and its own bind another process may take the port.
+/// How often a server is started that does not start.
 pub(super) const TRIES: usize = 5;
 
 /// Where a server is.
@@ -25,6 +25,8 @@ pub(super) struct Place {
     /// Another for each server of a fleet, counted from 1.
     pub(super) number: u32,
     pub(super) port: u16,
+    /// What keeps the port for it.
+    held: Arc<Port>,
     /// Its data.
     pub(super) folder: PathBuf,
     pub(super) child: tokio::sync::Mutex<Option<Child>>,
@@ -64,7 +66,7 @@ pub(super) struct Fleet<S> {
 pub(super) struct Prepared {
     number: u32,
     pub(super) folder: PathBuf,
-    port: Option<u16>,
+    port: Option<Arc<Port>>,
 }
 
 impl<S: Server> Fleet<S> {
@@ -95,7 +97,7 @@ impl<S: Server> Fleet<S> {
         }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let folder = self.root.join(format!("server-{number}"));
-        Ok(Prepared { number, folder, port: former.map(|former| former.place().port) })
+        Ok(Prepared { number, folder, port: former.map(|former| Arc::clone(&former.place().held)) })
     }
 
     /// Starts the server of `cluster` on the data in the folder. It keeps the port that the cluster had.
@@ -108,12 +110,14 @@ impl<S: Server> Fleet<S> {
     ) -> Result<Arc<S>, ServerError> {
         let mut last = ServerError("not tried".into());
         for _ in 0..TRIES {
+            let held = match &prepared.port {
+                Some(port) => Arc::clone(port),
+                None => Arc::new(Port::any()?),
+            };
             let server = Arc::new(make(Place {
                 number: prepared.number,
-                port: match prepared.port {
-                    Some(port) => port,
-                    None => free_port()?,
-                },
+                port: held.number,
+                held,
                 folder: prepared.folder.clone(),
                 child: tokio::sync::Mutex::new(None),
                 cut: false.into(),
