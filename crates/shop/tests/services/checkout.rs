@@ -236,7 +236,7 @@ async fn a_checkout_that_is_changed_while_it_is_submitted_becomes_another_order(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_orders_a_checkout_stays_as_it_is() {
     let Some(redis) = redis().await else { return };
-    let Stage { database, orders, .. } = stage(&redis.server).await;
+    let Stage { database, orders, _databases, .. } = stage(&redis.server).await;
     let listens: SocketAddr = orders.url.trim_start_matches("http://").parse().unwrap();
     let before = Forwarder::start(Way::To(nowhere().await)).await;
     let checkout =
@@ -259,7 +259,7 @@ async fn without_orders_a_checkout_stays_as_it_is() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_redis_checkouts_are_unavailable() {
     let Some(redis) = redis_to_restart().await else { return };
-    let Stage { database, checkout, orders, .. } = stage(&redis.server).await;
+    let Stage { database, checkout, orders, _databases } = stage(&redis.server).await;
     let at = format!("/checkout/{}", customer());
     let (update, submit) = (format!("{at}/update"), format!("{at}/submit"));
     checkout.post(&update, complete()).await.ok(201);
