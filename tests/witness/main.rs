@@ -25,9 +25,7 @@ use rehearsals::root;
 
 /// The Python of the tests' own environment.
 fn python() -> PathBuf {
-    let python = root().join("target/python/bin/python");
-    assert!(python.is_file(), "there is no {}: run `make setup` first", python.display());
-    python
+    rehearsals::python().unwrap()
 }
 
 /// A section that no test reads would hold nothing.
