@@ -32,16 +32,22 @@ pub async fn pushed(settings: &Settings, region: &str, repository: &str) -> Resu
     })?;
     let tag: String = Sha256::digest(bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let image = format!("{repository}:{tag}");
-    let there =
-        ["ecr", "describe-images", "--region", region, "--repository-name", name(repository), "--image-ids"];
-    let there = Command::new("aws")
-        .args(there)
-        .arg(format!("imageTag={tag}"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .await;
-    if there.is_ok_and(|status| status.success()) {
+    let there = [
+        "ecr",
+        "describe-images",
+        "--region",
+        region,
+        "--repository-name",
+        name(repository),
+        "--image-ids",
+        &format!("imageTag={tag}"),
+        "--query",
+        "imageDetails[].imageTags[]",
+        "--output",
+        "text",
+    ];
+    // Refused where it is not there.
+    if ran("aws", &there, None, None).await.is_ok_and(|tags| tags.split_whitespace().any(|one| one == tag)) {
         return Ok(image);
     }
     say(&format!("{region}: the image {tag} is built and pushed"));

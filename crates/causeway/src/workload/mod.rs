@@ -146,8 +146,10 @@ async fn deploy(options: &DeployOptions) -> Result<ExitCode, Error> {
     if !agreed(options.asked.yes, "Deploy it?")? {
         return Ok(ExitCode::FAILURE);
     }
+    // Or a deployment before this one did not come to its end.
+    let routing_is_new =
+        missing.contains_key(&Task { part: "routing", region: CONTROL }) || !options.plan.exists();
     let known = deployment.deploy().await?;
-    let routing_is_new = missing.contains_key(&Task { part: "routing", region: CONTROL });
     finish(options, &settings, &known, routing_is_new).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -96,6 +96,8 @@ impl Target<'_> {
 
     /// A change set that can be carried out; `None` where nothing would change.
     async fn proposed(&self, template: &str, parameters: &Parameters) -> Result<Option<String>, Error> {
+        // A deployment that was interrupted goes on without who began it.
+        self.ended().await?;
         let state = self.named().state().await?;
         if let Some(why) = state.in_the_way(&self.region.name, self.name) {
             return Err(why.into());
@@ -204,12 +206,13 @@ impl Target<'_> {
         self.named().described(self.name).await
     }
 
-    /// Its outputs; `None` where there is no such stack.
+    /// Its outputs; `None` where there is no such stack, or one that holds nothing yet.
     ///
     /// # Errors
     /// When CloudFormation does not answer.
     pub async fn outputs(&self) -> Result<Option<Outputs>, Error> {
         let stack = self.described().await?;
+        let stack = stack.filter(|stack| stack.stack_status() != Some(&StackStatus::ReviewInProgress));
         let outputs = stack.map(|stack| {
             let outputs = stack.outputs.unwrap_or_default().into_iter();
             outputs.filter_map(|output| Some((output.output_key?, output.output_value?))).collect()
