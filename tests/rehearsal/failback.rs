@@ -358,7 +358,7 @@ async fn without_a_snapshot_what_was_lost_is_said_to_be_lost_for_good_after_a_fa
     stage.world.expire_snapshots();
     let late = stage.reconcile().await;
     assert_eq!(late.status, Status::Failed, "{}", told(&late));
-    let reason = &late.outputs["restore.reason"][0];
+    let reason = &late.outputs["outcome.summary"][0];
     assert!(reason.contains("what it lost can't be found any more"), "{reason}");
     assert!(stage.state().await.leaked.is_empty());
 }

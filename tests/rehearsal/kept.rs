@@ -98,7 +98,7 @@ async fn storage_that_a_key_of_the_account_encrypts_is_rebuilt_and_restored() {
 async fn a_key_that_the_stack_does_not_know_is_found() {
     let look = async |stage: &Stage| {
         let execution = stage.run_in(WEST, "causeway-readiness", &[]).await;
-        (execution.status, execution.outputs["readiness.reason"][0].clone())
+        (execution.status, execution.outputs["outcome.summary"][0].clone())
     };
     let known = stage().await;
     known.world.set_engine_version(&cluster(EAST), sandbox::world::VERSION);
@@ -127,7 +127,7 @@ async fn the_key_of_aws_is_nothing_that_the_stack_has_to_know() {
     }
     for region in REGIONS {
         let execution = stage.run_in(region, "causeway-readiness", &[]).await;
-        let reason = &execution.outputs["readiness.reason"][0];
+        let reason = &execution.outputs["outcome.summary"][0];
         // What the plan names is another key.
         assert!(!reason.contains("key/aws-rds"), "{reason}");
     }

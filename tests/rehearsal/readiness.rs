@@ -22,7 +22,11 @@ async fn a_plan_that_can_be_executed_has_no_finding_in_either_region() {
             stage.faults.set(Fault::Twice);
             let execution = look(&stage, region).await;
             assert_eq!(execution.status, Status::Success, "{reading:?} {}", told(&execution));
-            assert_eq!(execution.outputs["readiness.status"], ["Ready"]);
+            assert!(
+                execution.outputs["outcome.summary"][0].contains("can be executed"),
+                "{:?}",
+                execution.outputs
+            );
             assert!(stage.messages(0).is_empty(), "{:?}", stage.messages(0));
             assert_eq!(stage.state().await, before);
             let changes = [
@@ -167,7 +171,7 @@ async fn each_way_in_which_a_plan_stops_being_executable_is_found_and_named() {
         // On the schedule it tells nobody: the alarm does.
         let scheduled = stage.run_in(WEST, "causeway-readiness", &[("Notify", "no")]).await;
         assert_eq!(scheduled.status, Status::Failed, "{expected} {}", told(&scheduled));
-        assert!(scheduled.outputs["readiness.reason"][0].contains(expected), "{expected}");
+        assert!(scheduled.outputs["outcome.summary"][0].contains(expected), "{expected}");
         assert_eq!(stage.messages(known).len(), 1, "{expected}");
     }
 }
@@ -182,14 +186,14 @@ async fn an_execution_that_runs_longer_than_it_should_is_named() {
     stage.change_plan(|plan| plan["limits"]["rtoSeconds"] = json!(60)).await;
     for overdue in [false, true] {
         let execution = look(&stage, WEST).await;
-        let reason = &execution.outputs["readiness.reason"][0];
+        let reason = &execution.outputs["outcome.summary"][0];
         let line = format!("execution {waiting} of causeway-failover is overdue");
         assert_eq!(reason.contains(&line), overdue, "{reason}");
         tokio::time::sleep(std::time::Duration::from_secs(61)).await;
     }
     stage.reject(&waiting).await;
     assert_ne!(stage.ended(&waiting).await.status, Status::Success);
-    assert!(!look(&stage, WEST).await.outputs["readiness.reason"][0].contains("overdue"));
+    assert!(!look(&stage, WEST).await.outputs["outcome.summary"][0].contains("overdue"));
 }
 
 /// A database that is in the plan, and that the stack was not told of: the failover would be denied at the promotion.
@@ -203,7 +207,7 @@ async fn a_role_that_may_not_do_what_a_runbook_will_ask_of_it_is_found() {
     let stage = Stage::with_roles(Reading::ALL[2], FAST, roles).await;
     let execution = look(&stage, WEST).await;
     assert_eq!(execution.status, Status::Failed);
-    let reason = &execution.outputs["readiness.reason"][0];
+    let reason = &execution.outputs["outcome.summary"][0];
     let denied = "the role of global-failover may not rds:FailoverGlobalCluster on arn:aws:rds::000000000000:global-cluster:\
                   shop-orders, arn:aws:rds:sandbox-east:000000000000:cluster:shop-orders-east, \
                   arn:aws:rds:sandbox-west:000000000000:cluster:shop-orders-west";
@@ -217,12 +221,12 @@ async fn a_safety_rule_that_would_refuse_is_found_and_once_the_plan_names_it_the
     stage.settle().await;
     let execution = look(&stage, WEST).await;
     assert_eq!(execution.status, Status::Failed, "{}", told(&execution));
-    let reason = &execution.outputs["readiness.reason"][0];
+    let reason = &execution.outputs["outcome.summary"][0];
     let expected = format!(
         "1 finding: a failover that leaves {WEST} would be refused by safety rule {ONE_REGION_ON}, since the traffic is off for a \
          while: name the rule in `routing.safetyRulesToOverride`"
     );
-    assert!(reason.starts_with(&expected), "{reason}");
+    assert!(reason.starts_with(&format!("refused: {expected}")), "{reason}");
     stage.change_plan(|plan| plan["routing"]["safetyRulesToOverride"] = json!([ONE_REGION_ON])).await;
     let execution = look(&stage, WEST).await;
     assert_eq!(execution.status, Status::Success, "{:?}", execution.outputs);
@@ -239,7 +243,7 @@ async fn a_region_that_is_cut_off_is_found_in_one_line_and_in_time() {
     let execution = look(&stage, WEST).await;
     assert_eq!(execution.status, Status::Failed);
     assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{:?}", begun.elapsed());
-    let reason = &execution.outputs["readiness.reason"][0];
+    let reason = &execution.outputs["outcome.summary"][0];
     assert_eq!(reason.matches("sandbox-east did not answer").count(), 1, "{reason}");
 }
 

@@ -85,7 +85,7 @@ async fn what_a_failover_lost_is_found_though_it_was_cancelled_behind_the_promot
         assert_eq!((record.execution, began.0), (id.clone(), began.1), "{step}");
         assert!(record.lag.contains_key("orders"), "{step}: what the first one measured");
         // The application was without a writer since the first one, not since the second.
-        let summary = &moved.outputs["record.summary"][0];
+        let summary = &moved.outputs["outcome.summary"][0];
         let seconds = moved.started.duration_since(first.started).as_secs();
         assert!(seconds > 600, "{seconds}");
         assert!(summary.contains(" h "), "{step}: {summary}");

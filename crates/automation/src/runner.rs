@@ -175,7 +175,7 @@ impl Runner {
                     return cancelled(failure.message, failure.on_cancel.or_else(|| step.on_cancel.clone()));
                 }
                 Err(failure) => {
-                    let message = format!("step {}: {}", step.name, failure.message);
+                    let message = failure.message.clone();
                     let ends = self.run.reading().refused_approval_ends_execution
                         && matches!(step.action, Action::Approve);
                     let next =

@@ -261,11 +261,7 @@ async fn what_a_failure_does() {
         assert_eq!((names.as_slice(), ended.status), (following, status), "{keys}");
         assert_eq!(step(&ended, "fails").status, Status::Failed);
         let message = ended.failure_message.unwrap_or_default();
-        assert_eq!(
-            message.contains("fails") && message.contains("Broken: no"),
-            status == Status::Failed,
-            "{message}"
-        );
+        assert_eq!(message.contains("Broken: no"), status == Status::Failed, "{message}");
     }
 }
 
@@ -1336,6 +1332,7 @@ async fn the_failover_runbook_ends_well_or_as_failed_under_every_reading() {
     };
     let ready = [outcome("Ready"), outcome("Done")];
     let (done, refused) = ([outcome("Done")], [outcome("Refused")]);
+    let recorded = [outcome("Done"), outcome("Refused")];
     let promoting = [outcome("InProgress"), outcome("InProgress"), outcome("Done")];
     let services = [Does::Answer(json!({"Account": ACCOUNT}))];
     let cases: [(&[Does], Status); 3] =
@@ -1346,7 +1343,8 @@ async fn the_failover_runbook_ends_well_or_as_failed_under_every_reading() {
                 ("causeway-preflight", &ready),
                 ("causeway-routing-control", &done),
                 ("causeway-global-failover", promotion),
-                ("causeway-report", &done),
+                // The record, and how it ended.
+                ("causeway-report", if *status == Status::Success { &done } else { &recorded }),
                 ("Publish", &services),
                 ("GetCallerIdentity", &services),
             ];

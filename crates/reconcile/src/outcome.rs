@@ -54,11 +54,17 @@ pub(crate) fn words(counts: Counts) -> String {
     format!("{} missing, {} changed, {} extra", counts.missing, counts.changed, counts.extra)
 }
 
-/// The outcome of a comparison that is complete.
+/// What stands for the tables of a database that has none.
+pub(crate) const NO_TABLE: &str = "(no table)";
+
+/// The outcome of a comparison that is complete: refused where no database has a table, for that is no answer to what was lost.
 pub(crate) fn done(summary: &Summary) -> Outcome<Observed> {
     let observed = observed(summary);
     let compared = observed.tables_done - observed.tables_in_error;
-    let mut reason = format!("{compared} tables compared: {}", words(observed.counts));
+    let mut reason = match compared {
+        0 => "nothing was compared".to_owned(),
+        compared => format!("{compared} tables compared: {}", words(observed.counts)),
+    };
     for (name, database) in &summary.databases {
         for table in &database.tables {
             if let Some(error) = &table.error {
@@ -70,7 +76,9 @@ pub(crate) fn done(summary: &Summary) -> Outcome<Observed> {
             }
         }
     }
-    Outcome::new(Status::Done, reason, observed)
+    let mut tables = summary.databases.values().flat_map(|database| &database.tables);
+    let status = if tables.all(|table| table.table == NO_TABLE) { Status::Refused } else { Status::Done };
+    Outcome::new(status, reason, observed)
 }
 
 /// The outcome of a comparison that can't begin.

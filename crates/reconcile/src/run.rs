@@ -14,7 +14,7 @@ use crate::calls::{Compare, Failure};
 use crate::decide::Sides;
 use crate::folder::Folder;
 use crate::merge;
-use crate::outcome::{Observed, done, not_compared, observed, words};
+use crate::outcome::{NO_TABLE, Observed, done, not_compared, observed, words};
 use crate::ranges::{RangeEvent, Ranges};
 use crate::state::{Current, Database, State};
 use crate::{GetObject, PutObject};
@@ -208,7 +208,7 @@ impl<S: GetObject + PutObject + Sync> Work<'_, S> {
                 let mut tables: Vec<TableSummary> =
                     gone(sides, &remaining, &wanted).map(|table| not_compared(table, GONE.into())).collect();
                 if remaining.is_empty() {
-                    tables.push(not_compared("(no table)", none));
+                    tables.push(not_compared(NO_TABLE, none));
                 }
                 // A call that is killed before the list of tables is saved writes it once more.
                 let catalogue = servers.catalogue(sides).await?;

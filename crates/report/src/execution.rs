@@ -58,6 +58,22 @@ impl StepRun {
         let value = self.outputs.get(name).or_else(|| self.outputs.get(&long))?.first()?;
         Some(value.as_str())
     }
+
+    /// Why it ended as it did, in one line: what the function gave as its reason, else its error, else the service's words.
+    pub fn reason(&self) -> String {
+        // A function's error does not always fail the step. Where it doesn't, the payload holds the error.
+        let error = ["OutputPayload", "Payload"].iter().find_map(|name| {
+            let payload: serde_json::Value = serde_json::from_str(self.output(name)?).ok()?;
+            let inner = payload.get("Payload").unwrap_or(&payload);
+            Some(inner.get("errorMessage")?.as_str()?.to_owned())
+        });
+        let reason = self.output("reason").filter(|reason| !reason.is_empty() && !reason.contains("{{"));
+        let reason =
+            reason.map(str::to_owned).or(error).or_else(|| self.failure.clone()).unwrap_or_else(|| {
+                format!("it ended as {} and gave no reason; see the function's log", self.status)
+            });
+        reason.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// Reads an Automation execution.

@@ -5,10 +5,12 @@
 //! | `record` | the Automation execution | `record.json`, `record.html`, and the plan's last failover or switchover |
 //! | `missing-transactions` | what the comparison left, and the records of the failover | `report.json`, `report.html`, spreadsheets and SQL, see [`missing`], and the plan's last reconciliation |
 //!
-//! Both end with `manifest.json`, the SHA-256 of each file.
+//! | `outcome` | the Automation execution | nothing: it answers how the execution ended, in a sentence, see [`ending`] |
+//!
+//! The first two end with `manifest.json`, the SHA-256 of each file.
 //!
 //! **States.** `Done`: every file was written and read back the same. `Refused`: there is nothing to report on yet,
-//! because the comparison is not complete.
+//! because the comparison is not complete. Of `outcome`: the execution ended well, or did not.
 //!
 //! The record of the last switchover is also written into the other Region's bucket, because the next failover, to that
 //! Region, has to know of it. Where that write fails, the step fails for a switchover that succeeded, and is called again. A
@@ -30,6 +32,7 @@ use runbook::step::Mode;
 use runbook::{Context, Outcome, RecoveryPlan, StepError};
 use serde::Deserialize;
 
+pub mod ending;
 pub mod execution;
 pub mod missing;
 pub mod outcome;
@@ -76,6 +79,11 @@ pub enum Event {
         #[serde(default)]
         outage_to: String,
     },
+    /// Say how this execution ended.
+    Outcome {
+        /// Id of the Automation execution.
+        execution: String,
+    },
 }
 
 /// Runs the step.
@@ -101,6 +109,7 @@ pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>,
             let outage = missing::outage(&outage_from, &outage_to)?;
             missing::write_missing(&context, &s3, &plan, &missing::Asked { execution, outage }).await
         }
+        Event::Outcome { execution } => ending::tell(&context, &Ssm::new(&context.config), &execution).await,
     }
 }
 

@@ -35,8 +35,12 @@ pub(crate) async fn run(run: &Run, inputs: &Inputs) -> Result<Done, Failure> {
         Ok(()) => Ok(Done { result, ..Done::default() }),
         Err(found) => {
             let selector = text_input(inputs, "PropertySelector")?;
-            let desired = inputs.get("DesiredValues").map(ToString::to_string).unwrap_or_default();
-            Err(Failure::new(format!("{selector} is {found}, not one of {desired}")))
+            // What was wanted stands first, because a document that fails on purpose says there why. In which words AWS puts it is not
+            // documented.
+            let desired =
+                inputs.get("DesiredValues").and_then(Value::as_array).into_iter().flatten().map(text);
+            let desired = desired.collect::<Vec<_>>().join(", or ");
+            Err(Failure::new(format!("{desired} (wanted of {selector}, which is {found})")))
         }
     }
 }

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use runbook::RecoveryPlan;
 use runbook::lock::Lock;
-use runbook::step::Trigger;
+use runbook::step::{Mode, Trigger};
 
 use super::findings::{Decision, Findings};
-use super::seen::{CheckSeen, MoveAsked};
+use super::seen::{CheckSeen, DatabaseSeen, MoveAsked};
 use super::{database, moves};
 use crate::evidence;
 
@@ -28,6 +28,7 @@ pub fn decide(seen: &CheckSeen, asked: &MoveAsked, plan: &RecoveryPlan, now: Tim
     for (name, database) in seen.databases.iter().filter(|(name, _)| !there.contains(&name.as_str())) {
         database::find(name, database, asked, plan, &mut findings);
     }
+    find_needless(seen, asked, plan, &there, &mut findings);
     find_silent_endpoints(seen, &mut findings);
     moves::find_unread(seen, asked, all_there, &mut findings);
     moves::find_unreconciled(seen, asked, all_there, &mut findings);
@@ -55,6 +56,36 @@ fn find_evidence(seen: &CheckSeen, asked: &MoveAsked, plan: &RecoveryPlan, findi
             Ok(count) => findings.note(count),
             Err(reasons) => reasons.into_iter().for_each(|reason| findings.refuse(reason)),
         },
+    }
+}
+
+/// Away from a Region whose databases answer and are in step, a switchover does the same and loses nothing. Whether customers are
+/// served there is another question: so a person is asked. An event has its evidence.
+fn find_needless(
+    seen: &CheckSeen,
+    asked: &MoveAsked,
+    plan: &RecoveryPlan,
+    there: &[&str],
+    findings: &mut Findings,
+) {
+    let is_in_step = |database: &DatabaseSeen| {
+        let answers = matches!(&database.other, Ok(Some(cluster)) if cluster.status == "available");
+        let member = database.global.member_in(asked.target);
+        let is_connected =
+            member.is_some_and(|member| member.synchronization.as_deref() == Some("connected"));
+        let lag = database.lag.as_ref().ok().and_then(Option::as_ref);
+        answers && is_connected && lag.is_some_and(|lag| lag.seconds <= f64::from(plan.failback.lag_seconds))
+    };
+    if asked.mode == Mode::Failover
+        && asked.trigger == Trigger::Manual
+        && there.is_empty()
+        && seen.databases.values().all(is_in_step)
+    {
+        findings.need_approval(format!(
+            "{} answers, and every database in {} is connected and in step with it: a failover may lose writes, where the runbook \
+             failback, started in {}, moves the databases and loses none. Start that one, or approve, if {} can't be used all the same",
+            asked.other, asked.target, asked.target, asked.other
+        ));
     }
 }
 

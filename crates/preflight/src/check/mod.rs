@@ -23,6 +23,7 @@
 //! | the other Region's cluster is not available | – | Refused |
 //! | no ARC endpoint answers | Refused | Refused |
 //! | fewer than 3 ARC endpoints answer | note | note |
+//! | the other Region answers, and every database in the target is connected and in step (`failback.lagSeconds`) | NeedsApproval of one that a person started: a switchover loses nothing | – |
 //! | another execution has the lock | Refused | – |
 //! | started by an event, and the evidence is not enough, see [`crate::evidence`] | Refused | – |
 //! | the cooldown after a successful failover is not over | Refused; note where a person overrides it | note |

@@ -142,8 +142,47 @@ fn asked(mode: Mode) -> MoveAsked<'static> {
     MoveAsked { target: WEST, other: EAST, mode, trigger: Trigger::Manual, cooldown: Cooldown::Keep }
 }
 
+/// A failover is decided by a plan under which no lag is small enough to call the secondaries in step.
 fn decided(seen: &CheckSeen, mode: Mode) -> Decision {
-    decide(seen, &asked(mode), &runbook::plan::sample(), now())
+    let mut plan = runbook::plan::sample();
+    if mode == Mode::Failover {
+        plan.failback.lag_seconds = 0;
+    }
+    decide(seen, &asked(mode), &plan, now())
+}
+
+/// A switchover would do the same and lose nothing.
+#[test]
+fn a_failover_away_from_a_region_that_is_in_step_needs_a_person() {
+    type Spoil = fn(&mut CheckSeen);
+    fn orders(seen: &mut CheckSeen) -> &mut DatabaseSeen {
+        seen.databases.get_mut("orders").unwrap()
+    }
+    let decided = |seen: &CheckSeen, mode, trigger| {
+        decide(seen, &MoveAsked { trigger, ..asked(mode) }, &runbook::plan::sample(), now())
+    };
+    let decision = decided(&seen(), Mode::Failover, Trigger::Manual);
+    assert_eq!(decision.status, Status::NeedsApproval, "{decision:?}");
+    assert!(
+        decision.reasons[0].contains("sandbox-east answers") && decision.reasons[0].contains("failback"),
+        "{decision:?}"
+    );
+    let spoils: [Spoil; 5] = [
+        |seen| orders(seen).other = Err("silent".into()),
+        |seen| orders(seen).other = Ok(None),
+        |seen| orders(seen).other.as_mut().unwrap().as_mut().unwrap().status = "failing".into(),
+        |seen| orders(seen).global.members[1].synchronization = None,
+        |seen| orders(seen).lag = lag(10.1),
+    ];
+    for spoil in spoils {
+        let mut seen = seen();
+        spoil(&mut seen);
+        let decision = decided(&seen, Mode::Failover, Trigger::Manual);
+        assert!(!decision.reasons.iter().any(|reason| reason.contains("failback, started")), "{decision:?}");
+    }
+    // An event brings its evidence, or none.
+    let decision = decided(&seen(), Mode::Failover, Trigger::Automatic);
+    assert!(!decision.reasons.iter().any(|reason| reason.contains("failback, started")), "{decision:?}");
 }
 
 #[test]
@@ -425,6 +464,7 @@ fn a_detach_is_ready_where_a_managed_failover_is_not_possible_and_asks_where_it_
 #[test]
 fn a_person_may_override_the_cooldown_and_an_event_may_not() {
     let mut seen = seen();
+    seen.databases.values_mut().for_each(|database| database.other = Err("silent".into()));
     seen.record = Ok(Some(record(Succeeded, 1)));
     let decided = |trigger| {
         let asked = MoveAsked { cooldown: Cooldown::Override, trigger, ..asked(Mode::Failover) };

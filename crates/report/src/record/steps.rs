@@ -16,8 +16,8 @@ pub(super) const PROMOTE: [&str; 2] = ["promote", "awaitPromotion"];
 pub(super) const TRAFFIC_ON: &str = "trafficOn";
 /// The steps that verify. When they are done, the application has its writer back.
 pub(super) const VERIFY: [&str; 2] = ["verify", "awaitVerify"];
-/// The steps that record: their own run is still under way.
-pub(super) const RECORD: [&str; 2] = ["record", "recordFailure"];
+/// The steps that record, whose own run is still under way, and those of the end, which come after them.
+pub(super) const RECORD: [&str; 5] = ["record", "recordFailure", "outcome", "endedWell", "endAsFailed"];
 
 /// The runs of an execution that began and did work, in the order in which they began.
 pub(super) fn started(execution: &Execution) -> Vec<&StepRun> {
@@ -58,19 +58,7 @@ pub(super) fn last_run<'a>(runs: &[&'a StepRun], names: &[&str]) -> Option<&'a S
 /// The step that stopped a move that failed: the last one, since the failure path begins right after it.
 pub(super) fn stop(runs: &[&StepRun]) -> Option<Stop> {
     let run = runs.last()?;
-    // A function's error does not always fail the step. Where it doesn't, the payload holds the error.
-    let error = ["OutputPayload", "Payload"].iter().find_map(|name| {
-        let payload: serde_json::Value = serde_json::from_str(run.output(name)?).ok()?;
-        let inner = payload.get("Payload").unwrap_or(&payload);
-        Some(inner.get("errorMessage")?.as_str()?.to_owned())
-    });
-    let reason =
-        run.output("reason").filter(|reason| !reason.is_empty() && !reason.contains("{{")).map(str::to_owned);
-    let reason = reason
-        .or(error)
-        .or_else(|| run.failure.clone())
-        .unwrap_or_else(|| format!("it ended as {} and gave no reason; see the function's log", run.status));
-    Some(Stop { step: run.name.clone(), reason: reason.split_whitespace().collect::<Vec<_>>().join(" ") })
+    Some(Stop { step: run.name.clone(), reason: run.reason() })
 }
 
 /// The runs, one entry for each step, in the order of their first start.

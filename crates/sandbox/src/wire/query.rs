@@ -115,6 +115,7 @@ pub(super) fn success(service: &str, operation: &str, output: &Value, id: &str) 
         "rds" => "http://rds.amazonaws.com/doc/2014-10-31/",
         "iam" => "https://iam.amazonaws.com/doc/2010-05-08/",
         "sns" => "http://sns.amazonaws.com/doc/2010-03-31/",
+        "cloudformation" => "http://cloudformation.amazonaws.com/doc/2010-05-15/",
         "sts" => "https://sts.amazonaws.com/doc/2011-06-15/",
         "monitoring" => "http://monitoring.amazonaws.com/doc/2010-08-01/",
         _ => "",

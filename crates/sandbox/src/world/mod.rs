@@ -10,6 +10,7 @@
 
 mod arc;
 mod aurora;
+mod cloudformation;
 mod controls;
 mod core;
 pub mod durations;
@@ -75,6 +76,7 @@ impl World {
             "sns" => Ok(sns::call(self, call)?),
             "monitoring" => Ok(monitoring::call(self, call)?),
             "sts" => Ok(sts::call(call)?),
+            "cloudformation" => Ok(cloudformation::call(call)?),
             "dynamodb" => Ok(tables::call(self, call)?),
             // The S3 library keeps the objects; it asks here whether it may be reached.
             "s3" => Ok(Value::Null),
