@@ -9,6 +9,7 @@ mod diff;
 mod document;
 mod identity;
 mod invoke;
+mod night;
 mod postgres;
 mod rotated;
 mod sam_deploy;

@@ -419,6 +419,7 @@ fn every_sample_event_is_understood() {
     check::<reconcile::Event>("reconcile-range");
     check::<replay::Event>("replay");
     check::<report::Event>("report");
+    check::<report::Event>("report-outcome");
     check::<report::Event>("report-record");
     check::<report::Event>("report-switchover");
 }

@@ -2,6 +2,7 @@
 
 mod broadcast;
 mod customers;
+mod deployed;
 mod diff;
 mod document;
 mod drill;
@@ -13,8 +14,10 @@ mod plan;
 mod prompt;
 mod recovery_plan;
 mod rig;
+mod run;
 mod sandbox_command;
 mod stack;
+mod status;
 mod text;
 mod timeline;
 mod workload;
@@ -39,6 +42,10 @@ struct Cli {
 enum Command {
     /// Rehearse a Region failover and account for every lost write
     Drill(drill::Options),
+    /// Start a runbook in the account, and follow it
+    Run(Box<run::Options>),
+    /// Show how both Regions stand, on one screen
+    Status(status::Options),
     /// Keep the two Regions running until Ctrl-C, for the `aws` command and SDKs
     Sandbox(sandbox_command::Options),
     /// Check a recovery plan, or print its JSON Schema
@@ -99,6 +106,8 @@ fn factor(text: &str) -> Result<f64, String> {
 async fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Drill(options) => drill::run(options).await,
+        Command::Run(options) => run::run(*options).await,
+        Command::Status(options) => status::run(&options).await,
         Command::Sandbox(options) => sandbox_command::run(options).await,
         Command::Plan { command } => plan::run(&command),
         Command::Document { command } => document::run(&command),

@@ -36,10 +36,10 @@ const RUNBOOKS: [(&str, &[&str]); 7] = [
     ("failover-runbook", &["preflight", "routing-control", "global-failover", "report"]),
     ("failback-runbook", &["preflight", "routing-control", "global-failover", "report"]),
     ("reconcile-runbook", &["snapshot-restore", "reconcile", "report"]),
-    ("replay-runbook", &["replay"]),
-    ("rebuild-runbook", &["global-failover"]),
-    ("routing-runbook", &["routing-control"]),
-    ("readiness-runbook", &["preflight"]),
+    ("replay-runbook", &["replay", "report"]),
+    ("rebuild-runbook", &["global-failover", "report"]),
+    ("routing-runbook", &["routing-control", "report"]),
+    ("readiness-runbook", &["preflight", "report"]),
 ];
 
 /// The roles of the rules that start a runbook by themselves, and which. Only the first is there in every stack.

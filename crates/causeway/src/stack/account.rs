@@ -104,7 +104,7 @@ fn moves(running: &[Listed], prefix: &str) -> Vec<String> {
 }
 
 /// What AWS said, or why it could not be asked, in one line.
-fn reason<E, R>(error: SdkError<E, R>) -> String
+pub fn reason<E, R>(error: SdkError<E, R>) -> String
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,

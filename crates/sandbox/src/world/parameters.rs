@@ -53,6 +53,7 @@ fn parameter_json(region: &str, name: &str, parameter: &Parameter) -> Value {
 pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
     match call.operation.as_str() {
         "GetParameter" => get(world, &call.region, &call.input),
+        "GetParametersByPath" => get_by_path(world, &call.region, &call.input),
         "GetParameters" => get_many(world, &call.region, &call.input),
         "PutParameter" => put(world, &call.region, &call.input),
         _ => Err(unknown(call)),
@@ -65,6 +66,19 @@ fn get(world: &World, region: &str, input: &Value) -> Result<Value, ApiError> {
         Some(parameter) => Ok(json!({"Parameter": parameter_json(region, &name, parameter)})),
         None => Err(ApiError::new("ParameterNotFound", format!("there is no parameter {name}"))),
     })
+}
+
+/// Of a path, without those further down: no more than a page has.
+fn get_by_path(world: &World, region: &str, input: &Value) -> Result<Value, ApiError> {
+    let path = required(input, "Path")?;
+    let start = format!("{}/", path.trim_end_matches('/'));
+    let is_below =
+        |name: &str| name.strip_prefix(&start).is_some_and(|rest| !rest.is_empty() && !rest.contains('/'));
+    let found = world.state(|state| {
+        let here = state.parameters.iter().filter(|((of, name), _)| of == region && is_below(name));
+        here.map(|((_, name), parameter)| parameter_json(region, name, parameter)).collect::<Vec<_>>()
+    });
+    Ok(json!({"Parameters": found}))
 }
 
 fn get_many(world: &World, region: &str, input: &Value) -> Result<Value, ApiError> {
