@@ -120,6 +120,7 @@ def plain(text):
     text = re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<execution>", text)
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "<time>", text)
     text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "<time>", text)
+    text = re.sub(r"read from ARC in [a-z0-9-]+", "read from ARC in <endpoint>", text)
     text = re.sub(r"at \d\d:\d\d UTC", "at <time>", text)
     text = re.sub(r"(?<![\w/-])\d+:\d\d(:\d\d)?(?![\w/-])", "<clock>", text)
     text = re.sub(r"\d+(\.\d+)? (s|min \d+ s|min|h)\b", "<duration>", text)
@@ -156,10 +157,14 @@ def on_a_terminal(*arguments, answers=()):
 
 
 def settled(seen):
-    """What is left of it: no line that moved."""
+    """What is left of it: no line that moved, and each line whole, for how wide it is depends on the clock."""
     seen = re.sub(r"\x1b\[\d*[A-FJK]|\x1b\[\?25[hl]|\x1b\[2K", "", seen)
     lines = [line.rsplit("\r", 1)[-1] for line in seen.replace("\r\n", "\n").split("\n")]
-    return "\n".join(line for line in lines if not re.match(r"\s*[⠁-⣿]", line) and line.strip()) + "\n"
+    lines = [line for line in lines if not re.match(r"\s*[⠁-⣿]", line) and line.strip()]
+    for line in lines:
+        assert len(re.sub(r"\x1b\[\d+m", "", line)) <= 100 or "s3://" in line, line
+    whole = plain(" ".join(" ".join(lines).split()))
+    return re.sub(r" (?=<clock>|Start it|It is|Fail over to|causeway-failover runs|\x1b\[\d+mSuccess)", "\n", whole) + "\n"
 
 
 # -- A quiet day ---------------------------------------------------------------------------------------------------------

@@ -49,7 +49,8 @@ impl Screen {
         if self.format != Format::Text {
             return;
         }
-        let text = self.width.map_or_else(|| text.to_owned(), |width| textwrap::fill(text, width));
+        let text =
+            self.width.map_or_else(|| text.to_owned(), |width| textwrap::fill(text, whole_words(width)));
         self.put(&text);
     }
 
@@ -98,8 +99,7 @@ impl Screen {
             Some(width) if fits(width) => format!("{painted}  {reason}").trim_end().to_owned(),
             Some(width) => {
                 let indent = " ".repeat(INDENT);
-                let options =
-                    textwrap::Options::new(width).initial_indent(&indent).subsequent_indent(&indent);
+                let options = whole_words(width).initial_indent(&indent).subsequent_indent(&indent);
                 format!("{painted}\n{}", textwrap::fill(reason, options))
             }
         }
@@ -136,6 +136,11 @@ impl Screen {
         let word = if self.width.is_some() { paint(&seen.status) } else { seen.status.clone() };
         self.line(&format!("{word}: {said}"));
     }
+}
+
+/// Lines of this width in which no word is broken: an address stays one.
+fn whole_words<'a>(width: usize) -> textwrap::Options<'a> {
+    textwrap::Options::new(width).break_words(false).word_splitter(textwrap::WordSplitter::NoHyphenation)
 }
 
 /// Columns before a reason that stands below its step.

@@ -131,7 +131,7 @@ async fn traffic(config: &SdkConfig, plan: &RecoveryPlan) -> (Known<BTreeMap<Str
     for answer in answers {
         match answer {
             Ok(found) => states.push(found),
-            Err(error) => errors.push(error.cause()),
+            Err(error) => errors.push(briefly(error.cause())),
         }
     }
     let answering = states.len();
@@ -177,7 +177,12 @@ async fn look_at(config: &SdkConfig, deployed: &Deployed, region: &str, now: Tim
 
 /// The reason of an error, without its advice, which is for a function.
 fn why(error: &StepError) -> String {
-    error.source().map_or_else(|| error.to_string(), ToString::to_string)
+    briefly(error.source().map_or_else(|| error.to_string(), ToString::to_string))
+}
+
+/// A Region that is silent is so in one word.
+fn briefly(why: String) -> String {
+    if why.contains("timed out") || why.contains("timeout") { "no answer".to_owned() } else { why }
 }
 
 async fn databases(
@@ -255,7 +260,7 @@ async fn alarms(config: &SdkConfig, plan: &RecoveryPlan, about: &str) -> BTreeMa
                     .collect()
             }
             Err(error) => {
-                let why = reason(error);
+                let why = briefly(reason(error));
                 names.iter().map(|name| (name.clone(), format!("not known: {why}"))).collect()
             }
         };
