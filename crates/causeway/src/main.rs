@@ -6,6 +6,7 @@ mod diff;
 mod document;
 mod drill;
 mod files;
+mod init;
 mod interrupt;
 mod live;
 mod login;
@@ -41,6 +42,8 @@ enum Command {
     Drill(drill::Options),
     /// Keep the two Regions running until Ctrl-C, for the `aws` command and SDKs
     Sandbox(sandbox_command::Options),
+    /// Make a recovery plan and the deployment's settings from what an account has; run again, tell what has changed
+    Init(init::Options),
     /// Check a recovery plan, or print its JSON Schema
     Plan {
         #[command(subcommand)]
@@ -100,6 +103,7 @@ async fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Drill(options) => drill::run(options).await,
         Command::Sandbox(options) => sandbox_command::run(options).await,
+        Command::Init(options) => init::run(&options).await,
         Command::Plan { command } => plan::run(&command),
         Command::Document { command } => document::run(&command),
         Command::Stack { command } => stack::run(&command).await,
