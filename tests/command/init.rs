@@ -22,7 +22,7 @@ use sandbox::world::World;
 use sandbox::{EAST, WEST};
 use serde_json::{Value, json};
 
-use crate::command;
+use crate::{Run, command, wait_until};
 
 /// Before the world: writes down what is called, and denies what it is told to.
 struct Gate {
@@ -478,6 +478,60 @@ async fn the_regions_are_those_of_the_databases_and_what_is_elsewhere_is_left_ou
     // It has no secret of the database: as far as the question for that.
     account.refused(&other, &["secret.far.sandbox-east, "]);
     account.stop();
+}
+
+/// The end of the first day, but for the deployment, which the sandbox has already: real servers let the secrets' users in.
+#[test]
+fn readiness_finds_nothing_wrong_with_the_plan_that_it_makes() {
+    let mut run = Run::start(&["sandbox", "--factor", "240"]);
+    let (endpoint, _, secret) = run.endpoints();
+    let folder = tempfile::tempdir().unwrap();
+    let client = |program: PathBuf, arguments: &[&str]| {
+        let mut client = Command::new(program);
+        client.args(arguments).env_clear().current_dir(folder.path()).stdin(Stdio::null());
+        client
+            .env("AWS_ENDPOINT_URL", &endpoint)
+            .envs(["AWS_REGION", "AWS_DEFAULT_REGION"].map(|name| (name, WEST)))
+            .env("AWS_EC2_METADATA_DISABLED", "true");
+        client.env("AWS_ACCESS_KEY_ID", OPERATOR).env("AWS_SECRET_ACCESS_KEY", &secret);
+        Said::of(client.output().unwrap())
+    };
+    let aws = |arguments: &[&str]| {
+        let said = client(root().canonicalize().unwrap().join("target/python/bin/aws"), arguments);
+        assert_eq!(said.code, Some(0), "{}", said.all());
+        said.out.trim().to_owned()
+    };
+    client(command(), &["init", "--yes"]).ended(0);
+    let plan = fs::read_to_string(folder.path().join("plan.json")).unwrap();
+    for region in [EAST, WEST] {
+        // As `make deploy` does.
+        let put = [
+            "--name",
+            "/causeway/plans/shop",
+            "--type",
+            "String",
+            "--tier",
+            "Advanced",
+            "--overwrite",
+            "--region",
+            region,
+        ];
+        aws(&[&["ssm", "put-parameter"], &put[..], &["--value", &plan]].concat());
+    }
+    let role = sandbox::account::runbook_role("causeway-readiness", WEST);
+    let given = format!("Plan=/causeway/plans/shop,AutomationAssumeRole={role}");
+    let start =
+        ["ssm", "start-automation-execution", "--document-name", "causeway-readiness", "--output", "text"];
+    let id = aws(&[&start, &["--query", "AutomationExecutionId", "--parameters", &given][..]].concat());
+    let shown = || {
+        let get = ["ssm", "get-automation-execution", "--output", "json", "--automation-execution-id", &id];
+        aws(&[&get, &["--query", "AutomationExecution.[AutomationExecutionStatus,Outputs]"][..]].concat())
+    };
+    wait_until(|| !shown().contains("InProgress"));
+    let told = shown();
+    run.interrupt();
+    run.end();
+    assert!(told.contains("nothing stands in the way of a failover or a switchover"), "{told}");
 }
 
 /// Lines of the page that need more than the sandbox: a build, `sam`, a stack.
