@@ -404,6 +404,12 @@ async fn an_account_that_can_not_be_seen_is_told_in_one_line_and_nothing_is_writ
     account.refused(&init(&[], &[]), &["there is no terminal to ask", "--yes"]);
     let keys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
     account.refused(&init(&["--yes"], &keys), &["no AWS credentials were found", "aws sso login"]);
+    let mut wrong = Command::new("env");
+    wrong.arg("AWS_SECRET_ACCESS_KEY=wrong").arg(command()).args(["init", "--yes"]);
+    account.refused(
+        &account.ran(wrong, &[]),
+        &["sandbox-west refuses these credentials (SignatureDoesNotMatch", "log in again"],
+    );
     account.refused(&init(&["--yes"], &["AWS_REGION"]), &["no Region is set", "--regions A,B"]);
     let elsewhere = ["--yes", "--regions", "sandbox-east,sandbox-north"];
     account.refused(

@@ -287,7 +287,7 @@ where
         let text = {
             use std::error::Error as _;
             let error = StepError::aws("", error);
-            error.source().map_or_else(|| error.to_string(), ToString::to_string)
+            one_line(&error.source().map_or_else(|| error.to_string(), ToString::to_string))
         };
         let failure = match code.as_str() {
             _ if silent => Failure::Silent,
@@ -352,5 +352,10 @@ fn line(error: &dyn std::error::Error) -> String {
         text = format!("{text}: {inner}");
         cause = inner.source();
     }
+    one_line(&text)
+}
+
+/// A text without its line breaks, of which a refused signature has many.
+fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
