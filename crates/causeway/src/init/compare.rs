@@ -62,7 +62,7 @@ pub fn compare(there: &Value, before: Option<&Value>, now: &Value, whole: &str) 
         }
         // A thing that is gone takes along what a person has written into it.
         let gone = path.len() == 2 && path[0] == whole && then.is_some() && is.is_none() && was.is_some();
-        if before.is_some() && !gone && (then == is || then != was) {
+        if before.is_some() && !gone && then != was {
             compared.kept.push(format!("{}: {}, found: {}", path.join("."), short(was), short(is)));
             continue;
         }
