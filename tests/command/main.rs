@@ -8,6 +8,7 @@
 mod diff;
 mod document;
 mod identity;
+mod init;
 mod invoke;
 mod night;
 mod postgres;

@@ -136,6 +136,7 @@ def small_services():
     secrets = west["secretsmanager"]
     secrets.get_secret_value(SecretId="shop/orders")
     fails("ResourceNotFoundException", secrets.get_secret_value, SecretId="nothing")
+    assert "shop/orders" in [secret["Name"] for secret in secrets.list_secrets()["SecretList"]]
 
     ssm.get_parameter(Name="/causeway/plans/shop")
     fails("ParameterNotFound", ssm.get_parameter, Name="/nothing")
@@ -226,7 +227,12 @@ def arc():
     config = client("route53-recovery-control-config", "us-west-2")
     config.describe_cluster(ClusterArn="arn:aws:route53-recovery-control::000000000000:cluster/sandbox")
     fails("ResourceNotFoundException", config.describe_cluster, ClusterArn="arn:aws:route53-recovery-control::000000000000:cluster/other")
+    assert config.list_clusters()["Clusters"][0]["ClusterEndpoints"]
     panel = controls[0]["ControlPanelArn"]
+    of_cluster = {"ClusterArn": "arn:aws:route53-recovery-control::000000000000:cluster/sandbox"}
+    assert config.list_control_panels(**of_cluster)["ControlPanels"][0]["ControlPanelArn"] == panel
+    of_other = {"ClusterArn": "arn:aws:route53-recovery-control::000000000000:cluster/other"}
+    fails("ResourceNotFoundException", config.list_control_panels, **of_other)
     config.list_routing_controls(ControlPanelArn=panel)
     config.describe_routing_control(RoutingControlArn=one)
     # One of each kind.
@@ -456,6 +462,7 @@ def describing():
     fails("GlobalClusterNotFoundFault", rds.describe_global_clusters, GlobalClusterIdentifier="nothing")
     fails("DBClusterNotFoundFault", rds.describe_db_clusters, DBClusterIdentifier="nothing")
     fails("DBInstanceNotFound", rds.describe_db_instances, DBInstanceIdentifier="nothing")
+    fails("DBSubnetGroupNotFoundFault", rds.describe_db_subnet_groups, DBSubnetGroupName="nothing")
     fails("DBClusterSnapshotNotFoundFault", rds.describe_db_cluster_snapshots, DBClusterSnapshotIdentifier="nothing")
     both = {"DBClusterIdentifier": "a", "DBClusterSnapshotIdentifier": "b"}
     fails("InvalidParameterCombination", rds.describe_db_cluster_snapshots, **both)
@@ -463,6 +470,8 @@ def describing():
     rds.describe_global_clusters(Filters=[{"Name": "region", "Values": [WEST]}])
     rds.describe_db_clusters()
     rds.describe_db_instances(Filters=[{"Name": "db-cluster-id", "Values": ["shop-orders-west"]}])
+    assert rds.describe_db_subnet_groups()["DBSubnetGroups"][0]["Subnets"]
+    rds.describe_db_subnet_groups(DBSubnetGroupName="default")
     rds.describe_account_attributes()
 
 

@@ -7,6 +7,7 @@ mod diff;
 mod document;
 mod drill;
 mod files;
+mod init;
 mod interrupt;
 mod live;
 mod login;
@@ -48,6 +49,8 @@ enum Command {
     Status(status::Options),
     /// Keep the two Regions running until Ctrl-C, for the `aws` command and SDKs
     Sandbox(sandbox_command::Options),
+    /// Make a recovery plan and the deployment's settings from what an account has; run again, tell what has changed
+    Init(init::Options),
     /// Check a recovery plan, or print its JSON Schema
     Plan {
         #[command(subcommand)]
@@ -109,6 +112,7 @@ async fn main() -> ExitCode {
         Command::Run(options) => run::run(*options).await,
         Command::Status(options) => status::run(&options).await,
         Command::Sandbox(options) => sandbox_command::run(options).await,
+        Command::Init(options) => init::run(&options).await,
         Command::Plan { command } => plan::run(&command),
         Command::Document { command } => document::run(&command),
         Command::Stack { command } => stack::run(&command).await,

@@ -12,7 +12,7 @@ pub mod account;
 mod cost;
 mod package;
 mod plan;
-mod settings;
+pub mod settings;
 pub mod stacks;
 
 use std::path::PathBuf;

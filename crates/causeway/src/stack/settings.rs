@@ -96,10 +96,20 @@ impl Deployment {
         let text = std::fs::read_to_string(path).map_err(|error| {
             format!("can't read the settings {name}: {error}. Write them after docs/deploy.example.json")
         })?;
-        let settings: Settings = serde_json::from_str(&text).map_err(|error| format!("{name}: {error}"))?;
+        Self::of(path, &text, std::fs::read_to_string)
+    }
+
+    /// The same of settings with this text, which `path` has or will have; `read` gets the plan's text.
+    pub fn of(
+        path: &Path,
+        text: &str,
+        read: impl FnOnce(PathBuf) -> std::io::Result<String>,
+    ) -> Result<Self, Error> {
+        let name = path.display();
+        let settings: Settings = serde_json::from_str(text).map_err(|error| format!("{name}: {error}"))?;
         let plan_path = path.parent().unwrap_or(Path::new("")).join(&settings.plan);
         let plan_name = plan_path.display().to_string();
-        let text = std::fs::read_to_string(&plan_path)
+        let text = read(plan_path.clone())
             .map_err(|error| format!("can't read the plan {plan_name} that {name} names: {error}"))?;
         let plan = RecoveryPlan::parse(&text, &plan_name)?;
         let plan_text = serde_json::from_str::<Value>(&text)?.to_string();

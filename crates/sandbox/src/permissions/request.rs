@@ -90,6 +90,10 @@ pub(super) fn needs(call: &Call, world: &World) -> Vec<Need> {
             let entries = input["UpdateRoutingControlStateEntries"].as_array().into_iter().flatten();
             entries.map(|entry| routing_control(call, entry)).collect()
         }
+        // Has no resource type, though it may name a cluster.
+        ("route53-recovery-control-config", "ListControlPanels") => {
+            vec![Need::new(action("route53-recovery-control-config", call), "*")]
+        }
         ("route53-recovery-control-config", _) => {
             let members = ["ClusterArn", "RoutingControlArn", "ControlPanelArn"];
             let of = members.into_iter().find_map(text).unwrap_or("*");
@@ -256,6 +260,7 @@ fn rds(call: &Call, world: &World) -> Vec<Need> {
         "DescribeGlobalClusters" => vec![need(global())],
         "DescribeDBClusters" => vec![need(named("cluster", "DBClusterIdentifier"))],
         "DescribeDBInstances" => vec![need(named("db", "DBInstanceIdentifier"))],
+        "DescribeDBSubnetGroups" => vec![need(named("subgrp", "DBSubnetGroupName"))],
         "DescribeDBClusterSnapshots" => {
             let of_cluster = text("DBClusterIdentifier").map(|cluster| need(arn("cluster", Some(cluster))));
             let snapshot = need(named("cluster-snapshot", "DBClusterSnapshotIdentifier"));

@@ -17,9 +17,11 @@ use crate::api::ApiError;
 const CONFIG: &str = "route53-recovery-control-config";
 
 /// Service, method, path, operation.
-const ROUTES: [(&str, &str, &str, &str); 5] = [
+const ROUTES: [(&str, &str, &str, &str); 7] = [
     ("lambda", "POST", "/2015-03-31/functions/{FunctionName}/invocations", INVOKE),
+    (CONFIG, "GET", "/cluster", "ListClusters"),
     (CONFIG, "GET", "/cluster/{ClusterArn}", "DescribeCluster"),
+    (CONFIG, "GET", "/controlpanels", "ListControlPanels"),
     (CONFIG, "GET", "/controlpanel/{ControlPanelArn}/routingcontrols", "ListRoutingControls"),
     (CONFIG, "GET", "/controlpanel/{ControlPanelArn}/safetyrules", "ListSafetyRules"),
     (CONFIG, "GET", "/routingcontrol/{RoutingControlArn}", "DescribeRoutingControl"),

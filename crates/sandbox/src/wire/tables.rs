@@ -65,10 +65,12 @@ pub const ITEMS: &[(&str, &str)] = &[
     ("DBClusters", "DBCluster"),
     ("DBInstances", "DBInstance"),
     ("DBParameterGroups", "DBParameterGroup"),
+    ("DBSubnetGroups", "DBSubnetGroup"),
     ("EventCategories", "EventCategory"),
     ("Events", "Event"),
     ("GlobalClusterMembers", "GlobalClusterMember"),
     ("GlobalClusters", "GlobalClusterMember"),
+    ("Subnets", "Subnet"),
     ("TagList", "Tag"),
     ("VpcSecurityGroups", "VpcSecurityGroupMembership"),
 ];

@@ -132,24 +132,32 @@ pub(super) fn configuration(world: &Arc<World>, call: &Call) -> Result<Value, Ap
         ));
     }
     match call.operation.as_str() {
+        "ListClusters" => {
+            let there = world.state(|state| !state.arc.cluster.is_empty());
+            let clusters: Vec<Value> = there.then(|| cluster_json(world)).into_iter().collect();
+            Ok(json!({"Clusters": clusters}))
+        }
         "DescribeCluster" => {
-            let arn = required(&call.input, "ClusterArn")?;
-            let (known, urls) = world.state(|state| (state.arc.cluster.clone(), state.arc.urls.clone()));
-            if arn != known {
-                return Err(not_found("cluster", arn));
+            cluster(world, &call.input)?;
+            Ok(json!({"Cluster": cluster_json(world)}))
+        }
+        // All panels that are shared with the account, where no cluster is named.
+        "ListControlPanels" => {
+            if !call.input["ClusterArn"].is_null() {
+                cluster(world, &call.input)?;
             }
-            let endpoints: Vec<Value> = ARC_REGIONS
-                .iter()
-                .zip(urls)
-                .map(|(region, url)| json!({"Endpoint": url, "Region": region}))
-                .collect();
-            Ok(json!({"Cluster": {
+            let (arn, controls) = world.state(|state| (state.arc.cluster.clone(), state.arc.controls.len()));
+            let panel = json!({
                 "ClusterArn": arn,
+                "ControlPanelArn": PANEL,
+                "DefaultControlPanel": false,
                 "Name": "sandbox",
+                "RoutingControlCount": controls,
                 "Status": "DEPLOYED",
                 "Owner": ACCOUNT,
-                "ClusterEndpoints": endpoints,
-            }}))
+            });
+            let panels: Vec<Value> = (!arn.is_empty()).then_some(panel).into_iter().collect();
+            Ok(json!({"ControlPanels": panels}))
         }
         "ListRoutingControls" => {
             panel(&call.input)?;
@@ -172,6 +180,29 @@ pub(super) fn configuration(world: &Arc<World>, call: &Call) -> Result<Value, Ap
         }
         _ => Err(unknown(call)),
     }
+}
+
+/// There is one cluster.
+fn cluster(world: &World, input: &Value) -> Result<(), ApiError> {
+    let arn = required(input, "ClusterArn")?;
+    let known = world.state(|state| state.arc.cluster == arn);
+    if known { Ok(()) } else { Err(not_found("cluster", arn)) }
+}
+
+fn cluster_json(world: &World) -> Value {
+    let (arn, urls) = world.state(|state| (state.arc.cluster.clone(), state.arc.urls.clone()));
+    let endpoints: Vec<Value> = ARC_REGIONS
+        .iter()
+        .zip(urls)
+        .map(|(region, url)| json!({"Endpoint": url, "Region": region}))
+        .collect();
+    json!({
+        "ClusterArn": arn,
+        "Name": "sandbox",
+        "Status": "DEPLOYED",
+        "Owner": ACCOUNT,
+        "ClusterEndpoints": endpoints,
+    })
 }
 
 /// There is one control panel.

@@ -1,4 +1,4 @@
-//! Secrets Manager: reads secrets by name or ARN.
+//! Secrets Manager: lists secrets, reads them by name or ARN.
 
 use std::sync::Arc;
 
@@ -16,8 +16,10 @@ pub(crate) fn secret_arn(region: &str, name: &str) -> String {
 
 /// Under which name the version of a secret is kept that was current before; none of a secret has such characters.
 fn previous(name: &str) -> String {
-    format!("{name} (AWSPREVIOUS)")
+    format!("{name}{PREVIOUS}")
 }
+
+const PREVIOUS: &str = " (AWSPREVIOUS)";
 
 impl World {
     /// Rotates a secret, or creates it: its text becomes this, the one before is its previous version. The databases do not
@@ -33,9 +35,24 @@ impl World {
 }
 
 pub(super) fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiError> {
-    if call.operation != "GetSecretValue" {
-        return Err(unknown(call));
+    match call.operation.as_str() {
+        "GetSecretValue" => value(world, call),
+        "ListSecrets" => Ok(list(world, call)),
+        _ => Err(unknown(call)),
     }
+}
+
+/// The Region's secrets without what is in them, all on one page.
+fn list(world: &World, call: &Call) -> Value {
+    let entry = |name: &String| json!({"ARN": secret_arn(&call.region, name), "Name": name});
+    let entries: Vec<Value> = world.state(|state| {
+        let here = state.secrets.keys().filter(|(region, _)| *region == call.region).map(|(_, name)| name);
+        here.filter(|name| !name.ends_with(PREVIOUS)).map(entry).collect()
+    });
+    json!({"SecretList": entries})
+}
+
+fn value(world: &World, call: &Call) -> Result<Value, ApiError> {
     let id = required(&call.input, "SecretId")?;
     let missing =
         || ApiError::new("ResourceNotFoundException", format!("Secrets Manager can't find the secret {id}"));

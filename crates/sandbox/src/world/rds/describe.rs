@@ -1,12 +1,12 @@
 //! How RDS describes what there is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::request::{
-    fault, here, no_cluster, no_global, no_instance, no_snapshot, page, passes, stored, text,
+    fault, here, missing, no_cluster, no_global, no_instance, no_snapshot, page, passes, stored, text,
 };
 use crate::account::ACCOUNT;
 use crate::api::{ApiError, aws_time};
@@ -252,6 +252,38 @@ pub(super) fn describe_instances(world: &World, region: &str, input: &Value) -> 
         };
         page(input, "DBInstances", listed(all, wanted, |one| instance_json(one, state))?)
     })
+}
+
+/// The groups that the Region's clusters are in: each in two subnets, and all in one network.
+pub(super) fn describe_subnet_groups(world: &World, region: &str, input: &Value) -> Result<Value, ApiError> {
+    let named: BTreeSet<String> = world.state(|state| {
+        let here = state.clusters.values().filter(|cluster| region_of(&cluster.arn) == region);
+        here.filter_map(|cluster| cluster.properties.get("DBSubnetGroup")?.as_str().map(str::to_owned))
+            .collect()
+    });
+    let group = |name: &String| {
+        let subnets: Vec<Value> = ["a", "b"]
+            .iter()
+            .map(
+                |zone| json!({"SubnetIdentifier": format!("subnet-{name}-{zone}"), "SubnetStatus": "Active"}),
+            )
+            .collect();
+        json!({
+            "DBSubnetGroupName": name,
+            "DBSubnetGroupDescription": name,
+            "VpcId": "vpc-sandbox",
+            "SubnetGroupStatus": "Complete",
+            "Subnets": subnets,
+            "DBSubnetGroupArn": format!("arn:aws:rds:{region}:{ACCOUNT}:subgrp:{name}"),
+        })
+    };
+    let Some(name) = text(input, "DBSubnetGroupName") else {
+        return page(input, "DBSubnetGroups", named.iter().map(group).collect());
+    };
+    match named.get(&stored(name)) {
+        Some(name) => Ok(json!({"DBSubnetGroups": [group(name)]})),
+        None => Err(missing("DBSubnetGroupNotFoundFault", format!("there is no DB subnet group {name}"))),
+    }
 }
 
 pub(super) fn describe_snapshots(world: &World, region: &str, input: &Value) -> Result<Value, ApiError> {

@@ -21,6 +21,7 @@ pub(super) async fn call(world: &Arc<World>, call: &Call) -> Result<Value, ApiEr
     match call.operation.as_str() {
         "DescribeGlobalClusters" => describe::describe_global_clusters(world, input),
         "DescribeDBClusters" => describe::describe_clusters(world, region, input),
+        "DescribeDBSubnetGroups" => describe::describe_subnet_groups(world, region, input),
         "DescribeDBInstances" => describe::describe_instances(world, region, input),
         "DescribeDBClusterSnapshots" => describe::describe_snapshots(world, region, input),
         "DescribeAccountAttributes" => Ok(describe::describe_quotas(world, region)),
