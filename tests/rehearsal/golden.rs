@@ -39,7 +39,9 @@ fn transcript(execution: &Execution, messages: &[Message]) -> String {
             ("", status) => status.name(),
             (answer, _) => answer,
         };
-        let line = format!("{:<18} {answer:<10} {}", step.name, of("reason"));
+        // How it ended is a sentence of its own.
+        let said = of(if step.name == "outcome" { "summary" } else { "reason" });
+        let line = format!("{:<18} {answer:<10} {said}", step.name);
         let line = line.trim_end().to_owned();
         if !lines.iter().rev().take(3).any(|earlier| *earlier == line) {
             lines.push(line);

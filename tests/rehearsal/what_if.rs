@@ -60,7 +60,7 @@ async fn the_lag_is_found_whatever_dimensions_it_has() {
         let execution = stage.fail_over().await;
         assert_eq!(execution.status, Status::Success, "{}", told(&execution));
         let preflight = execution.steps.iter().find(|step| step.name == "preflight").unwrap();
-        let measured = preflight.outputs["lag"].to_string();
+        let measured = preflight.outputs["lag"].as_str().unwrap();
         assert!(!measured.contains("null") && measured.contains(r#""seconds""#), "{measured}");
     }
 }
