@@ -34,7 +34,10 @@ pub(crate) fn questions(mariadb: bool) -> [(&'static str, &'static str); 7] {
              ORDER BY TABLE_NAME, CONSTRAINT_NAME, ORDINAL_POSITION",
         ),
         ("checks", if mariadb { CHECKS_MARIADB } else { CHECKS_MYSQL }),
-        ("triggers", "SELECT DISTINCT EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()"),
+        (
+            "triggers",
+            "SELECT DISTINCT EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()",
+        ),
         (
             "partitions",
             "SELECT TABLE_NAME, PARTITION_METHOD, PARTITION_EXPRESSION, PARTITION_DESCRIPTION FROM information_schema.PARTITIONS \
@@ -78,7 +81,8 @@ pub(crate) fn assemble(answers: Vec<Vec<Cells>>, mariadb: bool) -> BTreeMap<Stri
         tables.insert(name, table);
     }
     for row in next(&mut answers) {
-        let [table, name, base, type_text, nullable, has_default, extra, set, length, system, generated] = texts(row);
+        let [table, name, base, type_text, nullable, has_default, extra, set, length, system, generated] =
+            texts(row);
         let Some(table) = tables.get_mut(&table) else { continue };
         let numbered = extra.contains("auto_increment");
         let nullable = nullable == "YES";
@@ -86,7 +90,8 @@ pub(crate) fn assemble(answers: Vec<Vec<Cells>>, mariadb: bool) -> BTreeMap<Stri
             kind: value_type(&base, &type_text, &set, &length, &system, mariadb),
             has_default: has_default == "1" || nullable || numbered,
             always_numbered: false,
-            generated: generated == "1" || extra.contains("GENERATED") && !extra.contains("DEFAULT_GENERATED"),
+            generated: generated == "1"
+                || extra.contains("GENERATED") && !extra.contains("DEFAULT_GENERATED"),
             name,
             type_text,
             nullable,
@@ -166,7 +171,14 @@ fn partitioned(method: &str, expression: &str, descriptions: &[String]) -> Optio
     Some(Check { name: "its partitions".into(), condition: Condition::parse(&clause, None) })
 }
 
-fn value_type(base: &str, type_text: &str, set: &str, length: &str, system: &str, mariadb: bool) -> ValueType {
+fn value_type(
+    base: &str,
+    type_text: &str,
+    set: &str,
+    length: &str,
+    system: &str,
+    mariadb: bool,
+) -> ValueType {
     let unsigned = type_text.contains("unsigned");
     let numbers = arguments(type_text);
     let number = |at: usize| numbers.get(at).and_then(|number| number.parse::<u32>().ok());
@@ -185,7 +197,9 @@ fn value_type(base: &str, type_text: &str, set: &str, length: &str, system: &str
         "mediumint" => integer(24),
         "int" => integer(32),
         "bigint" => integer(64),
-        "decimal" => ValueType::Decimal { digits: number(0).unwrap_or(10), scale: number(1).unwrap_or(0), unsigned },
+        "decimal" => {
+            ValueType::Decimal { digits: number(0).unwrap_or(10), scale: number(1).unwrap_or(0), unsigned }
+        }
         "float" | "double" => ValueType::Float { unsigned },
         "bit" => ValueType::Bits { length: number(0).unwrap_or(1) },
         "year" => ValueType::Year,
@@ -195,15 +209,19 @@ fn value_type(base: &str, type_text: &str, set: &str, length: &str, system: &str
         "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => {
             ValueType::Text { length: limit, ascii: !set.starts_with("utf8mb4") }
         }
-        "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => ValueType::Bytes { length: limit, fixed: base == "binary" },
+        "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => {
+            ValueType::Bytes { length: limit, fixed: base == "binary" }
+        }
         "enum" => ValueType::Enum(numbers),
         "set" => ValueType::Set(numbers),
         "json" => ValueType::Json,
         "uuid" if mariadb => ValueType::Uuid,
         "inet4" => ValueType::Fixed(&["'10.0.0.{n}'"]),
         "inet6" => ValueType::Fixed(&["'2001:db8::{n}'"]),
-        "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon"
-        | "geometrycollection" | "geomcollection" => ValueType::Shape(base.to_owned(), system.parse().ok()),
+        "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring"
+        | "multipolygon" | "geometrycollection" | "geomcollection" => {
+            ValueType::Shape(base.to_owned(), system.parse().ok())
+        }
         _ => ValueType::Unknown,
     }
 }

@@ -119,21 +119,39 @@ pub(crate) fn assemble(answers: Vec<Vec<Cells>>) -> BTreeMap<String, TableSchema
         tables.insert(table.to_string(), new);
     }
     for row in next(&mut answers) {
-        let [schema, table, name, of_type, modifier, type_text, not_null, generated, identity, default, nextval] = texts(row);
+        let [
+            schema,
+            table,
+            name,
+            of_type,
+            modifier,
+            type_text,
+            not_null,
+            generated,
+            identity,
+            default,
+            nextval,
+        ] = texts(row);
         let Some(table) = tables.get_mut(&display(schema, table)) else { continue };
         let domains = domains(&types, &of_type);
         let not_null = not_null == "1" || domains.iter().any(|domain| domain.not_null);
         for domain in &domains {
             table.checks.extend(domain.checks.iter().map(|clause| {
                 let clause = clause.strip_prefix("CHECK ").unwrap_or(clause).trim_end_matches(" NOT VALID");
-                Check { name: format!("domain {}", domain.name), condition: Condition::parse(clause, Some(&name)) }
+                Check {
+                    name: format!("domain {}", domain.name),
+                    condition: Condition::parse(clause, Some(&name)),
+                }
             }));
         }
         let numbered = !identity.is_empty() || nextval == "1";
         table.columns.push(Column {
             kind: value_type(&types, &of_type, modifier.parse().unwrap_or(-1), ascii),
             nullable: !not_null,
-            has_default: default == "1" || numbered || !not_null || domains.iter().any(|domain| domain.has_default),
+            has_default: default == "1"
+                || numbered
+                || !not_null
+                || domains.iter().any(|domain| domain.has_default),
             always_numbered: identity == "a",
             generated: generated == "1",
             name,
@@ -145,7 +163,8 @@ pub(crate) fn assemble(answers: Vec<Vec<Cells>>) -> BTreeMap<String, TableSchema
         let Some(table) = tables.get_mut(&display(schema, table)) else { continue };
         let columns: Vec<[String; 2]> = columns.into_iter().map(texts).collect();
         let fits = |[name, not_null]: &[String; 2]| {
-            not_null == "1" && table.column(name).is_some_and(|column| column.is_comparable() && !column.generated)
+            not_null == "1"
+                && table.column(name).is_some_and(|column| column.is_comparable() && !column.generated)
         };
         if table.key.is_none() && columns.iter().all(fits) {
             table.key = Some(columns.into_iter().map(|[name, _]| name).collect());
@@ -203,7 +222,8 @@ fn types(rows: Vec<Cells>) -> BTreeMap<String, Type> {
         text => text.split('\u{1}').map(str::to_owned).collect(),
     };
     let one = |row: Cells| {
-        let [oid, name, kind, element, category, base, modifier, not_null, default, labels, checks] = texts(row);
+        let [oid, name, kind, element, category, base, modifier, not_null, default, labels, checks] =
+            texts(row);
         let one = Type {
             name,
             kind,
@@ -245,7 +265,8 @@ fn value_type(types: &BTreeMap<String, Type>, of_type: &str, modifier: i64, asci
     }
     // A length is kept with the four bytes of its header.
     let length = u32::try_from(modifier - 4).ok().filter(|_| modifier >= 4);
-    let integer = |bits: u32| ValueType::Integer { min: -(1_i128 << (bits - 1)), max: (1_i128 << (bits - 1)) - 1 };
+    let integer =
+        |bits: u32| ValueType::Integer { min: -(1_i128 << (bits - 1)), max: (1_i128 << (bits - 1)) - 1 };
     match found.name.as_str() {
         "int2" => integer(16),
         "int4" => integer(32),
@@ -287,8 +308,12 @@ fn rare(name: &str) -> &'static [&'static str] {
         "money" => &["'{n}.50'"],
         "int4range" | "int8range" | "numrange" => &["'[{n},300)'", "'empty'"],
         "daterange" => &["'[2026-01-01,2026-02-01)'", "'[2026-03-01,)'"],
-        "tsrange" => &["tsrange('2026-01-01'::timestamp + '{n} days', '2026-01-01'::timestamp + '{n} days 1 hour')"],
-        "tstzrange" => &["tstzrange('2026-01-01'::timestamptz + '{n} days', '2026-01-01'::timestamptz + '{n} days 1 hour')"],
+        "tsrange" => {
+            &["tsrange('2026-01-01'::timestamp + '{n} days', '2026-01-01'::timestamp + '{n} days 1 hour')"]
+        }
+        "tstzrange" => &[
+            "tstzrange('2026-01-01'::timestamptz + '{n} days', '2026-01-01'::timestamptz + '{n} days 1 hour')",
+        ],
         "tsvector" => &["'fat:{n} cat:2'", "'a'"],
         "tsquery" => &["'fat & rat'"],
         "xml" => &["'<a n=\"{n}\">b</a>'"],

@@ -16,15 +16,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use table_diff::{Engine, Target, literal};
+use table_diff::Target;
 
 use crate::catalogue::{self, CatalogueError};
 use crate::ledger::{Change, ChangeKind, Key, Ledger, Outcome, Row, Values};
-use crate::schema::{Column, Schema, TableSchema};
+use crate::reading::{BATCH, ReadError, count_rows, read_rows};
 use crate::session::{ConnectError, Purpose, Session};
-
-/// How many rows are asked for at once.
-const BATCH: usize = 100;
 
 /// What a database has of a ledger.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,21 +94,9 @@ pub enum CheckError {
     /// Its schema can't be read.
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
-    /// It lacks a table, or a column of a key.
-    #[error("the ledger has rows of table {table}, and the database has no {what}: is it the one that was written?")]
-    Missing {
-        /// The table.
-        table: String,
-        /// What it lacks.
-        what: String,
-    },
     /// Rows can't be read.
-    #[error("reading rows that the ledger names failed: {cause}")]
-    Read {
-        /// The driver's own words.
-        #[source]
-        cause: sqlx::Error,
-    },
+    #[error(transparent)]
+    Read(#[from] ReadError),
 }
 
 /// Holds a database against a ledger. `progress` is told how many of how many rows were looked at.
@@ -171,83 +156,13 @@ fn chains(ledger: &Ledger) -> (Chains<'_, Key>, Chains<'_, Values>) {
             let link = Link { transaction, effect, change: &what.change, acknowledged };
             match &what.row {
                 Row::Key(key) => keyed.entry((what.table.as_str(), key)).or_default().push(link),
-                Row::Content(content) => contents.entry((what.table.as_str(), content)).or_default().push(link),
+                Row::Content(content) => {
+                    contents.entry((what.table.as_str(), content)).or_default().push(link)
+                }
             }
         }
     }
     (keyed, contents)
-}
-
-async fn read_rows(
-    session: &mut Session,
-    schema: &Schema,
-    rows: impl Iterator<Item = (&str, &Key)>,
-) -> Result<BTreeMap<usize, Values>, CheckError> {
-    let (engine, mut statements, mut names) = (schema.engine, Vec::new(), Vec::new());
-    for (index, (table, key)) in rows.enumerate() {
-        let shape = shape(schema, table)?;
-        let columns: Vec<&Column> = shape.columns.iter().filter(|column| !column.generated).collect();
-        let readings: Vec<String> = columns.iter().map(|column| column.reading(engine)).collect();
-        let condition = condition(engine, shape, key.iter().map(|(name, text)| (name, Some(text))))?;
-        statements.push(format!(
-            "SELECT '{index}', {} FROM {} WHERE {condition}",
-            readings.join(", "),
-            shape.quoted_only(engine)
-        ));
-        names.push(columns);
-    }
-    let found = session.query(statements.join("; ")).await.map_err(|cause| CheckError::Read { cause })?;
-    let mut rows = BTreeMap::new();
-    for mut row in found {
-        let rest = row.split_off(1);
-        let Some(index) = row.pop().flatten().and_then(|index| index.parse::<usize>().ok()) else { continue };
-        let Some(columns) = names.get(index) else { continue };
-        rows.insert(index, columns.iter().map(|column| column.name.clone()).zip(rest).collect());
-    }
-    Ok(rows)
-}
-
-async fn count_rows(
-    session: &mut Session,
-    schema: &Schema,
-    rows: impl Iterator<Item = (&str, &Values)>,
-) -> Result<BTreeMap<usize, usize>, CheckError> {
-    let mut statements = Vec::new();
-    for (index, (table, content)) in rows.enumerate() {
-        let shape = shape(schema, table)?;
-        let condition = condition(schema.engine, shape, content.iter().map(|(name, text)| (name, text.as_ref())))?;
-        statements.push(format!(
-            "SELECT '{index}', CAST(COUNT(*) AS CHAR(20)) FROM {} WHERE {condition}",
-            shape.quoted_only(schema.engine)
-        ));
-    }
-    let found = session.query(statements.join("; ")).await.map_err(|cause| CheckError::Read { cause })?;
-    let number = |cell: Option<&Option<String>>| cell?.as_ref()?.trim().parse::<usize>().ok();
-    Ok(found.iter().filter_map(|row| Some((number(row.first())?, number(row.get(1))?))).collect())
-}
-
-fn shape<'a>(schema: &'a Schema, table: &str) -> Result<&'a TableSchema, CheckError> {
-    let missing = || CheckError::Missing { table: table.to_owned(), what: "such table".to_owned() };
-    schema.tables.get(table).ok_or_else(missing)
-}
-
-fn condition<'a>(
-    engine: Engine,
-    shape: &TableSchema,
-    values: impl Iterator<Item = (&'a String, Option<&'a String>)>,
-) -> Result<String, CheckError> {
-    let one = |(name, text): (&String, Option<&String>)| {
-        let column = shape.column(name).ok_or_else(|| CheckError::Missing {
-            table: shape.table.to_string(),
-            what: format!("column {name} in it"),
-        })?;
-        let quoted = literal::name(engine, name);
-        Ok(match text {
-            Some(text) => format!("{quoted} = {}", column.literal(engine, text)),
-            None => format!("{quoted} IS NULL"),
-        })
-    };
-    Ok(values.map(one).collect::<Result<Vec<_>, CheckError>>()?.join(" AND "))
 }
 
 /// What was seen of an effect.
@@ -283,7 +198,9 @@ impl Gathered {
         let Some(row) = row else {
             for life in lives {
                 match life.last().filter(|last| matches!(last.change, Change::Delete)) {
-                    Some(delete) => self.deletes.push(((delete.transaction, delete.effect), life[0].transaction)),
+                    Some(delete) => {
+                        self.deletes.push(((delete.transaction, delete.effect), life[0].transaction))
+                    }
                     None => life.iter().for_each(|link| self.lost(*link)),
                 }
             }
@@ -298,7 +215,9 @@ impl Gathered {
                 self.take_life(table, key, life, row);
             } else if at > present || !has_ended {
                 // The row is another one, so this one is not there; whether it was deleted can't be seen.
-                life.iter().filter(|link| !matches!(link.change, Change::Delete)).for_each(|link| self.lost(*link));
+                life.iter()
+                    .filter(|link| !matches!(link.change, Change::Delete))
+                    .for_each(|link| self.lost(*link));
             }
         }
     }
@@ -344,7 +263,8 @@ impl Gathered {
         } else if count >= chain.len() {
             chain.iter().for_each(|link| self.there(*link));
         } else if count < acknowledged {
-            let all = chain.iter().filter(|link| link.acknowledged).map(|link| (link.transaction, link.effect));
+            let all =
+                chain.iter().filter(|link| link.acknowledged).map(|link| (link.transaction, link.effect));
             self.some_lost.push((all.collect(), acknowledged - count));
         }
     }
@@ -352,11 +272,16 @@ impl Gathered {
     fn conclude(mut self, ledger: &Ledger) -> Checked {
         let of_transaction = |seen: &BTreeMap<(usize, usize), Seen>, number: usize| {
             let all = seen.range((number, 0)..(number + 1, 0)).map(|(_, seen)| *seen);
-            all.fold(Seen::default(), |all, one| Seen { there: all.there || one.there, lost: all.lost || one.lost })
+            all.fold(Seen::default(), |all, one| Seen {
+                there: all.there || one.there,
+                lost: all.lost || one.lost,
+            })
         };
         let before = self.seen.clone();
         for (delete, inserted) in std::mem::take(&mut self.deletes) {
-            if inserted != delete.0 && of_transaction(&before, inserted) == (Seen { there: true, lost: false }) {
+            if inserted != delete.0
+                && of_transaction(&before, inserted) == (Seen { there: true, lost: false })
+            {
                 self.seen.entry(delete).or_default().there = true;
             }
         }
@@ -380,8 +305,14 @@ impl Gathered {
                 let name = |effect: &crate::ledger::Effect| (effect.table.clone(), effect.row.clone());
                 checked.partly.push(Partly {
                     transaction: transaction.number,
-                    there: effects().filter(|(at, _)| seen(*at).there).map(|(_, effect)| name(effect)).collect(),
-                    lost: effects().filter(|(at, _)| seen(*at).lost).map(|(_, effect)| name(effect)).collect(),
+                    there: effects()
+                        .filter(|(at, _)| seen(*at).there)
+                        .map(|(_, effect)| name(effect))
+                        .collect(),
+                    lost: effects()
+                        .filter(|(at, _)| seen(*at).lost)
+                        .map(|(_, effect)| name(effect))
+                        .collect(),
                 });
             }
             if transaction.outcome == Outcome::InDoubt {
@@ -392,11 +323,13 @@ impl Gathered {
             checked.acknowledged += 1;
             if all.lost {
                 checked.lost.insert(transaction.number);
-                checked.lost_effects.extend(effects().filter(|(at, _)| seen(*at).lost).map(|(_, effect)| LostEffect {
-                    transaction: transaction.number,
-                    table: effect.table.clone(),
-                    row: effect.row.clone(),
-                    kind: effect.change.kind(),
+                checked.lost_effects.extend(effects().filter(|(at, _)| seen(*at).lost).map(|(_, effect)| {
+                    LostEffect {
+                        transaction: transaction.number,
+                        table: effect.table.clone(),
+                        row: effect.row.clone(),
+                        kind: effect.change.kind(),
+                    }
                 }));
             } else if !all.there {
                 checked.unseen.insert(transaction.number);
@@ -408,7 +341,8 @@ impl Gathered {
 
 /// The rows that had a key one after the other: each begins with an insert.
 fn lives<'a, 'b>(chain: &'b [Link<'a>]) -> Vec<&'b [Link<'a>]> {
-    let begins: Vec<usize> = (1..chain.len()).filter(|at| matches!(chain[*at].change, Change::Insert(_))).collect();
+    let begins: Vec<usize> =
+        (1..chain.len()).filter(|at| matches!(chain[*at].change, Change::Insert(_))).collect();
     let starts = std::iter::once(0).chain(begins.iter().copied());
     let ends = begins.iter().copied().chain(std::iter::once(chain.len()));
     starts.zip(ends).map(|(start, end)| &chain[start..end]).filter(|life| !life.is_empty()).collect()
@@ -425,11 +359,12 @@ fn score(life: &[Link<'_>], key: &Key, row: &Values) -> usize {
     row.iter().filter(|(name, value)| !key.contains_key(*name) && written(name, value)).count()
 }
 
-/// Whether the row has the key, and is none of those that the ledger knows: less than half of its values are.
+/// Whether the row has the key, and is none of those that the ledger knows: a row of a trigger's, or of somebody else's, has one or the
+/// other value in common with it, but not more than half of them.
 fn is_another(life: &[Link<'_>], key: &Key, row: &Values) -> bool {
     let Some(Change::Insert(values)) = life.first().map(|link| link.change) else { return false };
     let others = values.keys().filter(|name| !key.contains_key(*name)).count();
-    score(life, key, row) * 2 < others
+    others > 0 && score(life, key, row) * 2 <= others
 }
 
 #[cfg(test)]
@@ -525,14 +460,20 @@ mod tests {
         };
         assert_eq!(partly(&[("1", &[("a", "x")]), ("3", &[("a", "z")]), ("4", &[("a", "w")])]), [0_u64; 0]);
         assert_eq!(partly(&[("1", &[("a", "x")]), ("3", &[("a", "z")])]), [1]);
-        assert_eq!(partly(&[("1", &[("a", "x")]), ("2", &[("a", "y")]), ("3", &[("a", "z")]), ("4", &[("a", "w")])]), [2]);
+        assert_eq!(
+            partly(&[("1", &[("a", "x")]), ("2", &[("a", "y")]), ("3", &[("a", "z")]), ("4", &[("a", "w")])]),
+            [2]
+        );
         // The row was there, so that the delete is; and the insert is not.
         assert_eq!(partly(&[("1", &[("a", "x")]), ("4", &[("a", "w")])]), [2]);
     }
 
     #[test]
     fn a_key_that_was_given_again_is_told_apart_by_values() {
-        let all = ledger(&[&[("7", insert(&[("a", "old"), ("b", "1")]))], &[("7", insert(&[("a", "new"), ("b", "1")]))]]);
+        let all = ledger(&[
+            &[("7", insert(&[("a", "old"), ("b", "1")]))],
+            &[("7", insert(&[("a", "new"), ("b", "1")]))],
+        ]);
         assert_eq!(numbers(&judged(&all, &[("7", &[("a", "new"), ("b", "1")])]).lost), [1]);
         assert_eq!(numbers(&judged(&all, &[("7", &[("a", "old"), ("b", "1")])]).lost), [2]);
         let foreign = judged(&all, &[("7", &[("a", "?"), ("b", "?")])]);
@@ -550,8 +491,12 @@ mod tests {
         assert_eq!((numbers(&checked.lost), numbers(&checked.unseen)), (vec![], vec![2, 3]));
         let checked = judged(&all, &[("1", &[("on", "f"), ("c", "0")])]);
         assert_eq!((numbers(&checked.lost), checked.altered), (vec![3], vec![]));
-        let checked = judged(&all, &[("1", &[("on", "?"), ("c", "0")])]);
+        let all = ledger(&[&[("1", insert(&[("on", "t"), ("c", "0"), ("d", "1")]))]]);
+        let checked = judged(&all, &[("1", &[("on", "?"), ("c", "0"), ("d", "1")])]);
         assert_eq!((checked.lost.len(), checked.altered.len()), (0, 1));
+        // More of it is another's: so is the row.
+        let checked = judged(&all, &[("1", &[("on", "?"), ("c", "?"), ("d", "1")])]);
+        assert_eq!((checked.lost.len(), checked.altered.len()), (1, 0));
     }
 
     #[test]

@@ -88,7 +88,11 @@ impl Condition {
     /// Reads a condition; what a domain calls VALUE is the column of this name.
     pub fn parse(text: &str, value: Option<&str>) -> Self {
         // MySQL 8 keeps the quotes of strings escaped, where no other server has a backslash before one.
-        let text = if text.contains("_utf8mb4\\'") || text.contains("_latin1\\'") { text.replace("\\'", "'") } else { text.to_owned() };
+        let text = if text.contains("_utf8mb4\\'") || text.contains("_latin1\\'") {
+            text.replace("\\'", "'")
+        } else {
+            text.to_owned()
+        };
         let mut parser = Parser { tokens: tokens(&text), at: 0, value };
         let condition = parser.any();
         match condition {
@@ -139,7 +143,8 @@ fn tokens(text: &str) -> Vec<Token> {
             let word = run(at, &|one| one == '_' || one == '$' || one.is_alphanumeric());
             at += word.chars().count();
             // The character set of the string behind it, or PostgreSQL's E.
-            let introduces = characters.get(at) == Some(&'\'') && (word.starts_with('_') || word == "E" || word == "N");
+            let introduces =
+                characters.get(at) == Some(&'\'') && (word.starts_with('_') || word == "E" || word == "N");
             if !introduces {
                 found.push(Token::Word(word));
             }
@@ -233,7 +238,13 @@ impl Parser<'_> {
             if self.word("null") {
                 return Some(Condition::Null(left, !not));
             }
-            let truth = if self.word("true") { true } else if self.word("false") { false } else { return None };
+            let truth = if self.word("true") {
+                true
+            } else if self.word("false") {
+                false
+            } else {
+                return None;
+            };
             let is = Condition::Truth(left);
             return Some(if truth == not { Condition::Not(Box::new(is)) } else { is });
         }
@@ -315,7 +326,8 @@ impl Parser<'_> {
     fn term(&mut self) -> Option<Term> {
         let mut term = self.primary()?;
         while let Some(Token::Mark(mark)) = self.peek() {
-            let computes = ["+", "-", "*", "/", "%", "->", "->>", "#>", "#>>", "&", "|", "#"].contains(&mark.as_str());
+            let computes =
+                ["+", "-", "*", "/", "%", "->", "->>", "#>", "#>>", "&", "|", "#"].contains(&mark.as_str());
             if !computes {
                 break;
             }
@@ -430,7 +442,9 @@ impl Parser<'_> {
         }
         match lower.as_str() {
             "true" | "false" | "null" => Some(Term::Constant(lower)),
-            "value" => Some(self.value.map_or(Term::Column(word.to_owned()), |name| Term::Column(name.to_owned()))),
+            "value" => {
+                Some(self.value.map_or(Term::Column(word.to_owned()), |name| Term::Column(name.to_owned())))
+            }
             "and" | "or" | "not" | "is" | "in" | "between" | "then" | "when" | "else" => None,
             "current_timestamp" | "current_date" => Some(Term::Other),
             // A type before its text: DATE '2026-01-01'.
@@ -504,8 +518,14 @@ mod tests {
         let list = |texts: &[&str]| texts.iter().map(|text| constant(text)).collect::<Vec<_>>();
         for (text, expected) in [
             ("(price >= (0)::numeric)", compare("price", AtLeast, "0")),
-            ("`a` between -1 and 9", Condition::All(vec![compare("a", AtLeast, "-1"), compare("a", AtMost, "9")])),
-            ("((`s` in (_utf8mb4\\'x\\',_utf8mb4\\'y\\')))", Condition::In(column("s"), list(&["x", "y"]), true)),
+            (
+                "`a` between -1 and 9",
+                Condition::All(vec![compare("a", AtLeast, "-1"), compare("a", AtMost, "9")]),
+            ),
+            (
+                "((`s` in (_utf8mb4\\'x\\',_utf8mb4\\'y\\')))",
+                Condition::In(column("s"), list(&["x", "y"]), true),
+            ),
             (
                 "((s)::text = ANY ((ARRAY['x'::character varying, 'it''s'::character varying])::text[]))",
                 Condition::In(column("s"), list(&["x", "it's"]), true),
@@ -524,7 +544,11 @@ mod tests {
             ),
             (
                 "(char_length((name)::text) <= 255)",
-                Condition::Compare(Term::Call("char_length".into(), vec![column("name")]), AtMost, constant("255")),
+                Condition::Compare(
+                    Term::Call("char_length".into(), vec![column("name")]),
+                    AtMost,
+                    constant("255"),
+                ),
             ),
             ("((code)::text ~ '^[A-Z]{2}$'::text)", Condition::Matches(column("code"), "^[A-Z]{2}$".into())),
             ("`c` regexp '^a+$'", Condition::Matches(column("c"), "^a+$".into())),
@@ -532,7 +556,10 @@ mod tests {
             ("(NOT active)", Condition::Not(Box::new(Condition::Truth(column("active"))))),
             (
                 "((d >= '2026-01-01 00:00:00'::timestamp without time zone) AND (d < '2027-01-01'::date))",
-                Condition::All(vec![compare("d", AtLeast, "2026-01-01 00:00:00"), compare("d", Less, "2027-01-01")]),
+                Condition::All(vec![
+                    compare("d", AtLeast, "2026-01-01 00:00:00"),
+                    compare("d", Less, "2027-01-01"),
+                ]),
             ),
             ("(a + b) < 10", Condition::Compare(Term::Other, Less, constant("10"))),
             ("lower((a)::text) @> 'x' nonsense (", Condition::Unknown),

@@ -55,7 +55,10 @@ pub enum LoadError {
         cause: sqlx::Error,
     },
     /// A statement failed.
-    #[error("line {line}: `{statement}` failed: {}; mend or remove it in the dump, and load it into a new database", server_words(cause))]
+    #[error(
+        "line {line}: `{statement}` failed: {}; mend or remove it in the dump, and load it into a new database",
+        server_words(cause)
+    )]
     Statement {
         /// The line on which the statement begins.
         line: usize,
@@ -100,7 +103,9 @@ pub async fn load_dump(
         };
         match ran {
             Ok(()) => loaded.statements += 1,
-            Err(cause) if may_be_forbidden(&judged, &cause) => loaded.left_out.push(out(server_words(&cause))),
+            Err(cause) if may_be_forbidden(&judged, &cause) => {
+                loaded.left_out.push(out(server_words(&cause)))
+            }
             Err(cause) => return Err(LoadError::Statement { line: statement.line, statement: short, cause }),
         }
     }
@@ -136,7 +141,13 @@ impl ServerFacts {
             engine: session.engine,
             mariadb: session.mariadb,
             roles: names(session, postgres, "roles", "SELECT rolname::text FROM pg_roles").await?,
-            extensions: names(session, postgres, "extensions", "SELECT name::text FROM pg_available_extensions").await?,
+            extensions: names(
+                session,
+                postgres,
+                "extensions",
+                "SELECT name::text FROM pg_available_extensions",
+            )
+            .await?,
             settings: names(session, postgres, "settings", "SELECT name::text FROM pg_settings").await?,
             schemas: names(session, postgres, "schemas", "SELECT nspname::text FROM pg_namespace").await?,
             collations: names(
@@ -170,7 +181,8 @@ fn judge(facts: &ServerFacts, statement: &Statement) -> Verdict {
 
 fn judge_mysql(facts: &ServerFacts, text: &str) -> Verdict {
     let tokens = tokens(text);
-    let all: Vec<String> = tokens.iter().filter(|token| token.kind != Kind::Mark).map(|token| token.upper()).collect();
+    let all: Vec<String> =
+        tokens.iter().filter(|token| token.kind != Kind::Mark).map(|token| token.upper()).collect();
     let begins = |start: &[&str]| all.iter().take(start.len()).map(String::as_str).eq(start.iter().copied());
     let any = |starts: &[&[&str]]| starts.iter().any(|start| begins(start));
     let skip = |reason: &str| Verdict::Skip(reason.to_owned());
@@ -185,17 +197,32 @@ fn judge_mysql(facts: &ServerFacts, text: &str) -> Verdict {
     if any(database) {
         return skip("the dump is loaded into the one database of the plan");
     }
-    let rights: &[&[&str]] =
-        &[&["GRANT"], &["REVOKE"], &["CREATE", "USER"], &["CREATE", "ROLE"], &["DROP", "USER"], &["ALTER", "USER"], &["SET", "PASSWORD"], &["SET", "ROLE"]];
+    let rights: &[&[&str]] = &[
+        &["GRANT"],
+        &["REVOKE"],
+        &["CREATE", "USER"],
+        &["CREATE", "ROLE"],
+        &["DROP", "USER"],
+        &["ALTER", "USER"],
+        &["SET", "PASSWORD"],
+        &["SET", "ROLE"],
+    ];
     if any(rights) {
         return skip("users and their rights are not loaded");
     }
-    let replication: &[&[&str]] = &[&["CHANGE"], &["RESET"], &["PURGE"], &["START", "SLAVE"], &["START", "REPLICA"]];
+    let replication: &[&[&str]] =
+        &[&["CHANGE"], &["RESET"], &["PURGE"], &["START", "SLAVE"], &["START", "REPLICA"]];
     if any(replication) {
         return skip("replication is the sandbox's own");
     }
-    let server: &[&[&str]] =
-        &[&["INSTALL"], &["UNINSTALL"], &["CREATE", "SERVER"], &["CREATE", "TABLESPACE"], &["CREATE", "LOGFILE"], &["FLUSH"]];
+    let server: &[&[&str]] = &[
+        &["INSTALL"],
+        &["UNINSTALL"],
+        &["CREATE", "SERVER"],
+        &["CREATE", "TABLESPACE"],
+        &["CREATE", "LOGFILE"],
+        &["FLUSH"],
+    ];
     if any(server) {
         return skip("it changes the server, not the database");
     }
@@ -217,10 +244,17 @@ fn judge_mysql(facts: &ServerFacts, text: &str) -> Verdict {
             cut.push((range, String::new()));
         }
     }
-    for token in tokens.iter().filter(|token| token.kind == Kind::Word && token.text.starts_with("utf8mb4_0900_")) {
+    for token in
+        tokens.iter().filter(|token| token.kind == Kind::Word && token.text.starts_with("utf8mb4_0900_"))
+    {
         if facts.mariadb && !facts.collations.contains(token.text) {
-            let other = if token.text.ends_with("_bin") || token.text.contains("_as_cs") { "utf8mb4_bin" } else { "utf8mb4_unicode_ci" };
-            let change = format!("collation {}, which MariaDB does not have: {other} in its place", token.text);
+            let other = if token.text.ends_with("_bin") || token.text.contains("_as_cs") {
+                "utf8mb4_bin"
+            } else {
+                "utf8mb4_unicode_ci"
+            };
+            let change =
+                format!("collation {}, which MariaDB does not have: {other} in its place", token.text);
             if !changes.contains(&change) {
                 changes.push(change);
             }
@@ -246,19 +280,51 @@ fn judge_postgres(facts: &ServerFacts, text: &str) -> Verdict {
         let at = all.iter().skip(from).position(|one| one == word)? + from;
         words.get(at + 1).map(|token| token.name())
     };
-    if any(&[&["CREATE", "DATABASE"], &["ALTER", "DATABASE"], &["DROP", "DATABASE"], &["COMMENT", "ON", "DATABASE"]]) {
+    if any(&[
+        &["CREATE", "DATABASE"],
+        &["ALTER", "DATABASE"],
+        &["DROP", "DATABASE"],
+        &["COMMENT", "ON", "DATABASE"],
+    ]) {
         return skip("the dump is loaded into the one database of the plan");
     }
-    if any(&[&["CREATE", "ROLE"], &["ALTER", "ROLE"], &["DROP", "ROLE"], &["CREATE", "USER"], &["ALTER", "USER"], &["CREATE", "GROUP"], &["SET", "ROLE"], &["SET", "SESSION", "AUTHORIZATION"], &["SECURITY", "LABEL"]]) {
+    if any(&[
+        &["CREATE", "ROLE"],
+        &["ALTER", "ROLE"],
+        &["DROP", "ROLE"],
+        &["CREATE", "USER"],
+        &["ALTER", "USER"],
+        &["CREATE", "GROUP"],
+        &["SET", "ROLE"],
+        &["SET", "SESSION", "AUTHORIZATION"],
+        &["SECURITY", "LABEL"],
+    ]) {
         return skip("users and their rights are not loaded");
     }
-    if any(&[&["CREATE", "PUBLICATION"], &["ALTER", "PUBLICATION"], &["CREATE", "SUBSCRIPTION"], &["ALTER", "SUBSCRIPTION"], &["COMMENT", "ON", "PUBLICATION"]]) {
+    if any(&[
+        &["CREATE", "PUBLICATION"],
+        &["ALTER", "PUBLICATION"],
+        &["CREATE", "SUBSCRIPTION"],
+        &["ALTER", "SUBSCRIPTION"],
+        &["COMMENT", "ON", "PUBLICATION"],
+    ]) {
         return skip("replication is the sandbox's own");
     }
-    if any(&[&["CREATE", "SERVER"], &["ALTER", "SERVER"], &["CREATE", "FOREIGN"], &["ALTER", "FOREIGN"], &["CREATE", "USER", "MAPPING"]]) {
+    if any(&[
+        &["CREATE", "SERVER"],
+        &["ALTER", "SERVER"],
+        &["CREATE", "FOREIGN"],
+        &["ALTER", "FOREIGN"],
+        &["CREATE", "USER", "MAPPING"],
+    ]) {
         return skip("it reaches another server");
     }
-    if any(&[&["CREATE", "EVENT", "TRIGGER"], &["ALTER", "EVENT", "TRIGGER"], &["CREATE", "TABLESPACE"], &["ALTER", "TABLESPACE"]]) {
+    if any(&[
+        &["CREATE", "EVENT", "TRIGGER"],
+        &["ALTER", "EVENT", "TRIGGER"],
+        &["CREATE", "TABLESPACE"],
+        &["ALTER", "TABLESPACE"],
+    ]) {
         return skip("it changes the server, not the database");
     }
     if begins(&["CREATE", "EXTENSION"]) || begins(&["COMMENT", "ON", "EXTENSION"]) {
@@ -274,7 +340,8 @@ fn judge_postgres(facts: &ServerFacts, text: &str) -> Verdict {
         }
     }
     if let ["SET", name, ..] = all.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        let known = facts.settings.contains(&name.to_lowercase()) || tokens.iter().any(|token| token.text == ".");
+        let known =
+            facts.settings.contains(&name.to_lowercase()) || tokens.iter().any(|token| token.text == ".");
         if !known && !["SESSION", "LOCAL", "TIME", "NAMES", "CONSTRAINTS", "TRANSACTION"].contains(name) {
             return Verdict::Skip(format!("the server has no setting {}", name.to_lowercase()));
         }
@@ -285,17 +352,21 @@ fn judge_postgres(facts: &ServerFacts, text: &str) -> Verdict {
     let owner = all.windows(2).position(|pair| pair[0] == "OWNER" && pair[1] == "TO");
     if let Some(at) = owner.filter(|_| begins(&["ALTER"])) {
         let role = words.get(at + 2).map(|token| token.name()).unwrap_or_default();
-        if !facts.roles.contains(&role) && !["CURRENT_USER", "CURRENT_ROLE", "SESSION_USER"].contains(&all[at + 2].as_str()) {
+        if !facts.roles.contains(&role)
+            && !["CURRENT_USER", "CURRENT_ROLE", "SESSION_USER"].contains(&all[at + 2].as_str())
+        {
             return Verdict::Skip(format!("the server has no role {role}"));
         }
     }
     if any(&[&["GRANT"], &["REVOKE"], &["ALTER", "DEFAULT", "PRIVILEGES"]]) {
-        let of_role = all.windows(2).position(|pair| pair[0] == "FOR" && ["ROLE", "USER"].contains(&pair[1].as_str()));
+        let of_role =
+            all.windows(2).position(|pair| pair[0] == "FOR" && ["ROLE", "USER"].contains(&pair[1].as_str()));
         let from = all.iter().rposition(|word| word == "TO" || word == "FROM");
         let named = of_role.and_then(|at| words.get(at + 2)).into_iter();
         let named = named.chain(from.into_iter().flat_map(|at| words[at + 1..].iter()));
         let missing = named.map(|token| token.name()).find(|name| {
-            let keyword = ["PUBLIC", "GROUP", "WITH", "GRANT", "OPTION", "CASCADE", "CURRENT_USER", "GRANTED", "BY"];
+            let keyword =
+                ["PUBLIC", "GROUP", "WITH", "GRANT", "OPTION", "CASCADE", "CURRENT_USER", "GRANTED", "BY"];
             !facts.roles.contains(name) && !keyword.contains(&name.to_uppercase().as_str())
         });
         if let Some(role) = missing {
@@ -311,13 +382,16 @@ fn may_be_forbidden(text: &str, cause: &sqlx::Error) -> bool {
     let code = cause.code().unwrap_or_default();
     let upper = text.to_uppercase();
     code == "42501"
-        && ["CREATE EXTENSION", "COMMENT ON", "ALTER DEFAULT", "GRANT", "REVOKE"].iter().any(|start| upper.starts_with(start))
+        && ["CREATE EXTENSION", "COMMENT ON", "ALTER DEFAULT", "GRANT", "REVOKE"]
+            .iter()
+            .any(|start| upper.starts_with(start))
 }
 
 /// The first words of a statement, for somebody who looks for it in a file.
 fn first_words(statement: &Statement) -> String {
-    let (StatementKind::Sql(text) | StatementKind::Copy { statement: text, .. } | StatementKind::Command(text)) =
-        &statement.kind;
+    let (StatementKind::Sql(text)
+    | StatementKind::Copy { statement: text, .. }
+    | StatementKind::Command(text)) = &statement.kind;
     let words: Vec<&str> = text.split_whitespace().take(8).collect();
     let short: String = words.join(" ").chars().take(80).collect();
     if short.len() < text.trim().len() { format!("{short} …") } else { short }
@@ -348,7 +422,9 @@ impl Token<'_> {
         match self.kind {
             Kind::Quoted => {
                 let quote = &self.text[..1];
-                self.text.trim_matches(|one| one == '"' || one == '`' || one == '\'').replace(&quote.repeat(2), quote)
+                self.text
+                    .trim_matches(|one| one == '"' || one == '`' || one == '\'')
+                    .replace(&quote.repeat(2), quote)
             }
             _ => self.text.to_owned(),
         }
@@ -436,20 +512,36 @@ mod tests {
             (Engine::MySql, "SET @@GLOBAL.GTID_PURGED=/*!80000 '+'*/ ''", "whole server"),
             (Engine::MySql, "SET @@SESSION.SQL_LOG_BIN= 0", "whole server"),
             (Engine::MySql, "/*!50106 SET GLOBAL event_scheduler = 1 */", "whole server"),
-            (Engine::MySql, "/*!50106 CREATE*/ /*!50117 DEFINER=`a`@`%`*/ /*!50106 EVENT `e` ON SCHEDULE EVERY 1 DAY DO SELECT 1 */", "events"),
+            (
+                Engine::MySql,
+                "/*!50106 CREATE*/ /*!50117 DEFINER=`a`@`%`*/ /*!50106 EVENT `e` ON SCHEDULE EVERY 1 DAY DO SELECT 1 */",
+                "events",
+            ),
             (Engine::MySql, "GRANT ALL ON *.* TO a", "rights"),
             (Engine::MySql, "CHANGE MASTER TO MASTER_LOG_FILE='a'", "replication"),
             (Engine::Postgres, "CREATE DATABASE a", "one database"),
             (Engine::Postgres, "SET transaction_timeout = 0", "no setting transaction_timeout"),
             (Engine::Postgres, "SET default_tablespace = fast", "where the database is"),
-            (Engine::Postgres, "CREATE EXTENSION IF NOT EXISTS postgis WITH SCHEMA public", "no extension postgis"),
+            (
+                Engine::Postgres,
+                "CREATE EXTENSION IF NOT EXISTS postgis WITH SCHEMA public",
+                "no extension postgis",
+            ),
             (Engine::Postgres, "COMMENT ON EXTENSION postgis IS 'x'", "no extension postgis"),
             (Engine::Postgres, "ALTER TABLE public.a OWNER TO alice", "no role alice"),
             (Engine::Postgres, "ALTER TABLE public.\"OWNER\" OWNER TO \"Ali\"\"ce\"", "no role Ali\"ce"),
             (Engine::Postgres, "GRANT SELECT ON TABLE public.a TO u, bob WITH GRANT OPTION", "no role bob"),
-            (Engine::Postgres, "ALTER DEFAULT PRIVILEGES FOR ROLE carol IN SCHEMA public GRANT SELECT ON TABLES TO u", "no role carol"),
+            (
+                Engine::Postgres,
+                "ALTER DEFAULT PRIVILEGES FOR ROLE carol IN SCHEMA public GRANT SELECT ON TABLES TO u",
+                "no role carol",
+            ),
             (Engine::Postgres, "CREATE PUBLICATION p FOR ALL TABLES", "replication"),
-            (Engine::Postgres, "CREATE EVENT TRIGGER e ON ddl_command_start EXECUTE FUNCTION f()", "the server"),
+            (
+                Engine::Postgres,
+                "CREATE EVENT TRIGGER e ON ddl_command_start EXECUTE FUNCTION f()",
+                "the server",
+            ),
             (Engine::Postgres, "CREATE FOREIGN TABLE f (a int) SERVER s", "another server"),
             (Engine::Postgres, "CREATE SCHEMA public", "there already"),
         ] {
@@ -488,10 +580,26 @@ mod tests {
             }
         };
         for (text, expected, changes) in [
-            ("CREATE DEFINER=`a`@`%` PROCEDURE p() SELECT 'DEFINER=b'", "CREATE  PROCEDURE p() SELECT 'DEFINER=b'", 1),
-            ("/*!50003 CREATE*/ /*!50017 DEFINER=`a`@`l`*/ /*!50003 TRIGGER t */", "/*!50003 CREATE*/ /*!50017 */ /*!50003 TRIGGER t */", 1),
-            ("CREATE DEFINER = CURRENT_USER() SQL SECURITY DEFINER VIEW v AS SELECT 1", "CREATE  SQL SECURITY DEFINER VIEW v AS SELECT 1", 1),
-            ("CREATE TABLE t (a int COMMENT 'utf8mb4_0900_ai_ci') COLLATE=utf8mb4_0900_ai_ci", "CREATE TABLE t (a int COMMENT 'utf8mb4_0900_ai_ci') COLLATE=utf8mb4_unicode_ci", 1),
+            (
+                "CREATE DEFINER=`a`@`%` PROCEDURE p() SELECT 'DEFINER=b'",
+                "CREATE  PROCEDURE p() SELECT 'DEFINER=b'",
+                1,
+            ),
+            (
+                "/*!50003 CREATE*/ /*!50017 DEFINER=`a`@`l`*/ /*!50003 TRIGGER t */",
+                "/*!50003 CREATE*/ /*!50017 */ /*!50003 TRIGGER t */",
+                1,
+            ),
+            (
+                "CREATE DEFINER = CURRENT_USER() SQL SECURITY DEFINER VIEW v AS SELECT 1",
+                "CREATE  SQL SECURITY DEFINER VIEW v AS SELECT 1",
+                1,
+            ),
+            (
+                "CREATE TABLE t (a int COMMENT 'utf8mb4_0900_ai_ci') COLLATE=utf8mb4_0900_ai_ci",
+                "CREATE TABLE t (a int COMMENT 'utf8mb4_0900_ai_ci') COLLATE=utf8mb4_unicode_ci",
+                1,
+            ),
             ("CREATE TABLE t (a int)", "CREATE TABLE t (a int)", 0),
         ] {
             assert_eq!(run(text), (expected.to_owned(), changes), "{text}");

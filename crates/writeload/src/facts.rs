@@ -145,7 +145,9 @@ impl Facts {
                         Comparison::AtLeast => facts.shortest = Some(length),
                         Comparison::Differs => facts.shortest = facts.shortest.max(Some(1)),
                     }
-                } else if ["jsonb_typeof", "json_typeof", "json_type"].contains(&function) && comparison == Comparison::Equal {
+                } else if ["jsonb_typeof", "json_typeof", "json_type"].contains(&function)
+                    && comparison == Comparison::Equal
+                {
                     self.column(name).json = Some(text.to_lowercase());
                 } else if SAME.contains(&function) {
                     let name = name.clone();

@@ -23,6 +23,7 @@ mod pattern;
 mod plan;
 mod pool;
 mod program;
+mod reading;
 mod rows;
 mod schema;
 mod session;
@@ -34,10 +35,13 @@ pub use catalogue::CatalogueError;
 pub use check::{Altered, CheckError, Checked, LostEffect, Partly, check};
 pub use condition::{Comparison, Condition, Term};
 pub use dump::{LeftOut, LoadError, Loaded, load_dump};
-pub use ledger::{Change, ChangeKind, Effect, Key, Ledger, Outcome, Refused, Row, RowState, Transaction, Values};
+pub use ledger::{
+    Change, ChangeKind, Effect, Key, Ledger, Outcome, Refused, Row, RowState, Transaction, Values,
+};
 pub use load::{Endpoint, Load, Options, PrepareError, WriterError, prepare, read_schema};
 pub use plan::{Plan, PlanCounts};
 pub use program::{Program, ProgramDatabase, ProgramError};
+pub use reading::ReadError;
 pub use schema::{Check, Column, ForeignKey, Schema, TableSchema, ValueType};
 pub use session::ConnectError;
 pub use split::{SplitError, Statement, StatementKind, split};

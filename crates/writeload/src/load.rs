@@ -24,7 +24,8 @@ use tokio::task::JoinSet;
 use crate::catalogue::{self, CatalogueError};
 use crate::ledger::{Ledger, Outcome, Transaction};
 use crate::plan::Plan;
-use crate::pool::Pool;
+use crate::pool::{OwnRow, Owners, Pool};
+use crate::reading::{BATCH, read_rows};
 use crate::schema::Schema;
 use crate::session::{ConnectError, Purpose, Session, is_surely_rolled_back};
 use crate::transaction::{Stop, Work};
@@ -93,7 +94,11 @@ pub async fn prepare(
         match tried {
             Ok(()) => {}
             Err(Stop::Refused { table, reason, .. }) => {
-                let reason = if table == *name { reason } else { format!("it refers to {table}, which can't be written: {reason}") };
+                let reason = if table == *name {
+                    reason
+                } else {
+                    format!("it refers to {table}, which can't be written: {reason}")
+                };
                 plan.left_out.insert(name.clone(), reason);
             }
             Err(Stop::Broken(cause) | Stop::RolledBack(cause)) => {
@@ -115,7 +120,8 @@ pub async fn prepare(
 /// Inserts a row, and takes it back.
 async fn attempt(session: &mut Session, plan: &Plan, random: &mut StdRng, table: &str) -> Result<(), Stop> {
     let mut pool = Pool::default();
-    let mut work = Work::begin(session, plan, random, &mut pool).await?;
+    let owners = Owners::default();
+    let mut work = Work::begin(session, plan, random, &mut pool, (&owners, 0)).await?;
     let inserted = match work.insert(table, &[]).await {
         Ok(_) => work.check_constraints(table).await,
         Err(stop) => Err(stop),
@@ -123,7 +129,7 @@ async fn attempt(session: &mut Session, plan: &Plan, random: &mut StdRng, table:
     if matches!(inserted, Err(Stop::Broken(_))) {
         return inserted;
     }
-    work.roll_back().await.map_err(Stop::Broken)?;
+    work.roll_back(false).await.map_err(Stop::Broken)?;
     inserted
 }
 
@@ -153,7 +159,13 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 1, writers: 3, transactions: None, pause: Duration::ZERO, patience: Duration::from_secs(5) }
+        Self {
+            seed: 1,
+            writers: 3,
+            transactions: None,
+            pause: Duration::ZERO,
+            patience: Duration::from_secs(5),
+        }
     }
 }
 
@@ -185,6 +197,7 @@ impl Load {
     pub fn start(plan: Arc<Plan>, endpoint: watch::Receiver<Endpoint>, options: Options) -> Self {
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         let (stop, stopped) = watch::channel(false);
+        let owners = Arc::new(Owners::default());
         let left = options.transactions.map(|count| Arc::new(AtomicU64::new(count)));
         let mut writers = JoinSet::new();
         for number in 0..options.writers {
@@ -194,6 +207,7 @@ impl Load {
                 endpoint: endpoint.clone(),
                 options,
                 ledger: Arc::clone(&ledger),
+                owners: Arc::clone(&owners),
                 left: left.clone(),
                 full: BTreeSet::new(),
                 fixed: BTreeSet::new(),
@@ -243,6 +257,7 @@ struct Writer {
     endpoint: watch::Receiver<Endpoint>,
     options: Options,
     ledger: Arc<Mutex<Ledger>>,
+    owners: Arc<Owners>,
     /// How many transactions are still to be begun.
     left: Option<Arc<AtomicU64>>,
     /// Tables that take no more rows, for all keys that they can have are used.
@@ -274,7 +289,13 @@ impl Writer {
                 self.give_back();
                 let endpoint = self.endpoint.borrow_and_update().clone();
                 match Session::connect(&endpoint.target, Purpose::Rows, self.options.patience).await {
-                    Ok(session) => connected = Some((session, endpoint.name)),
+                    Ok(mut session) => {
+                        if self.look_again(&plan, &mut session, &mut pool).await {
+                            connected = Some((session, endpoint.name));
+                        } else {
+                            pause(&mut stop, PAUSE).await;
+                        }
+                    }
                     Err(_) => pause(&mut stop, PAUSE).await,
                 }
                 continue;
@@ -293,7 +314,8 @@ impl Writer {
                     idle += 1;
                     if idle > IDLE {
                         let refused = self.book(|ledger| ledger.refused.values().next_back().cloned());
-                        let reason = refused.map(|refused| refused.reason).unwrap_or_else(|| "none".to_owned());
+                        let reason =
+                            refused.map(|refused| refused.reason).unwrap_or_else(|| "none".to_owned());
                         return Err(WriterError::Idle { writer: self.number, reason });
                     }
                 }
@@ -306,6 +328,30 @@ impl Writer {
             session.close().await;
         }
         Ok(())
+    }
+
+    /// Looks at every own row over a new connection, which may be to a server that lacks some of them, or has given their keys
+    /// to others: those are not used any more. False when the connection broke.
+    async fn look_again(&self, plan: &Plan, session: &mut Session, pool: &mut Pool) -> bool {
+        let own: Vec<(String, OwnRow)> =
+            pool.all().map(|(table, own)| (table.to_owned(), own.clone())).collect();
+        for batch in own.chunks(BATCH) {
+            let keys = batch.iter().map(|(table, own)| (table.as_str(), &own.key));
+            let Ok(mut found) = read_rows(session, &plan.schema, keys).await else { return false };
+            for (at, (table, own)) in batch.iter().enumerate() {
+                let row = found.remove(&at).filter(|row| own.may_be(row));
+                match row.filter(|_| self.owners.is(self.number, table, &own.key)) {
+                    Some(values) => {
+                        // Not one that was left alone with what it refers to.
+                        if pool.of(table).iter().any(|one| one.key == own.key) {
+                            pool.put(table, OwnRow { key: own.key.clone(), values });
+                        }
+                    }
+                    None => pool.leave(&plan.schema, table, &own.key),
+                }
+            }
+        }
+        true
     }
 
     /// Takes one of the transactions that are left.
@@ -332,7 +378,8 @@ impl Writer {
         endpoint: &str,
         (random, pool): (&mut StdRng, &mut Pool),
     ) -> (Ended, bool) {
-        let mut work = match Work::begin(session, plan, random, pool).await {
+        let owners = Arc::clone(&self.owners);
+        let mut work = match Work::begin(session, plan, random, pool, (&owners, self.number)).await {
             Ok(work) => work,
             Err(_) => return (Ended::Failed, false),
         };
@@ -341,12 +388,13 @@ impl Writer {
             Err(stop) => Err(stop),
         };
         let effects = match changed {
-            Ok(effects) if effects.is_empty() => return (Ended::Empty, work.roll_back().await.is_ok()),
+            Ok(effects) if effects.is_empty() => return (Ended::Empty, work.roll_back(false).await.is_ok()),
             Ok(effects) => effects,
             Err(stop) => {
                 self.book(|ledger| ledger.failed += 1);
                 // A server that takes no writes may be asked by another name next time.
-                let is_usable = !matches!(stop, Stop::Broken(_)) && work.roll_back().await.is_ok();
+                let is_broken = matches!(stop, Stop::Broken(_));
+                let is_usable = work.roll_back(is_broken).await.is_ok() && !is_broken;
                 return (Ended::Failed, is_usable && !is_read_only(&stop));
             }
         };
@@ -362,6 +410,7 @@ impl Writer {
             Err(_) => (Outcome::InDoubt, Ended::InDoubt),
         };
         if outcome == Outcome::InDoubt {
+            work.restore();
             work.leave_alone();
         }
         self.book(|ledger| {
@@ -391,7 +440,14 @@ impl Writer {
                 if table.is_empty() {
                     continue;
                 }
+                let is_free = forced.is_empty();
                 match work.insert(&table, &forced).await {
+                    Err(Stop::Refused { table: refused, reason, unique }) => {
+                        if unique && is_free {
+                            self.full.insert(refused.clone());
+                        }
+                        Err(Stop::Refused { table: refused, reason, unique })
+                    }
                     Ok(own) => {
                         parent = own.and_then(|own| child_of(work, plan, &self.full, &table, &own));
                         Ok(())
@@ -418,12 +474,7 @@ impl Writer {
             };
             match done {
                 Ok(()) => {}
-                Err(Stop::Refused { table, reason, unique }) => {
-                    if unique {
-                        self.full.insert(table.clone());
-                    }
-                    self.book(|ledger| ledger.refuse(table, reason));
-                }
+                Err(Stop::Refused { table, reason, .. }) => self.book(|ledger| ledger.refuse(table, reason)),
                 Err(stop) => return Err(stop),
             }
         }
@@ -446,7 +497,7 @@ fn child_of(
     plan: &Plan,
     full: &BTreeSet<String>,
     table: &str,
-    own: &crate::pool::OwnRow,
+    own: &OwnRow,
 ) -> Option<(String, Vec<(String, String)>)> {
     if work.random.random_bool(0.4) {
         return None;
@@ -457,7 +508,16 @@ fn child_of(
         .filter(|name| !full.contains(*name))
         .filter_map(|name| plan.schema.tables.get_key_value(name))
         .flat_map(|(name, child)| child.foreign_keys.iter().map(move |key| (name, key)))
-        .filter(|(_, key)| key.parent == table)
+        .filter(|(name, key)| {
+            let numbered = |column: &String| {
+                plan.schema
+                    .tables
+                    .get(*name)
+                    .and_then(|child| child.column(column))
+                    .is_some_and(|column| column.numbered)
+            };
+            key.parent == table && !key.columns.iter().any(numbered)
+        })
         .collect();
     if children.is_empty() {
         return None;

@@ -65,7 +65,10 @@ mod tests {
         for _ in 0..20 {
             let code = matching(&mut random, r"^[A-Z]{2}-\d{3}(a|bc)?$").unwrap();
             let bytes = code.as_bytes();
-            assert!(bytes[0].is_ascii_uppercase() && bytes[1].is_ascii_uppercase() && bytes[2] == b'-', "{code}");
+            assert!(
+                bytes[0].is_ascii_uppercase() && bytes[1].is_ascii_uppercase() && bytes[2] == b'-',
+                "{code}"
+            );
             assert!(bytes[3..6].iter().all(u8::is_ascii_digit), "{code}");
             assert!(["", "a", "bc"].contains(&&code[6..]), "{code}");
         }

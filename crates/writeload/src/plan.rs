@@ -41,14 +41,21 @@ impl Plan {
         let mut left_out = BTreeMap::new();
         for (name, table) in &schema.tables {
             let unwritable = table.unwritable.clone().or_else(|| {
-                let nothing = table.key.is_none() && !table.columns.iter().any(|column| column.is_comparable() && !column.generated);
+                let nothing = table.key.is_none()
+                    && !table.columns.iter().any(|column| column.is_comparable() && !column.generated);
                 nothing.then(|| "it has no key, and no column by which a row could be found again".to_owned())
             });
             if let Some(reason) = unwritable {
                 left_out.insert(name.clone(), reason);
             }
         }
-        let mut plan = Self { schema, left_out, chosen: BTreeMap::new(), together: BTreeMap::new(), deferred: Vec::new() };
+        let mut plan = Self {
+            schema,
+            left_out,
+            chosen: BTreeMap::new(),
+            together: BTreeMap::new(),
+            deferred: Vec::new(),
+        };
         plan.find_circles();
         plan
     }
@@ -72,7 +79,11 @@ impl Plan {
         let keys = self.schema.tables.values().flat_map(|other| &other.foreign_keys);
         let referred = keys.filter(|key| key.parent == table).flat_map(|key| &key.parent_columns);
         let fixed: BTreeSet<&String> = own.chain(referred).chain(shape.key.iter().flatten()).collect();
-        shape.columns.iter().filter(|column| !column.generated && !column.numbered && !fixed.contains(&column.name)).collect()
+        shape
+            .columns
+            .iter()
+            .filter(|column| !column.generated && !column.numbered && !fixed.contains(&column.name))
+            .collect()
     }
 
     /// Finds the foreign keys that can't be null and lead in a circle.
@@ -80,7 +91,9 @@ impl Plan {
         let schema = &self.schema;
         let needed = |name: &str| {
             let table = schema.tables.get(name);
-            table.into_iter().flat_map(|table| table.foreign_keys.iter().filter(|key| !table.can_be_null(key)))
+            table
+                .into_iter()
+                .flat_map(|table| table.foreign_keys.iter().filter(|key| !table.can_be_null(key)))
         };
         let reach = |from: &str| {
             let (mut seen, mut open) = (BTreeSet::new(), vec![from.to_owned()]);

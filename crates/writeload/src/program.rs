@@ -248,7 +248,9 @@ fn url(target: &Target) -> String {
     };
     let encoded = |text: &str| -> String {
         let one = |byte: u8| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                char::from(byte).to_string()
+            }
             other => format!("%{other:02X}"),
         };
         text.bytes().map(one).collect()
@@ -362,11 +364,16 @@ impl Reader {
 
     fn take(&mut self, text: &str) -> Result<(), ProgramError> {
         let line = self.line;
-        let not = |cause: String| ProgramError::NotJson { line, text: text.chars().take(120).collect(), cause };
+        let not =
+            |cause: String| ProgramError::NotJson { line, text: text.chars().take(120).collect(), cause };
         let unknown = |what: String| ProgramError::Unknown { line, what };
         let said: Said = serde_json::from_str(text).map_err(|error| not(error.to_string()))?;
         let database = match &said.database {
-            Some(name) => self.databases.iter().find(|one| one.name == *name).ok_or_else(|| unknown(format!("database {name}")))?,
+            Some(name) => self
+                .databases
+                .iter()
+                .find(|one| one.name == *name)
+                .ok_or_else(|| unknown(format!("database {name}")))?,
             None if self.databases.len() == 1 => &self.databases[0],
             None => return Err(not("there are several databases, and it names none".into())),
         };

@@ -183,7 +183,8 @@ impl TableSchema {
 
     /// Whether a foreign key can be left null: then it refers to nothing.
     pub(crate) fn can_be_null(&self, key: &ForeignKey) -> bool {
-        let mut nullable = key.columns.iter().map(|name| self.column(name).is_some_and(|column| column.nullable));
+        let mut nullable =
+            key.columns.iter().map(|name| self.column(name).is_some_and(|column| column.nullable));
         if key.full { nullable.all(|one| one) } else { nullable.any(|one| one) }
     }
 }
@@ -194,7 +195,11 @@ impl Column {
     pub(crate) fn is_comparable(&self) -> bool {
         !matches!(
             self.kind,
-            ValueType::Float { .. } | ValueType::Json | ValueType::Shape(..) | ValueType::Fixed(_) | ValueType::Unknown
+            ValueType::Float { .. }
+                | ValueType::Json
+                | ValueType::Shape(..)
+                | ValueType::Fixed(_)
+                | ValueType::Unknown
         )
     }
 
@@ -213,13 +218,20 @@ impl Column {
     /// A value that was read, as a literal that it can be compared with and written by.
     pub(crate) fn literal(&self, engine: Engine, text: &str) -> String {
         match (engine, &self.kind) {
-            (Engine::MySql, ValueType::Bytes { .. } | ValueType::Shape(..) | ValueType::Unknown | ValueType::Fixed(_)) => {
+            (
+                Engine::MySql,
+                ValueType::Bytes { .. } | ValueType::Shape(..) | ValueType::Unknown | ValueType::Fixed(_),
+            ) => {
                 // Digits of `HEX()`.
                 format!("x'{text}'")
             }
             (
                 Engine::MySql,
-                ValueType::Integer { .. } | ValueType::Decimal { .. } | ValueType::Float { .. } | ValueType::Bits { .. } | ValueType::Year,
+                ValueType::Integer { .. }
+                | ValueType::Decimal { .. }
+                | ValueType::Float { .. }
+                | ValueType::Bits { .. }
+                | ValueType::Year,
             ) if text.parse::<f64>().is_ok() => text.to_owned(),
             (Engine::MySql, _) => mysql_text(text),
             (Engine::Postgres, _) => literal::text(engine, text.as_bytes()),

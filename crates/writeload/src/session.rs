@@ -54,11 +54,15 @@ pub(crate) fn meaning(error: &sqlx::Error) -> Meaning {
         return match error.number() {
             1062 | 1586 | 1169 => Meaning::Unique,
             // Checks of MySQL and MariaDB, a partition that is not there, a function that refuses its argument.
-            3819 | 4025 | 1526 | 1644 | 1411 | 3140 | 3616 | 3617 | 1690 | 1210 | 3037 | 1416 => Meaning::Values,
+            3819 | 4025 | 1526 | 1644 | 1411 | 3140 | 3616 | 3617 | 1690 | 1210 | 3037 | 1416 => {
+                Meaning::Values
+            }
             1205 | 1213 => Meaning::RolledBack,
             1290 | 1792 | 1836 => Meaning::ReadOnly,
             1053 | 1317 | 1927 | 3169 | 1040 | 1203 => Meaning::Broken,
-            _ if state.starts_with("22") || state.starts_with("23") || state.starts_with("45") => Meaning::Values,
+            _ if state.starts_with("22") || state.starts_with("23") || state.starts_with("45") => {
+                Meaning::Values
+            }
             1265 | 1366 | 1364 => Meaning::Values,
             _ => Meaning::Statement,
         };
@@ -126,7 +130,11 @@ pub(crate) enum Purpose {
 
 impl Session {
     /// Connects. A statement may take `patience`.
-    pub(crate) async fn connect(target: &Target, purpose: Purpose, patience: Duration) -> Result<Self, ConnectError> {
+    pub(crate) async fn connect(
+        target: &Target,
+        purpose: Purpose,
+        patience: Duration,
+    ) -> Result<Self, ConnectError> {
         let opened = match tokio::time::timeout(CONNECT.min(patience), open(target, purpose)).await {
             Ok(opened) => opened,
             Err(_) => Err(late(CONNECT.min(patience))),
@@ -220,7 +228,10 @@ fn late(limit: Duration) -> sqlx::Error {
 }
 
 /// A limit on the client's side: the server's own has no effect when the server is gone.
-async fn within<T>(limit: Duration, run: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+async fn within<T>(
+    limit: Duration,
+    run: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
     tokio::time::timeout(limit, run).await.unwrap_or_else(|_| Err(late(limit)))
 }
 
@@ -252,7 +263,8 @@ fn open(target: &Target, purpose: Purpose) -> BoxFuture<'_, Result<(Connection, 
                 Ok((Connection::MySql(Box::new(connection)), mariadb))
             }
             Engine::Postgres => {
-                let options = target.postgres_options().database(&target.database).disable_statement_logging();
+                let options =
+                    target.postgres_options().database(&target.database).disable_statement_logging();
                 let mut connection = options.connect().await?;
                 let settings = match purpose {
                     Purpose::Load => "SET client_min_messages = warning",

@@ -330,7 +330,8 @@ impl<'a> Splitter<'a> {
             if self.rest().is_empty() {
                 return Err(SplitError { line, what: "a COPY with its lines" });
             }
-            let (before, here) = (self.at, self.rest().lines().next().unwrap_or_default().trim_end() == "\\.");
+            let (before, here) =
+                (self.at, self.rest().lines().next().unwrap_or_default().trim_end() == "\\.");
             self.skip_line();
             self.skip(1.min(self.rest().len()));
             if here {
@@ -381,23 +382,35 @@ mod tests {
             (" ;; \n; -- nothing\n# nothing\n/* nothing; */", &[]),
             ("SELECT 1;\n\nSELECT 2", &[(1, "SELECT 1"), (3, "SELECT 2")]),
             ("\u{feff}-- a dump\nSELECT 1;", &[(2, "SELECT 1")]),
-            (r"SELECT 'a\';b', 'c''d;', `e;``f`; SELECT 2;", &[(1, r"SELECT 'a\';b', 'c''d;', `e;``f`"), (1, "SELECT 2")]),
+            (
+                r"SELECT 'a\';b', 'c''d;', `e;``f`; SELECT 2;",
+                &[(1, r"SELECT 'a\';b', 'c''d;', `e;``f`"), (1, "SELECT 2")],
+            ),
             (r#"SELECT "a;\"b", '\\'; SELECT 2"#, &[(1, r#"SELECT "a;\"b", '\\'"#), (1, "SELECT 2")]),
             // A backslash in a name is a backslash.
             (r"SELECT `a\`; SELECT 2", &[(1, r"SELECT `a\`"), (1, "SELECT 2")]),
             ("SELECT 1--1;SELECT 2-- 1;\n;", &[(1, "SELECT 1--1"), (1, "SELECT 2-- 1;")]),
-            ("/*!40101 SET a = ';' */;\n/*!50003 CREATE*/ /*!50017 X */ ;", &[
-                (1, "/*!40101 SET a = ';' */"),
-                (2, "/*!50003 CREATE*/ /*!50017 X */"),
-            ]),
-            ("/*M!999999\\- enable the sandbox mode */ \nSELECT 1;", &[(1, "/*M!999999\\- enable the sandbox mode */ \nSELECT 1")]),
+            (
+                "/*!40101 SET a = ';' */;\n/*!50003 CREATE*/ /*!50017 X */ ;",
+                &[(1, "/*!40101 SET a = ';' */"), (2, "/*!50003 CREATE*/ /*!50017 X */")],
+            ),
+            (
+                "/*M!999999\\- enable the sandbox mode */ \nSELECT 1;",
+                &[(1, "/*M!999999\\- enable the sandbox mode */ \nSELECT 1")],
+            ),
             (
                 "DELIMITER ;;\nCREATE TRIGGER t BEGIN\n  SELECT 1; SELECT ';;';\nEND ;;\nDELIMITER ;\nSELECT 2;",
                 &[(2, "CREATE TRIGGER t BEGIN\n  SELECT 1; SELECT ';;';\nEND"), (6, "SELECT 2")],
             ),
-            ("delimiter $$\nSELECT 1; SELECT 2$$\ndelimiter ;\nSELECT 3;", &[(2, "SELECT 1; SELECT 2"), (4, "SELECT 3")]),
+            (
+                "delimiter $$\nSELECT 1; SELECT 2$$\ndelimiter ;\nSELECT 3;",
+                &[(2, "SELECT 1; SELECT 2"), (4, "SELECT 3")],
+            ),
             ("SELECT 'é;ü';\r\nSELECT 2;\r\n", &[(1, "SELECT 'é;ü'"), (2, "SELECT 2")]),
-            ("CREATE TABLE t (a int COMMENT 'it''s; a') /* ; */ ;", &[(1, "CREATE TABLE t (a int COMMENT 'it''s; a') /* ; */")]),
+            (
+                "CREATE TABLE t (a int COMMENT 'it''s; a') /* ; */ ;",
+                &[(1, "CREATE TABLE t (a int COMMENT 'it''s; a') /* ; */")],
+            ),
         ];
         for (text, expected) in cases {
             assert_eq!(parts(Engine::MySql, text), owned(expected), "{text}");
@@ -413,30 +426,31 @@ mod tests {
             (r"SELECT date'a\'; SELECT 2", &[(1, r"SELECT date'a\'"), (1, "SELECT 2")]),
             ("SELECT \"a;\"\"b\"; SELECT 2", &[(1, "SELECT \"a;\"\"b\""), (1, "SELECT 2")]),
             ("/* a /* b; */ c; */ SELECT 1;", &[(1, "SELECT 1")]),
-            ("DO $$ BEGIN; END $$;\nDO $a_1$ ; $$ $b$ ; $a_1$; SELECT $1;", &[
-                (1, "DO $$ BEGIN; END $$"),
-                (2, "DO $a_1$ ; $$ $b$ ; $a_1$"),
-                (2, "SELECT $1"),
-            ]),
+            (
+                "DO $$ BEGIN; END $$;\nDO $a_1$ ; $$ $b$ ; $a_1$; SELECT $1;",
+                &[(1, "DO $$ BEGIN; END $$"), (2, "DO $a_1$ ; $$ $b$ ; $a_1$"), (2, "SELECT $1")],
+            ),
             ("SELECT a$b$c; SELECT 2", &[(1, "SELECT a$b$c"), (1, "SELECT 2")]),
-            ("\\restrict abc;def\nSELECT 1;\n\\connect 'x'\n", &[
-                (1, "\\restrict abc;def"),
-                (2, "SELECT 1"),
-                (3, "\\connect 'x'"),
-            ]),
-            ("COPY public.t (a, b) FROM stdin;\n1;\t'\n\\N\t$$\n\\.\n\nSELECT 1;", &[
-                (1, "COPY public.t (a, b) FROM stdin|1;\t'\n\\N\t$$\n"),
-                (6, "SELECT 1"),
-            ]),
+            (
+                "\\restrict abc;def\nSELECT 1;\n\\connect 'x'\n",
+                &[(1, "\\restrict abc;def"), (2, "SELECT 1"), (3, "\\connect 'x'")],
+            ),
+            (
+                "COPY public.t (a, b) FROM stdin;\n1;\t'\n\\N\t$$\n\\.\n\nSELECT 1;",
+                &[(1, "COPY public.t (a, b) FROM stdin|1;\t'\n\\N\t$$\n"), (6, "SELECT 1")],
+            ),
             ("COPY t FROM stdin;\n\\.\nSELECT 1", &[(1, "COPY t FROM stdin|"), (3, "SELECT 1")]),
-            ("CREATE RULE r AS ON INSERT TO t DO (SELECT 1; SELECT 2); SELECT 3", &[
-                (1, "CREATE RULE r AS ON INSERT TO t DO (SELECT 1; SELECT 2)"),
-                (1, "SELECT 3"),
-            ]),
+            (
+                "CREATE RULE r AS ON INSERT TO t DO (SELECT 1; SELECT 2); SELECT 3",
+                &[(1, "CREATE RULE r AS ON INSERT TO t DO (SELECT 1; SELECT 2)"), (1, "SELECT 3")],
+            ),
             (
                 "CREATE FUNCTION f() RETURNS int\n BEGIN ATOMIC\n SELECT 1; SELECT CASE WHEN true THEN 1 END;\nEND;\nSELECT 2;",
                 &[
-                    (1, "CREATE FUNCTION f() RETURNS int\n BEGIN ATOMIC\n SELECT 1; SELECT CASE WHEN true THEN 1 END;\nEND"),
+                    (
+                        1,
+                        "CREATE FUNCTION f() RETURNS int\n BEGIN ATOMIC\n SELECT 1; SELECT CASE WHEN true THEN 1 END;\nEND",
+                    ),
                     (5, "SELECT 2"),
                 ],
             ),

@@ -14,7 +14,7 @@ use table_diff::{Engine, literal};
 use crate::facts::Facts;
 use crate::ledger::{Change, Effect, Key, Row, Values};
 use crate::plan::Plan;
-use crate::pool::{OwnRow, Pool};
+use crate::pool::{OwnRow, Owners, Pool};
 use crate::schema::{Column, ForeignKey, TableSchema};
 use crate::session::{Meaning, Session, meaning, words};
 use crate::values::{draw, is_wide};
@@ -58,6 +58,7 @@ pub(crate) struct Work<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) random: &'a mut StdRng,
     pub(crate) pool: &'a mut Pool,
+    owners: (&'a Owners, usize),
     /// The rows that it may have changed, as they were before; `None` where they were not there.
     touched: BTreeMap<(String, Key), Option<Values>>,
     contents: Vec<(String, Values)>,
@@ -67,18 +68,20 @@ pub(crate) struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    /// Begins a transaction.
+    /// Begins a transaction of the writer with this number; `owners` knows whose rows are whose.
     pub(crate) async fn begin(
         session: &'a mut Session,
         plan: &'a Plan,
         random: &'a mut StdRng,
         pool: &'a mut Pool,
+        owners: (&'a Owners, usize),
     ) -> Result<Self, Stop> {
         let mut work = Self {
             session,
             plan,
             random,
             pool,
+            owners,
             touched: BTreeMap::new(),
             contents: Vec::new(),
             inserted: Vec::new(),
@@ -102,7 +105,11 @@ impl<'a> Work<'a> {
     }
 
     /// Inserts a row into a table, and first what it has to refer to. `forced` are values that it has to have.
-    pub(crate) async fn insert(&mut self, table: &str, forced: &[(String, String)]) -> Result<Option<OwnRow>, Stop> {
+    pub(crate) async fn insert(
+        &mut self,
+        table: &str,
+        forced: &[(String, String)],
+    ) -> Result<Option<OwnRow>, Stop> {
         self.insert_below(table.to_owned(), forced.iter().cloned().collect(), Vec::new()).await
     }
 
@@ -111,7 +118,8 @@ impl<'a> Work<'a> {
         if self.engine() == Engine::MySql {
             return Ok(());
         }
-        let checked = self.session.execute("SAVEPOINT w; SET CONSTRAINTS ALL IMMEDIATE; RELEASE w".into()).await;
+        let checked =
+            self.session.execute("SAVEPOINT w; SET CONSTRAINTS ALL IMMEDIATE; RELEASE w".into()).await;
         if let Err(error) = checked {
             let refused = self.refused(table, &error, 1);
             self.after(error).await?;
@@ -120,7 +128,12 @@ impl<'a> Work<'a> {
         self.defer().await
     }
 
-    fn insert_below(&mut self, table: String, forced: RowSql, stack: Vec<Frame>) -> BoxFuture<'_, Result<Option<OwnRow>, Stop>> {
+    fn insert_below(
+        &mut self,
+        table: String,
+        forced: RowSql,
+        stack: Vec<Frame>,
+    ) -> BoxFuture<'_, Result<Option<OwnRow>, Stop>> {
         Box::pin(async move {
             let plan = self.plan;
             let refuse = |reason: String| Stop::Refused { table: table.clone(), reason, unique: false };
@@ -133,7 +146,8 @@ impl<'a> Work<'a> {
             if stack.len() > DEEPEST {
                 return Err(refuse("its rows refer to rows that refer to others without end".into()));
             }
-            let together = plan.together.get(&table).filter(|other| !stack.iter().any(|frame| frame.table == **other));
+            let together =
+                plan.together.get(&table).filter(|other| !stack.iter().any(|frame| frame.table == **other));
             if let Some(other) = together.filter(|_| forced.is_empty()) {
                 self.insert_below(other.clone(), RowSql::new(), stack).await?;
                 return Ok(self.pool.of(&table).last().cloned());
@@ -164,7 +178,11 @@ impl<'a> Work<'a> {
     }
 
     fn refused(&self, table: &str, error: &sqlx::Error, tried: usize) -> Stop {
-        let times = if tried == 1 { "the server refuses a row".to_owned() } else { format!("the server refuses {tried} rows") };
+        let times = if tried == 1 {
+            "the server refuses a row".to_owned()
+        } else {
+            format!("the server refuses {tried} rows")
+        };
         Stop::Refused {
             table: table.to_owned(),
             reason: format!("{times}: {}", words(error)),
@@ -251,7 +269,9 @@ impl<'a> Work<'a> {
             row.extend(nulls.iter().map(|name| (name.clone(), "NULL".to_owned())));
             Ok(None)
         };
-        if has_to_be {
+        // A row that the server numbers can't be one that is there already.
+        let is_numbered = open.iter().any(|name| shape.column(name).is_some_and(|column| column.numbered));
+        if has_to_be || can_be_null && is_numbered {
             return refer_to_nothing(row);
         }
         let plan = self.plan;
@@ -262,7 +282,9 @@ impl<'a> Work<'a> {
             }
             let reason = match plan.left_out.get(&key.parent) {
                 Some(reason) => format!("it refers to {}, which is left out: {reason}", key.parent),
-                None => format!("it refers to {}, which is not among the tables of this database", key.parent),
+                None => {
+                    format!("it refers to {}, which is not among the tables of this database", key.parent)
+                }
             };
             return Err(Stop::Refused { table: table.to_owned(), reason, unique: false });
         };
@@ -288,7 +310,9 @@ impl<'a> Work<'a> {
         };
         let chosen = match chosen {
             Some(own) => own,
-            None if can_be_null && (key.parent == table || in_circle.is_some() || self.random.random_bool(0.5)) => {
+            None if can_be_null
+                && (key.parent == table || in_circle.is_some() || self.random.random_bool(0.5)) =>
+            {
                 return refer_to_nothing(row);
             }
             None if !candidates.is_empty() && (key.parent == table || in_circle.is_some()) => {
@@ -322,10 +346,15 @@ impl<'a> Work<'a> {
                 stack.push(Frame { table: table.to_owned(), row: row.clone() });
                 match self.insert_below(key.parent.clone(), forced, stack).await {
                     Ok(Some(own)) => own,
-                    Ok(None) => return if can_be_null { refer_to_nothing(row) } else {
-                        let reason = format!("it refers to {}, whose rows have no key to be found by", key.parent);
-                        Err(Stop::Refused { table: table.to_owned(), reason, unique: false })
-                    },
+                    Ok(None) => {
+                        return if can_be_null {
+                            refer_to_nothing(row)
+                        } else {
+                            let reason =
+                                format!("it refers to {}, whose rows have no key to be found by", key.parent);
+                            Err(Stop::Refused { table: table.to_owned(), reason, unique: false })
+                        };
+                    }
                     Err(Stop::Refused { .. }) if can_be_null => return refer_to_nothing(row),
                     Err(other) => return Err(other),
                 }
@@ -342,7 +371,13 @@ impl<'a> Work<'a> {
     }
 
     /// Gives the other columns their values.
-    fn fill(&mut self, shape: &TableSchema, table: &str, facts: &Facts, row: &mut RowSql) -> Result<(), Stop> {
+    fn fill(
+        &mut self,
+        shape: &TableSchema,
+        table: &str,
+        facts: &Facts,
+        row: &mut RowSql,
+    ) -> Result<(), Stop> {
         let engine = self.engine();
         let compared: BTreeSet<&String> =
             facts.less.iter().chain(&facts.equal).flat_map(|(one, other)| [one, other]).collect();
@@ -353,8 +388,12 @@ impl<'a> Work<'a> {
             }
             let is_key = shape.key.as_ref().is_some_and(|key| key.contains(&column.name));
             let known = facts.of(&column.name);
-            let is_free = known.null.is_none() && !facts.columns.contains_key(&column.name) && !compared.contains(&column.name);
-            if column.nullable && (known.null == Some(true) || known.null.is_none() && self.random.random_bool(0.15)) {
+            let is_free = known.null.is_none()
+                && !facts.columns.contains_key(&column.name)
+                && !compared.contains(&column.name);
+            if column.nullable
+                && (known.null == Some(true) || known.null.is_none() && self.random.random_bool(0.15))
+            {
                 row.insert(column.name.clone(), "NULL".into());
                 continue;
             }
@@ -371,7 +410,10 @@ impl<'a> Work<'a> {
                 }
                 None if column.has_default => {}
                 None => {
-                    let reason = format!("no value is known for its column {} of type {}", column.name, column.type_text);
+                    let reason = format!(
+                        "no value is known for its column {} of type {}",
+                        column.name, column.type_text
+                    );
                     return Err(Stop::Refused { table: table.to_owned(), reason, unique: false });
                 }
             }
@@ -381,10 +423,19 @@ impl<'a> Work<'a> {
     }
 
     /// Inserts a row, and reads it. The inner error is one of its values.
-    async fn put(&mut self, shape: &'a TableSchema, table: &str, row: &RowSql) -> Result<Result<Option<OwnRow>, sqlx::Error>, Stop> {
+    async fn put(
+        &mut self,
+        shape: &'a TableSchema,
+        table: &str,
+        row: &RowSql,
+    ) -> Result<Result<Option<OwnRow>, sqlx::Error>, Stop> {
         let engine = self.engine();
         let sql = insert_statement(engine, shape, row);
-        let refuse = |reason: &str| Stop::Refused { table: table.to_owned(), reason: reason.to_owned(), unique: false };
+        let refuse = |reason: &str| Stop::Refused {
+            table: table.to_owned(),
+            reason: reason.to_owned(),
+            unique: false,
+        };
         let mut conditions: Vec<(String, String)> = Vec::new();
         match (engine, &shape.key) {
             (Engine::Postgres, Some(key)) => {
@@ -396,7 +447,9 @@ impl<'a> Work<'a> {
                     Err(error) => return Ok(Err(error)),
                 };
                 let Some(values) = returned.into_iter().next() else {
-                    return Err(refuse("the database does not keep a row that is inserted (a trigger or a rule?)"));
+                    return Err(refuse(
+                        "the database does not keep a row that is inserted (a trigger or a rule?)",
+                    ));
                 };
                 for (name, text) in key.iter().zip(values) {
                     let (Some(column), Some(text)) = (shape.column(name), text) else { continue };
@@ -420,26 +473,35 @@ impl<'a> Work<'a> {
         }
         let Some(key) = &shape.key else {
             let content = self.content(shape, row).await?;
-            let content = content.ok_or_else(|| refuse("a row that was inserted is not found again by its values"))?;
+            let content =
+                content.ok_or_else(|| refuse("a row that was inserted is not found again by its values"))?;
             self.contents.push((table.to_owned(), content));
             return Ok(Ok(None));
         };
         let values = self.read(shape, &conditions, "").await?;
         let values = values.ok_or_else(|| refuse("a row that was inserted is not found again by its key"))?;
-        let key: Key = key.iter().filter_map(|name| Some((name.clone(), values.get(name)?.clone()?))).collect();
+        let key: Key =
+            key.iter().filter_map(|name| Some((name.clone(), values.get(name)?.clone()?))).collect();
         self.touched.entry((table.to_owned(), key.clone())).or_insert(None);
         let own = OwnRow { key, values };
+        self.owners.0.take(self.owners.1, table, &own.key);
         self.inserted.push((table.to_owned(), own.key.clone()));
         self.pool.put(table, own.clone());
         Ok(Ok(Some(own)))
     }
 
     /// Reads a row.
-    async fn read(&mut self, shape: &TableSchema, conditions: &[(String, String)], lock: &str) -> Result<Option<Values>, Stop> {
+    async fn read(
+        &mut self,
+        shape: &TableSchema,
+        conditions: &[(String, String)],
+        lock: &str,
+    ) -> Result<Option<Values>, Stop> {
         let engine = self.engine();
         let columns: Vec<&Column> = shape.columns.iter().filter(|column| !column.generated).collect();
         let readings: Vec<String> = columns.iter().map(|column| column.reading(engine)).collect();
-        let conditions = conditions.iter().map(|(name, sql)| format!("{} = {sql}", literal::name(engine, name)));
+        let conditions =
+            conditions.iter().map(|(name, sql)| format!("{} = {sql}", literal::name(engine, name)));
         let sql = format!(
             "SELECT {} FROM {} WHERE {}{lock}",
             readings.join(", "),
@@ -447,7 +509,8 @@ impl<'a> Work<'a> {
             conditions.collect::<Vec<_>>().join(" AND ")
         );
         let rows = self.session.query(sql).await.map_err(gone)?;
-        let values = |row: Vec<Option<String>>| columns.iter().map(|column| column.name.clone()).zip(row).collect();
+        let values =
+            |row: Vec<Option<String>>| columns.iter().map(|column| column.name.clone()).zip(row).collect();
         Ok(rows.into_iter().next().map(values))
     }
 
@@ -476,14 +539,18 @@ impl<'a> Work<'a> {
             conditions.join(" AND ")
         );
         let rows = self.session.query(sql).await.map_err(gone)?;
-        Ok(rows.into_iter().next().map(|row| columns.iter().map(|column| column.name.clone()).zip(row).collect()))
+        Ok(rows
+            .into_iter()
+            .next()
+            .map(|row| columns.iter().map(|column| column.name.clone()).zip(row).collect()))
     }
 
     /// Reads a row that the transaction may change, the first time that it may. `None` where it is not there.
     async fn touch(&mut self, table: &str, key: &Key) -> Result<Option<Values>, Stop> {
         let name = (table.to_owned(), key.clone());
         if let Some(before) = self.touched.get(&name) {
-            let inserted = || self.pool.of(table).iter().find(|own| own.key == *key).map(|own| own.values.clone());
+            let inserted =
+                || self.pool.of(table).iter().find(|own| own.key == *key).map(|own| own.values.clone());
             return Ok(before.clone().or_else(inserted));
         }
         let plan = self.plan;
@@ -491,16 +558,19 @@ impl<'a> Work<'a> {
         let before = self.read(shape, &by_key(self.engine(), shape, key), " FOR UPDATE").await?;
         if before.is_some() {
             self.touched.insert(name, before.clone());
-        } else if let Some(own) = self.pool.of(table).iter().find(|own| own.key == *key).cloned() {
-            // Lost with the Region that had it: it is not used any more.
-            self.pool.remove(table, key);
-            drop(own);
+        } else {
+            // It is gone: it is not used any more.
+            self.pool.leave(&plan.schema, table, key);
         }
         Ok(before)
     }
 
     /// As [`Self::touch`], with all rows that it refers to, as far as they are the writer's own: a trigger may change them.
-    fn touch_with_kin<'b>(&'b mut self, table: &'b str, key: &'b Key) -> BoxFuture<'b, Result<Option<Values>, Stop>> {
+    fn touch_with_kin<'b>(
+        &'b mut self,
+        table: &'b str,
+        key: &'b Key,
+    ) -> BoxFuture<'b, Result<Option<Values>, Stop>> {
         Box::pin(async move {
             let is_known = self.touched.contains_key(&(table.to_owned(), key.clone()));
             let values = self.touch(table, key).await?;
@@ -509,7 +579,8 @@ impl<'a> Work<'a> {
                 return Ok(values);
             };
             let parents = self.pool.parents(shape, found);
-            let parents: Vec<(String, Key)> = parents.into_iter().map(|(table, own)| (table.to_owned(), own.key.clone())).collect();
+            let parents: Vec<(String, Key)> =
+                parents.into_iter().map(|(table, own)| (table.to_owned(), own.key.clone())).collect();
             for (parent, key) in parents {
                 self.touch_with_kin(&parent, &key).await?;
             }
@@ -529,8 +600,13 @@ impl<'a> Work<'a> {
         let Some(before) = self.touch(table, &own.key).await? else { return Ok(false) };
         if shape.has_triggers {
             self.touch_with_kin(table, &own.key).await?;
-            let near = self.pool.parents(shape, &before).into_iter().chain(self.pool.children(&plan.schema, table, &before));
-            let near: Vec<(String, Key)> = near.map(|(table, own)| (table.to_owned(), own.key.clone())).collect();
+            let near = self.pool.parents(shape, &before).into_iter().chain(self.pool.children(
+                &plan.schema,
+                table,
+                &before,
+            ));
+            let near: Vec<(String, Key)> =
+                near.map(|(table, own)| (table.to_owned(), own.key.clone())).collect();
             for (table, key) in near {
                 self.touch_with_kin(&table, &key).await?;
             }
@@ -582,7 +658,9 @@ impl<'a> Work<'a> {
         let (mut row, mut ranks) = (RowSql::new(), BTreeMap::new());
         for column in columns.iter().filter(|column| chosen.contains(column.name.as_str())) {
             let known = facts.of(&column.name);
-            let null = column.nullable && known.null != Some(false) && (known.null == Some(true) || self.random.random_bool(0.05));
+            let null = column.nullable
+                && known.null != Some(false)
+                && (known.null == Some(true) || self.random.random_bool(0.05));
             let drawn = if null { None } else { draw(self.random, engine, column, &known) };
             match drawn {
                 Some(drawn) => {
@@ -618,13 +696,15 @@ impl<'a> Work<'a> {
         if shape.has_triggers {
             self.touch_with_kin(table, &own.key).await?;
             let near = self.pool.parents(shape, &own.values);
-            let near: Vec<(String, Key)> = near.into_iter().map(|(table, own)| (table.to_owned(), own.key.clone())).collect();
+            let near: Vec<(String, Key)> =
+                near.into_iter().map(|(table, own)| (table.to_owned(), own.key.clone())).collect();
             for (table, key) in near {
                 self.touch_with_kin(&table, &key).await?;
             }
         }
         let engine = self.engine();
-        let sql = format!("DELETE FROM {} WHERE {}", shape.quoted_only(engine), where_key(engine, shape, &own.key));
+        let sql =
+            format!("DELETE FROM {} WHERE {}", shape.quoted_only(engine), where_key(engine, shape, &own.key));
         if let Err(error) = self.guarded(&sql).await {
             let refused = self.refused(table, &error, 1);
             self.after(error).await?;
@@ -644,7 +724,9 @@ impl<'a> Work<'a> {
     pub(crate) async fn effects(&mut self) -> Result<Vec<Effect>, Stop> {
         if self.engine() == Engine::Postgres {
             let checked = self.session.execute("SET CONSTRAINTS ALL IMMEDIATE".into()).await;
-            checked.map_err(|error| if meaning(&error) == Meaning::Broken { Stop::Broken(error) } else { Stop::RolledBack(error) })?;
+            checked.map_err(|error| {
+                if meaning(&error) == Meaning::Broken { Stop::Broken(error) } else { Stop::RolledBack(error) }
+            })?;
         }
         let plan = self.plan;
         let mut effects = Vec::new();
@@ -666,7 +748,8 @@ impl<'a> Work<'a> {
                 }
                 (Some(before), Some(after)) => {
                     let changed = after.iter().filter(|(name, value)| before.get(*name) != Some(value));
-                    let changed: Values = changed.map(|(name, value)| (name.clone(), value.clone())).collect();
+                    let changed: Values =
+                        changed.map(|(name, value)| (name.clone(), value.clone())).collect();
                     if changed.is_empty() {
                         continue;
                     }
@@ -690,9 +773,12 @@ impl<'a> Work<'a> {
         self.session.execute("COMMIT".into()).await.map(|_| ())
     }
 
-    /// Sends ROLLBACK, and makes the pool what it was.
-    pub(crate) async fn roll_back(mut self) -> Result<(), sqlx::Error> {
+    /// Makes the pool what it was, and sends ROLLBACK, where the connection is not broken.
+    pub(crate) async fn roll_back(mut self, is_broken: bool) -> Result<(), sqlx::Error> {
         self.restore();
+        if is_broken {
+            return Ok(());
+        }
         self.session.execute("ROLLBACK".into()).await.map(|_| ())
     }
 
@@ -709,7 +795,7 @@ impl<'a> Work<'a> {
     /// Leaves alone from now on every row that the transaction touched: it is not known what became of them.
     pub(crate) fn leave_alone(&mut self) {
         for (table, key) in self.touched.keys() {
-            self.pool.remove(table, key);
+            self.pool.leave(&self.plan.schema, table, key);
         }
     }
 }
@@ -759,7 +845,8 @@ fn insert_statement(engine: Engine, shape: &TableSchema, row: &RowSql) -> String
 
 /// The columns of a key, with their values as SQL.
 fn by_key(engine: Engine, shape: &TableSchema, key: &Key) -> Vec<(String, String)> {
-    let one = |(name, text): (&String, &String)| Some((name.clone(), shape.column(name)?.literal(engine, text)));
+    let one =
+        |(name, text): (&String, &String)| Some((name.clone(), shape.column(name)?.literal(engine, text)));
     key.iter().filter_map(one).collect()
 }
 

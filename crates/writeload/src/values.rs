@@ -22,15 +22,20 @@ const MOMENTS: (f64, f64) = (946_684_800.0, 2_145_830_400.0);
 
 /// Words that texts are made of.
 const WORDS: [&str; 16] = [
-    "amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heron", "inlet", "juniper", "kelp", "larch", "maple", "north",
-    "ochre", "pine",
+    "amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heron", "inlet", "juniper", "kelp",
+    "larch", "maple", "north", "ochre", "pine",
 ];
 
 /// What a text may have that is handled badly somewhere.
 const ODD: [&str; 5] = ["O'Hara", "back\\slash", "Zoë – naïve", "\"quoted\"", "100% ☂ 😀"];
 
 /// A value that fits; `None` where there is none that this module can make.
-pub(crate) fn draw(random: &mut StdRng, engine: Engine, column: &Column, facts: &ColumnFacts) -> Option<Drawn> {
+pub(crate) fn draw(
+    random: &mut StdRng,
+    engine: Engine,
+    column: &Column,
+    facts: &ColumnFacts,
+) -> Option<Drawn> {
     if let Some(allowed) = facts.one_of.as_ref().filter(|allowed| !allowed.is_empty()) {
         let text = &allowed[random.random_range(0..allowed.len())];
         return Some(Drawn { sql: constant(engine, &column.kind, text), rank: rank(text) });
@@ -50,7 +55,9 @@ pub(crate) fn is_wide(kind: &ValueType) -> bool {
     match kind {
         ValueType::Integer { min, max } => max - min > 1 << 30,
         ValueType::Decimal { digits, .. } => *digits >= 9,
-        ValueType::Text { length, .. } | ValueType::Bytes { length, .. } => length.is_none_or(|length| length >= 8),
+        ValueType::Text { length, .. } | ValueType::Bytes { length, .. } => {
+            length.is_none_or(|length| length >= 8)
+        }
         ValueType::Float { .. } | ValueType::Timestamp | ValueType::Json | ValueType::Uuid => true,
         ValueType::Bits { length } => *length >= 32,
         _ => false,
@@ -62,7 +69,9 @@ fn constant(engine: Engine, kind: &ValueType, text: &str) -> String {
     match (engine, kind) {
         (Engine::MySql, ValueType::Integer { .. } | ValueType::Bits { .. }) if text == "true" => "1".into(),
         (Engine::MySql, ValueType::Integer { .. } | ValueType::Bits { .. }) if text == "false" => "0".into(),
-        (_, ValueType::Integer { .. } | ValueType::Decimal { .. } | ValueType::Float { .. }) if text.parse::<f64>().is_ok() => {
+        (_, ValueType::Integer { .. } | ValueType::Decimal { .. } | ValueType::Float { .. })
+            if text.parse::<f64>().is_ok() =>
+        {
             text.to_owned()
         }
         _ => quoted(engine, text),
@@ -80,7 +89,9 @@ fn draw_of(random: &mut StdRng, engine: Engine, kind: &ValueType, facts: &Column
     let unranked = |sql: String| Some(Drawn { sql, rank: None });
     match kind {
         ValueType::Integer { min, max } => Some(integer(random, *min, *max, facts)),
-        ValueType::Decimal { digits, scale, unsigned } => Some(decimal(random, *digits, *scale, *unsigned, facts)),
+        ValueType::Decimal { digits, scale, unsigned } => {
+            Some(decimal(random, *digits, *scale, *unsigned, facts))
+        }
         ValueType::Float { unsigned } => {
             let (low, high) = span(facts.bounds(0.001), if *unsigned { 0.0 } else { -1e6 }, 1e6);
             let value = random.random_range(low..=high);
@@ -90,7 +101,8 @@ fn draw_of(random: &mut StdRng, engine: Engine, kind: &ValueType, facts: &Column
         }
         ValueType::Boolean => unranked(if random.random_bool(0.5) { "true" } else { "false" }.into()),
         ValueType::Bits { length } => {
-            let bits: String = (0..*length).map(|_| if random.random_bool(0.5) { '1' } else { '0' }).collect();
+            let bits: String =
+                (0..*length).map(|_| if random.random_bool(0.5) { '1' } else { '0' }).collect();
             unranked(match engine {
                 Engine::MySql => format!("b'{bits}'"),
                 Engine::Postgres => format!("B'{bits}'"),
@@ -116,7 +128,8 @@ fn draw_of(random: &mut StdRng, engine: Engine, kind: &ValueType, facts: &Column
         ValueType::Time { zone } => {
             let seconds = random.random_range(0..86_400);
             let offset = if *zone { "+00" } else { "" };
-            let time = format!("'{:02}:{:02}:{:02}{offset}'", seconds / 3600, seconds / 60 % 60, seconds % 60);
+            let time =
+                format!("'{:02}:{:02}:{:02}{offset}'", seconds / 3600, seconds / 60 % 60, seconds % 60);
             Some(Drawn { sql: time, rank: Some(f64::from(seconds)) })
         }
         ValueType::Year => {
@@ -142,12 +155,19 @@ fn draw_of(random: &mut StdRng, engine: Engine, kind: &ValueType, facts: &Column
         }
         ValueType::Array(element) => {
             let count = random.random_range(0..3);
-            let parts = (0..count).map(|_| Some(draw_of(random, engine, element, &ColumnFacts::default())?.sql));
+            let parts =
+                (0..count).map(|_| Some(draw_of(random, engine, element, &ColumnFacts::default())?.sql));
             let parts = parts.collect::<Option<Vec<_>>>()?;
             // As a literal the server takes it for any type of element.
-            let inside = parts.iter().map(|part| match part.strip_prefix('\'').and_then(|part| part.strip_suffix('\'')) {
-                Some(text) => format!("\"{}\"", text.replace("''", "'").replace('\\', "\\\\").replace('"', "\\\"")),
-                None => part.strip_prefix("B'").map_or(part.clone(), |bits| bits.trim_end_matches('\'').to_owned()),
+            let inside = parts.iter().map(|part| {
+                match part.strip_prefix('\'').and_then(|part| part.strip_suffix('\'')) {
+                    Some(text) => {
+                        format!("\"{}\"", text.replace("''", "'").replace('\\', "\\\\").replace('"', "\\\""))
+                    }
+                    None => part
+                        .strip_prefix("B'")
+                        .map_or(part.clone(), |bits| bits.trim_end_matches('\'').to_owned()),
+                }
             });
             let array = format!("{{{}}}", inside.collect::<Vec<_>>().join(","));
             unranked(quoted(engine, &array))
@@ -212,7 +232,8 @@ fn text(random: &mut StdRng, limit: Option<u32>, ascii: bool, facts: &ColumnFact
         return (text.chars().count() <= limit.unwrap_or(u32::MAX) as usize).then_some(text);
     }
     let (low, high) = lengths(facts, limit, 40);
-    let tail: String = (0..8).map(|_| char::from_digit(random.random_range(0..36), 36).unwrap_or('0')).collect();
+    let tail: String =
+        (0..8).map(|_| char::from_digit(random.random_range(0..36), 36).unwrap_or('0')).collect();
     // The part that differs comes first: an index may be over the first characters only.
     let mut text = format!("{tail} {}", WORDS[random.random_range(0..WORDS.len())]);
     if !ascii && high >= 30 && random.random_bool(0.15) {
@@ -230,7 +251,10 @@ fn moment(random: &mut StdRng, engine: Engine, kind: &ValueType, facts: &ColumnF
     let step = if *kind == ValueType::Date { 86_400.0 } else { 1.0 };
     let (low, high) = span(facts.bounds(step), MOMENTS.0, MOMENTS.1);
     let seconds = random.random_range(low..=high.min(low.max(MOMENTS.1))).round();
-    let civil = jiff::Timestamp::from_second(seconds as i64).ok()?.to_zoned_datetime(jiff::tz::TimeZone::UTC).datetime();
+    let civil = jiff::Timestamp::from_second(seconds as i64)
+        .ok()?
+        .to_zoned_datetime(jiff::tz::TimeZone::UTC)
+        .datetime();
     let text = match kind {
         ValueType::Date => civil.date().to_string(),
         _ => format!("{} {}", civil.date(), civil.time()),

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use table_diff::{Engine, Target};
 use tokio::sync::watch;
-use writeload::{Change, ChangeKind, Checked, Effect, Key, Ledger, Load, LostEffect, Outcome, Row, Transaction, check};
+use writeload::{
+    Change, ChangeKind, Checked, Effect, Key, Ledger, Load, LostEffect, Outcome, Row, Transaction, check,
+};
 
 use crate::servers::TestServer;
 use crate::support::{PATIENCE, endpoint, load, options, plan, schemas, until, write};
@@ -49,14 +51,26 @@ async fn a_move_loses_what_the_copy_lacks(server: &TestServer, name: &str) {
     assert!(of_west.len() > 100);
     // What the new one took is there, and not in the old one.
     assert_eq!(new.lost.intersection(&of_west).count(), 0, "{name}: {:#?}", new.lost_effects);
-    let seen_in_old: Vec<_> = of_west.iter().filter(|one| !old.lost.contains(one) && !old.unseen.contains(one)).collect();
+    let seen_in_old: Vec<_> =
+        of_west.iter().filter(|one| !old.lost.contains(one) && !old.unseen.contains(one)).collect();
     assert_eq!(seen_in_old, [&0; 0], "{name}");
     // What the old one took is there.
-    assert_eq!(numbers(&ledger, |one| one.endpoint == "east").intersection(&old.lost).count(), 0, "{name}: {:#?}", old.lost_effects);
+    assert_eq!(
+        numbers(&ledger, |one| one.endpoint == "east").intersection(&old.lost).count(),
+        0,
+        "{name}: {:#?}",
+        old.lost_effects
+    );
     // What was acknowledged before the copy was taken is in it, and nothing that was begun afterwards.
-    assert_eq!(numbers(&ledger, |one| one.ended < begun).intersection(&new.lost).count(), 0, "{name}: {:#?}", new.lost_effects);
+    assert_eq!(
+        numbers(&ledger, |one| one.ended < begun).intersection(&new.lost).count(),
+        0,
+        "{name}: {:#?}",
+        new.lost_effects
+    );
     let late = numbers(&ledger, |one| one.endpoint == "east" && one.asked > taken);
-    let seen: Vec<_> = late.iter().filter(|one| !new.lost.contains(one) && !new.unseen.contains(one)).collect();
+    let seen: Vec<_> =
+        late.iter().filter(|one| !new.lost.contains(one) && !new.unseen.contains(one)).collect();
     assert_eq!(seen, [&0; 0], "{name}");
     assert!(new.lost.len() > 30, "{name}: {} lost of {}", new.lost.len(), late.len());
     let kinds: BTreeSet<ChangeKind> = new.lost_effects.iter().map(|effect| effect.kind).collect();
@@ -81,11 +95,17 @@ async fn on_postgres_a_move_loses_what_the_copy_lacks() {
 
 /// An effect that is the last one on its row, in a transaction of so many effects.
 fn last_effect(ledger: &Ledger, kind: ChangeKind, is_alone: bool) -> (&Transaction, &Effect) {
-    let mut all = ledger.transactions.iter().rev().flat_map(|one| one.effects.iter().map(move |effect| (one, effect)));
+    let mut all =
+        ledger.transactions.iter().rev().flat_map(|one| one.effects.iter().map(move |effect| (one, effect)));
     let fits = |(one, effect): &(&Transaction, &Effect)| {
         let later = ledger.transactions.iter().filter(|other| other.number > one.number);
-        let is_last = !later.flat_map(|other| &other.effects).any(|other| other.row == effect.row && other.table == effect.table);
-        is_last && effect.change.kind() == kind && (one.effects.len() == 1) == is_alone && effect.table == "note"
+        let is_last = !later
+            .flat_map(|other| &other.effects)
+            .any(|other| other.row == effect.row && other.table == effect.table);
+        is_last
+            && effect.change.kind() == kind
+            && (one.effects.len() == 1) == is_alone
+            && effect.table == "note"
     };
     all.find(fits).unwrap_or_else(|| panic!("no {kind:?} alone {is_alone}"))
 }
@@ -113,7 +133,7 @@ fn quoted(value: &Option<String>) -> String {
     value.as_ref().map_or_else(|| "NULL".to_owned(), |value| format!("'{value}'"))
 }
 
-const NOTES: &str = "CREATE TABLE note (id int NOT NULL PRIMARY KEY, a varchar(20) CHECK (a > '' AND a < 'zz'), b int NOT NULL);
+const NOTES: &str = "CREATE TABLE note (id int NOT NULL PRIMARY KEY, a varchar(20) CHECK (a > '' AND a < 'zz'), b int NOT NULL, c timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP);
     CREATE TABLE bag (a varchar(20) NOT NULL);";
 
 /// Undoes effects by hand, one after the other; each time exactly that is found.
@@ -130,7 +150,8 @@ async fn what_is_undone_by_hand_is_named(server: &TestServer) {
             Change::Update(values) => {
                 let old = before(&ledger, transaction, effect);
                 let sets = old.iter().filter(|(name, _)| values.contains_key(name));
-                let sets: Vec<String> = sets.map(|(name, value)| format!("{name} = {}", quoted(value))).collect();
+                let sets: Vec<String> =
+                    sets.map(|(name, value)| format!("{name} = {}", quoted(value))).collect();
                 format!("UPDATE note SET {} WHERE {condition}", sets.join(", "))
             }
             Change::Delete => {
@@ -158,7 +179,10 @@ async fn what_is_undone_by_hand_is_named(server: &TestServer) {
     let state = ledger.rows().into_iter().find(|(_, state)| state.values.is_some()).unwrap();
     server.sql("byhand", &format!("UPDATE note SET b = -7 WHERE {}", condition(&state.0.1)));
     let altered = checked(&target, &ledger).await.altered;
-    assert_eq!(altered.iter().map(|one| (&one.key, one.column.as_str())).collect::<Vec<_>>(), [(&state.0.1, "b")]);
+    assert_eq!(
+        altered.iter().map(|one| (&one.key, one.column.as_str())).collect::<Vec<_>>(),
+        [(&state.0.1, "b")]
+    );
     // Rows without a key.
     let before = checked(&target, &ledger).await;
     let (table, content) = ledger

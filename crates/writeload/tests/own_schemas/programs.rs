@@ -8,14 +8,20 @@ use writeload::{ChangeKind, Program, ProgramDatabase, ProgramError, check, read_
 use crate::servers::TestServer;
 use crate::support::{PATIENCE, endpoint, load};
 
-const SCHEMA: &str = "CREATE TABLE orders (id int NOT NULL AUTO_INCREMENT PRIMARY KEY, what varchar(20) NOT NULL);
+const SCHEMA: &str =
+    "CREATE TABLE orders (id int NOT NULL AUTO_INCREMENT PRIMARY KEY, what varchar(20) NOT NULL);
     CREATE TABLE `line item` (`order` int NOT NULL, n int NOT NULL, PRIMARY KEY (`order`, n));";
 
 async fn databases(server: &TestServer) -> Vec<ProgramDatabase> {
     let target = server.create("shop");
     load(&target, SCHEMA).await;
     let schema = read_schema(&target, PATIENCE).await.unwrap();
-    vec![ProgramDatabase { name: "my-orders".into(), endpoint: target.clone(), regions: vec![endpoint("sandbox-east", &target)], schema }]
+    vec![ProgramDatabase {
+        name: "my-orders".into(),
+        endpoint: target.clone(),
+        regions: vec![endpoint("sandbox-east", &target)],
+        schema,
+    }]
 }
 
 fn start(command: &str, databases: &[ProgramDatabase], silence: Duration) -> Program {
@@ -73,14 +79,32 @@ async fn a_program_that_dies_hangs_or_lies_is_ended_with_that_word() {
     let databases = databases(&server).await;
     let line = r#"echo '{"table": "orders", "key": {"id": 1}, "op": "insert"}';"#;
     for (command, words) in [
-        ("echo it is too late >&2; exit 3".to_owned(), "the writer died: it ended with exit status: 3, and said: it is too late"),
+        (
+            "echo it is too late >&2; exit 3".to_owned(),
+            "the writer died: it ended with exit status: 3, and said: it is too late",
+        ),
         ("kill -9 $$".to_owned(), "the writer died: it ended with signal: 9 (SIGKILL)"),
-        (format!("{line} {line} sleep 100"), "the writer lies: its line 2 has the key {\"id\":1} of table orders inserted a second time"),
-        (format!("{line} echo oh no; sleep 100"), "the writer's line 2 is not what a writer says: expected value at line 1 column 1: oh no"),
-        ("echo '{\"table\": \"orders\", \"key\": {}, \"op\": \"insert\"}'; sleep 100".to_owned(), "the writer's line 1 is not what a writer says: its key has no columns"),
+        (
+            format!("{line} {line} sleep 100"),
+            "the writer lies: its line 2 has the key {\"id\":1} of table orders inserted a second time",
+        ),
+        (
+            format!("{line} echo oh no; sleep 100"),
+            "the writer's line 2 is not what a writer says: expected value at line 1 column 1: oh no",
+        ),
+        (
+            "echo '{\"table\": \"orders\", \"key\": {}, \"op\": \"insert\"}'; sleep 100".to_owned(),
+            "the writer's line 1 is not what a writer says: its key has no columns",
+        ),
         (line.replace("orders", "nothing"), "the writer's line 1 names table nothing, which is not there"),
-        (line.replace("\"id\"", "\"ident\""), "the writer's line 1 names column ident of table orders, which is not there"),
-        (line.replace("insert", "upsert"), "the writer's line 1 is not what a writer says: unknown variant `upsert`"),
+        (
+            line.replace("\"id\"", "\"ident\""),
+            "the writer's line 1 names column ident of table orders, which is not there",
+        ),
+        (
+            line.replace("insert", "upsert"),
+            "the writer's line 1 is not what a writer says: unknown variant `upsert`",
+        ),
     ] {
         let error = error(&command, &databases).await.to_string();
         assert!(error.starts_with(words), "{command}: {error}");
@@ -105,7 +129,11 @@ async fn a_program_is_ended_with_its_whole_group() {
         let file = folder.path().join(name);
         let line = r#"echo '{"table": "orders", "key": {"id": 1}, "op": "insert"}'"#;
         // A child that does not listen when it is asked to end.
-        let child = format!("sh -c 'trap \"\" TERM; echo $$ > {}; {}; while :; do sleep 0.1; done' & wait", file.display(), line.replace('\'', "'\\''"));
+        let child = format!(
+            "sh -c 'trap \"\" TERM; echo $$ > {}; {}; while :; do sleep 0.1; done' & wait",
+            file.display(),
+            line.replace('\'', "'\\''")
+        );
         let program = start(&child, &databases, Duration::from_secs(60));
         while program.ledgers()["my-orders"].transactions.is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;

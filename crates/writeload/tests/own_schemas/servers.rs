@@ -62,7 +62,8 @@ impl TestServer {
         let folders =
             [format!("--datadir={}", path("data")), format!("--tmpdir={}", folder.path().display())];
         let made = install.args(&folders).stdin(Stdio::null()).output();
-        let made = made.unwrap_or_else(|error| panic!("{install:?} can't be run ({error}): run `make setup`"));
+        let made =
+            made.unwrap_or_else(|error| panic!("{install:?} can't be run ({error}): run `make setup`"));
         assert!(made.status.success(), "{install:?}: {}", String::from_utf8_lossy(&made.stderr));
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let process = server
@@ -114,7 +115,9 @@ impl TestServer {
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let server = Self { kind: Kind::Postgres { programs }, folder, port };
-        if !server.control("initdb", &["-U", "u", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]) {
+        if !server
+            .control("initdb", &["-U", "u", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"])
+        {
             return None;
         }
         let options = format!(
@@ -135,7 +138,11 @@ impl TestServer {
         } else {
             Command::new(program)
         };
-        command.arg("-D").arg(self.folder.path().join("data")).args(arguments).current_dir(self.folder.path());
+        command
+            .arg("-D")
+            .arg(self.folder.path().join("data"))
+            .args(arguments)
+            .current_dir(self.folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command.status().is_ok_and(|status| status.success())
     }
@@ -191,8 +198,20 @@ impl TestServer {
         let mut command = match &self.kind {
             Kind::MySql { .. } => {
                 let mut command = Command::new("mariadb-dump");
-                command.args(["--no-defaults", "--user=root", "--default-character-set=utf8mb4", "--skip-dump-date"]);
-                command.args(["--routines", "--triggers", "--events", "--single-transaction", "--hex-blob", "--skip-comments"]);
+                command.args([
+                    "--no-defaults",
+                    "--user=root",
+                    "--default-character-set=utf8mb4",
+                    "--skip-dump-date",
+                ]);
+                command.args([
+                    "--routines",
+                    "--triggers",
+                    "--events",
+                    "--single-transaction",
+                    "--hex-blob",
+                    "--skip-comments",
+                ]);
                 command.arg(format!("--socket={}", self.folder.path().join("s").display()));
                 if !with_rows {
                     command.arg("--no-data");
