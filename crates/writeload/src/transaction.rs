@@ -690,7 +690,7 @@ impl<'a> Work<'a> {
         if self.inserted.iter().any(|(of, key)| of == table && *key == own.key) {
             return Ok(false);
         }
-        if self.touch(table, &own.key).await?.is_none() {
+        if self.touch(table, &own.key).await?.is_none() || self.has_children(table, &own.values).await? {
             return Ok(false);
         }
         if shape.has_triggers {
@@ -713,6 +713,34 @@ impl<'a> Work<'a> {
         self.pool.remove(table, &own.key);
         self.removed.push((table.to_owned(), own));
         Ok(true)
+    }
+
+    /// Whether a row of the database refers to this one, also one that is not the writer's own any more: it was deleted where
+    /// the server does not know of it. What is deleted with its parent would be in no ledger.
+    async fn has_children(&mut self, table: &str, values: &Values) -> Result<bool, Stop> {
+        let (engine, plan) = (self.engine(), self.plan);
+        let Some(shape) = plan.schema.tables.get(table) else { return Ok(false) };
+        let refers = |(child, key): (&TableSchema, &ForeignKey)| {
+            let pairs = key.columns.iter().zip(&key.parent_columns).map(|(own, theirs)| {
+                let text = values.get(theirs)?.as_ref()?;
+                let sql = shape.column(theirs)?.literal(engine, text);
+                Some(format!("{} = {sql}", literal::name(engine, own)))
+            });
+            let condition = pairs.collect::<Option<Vec<_>>>()?.join(" AND ");
+            Some(format!("EXISTS (SELECT 1 FROM {} WHERE {condition})", child.quoted(engine)))
+        };
+        let keys = plan
+            .schema
+            .tables
+            .values()
+            .flat_map(|child| child.foreign_keys.iter().map(move |key| (child, key)));
+        let asked: Vec<String> = keys.filter(|(_, key)| key.parent == table).filter_map(refers).collect();
+        if asked.is_empty() {
+            return Ok(false);
+        }
+        let sql = format!("SELECT CASE WHEN {} THEN 'yes' ELSE 'no' END", asked.join(" OR "));
+        let rows = self.session.query(sql).await.map_err(gone)?;
+        Ok(rows.first().and_then(|row| row.first()?.as_deref()) == Some("yes"))
     }
 
     fn any_own(&mut self, table: &str) -> Option<OwnRow> {
