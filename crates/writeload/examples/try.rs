@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let target = target(url).ok_or("the URL is not SCHEME://USER:PASSWORD@HOST:PORT/DATABASE")?;
     let text = String::from_utf8_lossy(&std::fs::read(file)?).into_owned();
     let mut out = std::io::stderr();
-    let loaded = load_dump(&target, &text, |_, _| {}).await?;
+    let loaded = load_dump(&target, &text, |_, _| {}).await.map_err(|error| error.to_string())?;
     for left in &loaded.left_out {
         writeln!(out, "line {}: {}: {}", left.line, left.statement, left.reason)?;
     }
@@ -54,7 +54,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let counts = plan.counts();
     let (_endpoint, at) = watch::channel(Endpoint { name: "here".into(), target: target.clone() });
     let options = Options { transactions: Some(transactions), patience: PATIENCE, ..Options::default() };
-    let ledger = Load::start(Arc::new(plan), at, options).finished().await?;
+    let ledger = Load::start(&Arc::new(plan), &at, options).finished().await?;
     for (table, refused) in &ledger.refused {
         writeln!(out, "refused: {table}: {} times: {}", refused.count, refused.reason)?;
     }

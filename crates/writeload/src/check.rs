@@ -157,7 +157,7 @@ fn chains(ledger: &Ledger) -> (Chains<'_, Key>, Chains<'_, Values>) {
             match &what.row {
                 Row::Key(key) => keyed.entry((what.table.as_str(), key)).or_default().push(link),
                 Row::Content(content) => {
-                    contents.entry((what.table.as_str(), content)).or_default().push(link)
+                    contents.entry((what.table.as_str(), content)).or_default().push(link);
                 }
             }
         }
@@ -199,7 +199,7 @@ impl Gathered {
             for life in lives {
                 match life.last().filter(|last| matches!(last.change, Change::Delete)) {
                     Some(delete) => {
-                        self.deletes.push(((delete.transaction, delete.effect), life[0].transaction))
+                        self.deletes.push(((delete.transaction, delete.effect), life[0].transaction));
                     }
                     None => life.iter().for_each(|link| self.lost(*link)),
                 }

@@ -207,13 +207,13 @@ impl Parser<'_> {
         // A parenthesis is around a condition, or around a term of one: whichever of the two can be read.
         let begin = self.at;
         if self.mark("(") {
-            if let Some(inside) = self.any() {
-                if self.mark(")") {
-                    let plain = matches!(inside, Condition::Truth(_));
-                    if !plain || self.ends() {
-                        self.casts();
-                        return Some(inside);
-                    }
+            if let Some(inside) = self.any()
+                && self.mark(")")
+            {
+                let plain = matches!(inside, Condition::Truth(_));
+                if !plain || self.ends() {
+                    self.casts();
+                    return Some(inside);
                 }
             }
             self.at = begin;
@@ -366,10 +366,10 @@ impl Parser<'_> {
     /// What is in parentheses or an argument: a term, or a condition that is one.
     fn inside(&mut self) -> Option<Term> {
         let begin = self.at;
-        if let Some(term) = self.term() {
-            if matches!(self.peek(), Some(Token::Mark(mark)) if mark == ")" || mark == "," || mark == "]") {
-                return Some(term);
-            }
+        if let Some(term) = self.term()
+            && matches!(self.peek(), Some(Token::Mark(mark)) if mark == ")" || mark == "," || mark == "]")
+        {
+            return Some(term);
         }
         self.at = begin;
         self.any().map(|_| Term::Other)

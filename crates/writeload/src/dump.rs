@@ -104,7 +104,7 @@ pub async fn load_dump(
         match ran {
             Ok(()) => loaded.statements += 1,
             Err(cause) if may_be_forbidden(&judged, &cause) => {
-                loaded.left_out.push(out(server_words(&cause)))
+                loaded.left_out.push(out(server_words(&cause)));
             }
             Err(cause) => return Err(LoadError::Statement { line: statement.line, statement: short, cause }),
         }
@@ -181,8 +181,7 @@ fn judge(facts: &ServerFacts, statement: &Statement) -> Verdict {
 
 fn judge_mysql(facts: &ServerFacts, text: &str) -> Verdict {
     let tokens = tokens(text);
-    let all: Vec<String> =
-        tokens.iter().filter(|token| token.kind != Kind::Mark).map(|token| token.upper()).collect();
+    let all: Vec<String> = tokens.iter().filter(|token| token.kind != Kind::Mark).map(Token::upper).collect();
     let begins = |start: &[&str]| all.iter().take(start.len()).map(String::as_str).eq(start.iter().copied());
     let any = |starts: &[&[&str]]| starts.iter().any(|start| begins(start));
     let skip = |reason: &str| Verdict::Skip(reason.to_owned());
@@ -238,11 +237,11 @@ fn judge_mysql(facts: &ServerFacts, text: &str) -> Verdict {
     }
     let mut changes = Vec::new();
     let mut cut: Vec<(std::ops::Range<usize>, String)> = Vec::new();
-    if ["CREATE", "ALTER"].contains(&first) {
-        if let Some(range) = definer(&tokens) {
-            changes.push(format!("{}: it belongs to the user who loads it", &text[range.clone()]));
-            cut.push((range, String::new()));
-        }
+    if ["CREATE", "ALTER"].contains(&first)
+        && let Some(range) = definer(&tokens)
+    {
+        changes.push(format!("{}: it belongs to the user who loads it", &text[range.clone()]));
+        cut.push((range, String::new()));
     }
     for token in
         tokens.iter().filter(|token| token.kind == Kind::Word && token.text.starts_with("utf8mb4_0900_"))

@@ -28,7 +28,7 @@ use crate::pool::{OwnRow, Owners, Pool};
 use crate::reading::{BATCH, read_rows};
 use crate::schema::Schema;
 use crate::session::{ConnectError, Purpose, Session, is_surely_rolled_back};
-use crate::transaction::{Stop, Work};
+use crate::transaction::{Stop, TRIES, Work};
 
 /// The pause of a writer whose server does not answer, or takes no writes.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -90,7 +90,14 @@ pub async fn prepare(
     let names: Vec<String> = plan.written().cloned().collect();
     for (at, name) in names.iter().enumerate() {
         progress(at, names.len());
-        let tried = attempt(&mut session, &plan, &mut random, name).await;
+        let mut tried = attempt(&mut session, &plan, &mut random, name).await;
+        // A row of a circle is not tried again inside of its transaction.
+        for _ in 1..TRIES {
+            if !(plan.unchecked.contains(name) && matches!(tried, Err(Stop::Refused { .. }))) {
+                break;
+            }
+            tried = attempt(&mut session, &plan, &mut random, name).await;
+        }
         match tried {
             Ok(()) => {}
             Err(Stop::Refused { table, reason, .. }) => {
@@ -194,7 +201,7 @@ pub enum WriterError {
 
 impl Load {
     /// Starts to write, at the endpoint that is valid at each time.
-    pub fn start(plan: Arc<Plan>, endpoint: watch::Receiver<Endpoint>, options: Options) -> Self {
+    pub fn start(plan: &Arc<Plan>, endpoint: &watch::Receiver<Endpoint>, options: Options) -> Self {
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         let (stop, stopped) = watch::channel(false);
         let owners = Arc::new(Owners::default());
@@ -203,7 +210,7 @@ impl Load {
         for number in 0..options.writers {
             let writer = Writer {
                 number,
-                plan: Arc::clone(&plan),
+                plan: Arc::clone(plan),
                 endpoint: endpoint.clone(),
                 options,
                 ledger: Arc::clone(&ledger),

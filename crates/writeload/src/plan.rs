@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use table_diff::literal;
+use table_diff::{Engine, literal};
 
 use crate::schema::{Column, Schema};
 
@@ -21,6 +21,9 @@ pub struct Plan {
     /// Tables whose rows are made together with one of another table, for each has to refer to the other, and only the key of
     /// this one can be checked at COMMIT.
     pub(crate) together: BTreeMap<String, String>,
+    /// Tables of MySQL's family whose rows are inserted without a look at what they refer to, for it comes after them in the same
+    /// transaction: the server has no keys that can be checked at COMMIT.
+    pub(crate) unchecked: BTreeSet<String>,
     /// Constraints that are checked at the end of a transaction only, as SQL.
     pub(crate) deferred: Vec<String>,
 }
@@ -54,6 +57,7 @@ impl Plan {
             left_out,
             chosen: BTreeMap::new(),
             together: BTreeMap::new(),
+            unchecked: BTreeSet::new(),
             deferred: Vec::new(),
         };
         plan.find_circles();
@@ -109,6 +113,9 @@ impl Plan {
         for (name, table) in &schema.tables {
             for key in needed(name).filter(|key| key.parent == *name || reach(&key.parent).contains(name)) {
                 self.chosen.entry(key.parent.clone()).or_default().extend(key.parent_columns.iter().cloned());
+                if schema.engine == Engine::MySql && key.parent != *name {
+                    self.unchecked.insert(name.clone());
+                }
                 if key.deferrable && key.parent != *name {
                     let constraint = literal::name(schema.engine, &key.name);
                     let space = table.table.schema.as_deref();

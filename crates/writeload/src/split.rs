@@ -124,7 +124,7 @@ impl<'a> Splitter<'a> {
             _ if next.is_whitespace() => self.skip(next.len_utf8()),
             '-' if rest.starts_with("--") && (!mysql || is_dash_comment(rest)) => self.skip_line(),
             '#' if mysql => self.skip_line(),
-            '/' if rest.starts_with("/*!") && mysql || rest.starts_with("/*M!") && mysql => {
+            '/' if mysql && (rest.starts_with("/*!") || rest.starts_with("/*M!")) => {
                 // Its contents are the server's: they have strings of their own, and an end.
                 self.enter();
                 self.version_comment()?;

@@ -62,6 +62,8 @@ pub(crate) struct Work<'a> {
     /// The rows that it may have changed, as they were before; `None` where they were not there.
     touched: BTreeMap<(String, Key), Option<Values>>,
     contents: Vec<(String, Values)>,
+    /// It has rows that refer to nothing: it can't be committed.
+    spoilt: bool,
     /// What was done to the pool, to be undone.
     inserted: Vec<(String, Key)>,
     removed: Vec<(String, OwnRow)>,
@@ -84,6 +86,7 @@ impl<'a> Work<'a> {
             owners,
             touched: BTreeMap::new(),
             contents: Vec::new(),
+            spoilt: false,
             inserted: Vec::new(),
             removed: Vec::new(),
         };
@@ -167,6 +170,11 @@ impl<'a> Work<'a> {
                         let refused = self.refused(&table, &error, tried);
                         self.after(error).await?;
                         last = Some(refused);
+                        // What was made for this row, and refers to it without a check, is of no use without it.
+                        if plan.unchecked.contains(&table) {
+                            self.spoilt = true;
+                            break;
+                        }
                         if of_statement {
                             break;
                         }
@@ -229,10 +237,10 @@ impl<'a> Work<'a> {
         let mut row = forced.clone();
         let engine = self.engine();
         for name in self.plan.chosen.get(table).into_iter().flatten() {
-            if let Some(column) = shape.column(name).filter(|_| !row.contains_key(name)) {
-                if let Some(drawn) = draw(self.random, engine, column, &facts.of(name)) {
-                    row.insert(name.clone(), drawn.sql);
-                }
+            if let Some(column) = shape.column(name).filter(|_| !row.contains_key(name))
+                && let Some(drawn) = draw(self.random, engine, column, &facts.of(name))
+            {
+                row.insert(name.clone(), drawn.sql);
             }
         }
         let mut parents = Vec::new();
@@ -322,7 +330,7 @@ impl<'a> Work<'a> {
             None if key.parent == table || in_circle.is_some() => {
                 let theirs = match in_circle {
                     _ if key.parent == table => row.clone(),
-                    Some(frame) if key.deferrable => frame.row.clone(),
+                    Some(frame) if key.deferrable || plan.unchecked.contains(table) => frame.row.clone(),
                     _ => RowSql::new(),
                 };
                 for (own, column) in &pairs {
@@ -457,7 +465,15 @@ impl<'a> Work<'a> {
                 }
             }
             (_, key) => {
-                let (_, number) = match self.guarded(&sql).await {
+                let is_unchecked = self.plan.unchecked.contains(table);
+                if is_unchecked {
+                    self.session.execute("SET SESSION foreign_key_checks = 0".into()).await.map_err(gone)?;
+                }
+                let done = self.guarded(&sql).await;
+                if is_unchecked && done.as_ref().err().is_none_or(|error| meaning(error) != Meaning::Broken) {
+                    self.session.execute("SET SESSION foreign_key_checks = 1".into()).await.map_err(gone)?;
+                }
+                let (_, number) = match done {
                     Ok(done) => done,
                     Err(error) => return Ok(Err(error)),
                 };
@@ -748,8 +764,12 @@ impl<'a> Work<'a> {
         (!rows.is_empty()).then(|| rows[self.random.random_range(0..rows.len())].clone())
     }
 
-    /// What the transaction did, just before its COMMIT. The pool is as the database is then.
+    /// What the transaction did, just before its COMMIT. The pool is as the database is then. Nothing, where it can't be
+    /// committed.
     pub(crate) async fn effects(&mut self) -> Result<Vec<Effect>, Stop> {
+        if self.spoilt {
+            return Ok(Vec::new());
+        }
         if self.engine() == Engine::Postgres {
             let checked = self.session.execute("SET CONSTRAINTS ALL IMMEDIATE".into()).await;
             checked.map_err(|error| {
@@ -840,13 +860,13 @@ fn gone(error: sqlx::Error) -> Stop {
 fn order(facts: &Facts, ranks: &mut BTreeMap<String, f64>, row: &mut RowSql) {
     for (less, more) in &facts.less {
         let (Some(one), Some(other)) = (ranks.get(less).copied(), ranks.get(more).copied()) else { continue };
-        if one > other {
-            if let (Some(first), Some(second)) = (row.get(less).cloned(), row.get(more).cloned()) {
-                row.insert(less.clone(), second);
-                row.insert(more.clone(), first);
-                ranks.insert(less.clone(), other);
-                ranks.insert(more.clone(), one);
-            }
+        if one > other
+            && let (Some(first), Some(second)) = (row.get(less).cloned(), row.get(more).cloned())
+        {
+            row.insert(less.clone(), second);
+            row.insert(more.clone(), first);
+            ranks.insert(less.clone(), other);
+            ranks.insert(more.clone(), one);
         }
     }
     for (one, other) in &facts.equal {

@@ -61,7 +61,7 @@ async fn what_is_left_out_of_a_dump_is_named_with_its_line() {
         [
             (4, "the dump is loaded into the one database of the plan"),
             (5, "the dump is loaded into the one database of the plan"),
-            (60, "DEFINER=`somebody`@`%`: it belongs to the user who loads it"),
+            (66, "DEFINER=`somebody`@`%`: it belongs to the user who loads it"),
         ]
     );
     let Some(server) = TestServer::postgres() else { return };

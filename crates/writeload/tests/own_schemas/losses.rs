@@ -29,7 +29,7 @@ async fn a_move_loses_what_the_copy_lacks(server: &TestServer, name: &str) {
     let east = server.create("east");
     load(&east, schemas(server.engine())[name]).await;
     let (moves, at) = watch::channel(endpoint("east", &east));
-    let writing = Load::start(Arc::new(plan(&east).await), at, options(None));
+    let writing = Load::start(&Arc::new(plan(&east).await), &at, options(None));
     until(&writing, 80).await;
     let begun = Timestamp::now();
     let dump = server.dump("east", true);
@@ -217,7 +217,7 @@ async fn connections_that_break_lose_nothing(server: &TestServer, name: &str) {
     let target = server.create("cut");
     load(&target, schemas(server.engine())[name]).await;
     let (_moves, at) = watch::channel(endpoint("east", &target));
-    let writing = Load::start(Arc::new(plan(&target).await), at, options(None));
+    let writing = Load::start(&Arc::new(plan(&target).await), &at, options(None));
     for round in 1..=20 {
         until(&writing, round * 10).await;
         server.kill_connections();

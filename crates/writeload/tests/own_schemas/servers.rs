@@ -85,11 +85,11 @@ impl TestServer {
             if server.client("").args(["-e", user]).output().unwrap().status.success() {
                 return server;
             }
-            if let Kind::MySql { process, .. } = &mut server.kind {
-                if let Some(status) = process.try_wait().unwrap() {
-                    let log = fs::read_to_string(server.folder.path().join("log")).unwrap();
-                    panic!("the server ended with {status}: {log}");
-                }
+            if let Kind::MySql { process, .. } = &mut server.kind
+                && let Some(status) = process.try_wait().unwrap()
+            {
+                let log = fs::read_to_string(server.folder.path().join("log")).unwrap();
+                panic!("the server ended with {status}: {log}");
             }
             std::thread::sleep(Duration::from_millis(50));
         }

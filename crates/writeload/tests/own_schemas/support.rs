@@ -47,7 +47,7 @@ pub fn options(transactions: Option<u64>) -> Options {
 /// Writes so many transactions.
 pub async fn write(target: &Target, plan: Plan, transactions: u64) -> Ledger {
     let (_endpoint, at) = watch::channel(endpoint("east", target));
-    let load = Load::start(Arc::new(plan), at, options(Some(transactions)));
+    let load = Load::start(&Arc::new(plan), &at, options(Some(transactions)));
     load.finished().await.unwrap_or_else(|error| panic!("{error}"))
 }
 

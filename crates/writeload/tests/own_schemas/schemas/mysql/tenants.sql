@@ -57,5 +57,11 @@ CREATE TABLE `task` (
   CONSTRAINT `task_assignee` FOREIGN KEY (`tenant`, `assignee`) REFERENCES `person` (`tenant`, `number`)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 
+-- Each needs the other, as a shop its manager who works in it.
+CREATE TABLE `shop` (`id` tinyint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY, `manager` tinyint unsigned NOT NULL, `name` varchar(20) NOT NULL);
+CREATE TABLE `staff` (`id` tinyint unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY, `shop` tinyint unsigned NOT NULL, `name` varchar(20) NOT NULL,
+  CONSTRAINT `staff_shop` FOREIGN KEY (`shop`) REFERENCES `shop` (`id`));
+ALTER TABLE `shop` ADD CONSTRAINT `shop_manager` FOREIGN KEY (`manager`) REFERENCES `staff` (`id`);
+
 CREATE DEFINER=`somebody`@`%` VIEW `open projects` AS SELECT `code` FROM `project` WHERE `state` = 'open';
 /*!40101 SET CHARACTER_SET_CLIENT = @saved_names */;
