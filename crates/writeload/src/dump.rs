@@ -180,7 +180,7 @@ fn judge(facts: &ServerFacts, statement: &Statement) -> Verdict {
 }
 
 fn judge_mysql(facts: &ServerFacts, text: &str) -> Verdict {
-    let tokens = tokens(text);
+    let tokens = tokens(facts.engine, text);
     let all: Vec<String> = tokens.iter().filter(|token| token.kind != Kind::Mark).map(Token::upper).collect();
     let begins = |start: &[&str]| all.iter().take(start.len()).map(String::as_str).eq(start.iter().copied());
     let any = |starts: &[&[&str]]| starts.iter().any(|start| begins(start));
@@ -269,7 +269,7 @@ fn judge_mysql(facts: &ServerFacts, text: &str) -> Verdict {
 }
 
 fn judge_postgres(facts: &ServerFacts, text: &str) -> Verdict {
-    let tokens = tokens(text);
+    let tokens = tokens(facts.engine, text);
     let words: Vec<&Token<'_>> = tokens.iter().filter(|token| token.kind != Kind::Mark).collect();
     let all: Vec<String> = words.iter().map(|token| token.upper()).collect();
     let begins = |start: &[&str]| all.iter().take(start.len()).map(String::as_str).eq(start.iter().copied());
@@ -421,9 +421,8 @@ impl Token<'_> {
         match self.kind {
             Kind::Quoted => {
                 let quote = &self.text[..1];
-                self.text
-                    .trim_matches(|one| one == '"' || one == '`' || one == '\'')
-                    .replace(&quote.repeat(2), quote)
+                let inside = self.text.strip_prefix(quote).and_then(|text| text.strip_suffix(quote));
+                inside.unwrap_or(self.text).replace(&quote.repeat(2), quote)
             }
             _ => self.text.to_owned(),
         }
@@ -432,7 +431,7 @@ impl Token<'_> {
 
 /// The words, quoted texts and marks of a statement, without its comments; the marks around comments with a version are
 /// left out, what is in them is not.
-fn tokens(text: &str) -> Vec<Token<'_>> {
+fn tokens(engine: Engine, text: &str) -> Vec<Token<'_>> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(next) = text[at..].chars().next() {
@@ -454,8 +453,7 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
             at += next.len_utf8();
             continue;
         } else if ['\'', '"', '`'].contains(&next) {
-            let end = rest[1..].find(next).map_or(rest.len(), |end| end + 2);
-            (Kind::Quoted, end)
+            (Kind::Quoted, quoted_length(rest, next, engine == Engine::MySql && next != '`'))
         } else if next == '_' || next.is_alphanumeric() {
             let end = rest.find(|one: char| one != '_' && !one.is_alphanumeric());
             (Kind::Word, end.unwrap_or(rest.len()))
@@ -466,6 +464,19 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
         at += length;
     }
     found
+}
+
+/// How long the quoted text is that begins here: two quotes inside of it are one, and with `escapes` one behind a backslash is, too.
+fn quoted_length(text: &str, quote: char, escapes: bool) -> usize {
+    let mut characters = text.char_indices().skip(1).peekable();
+    while let Some((at, next)) = characters.next() {
+        if escapes && next == '\\' {
+            characters.next();
+        } else if next == quote && characters.next_if(|(_, behind)| *behind == quote).is_none() {
+            return at + quote.len_utf8();
+        }
+    }
+    text.len()
 }
 
 /// Where `DEFINER = user@host` is.
@@ -598,6 +609,11 @@ mod tests {
                 "CREATE TABLE t (a int COMMENT 'utf8mb4_0900_ai_ci') COLLATE=utf8mb4_0900_ai_ci",
                 "CREATE TABLE t (a int COMMENT 'utf8mb4_0900_ai_ci') COLLATE=utf8mb4_unicode_ci",
                 1,
+            ),
+            (
+                "CREATE TABLE t (a int COMMENT 'it\\' DEFINER=b')",
+                "CREATE TABLE t (a int COMMENT 'it\\' DEFINER=b')",
+                0,
             ),
             ("CREATE TABLE t (a int)", "CREATE TABLE t (a int)", 0),
         ] {

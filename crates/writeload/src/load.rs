@@ -93,7 +93,7 @@ pub async fn prepare(
         let mut tried = attempt(&mut session, &plan, &mut random, name).await;
         // A row of a circle is not tried again inside of its transaction.
         for _ in 1..TRIES {
-            if !(plan.unchecked.contains(name) && matches!(tried, Err(Stop::Refused { .. }))) {
+            if !matches!(&tried, Err(Stop::Refused { table, .. }) if plan.unchecked.contains(table)) {
                 break;
             }
             tried = attempt(&mut session, &plan, &mut random, name).await;

@@ -156,7 +156,8 @@ impl<'a> Splitter<'a> {
                 };
                 self.skip(1);
             }
-            _ if is_word(next) => {
+            // The client of MySQL looks for its delimiter in the midst of a word, too.
+            _ if !mysql && is_word(next) => {
                 self.enter();
                 self.word();
             }
@@ -276,9 +277,6 @@ impl<'a> Splitter<'a> {
         let length = rest.find(|next| !is_word(next) && next != '$').unwrap_or(rest.len());
         let word = rest[..length].to_uppercase();
         self.skip(length);
-        if self.engine == Engine::MySql {
-            return;
-        }
         let creates = self.words.first().is_some_and(|first| first == "CREATE")
             && self.words.iter().any(|word| word == "FUNCTION" || word == "PROCEDURE");
         match word.as_str() {

@@ -157,6 +157,7 @@ impl<'a> Work<'a> {
             }
             let mut last = None;
             for tried in 1..=TRIES {
+                let before = self.inserted.len();
                 let (row, parents) = self.build(shape, &table, &forced, &stack).await?;
                 if shape.has_triggers {
                     for (parent, key) in parents {
@@ -171,7 +172,7 @@ impl<'a> Work<'a> {
                         self.after(error).await?;
                         last = Some(refused);
                         // What was made for this row, and refers to it without a check, is of no use without it.
-                        if plan.unchecked.contains(&table) {
+                        if plan.unchecked.contains(&table) && self.inserted.len() > before {
                             self.spoilt = true;
                             break;
                         }
