@@ -143,6 +143,7 @@ struct Link<'a> {
     effect: usize,
     change: &'a Change,
     acknowledged: bool,
+    writer: usize,
 }
 
 /// What was done to each row, in its order.
@@ -153,7 +154,7 @@ fn chains(ledger: &Ledger) -> (Chains<'_, Key>, Chains<'_, Values>) {
     for (transaction, one) in ledger.transactions.iter().enumerate() {
         for (effect, what) in one.effects.iter().enumerate() {
             let acknowledged = one.outcome == Outcome::Acknowledged;
-            let link = Link { transaction, effect, change: &what.change, acknowledged };
+            let link = Link { transaction, effect, change: &what.change, acknowledged, writer: one.writer };
             match &what.row {
                 Row::Key(key) => keyed.entry((what.table.as_str(), key)).or_default().push(link),
                 Row::Content(content) => {
@@ -339,13 +340,19 @@ impl Gathered {
     }
 }
 
-/// The rows that had a key one after the other: each begins with an insert.
-fn lives<'a, 'b>(chain: &'b [Link<'a>]) -> Vec<&'b [Link<'a>]> {
-    let begins: Vec<usize> =
-        (1..chain.len()).filter(|at| matches!(chain[*at].change, Change::Insert(_))).collect();
-    let starts = std::iter::once(0).chain(begins.iter().copied());
-    let ends = begins.iter().copied().chain(std::iter::once(chain.len()));
-    starts.zip(ends).map(|(start, end)| &chain[start..end]).filter(|life| !life.is_empty()).collect()
+/// The rows that had a key one after the other: each begins with an insert. A row is one writer's; while the writers move to another
+/// server one after the other, what they do to rows of one key alternates.
+fn lives<'a>(chain: &[Link<'a>]) -> Vec<Vec<Link<'a>>> {
+    let mut lives: Vec<Vec<Link<'a>>> = Vec::new();
+    for link in chain {
+        let own =
+            lives.iter_mut().rev().find(|life| life.first().is_some_and(|first| first.writer == link.writer));
+        match own.filter(|_| !matches!(link.change, Change::Insert(_))) {
+            Some(life) => life.push(*link),
+            None => lives.push(vec![*link]),
+        }
+    }
+    lives
 }
 
 /// How many of the row's values were written in this life.

@@ -395,7 +395,11 @@ impl<'a> Work<'a> {
             if row.contains_key(&column.name) || column.generated || column.numbered {
                 continue;
             }
-            let is_key = shape.key.as_ref().is_some_and(|key| key.contains(&column.name));
+            // What the row is found by is given to it.
+            let is_key = match &shape.key {
+                Some(key) => key.contains(&column.name),
+                None => column.is_comparable(),
+            };
             let known = facts.of(&column.name);
             let is_free = known.null.is_none()
                 && !facts.columns.contains_key(&column.name)

@@ -140,7 +140,7 @@ const NOTES: &str = "CREATE TABLE note (id int NOT NULL PRIMARY KEY, a varchar(2
 async fn what_is_undone_by_hand_is_named(server: &TestServer) {
     let target = server.create("byhand");
     load(&target, NOTES).await;
-    let ledger = write(&target, plan(&target).await, 200).await;
+    let ledger = write(&target, plan(&target).await, 600).await;
     let mut expected: BTreeSet<LostEffect> = BTreeSet::new();
     for kind in [ChangeKind::Insert, ChangeKind::Update, ChangeKind::Delete] {
         let (transaction, effect) = last_effect(&ledger, kind, true);
