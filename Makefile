@@ -28,7 +28,7 @@ YES      ?=
 DURING_A_MOVE       ?=
 OVERWRITE_ENDPOINTS ?=
 BUILD    ?= --release $(if $(filter x86_64,$(ARCH)),--x86-64,--arm64)
-FUNCTIONS := preflight routing-control global-failover snapshot-restore reconcile replay report
+FUNCTIONS := preflight routing-control global-failover snapshot-restore reconcile replay report region-switch
 SERVERS   := $(if $(filter mariadb,$(ENGINE)),mariadb,$(if $(filter postgres,$(ENGINE)),postgres,mariadb postgres))
 ASKED     := $(if $(YES),--yes) $(if $(DURING_A_MOVE),--during-a-move)
 

@@ -117,11 +117,13 @@ fn the_package_has_the_very_documents_that_are_rehearsed() {
 #[test]
 fn settings_that_do_not_fit_the_plan_are_refused_before_anything_is_changed() {
     let place = Place::new();
-    let settings = r#"{"plan": "plan.json", "prefix": "other", "automaticFailover": true,
+    let settings = r#"{"plan": "plan.json", "prefix": "other", "automaticFailover": true, "regionSwitchPlanArn": "shop",
         "regions": {"eu-west-1": {"subnets": ["subnet-1"]}, "us-east-1": {}}}"#;
     let mut plan: Value =
         serde_json::from_slice(&fs::read(root().join("docs/plan.example.json")).unwrap()).unwrap();
-    plan.as_object_mut().unwrap().remove("automatic");
+    for field in ["automatic", "routing"] {
+        plan.as_object_mut().unwrap().remove(field);
+    }
     fs::write(place.at("plan.json"), plan.to_string()).unwrap();
     fs::write(place.at("deploy.json"), settings).unwrap();
     let package = place.at("package");
@@ -134,9 +136,11 @@ fn settings_that_do_not_fit_the_plan_are_refused_before_anything_is_changed() {
         "the stack's report bucket in eu-west-1 is other-reports-111122223333-eu-west-1",
         "eu-west-1 needs subnets and securityGroups, or neither",
         "automaticFailover needs `automatic` in the plan",
+        "regionSwitchPlanArn is \"shop\": need the ARN",
     ] {
         assert!(said.contains(problem), "{problem} in {said}");
     }
+    assert!(!said.contains("routing"), "a plan may have none: {said}");
 }
 
 /// AWS would refuse them in the middle of a deployment, or cut them so that readiness does not find its roles.

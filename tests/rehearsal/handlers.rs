@@ -88,6 +88,7 @@ impl Handlers {
                 call(|context, event| replay::handle_with(context, event, &back), context, event).boxed()
             }
             "causeway-report" => call(report::handle, context, event).boxed(),
+            "causeway-region-switch" => call(region_switch::handle, context, event).boxed(),
             other => panic!("there is no function {other}"),
         };
         match answer.await {

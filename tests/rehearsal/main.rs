@@ -6,6 +6,7 @@
 //! - [`handlers`]: the step functions in this process
 //! - [`automatic`]: what starts by itself
 //! - [`failover`], [`detach`], [`rebuild`], [`failback`], [`reconcile`], [`replay`], [`routing`], [`readiness`]: the rehearsals
+//! - [`region_switch`]: a failover by ARC Region switch, which has only the accounting done here
 //! - [`kept`]: what a restored and a rebuilt cluster have of the old one, with keys of the account
 //! - [`cancelled`]: each of them, cancelled at every step of its document
 //! - [`states`]: each of them where AWS does not say which states are shown
@@ -33,6 +34,7 @@ mod ranges;
 mod readiness;
 mod rebuild;
 mod reconcile;
+mod region_switch;
 mod replay;
 mod routing;
 mod servers;

@@ -262,6 +262,11 @@ impl Stage {
         self.automation.call(region, OPERATOR, "SendAutomationSignal", signal).await.unwrap();
     }
 
+    /// The time of the world.
+    pub fn now(&self) -> jiff::Timestamp {
+        self.clock.now()
+    }
+
     /// Waits until every operation of a global cluster and of the recovery of a Region is over.
     pub async fn settle(&self) {
         self.clock.sleep(Duration::from_secs(3_600)).await;

@@ -8,9 +8,20 @@ pub mod witnesses;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The step functions, by the name of their crate.
-pub const STEPS: [&str; 7] =
-    ["preflight", "routing-control", "global-failover", "snapshot-restore", "reconcile", "replay", "report"];
+/// The functions, by the name of their crate, in the order of the template.
+pub const STEPS: [&str; 8] = [
+    "preflight",
+    "routing-control",
+    "global-failover",
+    "snapshot-restore",
+    "reconcile",
+    "replay",
+    "report",
+    "region-switch",
+];
+
+/// The one of them that no runbook calls, but ARC Region switch.
+pub const CALLED_BY_REGION_SWITCH: &str = "region-switch";
 
 /// The folder of the workspace.
 #[must_use]

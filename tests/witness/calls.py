@@ -16,6 +16,7 @@ import time
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from botocore.validate import ParamValidator
 
 import shapes
 
@@ -25,6 +26,7 @@ ACCOUNT = "000000000000"
 SOURCES = pathlib.Path(__file__).parents[2] / "crates/sandbox/src"
 # The names by which botocore knows the services of the world.
 SERVICES = [
+    "arc-region-switch",
     "cloudwatch",
     "dynamodb",
     "iam",
@@ -132,6 +134,16 @@ rds, ssm = west["rds"], west["ssm"]
 
 def small_services():
     assert west["sts"].get_caller_identity()["Account"] == ACCOUNT
+
+    switch = west["arc-region-switch"]
+    plan = f"arn:aws:arc-region-switch::{ACCOUNT}:plan/shop:0a1b2c"
+    assert switch.get_plan_execution(planArn=plan, executionId="e")["executionState"] == "completed"
+    fails("ResourceNotFoundException", switch.get_plan_execution, planArn=plan, executionId="nothing")
+    # The plan in the docs is one that can be created.
+    example = json.loads((pathlib.Path(__file__).parents[2] / "docs/region-switch.example.json").read_text())
+    create = switch.meta.service_model.operation_model("CreatePlan").input_shape
+    problems = ParamValidator().validate(example, create)
+    assert not problems.has_errors(), problems.generate_report()
 
     secrets = west["secretsmanager"]
     secrets.get_secret_value(SecretId="shop/orders")

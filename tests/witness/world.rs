@@ -9,7 +9,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use rehearsals::root;
 use runbook::plan;
-use sandbox::account::OPERATOR;
+use sandbox::account::{OPERATOR, REGION_SWITCH_PLAN};
 use sandbox::api::ApiError;
 use sandbox::automation::{Automation, Document, Reading};
 use sandbox::clock::Clock;
@@ -23,6 +23,7 @@ use sandbox::states::StepFunctions;
 use sandbox::wire::server::{Listeners, Server};
 use sandbox::wire::{Wire, tables};
 use sandbox::world::World;
+use sandbox::world::model::{PlanExecution, PlanStep};
 use sandbox::world::routing::{Endpoint, Rule};
 use sandbox::{EAST, REGIONS, WEST};
 use serde_json::{Value, json};
@@ -162,6 +163,7 @@ impl Sandbox {
         world.add_safety_rule("not-more", Rule::AtMost { on: 2, asserted: controls.clone() });
         world.add_safety_rule("gate", Rule::Gate { gating: controls.clone(), target: Vec::new() });
         world.arc_endpoint(4, Endpoint::Unavailable);
+        world.put_plan_execution(plan_execution(clock.now()));
         let template = std::fs::read_to_string(root().join("template.yaml")).unwrap();
         let template = template.replacen("\nResources:\n", &format!("\nResources:\n{MACHINE}"), 1);
         let permissions = Permissions::read(&template, &plan::sample()).unwrap();
@@ -222,6 +224,39 @@ impl Drop for Sandbox {
         self.automation.close();
         self.machines.close();
         self.world.stop();
+    }
+}
+
+/// An execution of Region switch that is over, with everything that the sandbox says of one.
+fn plan_execution(now: jiff::Timestamp) -> PlanExecution {
+    let step = PlanStep { name: "orders".into(), status: "completed", started: Some(now), ended: Some(now) };
+    PlanExecution {
+        plan: REGION_SWITCH_PLAN.into(),
+        id: "e".into(),
+        action: "postRecovery",
+        region: WEST.into(),
+        known_in: None,
+        mode: "ungraceful",
+        state: "completed",
+        started: now,
+        ended: Some(now),
+        recovery: Some("r".into()),
+        steps: vec![step],
+        workflows: json!([{
+            "workflowTargetAction": "activate",
+            "workflowTargetRegion": WEST,
+            "steps": [{
+                "name": "orders",
+                "executionBlockType": "AuroraGlobalDatabase",
+                "executionBlockConfiguration": {"globalAuroraConfig": {
+                    "timeoutMinutes": 60,
+                    "behavior": "switchoverOnly",
+                    "ungraceful": {"ungraceful": "failover"},
+                    "globalClusterIdentifier": "shop-orders",
+                    "databaseClusterArns": ["arn:aws:rds:sandbox-west:000000000000:cluster:shop-orders-west"],
+                }},
+            }],
+        }]),
     }
 }
 

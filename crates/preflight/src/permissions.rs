@@ -142,13 +142,12 @@ impl Scope<'_> {
         let instance = self.arn("rds", here, "db:causeway-x");
         let (partition, bucket) = (self.account.partition, self.bucket);
         let object = |key: &str| format!("arn:{partition}:s3:::{bucket}/{key}");
-        vec![
+        let mut needs = vec![
             need(
                 "preflight",
                 "s3:PutObject",
                 vec![object("records/x/failover-lock.json"), object("records/x/tables.json")],
             ),
-            need("routing-control", "route53-recovery-cluster:UpdateRoutingControlStates", controls),
             need("global-failover", "rds:FailoverGlobalCluster", databases.clone()),
             need("global-failover", "rds:SwitchoverGlobalCluster", databases.clone()),
             need("global-failover", "rds:RemoveFromGlobalCluster", databases.clone()),
@@ -175,7 +174,15 @@ impl Scope<'_> {
             need("reconcile", "s3:PutObject", vec![object("reconcile/x")]),
             need("replay", "s3:PutObject", vec![object("replay/x"), object("reports/x/replay.json")]),
             need("report", "s3:PutObject", vec![object("records/x"), object("reports/x")]),
-        ]
+        ];
+        if !controls.is_empty() {
+            needs.push(need(
+                "routing-control",
+                "route53-recovery-cluster:UpdateRoutingControlStates",
+                controls,
+            ));
+        }
+        needs
     }
 
     /// The runbooks, for the functions that their steps call and for their notifications.

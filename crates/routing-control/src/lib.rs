@@ -56,6 +56,7 @@ async fn serve(context: Context, event: Event, start: usize) -> Result<Outcome<O
     match event {
         Event::Set(event) => {
             let plan = RecoveryPlan::load(&context, &event.plan).await?;
+            plan.require_routing("this runbook")?;
             let wanted = match set::WantedStates::of(&event, &plan) {
                 Ok(wanted) => wanted,
                 // A typing error has changed nothing, which an error of the step would leave open.

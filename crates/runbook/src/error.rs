@@ -21,6 +21,8 @@ pub enum Kind {
     BadPlan,
     /// Something could not be reached, or did not answer in time. Calling again may help.
     Unreachable,
+    /// What was asked for is on its way. An error only where the caller knows nothing else to call again for.
+    InProgress,
     /// AWS or a database refused: permissions, credentials, limits.
     Denied,
     /// Anything else: an answer that makes no sense, a call that failed.

@@ -56,6 +56,25 @@ pub enum Standing {
     Over,
 }
 
+impl Standing {
+    /// How an execution stands with this status.
+    pub fn of(status: Option<&Status>) -> Self {
+        match status {
+            Some(Status::Success) => Self::Succeeded,
+            Some(
+                Status::Failed
+                | Status::Timedout
+                | Status::Cancelled
+                | Status::Rejected
+                | Status::CompletedWithSuccess
+                | Status::CompletedWithFailure
+                | Status::Exited,
+            ) => Self::Over,
+            _ => Self::Running,
+        }
+    }
+}
+
 /// Tells how an execution stands.
 pub trait ReadStanding {
     /// That of the execution with this id, in this Region.
@@ -68,19 +87,7 @@ impl ReadStanding for aws_sdk_ssm::Client {
         match answer {
             Ok(answer) => {
                 let status = answer.automation_execution().and_then(|one| one.automation_execution_status());
-                Ok(match status {
-                    Some(Status::Success) => Standing::Succeeded,
-                    Some(
-                        Status::Failed
-                        | Status::Timedout
-                        | Status::Cancelled
-                        | Status::Rejected
-                        | Status::CompletedWithSuccess
-                        | Status::CompletedWithFailure
-                        | Status::Exited,
-                    ) => Standing::Over,
-                    _ => Standing::Running,
-                })
+                Ok(Standing::of(status))
             }
             // A step that was called by hand names an execution of its own invention.
             Err(error)

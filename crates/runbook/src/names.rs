@@ -155,6 +155,12 @@ pub mod keys {
         format!("records/{plan}/reconcile-lock.json")
     }
 
+    /// Which execution of `reconcile` a step of an execution of ARC Region switch has started, by the client token that it was
+    /// started with.
+    pub fn region_switch(plan: &str, token: &str) -> String {
+        format!("records/{plan}/region-switch/{token}.json")
+    }
+
     /// Folder of what a reconcile execution keeps between its calls: its cursor and the differences found.
     pub fn reconcile(plan: &str, execution: &str) -> String {
         format!("reconcile/{plan}/{execution}/")

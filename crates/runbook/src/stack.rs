@@ -60,7 +60,7 @@ pub fn parameters(plan: &RecoveryPlan, region: &str) -> BTreeMap<&'static str, V
         ("DatabaseUserArns", json!(by_iam(|member| [Some(&member.sign_in), member.replay.as_ref()]))),
         ("RestoredDatabaseUserArns", json!(by_iam(|member| [Some(&member.sign_in), None]))),
         ("RoutingControlArns", plan.routing.controls.values().cloned().collect()),
-        ("ArcClusterArn", json!(plan.routing.cluster_arn)),
+        ("ArcClusterArn", json!(plan.routing.cluster_arn.as_deref().unwrap_or_default())),
         ("KmsKeyArns", json!(keys)),
         ("OtherRegion", json!(plan.other_region(region))),
         ("FailoverAlarmRule", json!(alarm_rule(plan, region))),

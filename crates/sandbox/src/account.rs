@@ -10,6 +10,8 @@ pub const WEST: &str = "sandbox-west";
 pub const REGIONS: [&str; 2] = [EAST, WEST];
 /// The account, which no real one can be.
 pub const ACCOUNT: &str = "000000000000";
+/// ARN of the plan of ARC Region switch that may call a function of the stack.
+pub const REGION_SWITCH_PLAN: &str = "arn:aws:arc-region-switch::000000000000:plan/shop:0a1b2c";
 /// The Regions of the five ARC endpoints, in the order of their numbers 1 to 5.
 pub const ARC_REGIONS: [&str; 5] =
     ["us-east-1", "us-west-2", "eu-west-1", "ap-northeast-1", "ap-southeast-2"];

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use serde_norway::Value as Yaml;
 use stack::{Place, Stack};
 
-use crate::account::{ACCOUNT, STACK};
+use crate::account::{ACCOUNT, REGION_SWITCH_PLAN, STACK};
 
 /// A template that can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +32,7 @@ fn parameters(plan: &RecoveryPlan, region: &str) -> BTreeMap<&'static str, Value
         ("Plan", json!("{}")),
         ("AutomaticFailover", json!(switch)),
         ("AutomaticReconcile", json!(switch)),
+        ("RegionSwitchPlanArn", json!(REGION_SWITCH_PLAN)),
         ("FailoverApprovers", json!(["arn:aws:iam::000000000000:user/SANDBOX"])),
     ]);
     given

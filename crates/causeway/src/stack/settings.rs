@@ -57,6 +57,8 @@ pub struct Settings {
     /// Whether the comparison starts by itself.
     #[serde(default)]
     pub automatic_reconcile: bool,
+    /// ARN of the plan of ARC Region switch that calls the function `region-switch`; without one the stack has no such function.
+    pub region_switch_plan_arn: Option<String>,
     /// Days for which reports are kept.
     pub report_days: Option<u32>,
     /// Days for which logs are kept.
@@ -145,9 +147,16 @@ impl Deployment {
                 problems.push(format!("{region} needs subnets and securityGroups, or neither"));
             }
         }
-        if plan.routing.cluster_arn.is_none() {
+        if plan.routing.cluster_arn.is_none() && !plan.routing.is_absent() {
             problems
                 .push("the plan has no routing.clusterArn, of which the stack's roles are made".to_owned());
+        }
+        if let Some(arn) = &settings.region_switch_plan_arn
+            && !(arn.starts_with("arn:") && arn.contains(":arc-region-switch::") && arn.contains(":plan/"))
+        {
+            problems.push(format!(
+                "regionSwitchPlanArn is {arn:?}: need the ARN of a plan of ARC Region switch,                  arn:aws:arc-region-switch::ACCOUNT:plan/NAME:ID"
+            ));
         }
         if settings.automatic_failover && plan.automatic.is_none() {
             problems.push(
@@ -240,6 +249,7 @@ impl Deployment {
         if let Some(of) = settings.regions.get(region) {
             given.extend([("SubnetIds", json!(of.subnets)), ("SecurityGroupIds", json!(of.security_groups))]);
         }
+        given.extend(settings.region_switch_plan_arn.iter().map(|arn| ("RegionSwitchPlanArn", json!(arn))));
         given.extend(settings.report_days.map(|days| ("ReportDays", json!(days))));
         given.extend(settings.log_days.map(|days| ("LogDays", json!(days))));
         given.into_iter().map(|(name, value)| (name, joined(&value))).collect()

@@ -95,10 +95,12 @@ pub use outcome::{CheckObserved, DatabaseObserved};
 ///
 /// # Errors
 /// [`Kind::BadEvent`] when the target is no Region of the plan, or a failover is asked for from another Region than the
-/// function's; else when the plan can't be read, or the target Region does not answer, refuses or lacks a global cluster.
+/// function's; [`Kind::BadPlan`] when the plan has no routing, before the lock is taken; else when the plan can't be read, or
+/// the target Region does not answer, refuses or lacks a global cluster.
 pub async fn run(context: &Context, event: &CheckEvent) -> Result<Outcome<CheckObserved>, StepError> {
     let plan = plan_for(context, &event.plan, &event.target_region).await?;
     require_regions(&plan, event, &context.region)?;
+    plan.require_routing(&format!("a {}", event.mode.noun()))?;
     let target = event.target_region.as_str();
     let asked = seen::MoveAsked {
         target,

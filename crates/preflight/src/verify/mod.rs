@@ -55,6 +55,7 @@ pub async fn run(
     probe: &(impl AcceptsWrite + Sync),
 ) -> Result<Outcome<VerifyObserved>, StepError> {
     let plan = plan_for(context, &event.plan, &event.target_region).await?;
+    plan.require_routing("this runbook")?;
     let rds = Rds::new(&aws::in_region(&context.config, &event.target_region));
     let endpoints = arc::endpoints(&context.config, &plan.routing);
     let apis = VerifyApis { rds: &rds, probe, endpoints: &endpoints };

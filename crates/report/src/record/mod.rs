@@ -42,4 +42,4 @@ mod write;
 pub(crate) mod sample;
 
 pub use model::{Asked, HandedLag, Progress, Record, Step, Stop};
-pub use write::write_record;
+pub use write::{write_failover, write_record};

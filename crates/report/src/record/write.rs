@@ -69,6 +69,26 @@ where
     Ok(Outcome::new(Status::Done, reason, observed).with_changed(changed))
 }
 
+/// Writes the record of a failover that another system made, as the plan's last failover. Returns the address of its page,
+/// and what was written. Where a failover that began later is on record, that one stays the last.
+///
+/// # Errors
+/// When the page can't be made, or the bucket can't be read or written.
+pub async fn write_failover<S>(
+    store: &S,
+    bucket: &str,
+    plan: &RecoveryPlan,
+    record: &Record,
+) -> Result<(String, Vec<String>), StepError>
+where
+    S: GetObject + PutObject + DeleteObject + ReadLines,
+{
+    let last = Last::read(store, bucket, plan).await?;
+    let (location, mut changed) = write_files(store, bucket, record).await?;
+    changed.extend(save_failover(store, bucket, record, &last, false).await?);
+    Ok((location, changed))
+}
+
 /// What is on record of the plan's earlier moves. A record that can't be read counts as none: it must not keep this one
 /// from being written.
 struct Last {

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{Kind, StepError};
 use crate::secret::SignIn;
@@ -20,7 +21,9 @@ pub struct RecoveryPlan {
     pub name: String,
     /// The two Regions, in no order.
     pub regions: [String; 2],
-    /// Route 53 ARC routing controls.
+    /// Route 53 ARC routing controls. Absent where somebody else moves the traffic, such as ARC Region switch: the runbooks
+    /// that move it themselves refuse such a plan, those that account for a failover don't need it.
+    #[serde(default, deserialize_with = "routing_in_full", skip_serializing_if = "Routing::is_absent")]
     pub routing: Routing,
     /// The Aurora global databases, by a short name of yours.
     pub databases: BTreeMap<String, Database>,
@@ -38,7 +41,10 @@ pub struct RecoveryPlan {
 }
 
 /// Route 53 ARC routing controls of the plan.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+///
+/// A plan without routing has one without endpoints and controls, rather than none: all that it is asked for are these two
+/// lists, and [`RecoveryPlan::require_routing`] is where a runbook says that it can't do without.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Routing {
     /// ARN of the ARC cluster; used only by `fill-endpoints`, ahead of time.
@@ -53,6 +59,24 @@ pub struct Routing {
     /// at all times. Those that its parameter names come to these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub safety_rules_to_override: Vec<String>,
+}
+
+impl Routing {
+    /// Whether the plan has no routing.
+    pub fn is_absent(&self) -> bool {
+        self.endpoints.is_empty() && self.controls.is_empty()
+    }
+}
+
+/// Reads a routing that is there: one with nothing in it is a mistake, not an absent one.
+fn routing_in_full<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Routing, D::Error> {
+    let routing = Routing::deserialize(deserializer)?;
+    if routing.is_absent() {
+        return Err(D::Error::custom(
+            "it has neither endpoints nor controls: fill them in, or leave `routing` out",
+        ));
+    }
+    Ok(routing)
 }
 
 /// One Regional endpoint of an ARC cluster.
@@ -465,6 +489,21 @@ impl RecoveryPlan {
             Kind::BadEvent,
             format!("{role} {region:?} is not a Region of plan {}", self.name),
             format!("use {} or {}", self.regions[0], self.regions[1]),
+        ))
+    }
+
+    /// Checks that the plan says how traffic is moved; `who` needs it, for the error.
+    ///
+    /// # Errors
+    /// [`Kind::BadPlan`] when it does not.
+    pub fn require_routing(&self, who: &str) -> Result<(), StepError> {
+        if !self.routing.is_absent() {
+            return Ok(());
+        }
+        Err(StepError::new(
+            Kind::BadPlan,
+            format!("plan {} has no `routing`, and {who} moves traffic: nothing was changed", self.name),
+            "let the system move it that does so for this plan, such as ARC Region switch, or add `routing` to the plan",
         ))
     }
 

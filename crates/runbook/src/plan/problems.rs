@@ -57,7 +57,9 @@ impl RecoveryPlan {
             });
         }
         found.need(self.regions[0] != self.regions[1], || "`regions` names the same Region twice".into());
-        self.routing.problems(&self.regions, &mut found);
+        if !self.routing.is_absent() {
+            self.routing.problems(&self.regions, &mut found);
+        }
         self.buckets(&mut found);
         found.need(!self.databases.is_empty(), || "`databases` is empty".into());
         for (name, database) in &self.databases {
@@ -70,6 +72,9 @@ impl RecoveryPlan {
         });
         if let Some(automatic) = &self.automatic {
             automatic.problems(&self.regions, &mut found);
+            found.need(!self.routing.is_absent(), || {
+                "`automatic` needs `routing`: a failover that starts by itself moves the traffic".into()
+            });
         }
         found.0
     }

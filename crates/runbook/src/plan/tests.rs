@@ -27,6 +27,25 @@ fn every_problem_of_a_plan_is_named_at_once() {
 }
 
 #[test]
+fn a_plan_may_have_no_routing_and_says_so_to_who_needs_it() {
+    let mut plan = serde_json::to_value(sample()).unwrap();
+    plan.as_object_mut().unwrap().remove("routing");
+    assert!(parse(&plan).unwrap_err().contains("`automatic` needs `routing`"));
+    plan.as_object_mut().unwrap().remove("automatic");
+    assert!(jsonschema::is_valid(&RecoveryPlan::json_schema(), &plan));
+    let read = parse(&plan).unwrap();
+    assert_eq!(serde_json::to_value(&read).unwrap(), plan, "it stays absent when it is written");
+    let error = read.require_routing("a failover").unwrap_err().to_string();
+    assert!(error.contains("plan shop has no `routing`, and a failover moves traffic"), "{error}");
+    sample().require_routing("a failover").unwrap();
+    // One that is begun is no absent one.
+    plan["routing"] = json!({"endpoints": [], "controls": {}});
+    assert!(parse(&plan).unwrap_err().contains("neither endpoints nor controls"));
+    plan["routing"] = json!({"endpoints": [], "controls": sample().routing.controls});
+    assert!(parse(&plan).unwrap_err().contains("`routing.endpoints` has 0 entries"));
+}
+
+#[test]
 fn an_automatic_failover_that_could_never_start_is_named() {
     type Spoil = fn(&mut Automatic);
     let with = |change: fn(&mut Automatic)| {

@@ -32,7 +32,15 @@ pub(super) fn needs(call: &Call, world: &World) -> Vec<Need> {
             let document = text("DocumentName").unwrap_or_default();
             let document = document.rsplit('/').next().unwrap_or_default();
             let resources = [format!("document/{document}"), "automation-execution/*".to_owned()];
-            resources.map(|resource| Need::new(action("ssm", call), regional(call, "ssm", &resource))).into()
+            let mut needs: Vec<Need> = resources
+                .map(|resource| Need::new(action("ssm", call), regional(call, "ssm", &resource)))
+                .into();
+            // Whoever hands a role to the runbook has to be allowed to.
+            if let Some(role) = input["Parameters"]["AutomationAssumeRole"][0].as_str() {
+                let pass = Need::new("iam:PassRole", role);
+                needs.push(pass.with("iam:PassedToService", "ssm.amazonaws.com"));
+            }
+            needs
         }
         ("ssm", "GetDocument" | "DescribeDocument") => {
             let name = text("Name").unwrap_or_default();
@@ -68,6 +76,9 @@ pub(super) fn needs(call: &Call, world: &World) -> Vec<Need> {
         }
         ("dynamodb", _) => dynamodb(call),
         ("sns", "Publish") => vec![Need::new("sns:Publish", text("TopicArn").unwrap_or_default())],
+        ("arc-region-switch", _) => {
+            vec![Need::new(action("arc-region-switch", call), text("planArn").unwrap_or("*"))]
+        }
         ("lambda", "Invoke") => vec![invoke(&call.region, text("FunctionName").unwrap_or_default())],
         ("iam", _) => vec![Need::new(action("iam", call), text("PolicySourceArn").unwrap_or_default())],
         ("monitoring", "DescribeAlarms") => vec![Need::new(

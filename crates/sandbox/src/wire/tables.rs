@@ -14,8 +14,10 @@ pub const TIMES: &[&str] = &[
     "StartTime",
     "Timestamp",
     "Timestamps",
+    "endTime",
     "redriveDate",
     "startDate",
+    "startTime",
     "stopDate",
 ];
 

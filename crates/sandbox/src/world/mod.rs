@@ -21,6 +21,7 @@ mod parameters;
 mod properties;
 mod rds;
 mod reading;
+mod region_switch;
 pub mod routing;
 mod secrets;
 mod setup;
@@ -69,6 +70,7 @@ impl World {
         match call.service.as_str() {
             "rds" => Ok(rds::call(self, call).await?),
             "route53-recovery-cluster" => arc::call(self, call),
+            "arc-region-switch" => Ok(region_switch::call(self, call)?),
             "route53-recovery-control-config" => Ok(arc::configuration(self, call)?),
             "kms" => Ok(kms::call(self, call)?),
             "ssm" => Ok(parameters::call(self, call)?),

@@ -1,8 +1,10 @@
-//! What Aurora has: global clusters and their members, clusters, instances, snapshots, and the events of RDS.
+//! What Aurora has: global clusters and their members, clusters, instances, snapshots, and the events of RDS; and what Region
+//! switch tells of its executions.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::properties::Properties;
 use crate::databases::Address;
@@ -203,4 +205,46 @@ pub fn name_of(arn: &str) -> &str {
 /// The Region in an ARN.
 pub fn region_of(arn: &str) -> &str {
     arn.split(':').nth(3).unwrap_or_default()
+}
+
+/// An execution of a plan of ARC Region switch, in the words of its API.
+#[derive(Debug, Clone)]
+pub struct PlanExecution {
+    /// ARN of the plan.
+    pub plan: String,
+    /// Its id.
+    pub id: String,
+    /// `activate`, `deactivate` or `postRecovery`.
+    pub action: &'static str,
+    /// The Region that it is about.
+    pub region: String,
+    /// The only Region whose Region switch knows of it; `None`: that of every Region. AWS does not say which it is.
+    pub known_in: Option<&'static str>,
+    /// `graceful` or `ungraceful`.
+    pub mode: &'static str,
+    /// Such as `inProgress` or `completed`.
+    pub state: &'static str,
+    /// When it started.
+    pub started: Timestamp,
+    /// When it ended; `None` while it runs.
+    pub ended: Option<Timestamp>,
+    /// Of a post-recovery: the execution that recovered.
+    pub recovery: Option<String>,
+    /// Its steps.
+    pub steps: Vec<PlanStep>,
+    /// The workflows of the plan, as the API has them.
+    pub workflows: Value,
+}
+
+/// A step of an execution.
+#[derive(Debug, Clone)]
+pub struct PlanStep {
+    /// Its name in the plan.
+    pub name: String,
+    /// Such as `running` or `completed`.
+    pub status: &'static str,
+    /// When it started; `None` before.
+    pub started: Option<Timestamp>,
+    /// When it ended; `None` before.
+    pub ended: Option<Timestamp>,
 }

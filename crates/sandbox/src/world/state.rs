@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::model::{Cluster, Global, Instance, Operation, RdsEvent, Snapshot, region_of};
+use super::model::{Cluster, Global, Instance, Operation, PlanExecution, RdsEvent, Snapshot, region_of};
 use super::reading::Reading;
 use super::routing::Arcs;
 
@@ -54,6 +54,8 @@ pub(crate) struct State {
     pub(crate) failed_rules: BTreeSet<(String, String)>,
     /// Composite alarms by Region and name.
     pub(crate) composite_alarms: BTreeSet<(String, String)>,
+    /// Executions of ARC Region switch, by plan and id.
+    pub(crate) plan_executions: BTreeMap<(String, String), PlanExecution>,
 }
 
 impl State {
