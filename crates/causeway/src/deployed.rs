@@ -78,7 +78,7 @@ pub async fn in_region(config: &SdkConfig, region: &str, name: Option<&str>) -> 
     let mut stacks = BTreeMap::new();
     let mut pages = ssm.get_parameters_by_path().path(STACKS.trim_end_matches('/')).into_paginator().send();
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| unanswered(region, reason(error)))?;
+        let page = page.map_err(|error| unanswered(region, &reason(error)))?;
         for parameter in page.parameters() {
             if let (Some(name), Some(value)) = (parameter.name(), parameter.value()) {
                 stacks.insert(name.trim_start_matches(STACKS).to_owned(), value.to_owned());
@@ -158,7 +158,7 @@ pub fn regions_to_ask(config: &SdkConfig, named: Option<&str>, leave_out: Option
     let beside = std::fs::read_to_string("plan.json").ok();
     let beside = beside.and_then(|text| RecoveryPlan::parse(&text, "plan.json").ok());
     let known = named.into_iter().map(str::to_owned);
-    let known = known.chain(config.region().map(|region| region.to_string()));
+    let known = known.chain(config.region().map(ToString::to_string));
     let known = known.chain(beside.into_iter().flat_map(|plan| plan.regions));
     let mut regions: Vec<String> = Vec::new();
     for region in known {
@@ -170,7 +170,7 @@ pub fn regions_to_ask(config: &SdkConfig, named: Option<&str>, leave_out: Option
 }
 
 /// A Region that could not be asked: what a person can do about it.
-fn unanswered(region: &str, reason: String) -> Error {
+fn unanswered(region: &str, reason: &str) -> Error {
     let lower = reason.to_lowercase();
     let remedy = if lower.contains("credential") {
         "log in, or choose a profile (AWS_PROFILE)"

@@ -442,11 +442,11 @@ async fn follow(config: &SdkConfig, region: &str, id: &str, screen: &Screen) -> 
                 }
                 match seen.waits_for_approval() {
                     Some(step) if asking.is_none() => {
-                        asking = Some(Asking::begin(config, region, step, screen).await)
+                        asking = Some(Asking::begin(config, region, step, screen).await);
                     }
                     Some(_) => {}
                     None if asking.take().is_some_and(|asking| asking.is_open) => {
-                        screen.line("\nIt is decided.")
+                        screen.line("\nIt is decided.");
                     }
                     None => screen.at_work(&seen, Timestamp::now()),
                 }

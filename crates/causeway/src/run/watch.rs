@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_ssm::Client as Ssm;
+use aws_sdk_ssm::operation::get_automation_execution::GetAutomationExecutionError;
 use aws_sdk_ssm::types::StepExecution;
 use jiff::Timestamp;
 
@@ -74,12 +75,7 @@ impl Seen {
         let step = self.steps.iter().rev().find(|step| step.started.is_some() && step.ended.is_none())?;
         let said = self.steps.iter().rev().find(|one| one.answer.as_deref() == Some("InProgress"));
         // What an earlier step waited for is over once something else has come.
-        let said = said.filter(|said| {
-            said.name.trim_start_matches("await").to_lowercase()
-                == step.name.trim_start_matches("await").to_lowercase()
-                || step.action == "aws:sleep"
-                || said.name.to_lowercase().contains(&stem(&step.name))
-        });
+        let said = said.filter(|said| step.action == "aws:sleep" || stem(&said.name) == stem(&step.name));
         Some((step, said.and_then(|said| said.reason.as_deref())))
     }
 }
@@ -99,7 +95,7 @@ pub async fn look(ssm: &Ssm, id: &str) -> Result<Option<Seen>, Error> {
         Err(error)
             if error
                 .as_service_error()
-                .is_some_and(|error| error.is_automation_execution_not_found_exception()) =>
+                .is_some_and(GetAutomationExecutionError::is_automation_execution_not_found_exception) =>
         {
             return Ok(None);
         }

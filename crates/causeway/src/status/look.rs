@@ -141,6 +141,8 @@ async fn traffic(config: &SdkConfig, plan: &RecoveryPlan) -> (Known<BTreeMap<Str
         (region.clone(), if on * 2 > answering { State::On } else { State::Off })
     };
     let traffic = match answering {
+        // A plan may say nothing of routing.
+        0 if controls.is_empty() => Ok(BTreeMap::new()),
         0 => Err(errors.into_iter().next().unwrap_or_else(|| "the plan has no endpoint".to_owned())),
         _ => Ok(plan.routing.controls.iter().map(by_region).collect()),
     };

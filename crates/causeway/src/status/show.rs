@@ -24,7 +24,7 @@ pub fn lines(seen: &Seen, width: usize) -> Vec<String> {
             .iter()
             .map(|cell| {
                 let lines = cell.lines().flat_map(|line| textwrap::wrap(line, column - 2));
-                lines.map(|line| line.into_owned()).collect()
+                lines.map(std::borrow::Cow::into_owned).collect()
             })
             .collect();
         let height = wrapped.iter().map(Vec::len).max().unwrap_or(0);
