@@ -15,7 +15,7 @@ use crate::Run;
 
 /// Each event in an order in which each has something to do, with the `status` of the answer in sandbox-west. Two are
 /// about an execution that Automation does not know here.
-const EVENTS: [(&str, Result<&str, &str>); 19] = [
+const EVENTS: [(&str, Result<&str, &str>); 20] = [
     ("routing-control-fill-endpoints", Ok("Done")),
     ("preflight-readiness", Ok("Ready")),
     ("global-failover-rebuild", Ok("Refused")),
@@ -34,6 +34,7 @@ const EVENTS: [(&str, Result<&str, &str>); 19] = [
     ("snapshot-restore-cleanup", Ok("Done")),
     ("preflight-switchover", Ok("Refused")),
     ("report-switchover", Err("there is no Automation execution")),
+    ("report-outcome", Err("there is no Automation execution")),
     ("region-switch", Err("there is no execution 4105a4fc-f944-11e6-9d32-0a1b2c3d4e5f of")),
 ];
 

@@ -397,7 +397,7 @@ async fn without_routing_a_failover_is_refused_and_readiness_is_ready() {
     let stage = forget_routing(Stage::with_roles(Reading::ALL[0], FAST, roles).await).await;
     let ready = crate::readiness::look(&stage, WEST).await;
     assert_eq!(ready.status, Status::Success, "{:?} {}", ready.outputs, told(&ready));
-    assert_eq!(ready.outputs["readiness.status"], ["Ready"]);
+    assert_eq!(ready.outputs["outcome.summary"], ["nothing stands in the way of a failover or a switchover"]);
     let before = stage.state().await;
     stage.world.isolate(EAST).await;
     let refused = stage.fail_over().await;

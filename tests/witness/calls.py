@@ -40,6 +40,7 @@ SERVICES = [
     "sns",
     "ssm",
     "stepfunctions",
+    "cloudformation",
     "sts",
 ]
 WITNESS = shapes.Witness()
@@ -153,6 +154,13 @@ def small_services():
     ssm.get_parameter(Name="/causeway/plans/shop")
     fails("ParameterNotFound", ssm.get_parameter, Name="/nothing")
     ssm.get_parameters(Names=["/causeway/plans/shop", "/nothing"])
+    [plan] = ssm.get_parameters_by_path(Path="/causeway/plans")["Parameters"]
+    assert plan["Name"] == "/causeway/plans/shop"
+    assert ssm.get_parameters_by_path(Path="/causeway")["Parameters"] == []
+    [stack] = west["cloudformation"].describe_stacks()["Stacks"]
+    assert "FailoverRoleArn" in [output["OutputKey"] for output in stack["Outputs"]]
+    assert west["cloudformation"].describe_stacks(StackName="causeway")["Stacks"] == [stack]
+    fails("ValidationError", west["cloudformation"].describe_stacks, StackName="nothing")
     ssm.put_parameter(Name="/new", Value="1", Type="String", Tier="Advanced")
     fails("ParameterAlreadyExists", ssm.put_parameter, Name="/new", Value="1", Type="String")
     fails("ValidationException", ssm.put_parameter, Name="new/one", Value="1", Type="String")

@@ -197,11 +197,12 @@ impl ReadReconciliation for Ssm {
             Err(error) => return Err(StepError::aws(format!("reading Automation execution {id}"), error)),
         };
         let Some(execution) = answer.automation_execution() else { return Ok(None) };
-        let output = |name: &str| {
-            let value = execution.outputs()?.get(name)?.first()?;
-            // One that was not given is its own name in braces.
-            (!value.is_empty() && !value.contains("{{")).then(|| value.clone())
-        };
+        // The runbook's one output: a sentence, and behind it the page, where there is one. One that was not given is its own name in
+        // braces, or says so.
+        let said = execution.outputs().and_then(|outputs| outputs.get("outcome.summary")?.first());
+        let said = said.filter(|said| !said.contains("{{") && !said.starts_with("No output available"));
+        let page = said.and_then(|said| said.rsplit(' ').next()).filter(|word| word.starts_with("s3://"));
+        let sentence = said.map(|said| page.map_or(said.as_str(), |page| said.trim_end_matches(page)).trim());
         let status = execution.automation_execution_status();
         Ok(Some(Reconciliation {
             id: id.to_owned(),
@@ -209,8 +210,8 @@ impl ReadReconciliation for Ssm {
             standing: Standing::of(status),
             step: execution.current_step_name().map(str::to_owned),
             failure: execution.failure_message().map(str::to_owned),
-            summary: output("report.summary"),
-            location: output("report.location"),
+            summary: sentence.map(str::to_owned),
+            location: page.map(str::to_owned),
         }))
     }
 }

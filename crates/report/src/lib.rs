@@ -81,6 +81,8 @@ pub enum Event {
     },
     /// Say how this execution ended.
     Outcome {
+        /// Name of the SSM parameter that holds the recovery plan, which is not read: the log names it.
+        plan: String,
         /// Id of the Automation execution.
         execution: String,
     },
@@ -109,7 +111,9 @@ pub async fn handle(context: Context, event: Event) -> Result<Outcome<Observed>,
             let outage = missing::outage(&outage_from, &outage_to)?;
             missing::write_missing(&context, &s3, &plan, &missing::Asked { execution, outage }).await
         }
-        Event::Outcome { execution } => ending::tell(&context, &Ssm::new(&context.config), &execution).await,
+        Event::Outcome { execution, .. } => {
+            ending::tell(&context, &Ssm::new(&context.config), &execution).await
+        }
     }
 }
 

@@ -22,6 +22,17 @@ pub(super) fn needs(call: &Call, world: &World) -> Vec<Need> {
             let name = text("Name").unwrap_or_default().trim_start_matches('/');
             vec![Need::new(action("ssm", call), regional(call, "ssm", &format!("parameter/{name}")))]
         }
+        ("ssm", "GetParametersByPath") => {
+            let path = text("Path").unwrap_or_default().trim_start_matches('/');
+            vec![Need::new(action("ssm", call), regional(call, "ssm", &format!("parameter/{path}")))]
+        }
+        ("cloudformation", "DescribeStacks") => {
+            let of = text("StackName").map_or_else(
+                || regional(call, "cloudformation", "stack/*/*"),
+                |name| regional(call, "cloudformation", &format!("stack/{name}/*")),
+            );
+            vec![Need::new("cloudformation:DescribeStacks", of)]
+        }
         ("ssm", "GetParameters") => {
             let names = input["Names"].as_array().into_iter().flatten().filter_map(Value::as_str);
             let parameter =
