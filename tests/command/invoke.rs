@@ -20,7 +20,7 @@ const EVENTS: [(&str, Result<&str, &str>); 20] = [
     ("preflight-readiness", Ok("Ready")),
     ("global-failover-rebuild", Ok("Refused")),
     ("global-failover-keep", Ok("Done")),
-    ("preflight", Ok("Ready")),
+    ("preflight", Ok("NeedsApproval")),
     ("routing-control", Ok("Done")),
     ("global-failover", Ok("InProgress")),
     ("preflight-verify", Ok("InProgress")),
