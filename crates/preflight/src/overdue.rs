@@ -19,6 +19,12 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// (<https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_AutomationExecution.html>).
 const RUNNING: [&str; 4] = ["Pending", "InProgress", "Waiting", "Cancelling"];
 
+/// Whether an execution of this status has not ended.
+#[must_use]
+pub fn runs(status: &str) -> bool {
+    RUNNING.contains(&status)
+}
+
 /// How long an execution of the runbook may take; `None` for one that is not watched.
 pub fn limit(runbook: &str, limits: &Limits) -> Option<Duration> {
     let minutes = |minutes: u32| Duration::from_secs(u64::from(minutes) * 60);

@@ -34,7 +34,7 @@ use crate::Error;
 use crate::deployed::{self, Deployed};
 use crate::interrupt::interrupted;
 use crate::prompt::{agreed, can_be_asked};
-use crate::stack::account::reason;
+use crate::stack::account::{is_move, reason};
 use crate::text::shell_word;
 
 /// Between two looks.
@@ -328,9 +328,7 @@ async fn stands_alone(
                 continue;
             }
         };
-        let moves = ["failover", "failback", "reconcile", "replay", "rebuild", "routing"]
-            .map(|name| format!("{}-{name}", deployed.prefix));
-        if let Some(one) = running.iter().find(|one| moves.contains(&one.document)) {
+        if let Some(one) = running.iter().find(|one| is_move(&one.document, &deployed.prefix)) {
             return Err(format!(
                 "{} runs in {region} since {:.0}: follow it ({}), and start this one when it has ended; nothing was changed",
                 one.document,

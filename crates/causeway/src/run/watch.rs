@@ -55,7 +55,7 @@ pub struct Step {
 impl Seen {
     /// Whether nothing more will come.
     pub fn has_ended(&self) -> bool {
-        !["Pending", "InProgress", "Waiting", "Cancelling"].contains(&self.status.as_str())
+        !preflight::overdue::runs(&self.status)
     }
 
     /// Whether it ended well.

@@ -95,12 +95,16 @@ impl Region {
 
 /// Those of the stack's runbooks that would be disturbed, each in a line. Another stack's prefix may start with this one's.
 fn moves(running: &[Listed], prefix: &str) -> Vec<String> {
-    let line = |one: &Listed| {
-        let runbook = one.document.strip_prefix(prefix)?.strip_prefix('-')?;
-        let moves = ["failover", "failback", "reconcile", "replay", "rebuild", "routing"].contains(&runbook);
-        moves.then(|| format!("{} runs since {:.0} ({})", one.document, one.started, one.id))
-    };
-    running.iter().filter_map(line).collect()
+    let moves = running.iter().filter(|one| is_move(&one.document, prefix));
+    moves.map(|one| format!("{} runs since {:.0} ({})", one.document, one.started, one.id)).collect()
+}
+
+/// Whether a document is one of the stack's runbooks that move or write something.
+pub fn is_move(document: &str, prefix: &str) -> bool {
+    let runbook = document.strip_prefix(prefix).and_then(|name| name.strip_prefix('-'));
+    runbook.is_some_and(|name| {
+        ["failover", "failback", "reconcile", "replay", "rebuild", "routing"].contains(&name)
+    })
 }
 
 /// What AWS said, or why it could not be asked, in one line.

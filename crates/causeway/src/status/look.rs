@@ -101,7 +101,7 @@ pub struct Ran {
 impl Ran {
     /// Whether it has not ended.
     pub fn runs(&self) -> bool {
-        ["Pending", "InProgress", "Waiting", "Cancelling"].contains(&self.status.as_str())
+        preflight::overdue::runs(&self.status)
     }
 }
 
