@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         writeln!(out, "left out: {table}: {reason}")?;
     }
     let counts = plan.counts();
-    let (_endpoint, at) = watch::channel(Endpoint { name: "here".into(), target: target.clone() });
+    let (_endpoint, at) = watch::channel(Some(Endpoint { name: "here".into(), target: target.clone() }));
     let options = Options { transactions: Some(transactions), patience: PATIENCE, ..Options::default() };
     let ledger = Load::start(&Arc::new(plan), &at, options).finished().await?;
     for (table, refused) in &ledger.refused {

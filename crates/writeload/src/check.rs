@@ -136,6 +136,28 @@ pub async fn check(
     Ok(evidence.conclude(ledger))
 }
 
+/// Which of these rows, each with a key, a database has.
+///
+/// # Errors
+/// As [`check`].
+pub async fn present(
+    target: &Target,
+    rows: impl IntoIterator<Item = (String, Key)>,
+    patience: Duration,
+) -> Result<BTreeSet<(String, Key)>, CheckError> {
+    let rows: Vec<(String, Key)> = rows.into_iter().collect();
+    let mut session = Session::connect(target, Purpose::Rows, patience).await?;
+    let schema = catalogue::read(&mut session).await?;
+    let mut there = BTreeSet::new();
+    for batch in rows.chunks(BATCH) {
+        let keys = batch.iter().map(|(table, key)| (table.as_str(), key));
+        let found = read_rows(&mut session, &schema, keys).await?;
+        there.extend(found.keys().filter_map(|index| batch.get(*index)).cloned());
+    }
+    session.close().await;
+    Ok(there)
+}
+
 /// A transaction's effect on a row: positions in the ledger.
 #[derive(Debug, Clone, Copy)]
 struct Link<'a> {

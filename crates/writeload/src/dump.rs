@@ -380,10 +380,12 @@ fn may_be_forbidden(text: &str, cause: &sqlx::Error) -> bool {
     let sqlx::Error::Database(cause) = cause else { return false };
     let code = cause.code().unwrap_or_default();
     let upper = text.to_uppercase();
-    code == "42501"
-        && ["CREATE EXTENSION", "COMMENT ON", "ALTER DEFAULT", "GRANT", "REVOKE"]
-            .iter()
-            .any(|start| upper.starts_with(start))
+    // An extension that was forbidden is not there to be commented on.
+    (code == "42704" && upper.starts_with("COMMENT ON EXTENSION"))
+        || code == "42501"
+            && ["CREATE EXTENSION", "COMMENT ON", "ALTER DEFAULT", "GRANT", "REVOKE"]
+                .iter()
+                .any(|start| upper.starts_with(start))
 }
 
 /// The first words of a statement, for somebody who looks for it in a file.

@@ -4,6 +4,7 @@
 //! its COMMIT, or whose COMMIT the server refused, is not in it, for nothing of it can be there; it is only counted.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -179,5 +180,27 @@ impl Ledger {
         let refused = self.refused.entry(table).or_default();
         refused.count += 1;
         refused.reason = reason;
+    }
+}
+
+/// A ledger that is being written, for whoever looks at it meanwhile. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct SharedLedger(Arc<Mutex<Ledger>>);
+
+impl SharedLedger {
+    /// Looks at it as it is now.
+    pub fn with<T>(&self, look: impl FnOnce(&Ledger) -> T) -> T {
+        look(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A copy of it as it is now.
+    pub fn now(&self) -> Ledger {
+        self.with(Ledger::clone)
+    }
+
+    /// Writes to it.
+    pub(crate) fn change<T>(&self, write: impl FnOnce(&mut Ledger) -> T) -> T {
+        // A writer that panicked leaves whole transactions: each is one push.
+        write(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -15,6 +15,7 @@ mod catalogue_mysql;
 mod catalogue_postgres;
 mod check;
 mod condition;
+mod divergence;
 mod dump;
 mod facts;
 mod ledger;
@@ -32,11 +33,13 @@ mod transaction;
 mod values;
 
 pub use catalogue::CatalogueError;
-pub use check::{Altered, CheckError, Checked, LostEffect, Partly, check};
+pub use check::{Altered, CheckError, Checked, LostEffect, Partly, check, present};
 pub use condition::{Comparison, Condition, Term};
+pub use divergence::{Compared, Divergence, LostFate, Place, diverge};
 pub use dump::{LeftOut, LoadError, Loaded, load_dump};
 pub use ledger::{
-    Change, ChangeKind, Effect, Key, Ledger, Outcome, Refused, Row, RowState, Transaction, Values,
+    Change, ChangeKind, Effect, Key, Ledger, Outcome, Refused, Row, RowState, SharedLedger, Transaction,
+    Values,
 };
 pub use load::{Endpoint, Load, Options, PrepareError, WriterError, prepare, read_schema};
 pub use plan::{Plan, PlanCounts};

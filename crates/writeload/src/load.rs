@@ -10,8 +10,8 @@
 //! then on. So the ledger's order is clear for every row.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::catalogue::{self, CatalogueError};
-use crate::ledger::{Ledger, Outcome, Transaction};
+use crate::ledger::{Ledger, Outcome, SharedLedger, Transaction};
 use crate::plan::Plan;
 use crate::pool::{OwnRow, Owners, Pool};
 use crate::reading::{BATCH, read_rows};
@@ -141,7 +141,7 @@ async fn attempt(session: &mut Session, plan: &Plan, random: &mut StdRng, table:
 }
 
 /// Where to write.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// Its name in the ledger: a Region's.
     pub name: String,
@@ -178,7 +178,7 @@ impl Default for Options {
 
 /// A load that is running. It stops when it is dropped; what is not answered then is not in any ledger.
 pub struct Load {
-    ledger: Arc<Mutex<Ledger>>,
+    ledger: SharedLedger,
     stop: watch::Sender<bool>,
     writers: JoinSet<Result<(), WriterError>>,
 }
@@ -200,9 +200,9 @@ pub enum WriterError {
 }
 
 impl Load {
-    /// Starts to write, at the endpoint that is valid at each time.
-    pub fn start(plan: &Arc<Plan>, endpoint: &watch::Receiver<Endpoint>, options: Options) -> Self {
-        let ledger = Arc::new(Mutex::new(Ledger::default()));
+    /// Starts to write, at the endpoint that is valid at each time; while there is none, the writers wait.
+    pub fn start(plan: &Arc<Plan>, endpoint: &watch::Receiver<Option<Endpoint>>, options: Options) -> Self {
+        let ledger = SharedLedger::default();
         let (stop, stopped) = watch::channel(false);
         let owners = Arc::new(Owners::default());
         let left = options.transactions.map(|count| Arc::new(AtomicU64::new(count)));
@@ -213,7 +213,7 @@ impl Load {
                 plan: Arc::clone(plan),
                 endpoint: endpoint.clone(),
                 options,
-                ledger: Arc::clone(&ledger),
+                ledger: ledger.clone(),
                 owners: Arc::clone(&owners),
                 left: left.clone(),
                 full: BTreeSet::new(),
@@ -225,9 +225,9 @@ impl Load {
         Self { ledger, stop, writers }
     }
 
-    /// The ledger as it is now.
-    pub fn ledger(&self) -> Ledger {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The ledger, which goes on being written.
+    pub fn ledger(&self) -> SharedLedger {
+        self.ledger.clone()
     }
 
     /// Waits until as many transactions were acknowledged as were asked for.
@@ -254,16 +254,16 @@ impl Load {
             let ended = ended.unwrap_or_else(|error| Err(WriterError::Panicked(error.to_string())));
             result = result.and(ended);
         }
-        result.map(|()| self.ledger())
+        result.map(|()| self.ledger.now())
     }
 }
 
 struct Writer {
     number: usize,
     plan: Arc<Plan>,
-    endpoint: watch::Receiver<Endpoint>,
+    endpoint: watch::Receiver<Option<Endpoint>>,
     options: Options,
-    ledger: Arc<Mutex<Ledger>>,
+    ledger: SharedLedger,
     owners: Arc<Owners>,
     /// How many transactions are still to be begun.
     left: Option<Arc<AtomicU64>>,
@@ -294,7 +294,10 @@ impl Writer {
             }
             let Some((session, name)) = &mut connected else {
                 self.give_back();
-                let endpoint = self.endpoint.borrow_and_update().clone();
+                let Some(endpoint) = self.endpoint.borrow_and_update().clone() else {
+                    pause(&mut stop, PAUSE).await;
+                    continue;
+                };
                 match Session::connect(&endpoint.target, Purpose::Rows, self.options.patience).await {
                     Ok(mut session) => {
                         if self.look_again(&plan, &mut session, &mut pool).await {
@@ -374,7 +377,7 @@ impl Writer {
     }
 
     fn book<T>(&self, write: impl FnOnce(&mut Ledger) -> T) -> T {
-        write(&mut self.ledger.lock().unwrap_or_else(PoisonError::into_inner))
+        self.ledger.change(write)
     }
 
     /// One transaction, and whether the connection is of use for another one.

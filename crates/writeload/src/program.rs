@@ -5,8 +5,8 @@
 //! {"table": "orders", "key": {"id": 57}, "op": "insert"}
 //! ```
 //!
-//! `op` is `insert`, `update` or `delete`. `database` names the database where the program has several; `region` may say which Region
-//! answered. A table of PostgreSQL outside of `public` has its schema before it. Bytes in a key are in hexadecimal, as the server
+//! `op` is `insert`, `update` or `delete`. `database` names the database where the program has several; `region` says which Region
+//! answered: the one that the endpoint leads to where the line says none. A table of PostgreSQL outside of `public` has its schema before it. Bytes in a key are in hexadecimal, as the server
 //! prints them.
 //!
 //! The program is run by `sh -c`, in a process group of its own, and finds in its environment, for a database `orders`:
@@ -23,7 +23,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -36,7 +35,7 @@ use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::ledger::{Change, Effect, Key, Ledger, Outcome, Row, Transaction, Values};
+use crate::ledger::{Change, Effect, Key, Ledger, Outcome, Row, SharedLedger, Transaction, Values};
 use crate::load::Endpoint;
 use crate::schema::Schema;
 
@@ -128,7 +127,7 @@ fn said(stderr: &str) -> String {
 
 /// A program that is running. Its group is killed when this is dropped.
 pub struct Program {
-    ledgers: Arc<Mutex<BTreeMap<String, Ledger>>>,
+    ledgers: BTreeMap<String, SharedLedger>,
     stop: watch::Sender<bool>,
     reader: JoinHandle<Result<(), ProgramError>>,
     group: Group,
@@ -148,7 +147,7 @@ impl Group {
 }
 
 impl Program {
-    /// Starts a program. It may be silent for `silence`.
+    /// Starts a program. It may be silent for `silence`; `region` is the one that its endpoint leads to.
     ///
     /// # Errors
     /// When it can't be started.
@@ -157,6 +156,7 @@ impl Program {
         databases: Vec<ProgramDatabase>,
         seed: u64,
         silence: Duration,
+        region: watch::Receiver<String>,
     ) -> Result<Self, ProgramError> {
         let mut run = Command::new("sh");
         run.arg("-c").arg(command).process_group(0).kill_on_drop(true);
@@ -167,9 +167,8 @@ impl Program {
         }
         let mut child = run.spawn().map_err(|cause| ProgramError::Start { cause })?;
         let group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
-        let ledgers: BTreeMap<String, Ledger> =
-            databases.iter().map(|database| (database.name.clone(), Ledger::default())).collect();
-        let ledgers = Arc::new(Mutex::new(ledgers));
+        let ledgers: BTreeMap<String, SharedLedger> =
+            databases.iter().map(|database| (database.name.clone(), SharedLedger::default())).collect();
         let (stop, stopped) = watch::channel(false);
         let missing = || ProgramError::Start { cause: std::io::Error::other("it has no standard output") };
         let output = child.stdout.take().ok_or_else(missing)?;
@@ -178,8 +177,9 @@ impl Program {
             child,
             group,
             databases,
-            ledgers: Arc::clone(&ledgers),
+            ledgers: ledgers.clone(),
             present: BTreeSet::new(),
+            region,
             line: 0,
             silence,
         };
@@ -187,9 +187,9 @@ impl Program {
         Ok(Self { ledgers, stop, reader, group })
     }
 
-    /// The ledgers as they are now, by database.
-    pub fn ledgers(&self) -> BTreeMap<String, Ledger> {
-        self.ledgers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The ledgers, which go on being written, by database.
+    pub fn ledgers(&self) -> BTreeMap<String, SharedLedger> {
+        self.ledgers.clone()
     }
 
     /// Waits until something is wrong with it.
@@ -210,7 +210,7 @@ impl Program {
         let _ = self.stop.send(true);
         let ended = (&mut self.reader).await;
         ended.unwrap_or_else(|error| Err(ProgramError::Output { cause: std::io::Error::other(error) }))?;
-        Ok(self.ledgers())
+        Ok(self.ledgers.iter().map(|(name, ledger)| (name.clone(), ledger.now())).collect())
     }
 }
 
@@ -289,9 +289,11 @@ struct Reader {
     child: Child,
     group: Group,
     databases: Vec<ProgramDatabase>,
-    ledgers: Arc<Mutex<BTreeMap<String, Ledger>>>,
-    /// Keys that were inserted and not deleted, by database and table.
-    present: BTreeSet<(String, String, Key)>,
+    ledgers: BTreeMap<String, SharedLedger>,
+    /// Keys that were inserted and not deleted, by Region, database and table: what a failover lost may be inserted again elsewhere.
+    present: BTreeSet<(String, String, String, Key)>,
+    /// The Region that the endpoint leads to.
+    region: watch::Receiver<String>,
     line: u64,
     silence: Duration,
 }
@@ -395,7 +397,8 @@ impl Reader {
             };
             key.insert(name.clone(), text);
         }
-        let present = (database.name.clone(), said.table.clone(), key.clone());
+        let region = said.region.unwrap_or_else(|| self.region.borrow().clone());
+        let present = (region.clone(), database.name.clone(), said.table.clone(), key.clone());
         let change = match said.op {
             Op::Insert if !self.present.insert(present.clone()) => {
                 let key = Value::Object(said.key).to_string();
@@ -412,14 +415,15 @@ impl Reader {
         let transaction = Transaction {
             number: 0,
             writer: 0,
-            endpoint: said.region.unwrap_or_else(|| "not said".to_owned()),
+            endpoint: region,
             asked: now,
             ended: now,
             outcome: Outcome::Acknowledged,
             effects: vec![Effect { table: said.table, row: Row::Key(key), change }],
         };
-        let mut ledgers = self.ledgers.lock().unwrap_or_else(PoisonError::into_inner);
-        ledgers.entry(present.0).or_default().add(transaction);
+        if let Some(ledger) = self.ledgers.get(&present.1) {
+            ledger.change(|ledger| ledger.add(transaction));
+        }
         Ok(())
     }
 }

@@ -189,7 +189,29 @@ impl TableSchema {
     }
 }
 
+/// What an application keeps a time of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// When the row was created.
+    Creation,
+    /// When it was written last.
+    LastWrite,
+}
+
 impl Column {
+    /// What it keeps a time of, where its name says so: it has the time of the write then, as an application's has.
+    pub(crate) fn tells_time(&self) -> Option<Told> {
+        let name = self.name.to_lowercase();
+        let has = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
+        match self.kind {
+            ValueType::Timestamp if has(&["created", "inserted"]) => Some(Told::Creation),
+            ValueType::Timestamp if has(&["updated", "modified", "changed", "last_write"]) => {
+                Some(Told::LastWrite)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether a value of it has one text that the server finds it by again: no float, which is rounded, no JSON, which is
     /// written in another way, no shape.
     pub(crate) fn is_comparable(&self) -> bool {

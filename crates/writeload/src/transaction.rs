@@ -15,7 +15,7 @@ use crate::facts::Facts;
 use crate::ledger::{Change, Effect, Key, Row, Values};
 use crate::plan::Plan;
 use crate::pool::{OwnRow, Owners, Pool};
-use crate::schema::{Column, ForeignKey, TableSchema};
+use crate::schema::{Column, ForeignKey, TableSchema, Told};
 use crate::session::{Meaning, Session, meaning, words};
 use crate::values::{draw, is_wide};
 
@@ -670,6 +670,12 @@ impl<'a> Work<'a> {
         }
         for _ in 0..self.random.random_range(1..3) {
             chosen.insert(&columns[self.random.random_range(0..columns.len())].name);
+        }
+        // As an application does: a row says when it was written last, and goes on saying when it was created.
+        let of = |told| columns.iter().filter(move |column| column.tells_time() == Some(told));
+        chosen.extend(of(Told::LastWrite).map(|column| column.name.as_str()));
+        for column in of(Told::Creation) {
+            chosen.remove(column.name.as_str());
         }
         for (one, other) in facts.less.iter().chain(&facts.equal) {
             if chosen.contains(one.as_str()) || chosen.contains(other.as_str()) {

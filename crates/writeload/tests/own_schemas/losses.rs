@@ -28,7 +28,7 @@ fn numbers<'a>(ledger: &'a Ledger, which: impl Fn(&Transaction) -> bool + 'a) ->
 async fn a_move_loses_what_the_copy_lacks(server: &TestServer, name: &str) {
     let east = server.create("east");
     load(&east, schemas(server.engine())[name]).await;
-    let (moves, at) = watch::channel(endpoint("east", &east));
+    let (moves, at) = watch::channel(Some(endpoint("east", &east)));
     let writing = Load::start(&Arc::new(plan(&east).await), &at, options(None));
     until(&writing, 80).await;
     let begun = Timestamp::now();
@@ -36,9 +36,9 @@ async fn a_move_loses_what_the_copy_lacks(server: &TestServer, name: &str) {
     let taken = Timestamp::now();
     let west = server.create("west");
     server.sql("west", &dump);
-    until(&writing, writing.ledger().acknowledged().count() + 60).await;
-    moves.send(endpoint("west", &west)).unwrap();
-    let moved = writing.ledger().transactions.len();
+    until(&writing, writing.ledger().now().acknowledged().count() + 60).await;
+    moves.send(Some(endpoint("west", &west))).unwrap();
+    let moved = writing.ledger().now().transactions.len();
     until(&writing, moved + 120).await;
     let ledger = writing.stop().await.unwrap();
 
@@ -216,7 +216,7 @@ async fn what_is_undone_by_hand_is_named_on_postgres() {
 async fn connections_that_break_lose_nothing(server: &TestServer, name: &str) {
     let target = server.create("cut");
     load(&target, schemas(server.engine())[name]).await;
-    let (_moves, at) = watch::channel(endpoint("east", &target));
+    let (_moves, at) = watch::channel(Some(endpoint("east", &target)));
     let writing = Load::start(&Arc::new(plan(&target).await), &at, options(None));
     for round in 1..=20 {
         until(&writing, round * 10).await;

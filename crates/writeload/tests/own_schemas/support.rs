@@ -46,7 +46,7 @@ pub fn options(transactions: Option<u64>) -> Options {
 
 /// Writes so many transactions.
 pub async fn write(target: &Target, plan: Plan, transactions: u64) -> Ledger {
-    let (_endpoint, at) = watch::channel(endpoint("east", target));
+    let (_endpoint, at) = watch::channel(Some(endpoint("east", target)));
     let load = Load::start(&Arc::new(plan), &at, options(Some(transactions)));
     load.finished().await.unwrap_or_else(|error| panic!("{error}"))
 }
@@ -54,10 +54,10 @@ pub async fn write(target: &Target, plan: Plan, transactions: u64) -> Ledger {
 /// Waits until a load has so many acknowledged transactions.
 pub async fn until(load: &Load, transactions: usize) {
     for _ in 0..6000 {
-        if load.ledger().acknowledged().count() >= transactions {
+        if load.ledger().now().acknowledged().count() >= transactions {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("{:?}", load.ledger().refused);
+    panic!("{:?}", load.ledger().now().refused);
 }
