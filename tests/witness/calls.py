@@ -29,6 +29,7 @@ SERVICES = [
     "arc-region-switch",
     "cloudwatch",
     "dynamodb",
+    "fis",
     "iam",
     "kms",
     "lambda",
@@ -310,6 +311,57 @@ def tables():
     fails("ResourceNotFoundException", dynamodb.describe_table, TableName="nothing")
 
 
+def experiments():
+    """An experiment that runs to its end, one that is stopped, one that a stop condition halts, one that skips its actions, and one that
+    fails."""
+    fis = client("fis", EAST)
+    [template] = fis.list_experiment_templates(maxResults=1)["experimentTemplates"]
+    assert template["tags"]["Name"] == "shop-partition", template
+    assert fis.get_experiment_template(id=template["id"])["experimentTemplate"]["actions"]["carts"]["parameters"] == {"duration": "PT15M"}
+    fails("ResourceNotFoundException", fis.get_experiment_template, id="EXTnothing")
+    [other] = west["fis"].list_experiment_templates()["experimentTemplates"]
+    fails("ResourceNotFoundException", fis.get_experiment_template, id=other["id"])
+
+    def start(token, **more):
+        return fis.start_experiment(clientToken=token, experimentTemplateId=template["id"], **more)["experiment"]["id"]
+
+    def comes_to(experiment, wanted):
+        def come():
+            one = fis.get_experiment(id=experiment)["experiment"]
+            return one["state"]["status"] == wanted and one
+
+        return until(come)
+
+    first = start("a", tags={"why": "a witness"})
+    assert start("a", tags={"why": "a witness"}) == first
+    fails("ConflictException", fis.start_experiment, clientToken="a", experimentTemplateId=template["id"])
+    fails("ResourceNotFoundException", fis.start_experiment, experimentTemplateId="EXTnothing")
+    fails("ValidationException", client("fis", EAST, lenient=True).start_experiment, experimentTemplateId="")
+    comes_to(first, "running")
+    assert first in [one["id"] for one in fis.list_experiments(experimentTemplateId=template["id"])["experiments"]]
+    over = comes_to(first, "completed")
+    assert over["actions"]["carts"]["endTime"] > over["actions"]["carts"]["startTime"] > over["creationTime"], over
+    assert fis.stop_experiment(id=first)["experiment"] == over
+    fails("ResourceNotFoundException", fis.stop_experiment, id="EXPnothing")
+    fails("ResourceNotFoundException", fis.get_experiment, id="EXPnothing")
+    fails("ValidationException", client("fis", EAST, lenient=True).list_experiments, maxResults=0)
+
+    second = start("b")
+    comes_to(second, "running")
+    assert fis.stop_experiment(id=second)["experiment"]["state"]["status"] == "stopping"
+    comes_to(second, "stopped")
+    alarms, alarm = client("cloudwatch", EAST), "shop-canary-global"
+    alarms.set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="x")
+    halted = comes_to(start("c"), "stopped")
+    assert {action["state"]["status"] for action in halted["actions"].values()} == {"cancelled"}, halted
+    alarms.set_alarm_state(AlarmName=alarm, StateValue="OK", StateReason="x")
+    skipped = comes_to(start("d", experimentOptions={"actionsMode": "skip-all"}), "completed")
+    assert {action["state"]["status"] for action in skipped["actions"].values()} == {"skipped"}, skipped
+    lever("add-experiment")
+    [template] = [one for one in fis.list_experiment_templates()["experimentTemplates"] if "tags" not in one]
+    assert comes_to(start("e"), "failed")["state"]["error"]["code"] == "ConfigurationFailure"
+
+
 def refused():
     """What every operation may answer: a parameter is missing, the caller may not."""
     fails("MissingParameter", client("rds", endpoint=PROBED, lenient=True).failover_global_cluster)
@@ -319,6 +371,7 @@ def refused():
     denied = {
         "cloudwatch": ("describe_alarms", {}, "AccessDenied"),
         "dynamodb": ("get_item", {"TableName": "carts", "Key": {}}, "AccessDeniedException"),
+        "fis": ("list_experiments", {}, "AccessDeniedException"),
         "iam": ("simulate_principal_policy", {"PolicySourceArn": f"arn:aws:iam::{ACCOUNT}:role/x", "ActionNames": ["a:b"]}, "AccessDenied"),
         "kms": ("describe_key", {"KeyId": "alias/aws/rds"}, "AccessDeniedException"),
         "lambda": ("invoke", {"FunctionName": "causeway-report"}, "AccessDeniedException"),
@@ -637,6 +690,7 @@ def main():
     cloudwatch()
     arc()
     tables()
+    experiments()
     refused()
     automation()
     state_machines()
@@ -653,7 +707,7 @@ def main():
     )
     # Every code that is written in the sources of one service, also one that no call above brings about.
     for file, service in (("rds/*", "rds"), ("monitoring", "monitoring"), ("sns", "sns"), ("secrets", "secretsmanager"),
-                          ("kms", "kms"),
+                          ("kms", "kms"), ("fis", "fis"),
                           ("parameters", "ssm"), ("sts", "sts"), ("../../../automation/src/service", "ssm"),
                           ("../../../states/src/service", "states"),
                           ("../functions/binaries", "lambda")):

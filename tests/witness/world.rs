@@ -277,6 +277,14 @@ impl Functions for Levers {
                 "release" => self.0.hold_operations(false),
                 "isolate" => self.0.isolate(EAST).await,
                 "rejoin" => self.0.rejoin(EAST).await,
+                // One that no sandbox can carry out.
+                "add-experiment" => {
+                    let stop = json!({"actionId": "aws:ecs:stop-task", "targets": {"Tasks": "tasks"}});
+                    let definition = json!({
+                        "description": "A task stops.", "actions": {"stop": stop}, "stopConditions": [{"source": "none"}],
+                    });
+                    self.0.add_experiment_template(EAST, definition);
+                }
                 "causeway-report" => {}
                 "work" if event["range"]["fails"] == true => {
                     let (error_type, message) = ("Broken".into(), "it fails".into());

@@ -53,6 +53,7 @@ pub struct Builder {
     machines: Vec<Machine>,
     decorator: Decorator,
     secret: Option<String>,
+    buckets: Vec<String>,
 }
 
 impl Rig {
@@ -72,6 +73,7 @@ impl Rig {
             machines: Vec::new(),
             decorator: Box::new(|api| api),
             secret: None,
+            buckets: REGIONS.map(shop::bucket).into(),
         }
     }
 
@@ -118,12 +120,20 @@ impl Builder {
         self
     }
 
+    /// The report buckets, where they are not the shop's.
+    #[must_use]
+    pub fn buckets(mut self, names: Vec<String>) -> Self {
+        self.buckets = names;
+        self
+    }
+
     /// Puts the parts together. S3's objects are kept below `objects`.
     ///
     /// # Errors
     /// When that folder can't be used.
     pub fn build(self, objects: &Path) -> Result<Rig, WireError> {
-        let Self { world, functions, permissions, reading, documents, machines, decorator, secret } = self;
+        let Self { world, functions, permissions, reading, documents, machines, decorator, secret, buckets } =
+            self;
         let invoked = permissions.guard_functions(Arc::clone(&functions));
         let (machines, items) =
             step_functions(world.clock, Arc::clone(&invoked), Arc::clone(&permissions), objects, machines);
@@ -137,8 +147,8 @@ impl Builder {
             Some(secret) => Wire::with_secret(Arc::clone(&api), objects, secret),
             None => Wire::new(Arc::clone(&api), objects),
         }?;
-        for region in REGIONS {
-            wire.create_bucket(&shop::bucket(region))?;
+        for bucket in &buckets {
+            wire.create_bucket(bucket)?;
         }
         Ok(Rig { world, automation, machines, api, wire: Arc::new(wire) })
     }

@@ -90,6 +90,19 @@ pub(super) fn needs(call: &Call, world: &World) -> Vec<Need> {
         ("arc-region-switch", _) => {
             vec![Need::new(action("arc-region-switch", call), text("planArn").unwrap_or("*"))]
         }
+        ("fis", "GetExperimentTemplate") => {
+            let template = format!("experiment-template/{}", text("id").unwrap_or("*"));
+            vec![Need::new(action("fis", call), regional(call, "fis", &template))]
+        }
+        ("fis", "StartExperiment") => {
+            let template = format!("experiment-template/{}", text("experimentTemplateId").unwrap_or("*"));
+            let resources = [template, "experiment/*".to_owned()];
+            resources.map(|of| Need::new(action("fis", call), regional(call, "fis", &of))).into()
+        }
+        ("fis", "GetExperiment" | "StopExperiment") => {
+            let experiment = format!("experiment/{}", text("id").unwrap_or("*"));
+            vec![Need::new(action("fis", call), regional(call, "fis", &experiment))]
+        }
         ("lambda", "Invoke") => vec![invoke(&call.region, text("FunctionName").unwrap_or_default())],
         ("iam", _) => vec![Need::new(action("iam", call), text("PolicySourceArn").unwrap_or_default())],
         ("monitoring", "DescribeAlarms") => vec![Need::new(

@@ -188,3 +188,27 @@ fn two_environments_are_apart() {
     // The plan's own parameter, and what the two parameters are the prefix of.
     assert!(!all_of_other.contains(":function:causeway-") && !all_of_other.contains("/causeway/plans/shop"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_may_start_an_experiment_and_nobody_of_the_stack_may() {
+    let (permissions, world, api) = guarded().await;
+    let start = |principal: &str| {
+        let input = json!({"clientToken": "a", "experimentTemplateId": "EXT1"});
+        api.call(call(principal, WEST, "fis", "StartExperiment", input))
+    };
+    let roles = &permissions.roles[WEST];
+    let functions = roles.functions.keys().map(|function| access_key_id(WEST, function));
+    let others = roles.runbooks.keys().chain(roles.machines.keys()).map(ToString::to_string);
+    let all: Vec<String> = functions.chain(others).collect();
+    assert!(all.len() > 10, "{all:?}");
+    for principal in all {
+        assert_eq!(denial(start(&principal).await).0, "AccessDeniedException", "{principal}");
+    }
+    assert_eq!(denial(start(OPERATOR).await).0, "ResourceNotFoundException");
+    let asked = permissions.asked();
+    let needs = &asked.iter().find(|asked| asked.call.1 == "StartExperiment").unwrap().needs;
+    let resources: Vec<&str> = needs.iter().map(|need| need.resource.as_str()).collect();
+    let arn = |of: &str| format!("arn:aws:fis:{WEST}:{ACCOUNT}:{of}");
+    assert_eq!(resources, [arn("experiment-template/EXT1"), arn("experiment/*")]);
+    world.stop();
+}

@@ -30,6 +30,7 @@ mod rest;
 pub mod s3;
 mod scope;
 pub mod server;
+mod short_names;
 mod signature;
 pub mod tables;
 

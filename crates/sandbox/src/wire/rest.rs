@@ -1,4 +1,4 @@
-//! REST JSON, for the two services that speak it: the ARC control plane and Lambda's `Invoke`.
+//! REST JSON, for the services that speak it: the ARC control plane, FIS, and Lambda's `Invoke`.
 //!
 //! `Invoke` is the call `{"FunctionName", "Payload": value, "InvocationType"?, "Qualifier"?}`, answered by
 //! `{"StatusCode": 200, "FunctionError"?, "Payload": value}`.
@@ -15,9 +15,10 @@ use super::response::{malformed, response, set_header, unknown};
 use crate::api::ApiError;
 
 const CONFIG: &str = "route53-recovery-control-config";
+const FIS: &str = "fis";
 
 /// Service, method, path, operation.
-const ROUTES: [(&str, &str, &str, &str); 7] = [
+const ROUTES: [(&str, &str, &str, &str); 13] = [
     ("lambda", "POST", "/2015-03-31/functions/{FunctionName}/invocations", INVOKE),
     (CONFIG, "GET", "/cluster", "ListClusters"),
     (CONFIG, "GET", "/cluster/{ClusterArn}", "DescribeCluster"),
@@ -25,6 +26,12 @@ const ROUTES: [(&str, &str, &str, &str); 7] = [
     (CONFIG, "GET", "/controlpanel/{ControlPanelArn}/routingcontrols", "ListRoutingControls"),
     (CONFIG, "GET", "/controlpanel/{ControlPanelArn}/safetyrules", "ListSafetyRules"),
     (CONFIG, "GET", "/routingcontrol/{RoutingControlArn}", "DescribeRoutingControl"),
+    (FIS, "GET", "/experimentTemplates", "ListExperimentTemplates"),
+    (FIS, "GET", "/experimentTemplates/{id}", "GetExperimentTemplate"),
+    (FIS, "GET", "/experiments", "ListExperiments"),
+    (FIS, "POST", "/experiments", "StartExperiment"),
+    (FIS, "GET", "/experiments/{id}", "GetExperiment"),
+    (FIS, "DELETE", "/experiments/{id}", "StopExperiment"),
 ];
 
 const INVOKE: &str = "Invoke";
@@ -43,7 +50,8 @@ pub(super) fn decode(service: &str, request: &Request<Bytes>) -> Result<(String,
         input = body;
     }
     for (name, value) in form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()) {
-        let number = (name == "MaxResults").then(|| value.parse::<u32>().ok()).flatten();
+        let number =
+            ["MaxResults", "maxResults"].contains(&&*name).then(|| value.parse::<u32>().ok()).flatten();
         input.insert(name.into_owned(), number.map_or_else(|| value.into_owned().into(), Value::from));
     }
     input.extend(labels.into_iter().map(|(name, value)| (name.to_owned(), value.into())));
@@ -121,6 +129,14 @@ mod tests {
                 "ListRoutingControls".to_owned(),
                 json!({"MaxResults": 7, "NextToken": "x", "ControlPanelArn": "arn:aws:route53::0:controlpanel/p"})
             )
+        );
+        assert_eq!(
+            decode(FIS, &request("GET", "/experiments?maxResults=7&experimentTemplateId=EXT1", "")).unwrap(),
+            ("ListExperiments".to_owned(), json!({"maxResults": 7, "experimentTemplateId": "EXT1"}))
+        );
+        assert_eq!(
+            decode(FIS, &request("DELETE", "/experiments/EXP1", "")).unwrap(),
+            ("StopExperiment".to_owned(), json!({"id": "EXP1"}))
         );
         let invoke = "/2015-03-31/functions/causeway-report/invocations";
         assert_eq!(

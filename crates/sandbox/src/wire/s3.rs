@@ -28,11 +28,13 @@ use tokio::sync::RwLock;
 use super::error::WireError;
 use super::response::response;
 use super::scope::Scope;
+use super::short_names::{ShortNames, Shortened};
 use crate::api::{Api, CallError};
 
 /// The S3 service over one folder.
 pub(super) struct Store {
     root: PathBuf,
+    names: ShortNames,
     service: Arc<S3Service>,
     /// S3 replaces an object at once; the library writes a file, then what is known of it. So nobody reads or writes
     /// while somebody writes, and a caller who leaves does not end a write in the middle.
@@ -43,16 +45,18 @@ impl Store {
     pub fn new(api: Arc<dyn Api>, root: &Path, secret: &str) -> Result<Self, WireError> {
         let files = s3s_fs::FileSystem::new(root)
             .map_err(|error| WireError::S3Root(root.to_owned(), format!("{error:?}")))?;
-        let mut service = S3ServiceBuilder::new(files);
+        let names = ShortNames::default();
+        let mut service = S3ServiceBuilder::new(Shortened { files, names: names.clone() });
         service.set_auth(OneSecret(secret.into()));
         service.set_access(Gate { api, root: root.to_owned() });
-        Ok(Self { root: root.to_owned(), service: Arc::new(service.build()), writing: Arc::default() })
+        Ok(Self { root: root.to_owned(), names, service: Arc::new(service.build()), writing: Arc::default() })
     }
 
     /// Makes a bucket. Harmless when there is one.
     pub fn create_bucket(&self, name: &str) -> Result<(), WireError> {
         let folder = self.root.join(name);
-        std::fs::create_dir_all(&folder).map_err(|error| WireError::S3Root(folder, error.to_string()))
+        let made = std::fs::create_dir_all(&folder).and_then(|()| self.names.add(&self.root, name));
+        made.map_err(|error| WireError::S3Root(folder, error.to_string()))
     }
 
     /// Answers one request; `None` is silence.

@@ -14,7 +14,9 @@ pub const TIMES: &[&str] = &[
     "StartTime",
     "Timestamp",
     "Timestamps",
+    "creationTime",
     "endTime",
+    "lastUpdateTime",
     "redriveDate",
     "startDate",
     "startTime",
@@ -22,7 +24,7 @@ pub const TIMES: &[&str] = &[
 ];
 
 /// Members that hold maps of a user's own names when they are objects: nothing in there is converted.
-pub const FREE: &[&str] = &["Inputs", "Outputs", "Parameters"];
+pub const FREE: &[&str] = &["Inputs", "Outputs", "Parameters", "tags"];
 
 /// Members of a query request that are true or false.
 pub const BOOLEANS: &[&str] = &[

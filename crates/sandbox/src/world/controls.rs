@@ -18,7 +18,6 @@ impl World {
     /// go on.
     pub async fn isolate(self: &Arc<Self>, region: &str) {
         self.sample_lag().await;
-        self.tables.cut(region, true, self.clock.now());
         let cut = self.state(|state| {
             state.isolated.insert(region.to_owned());
             let inside = |arn: &str| region_of(arn) == region;
@@ -31,6 +30,7 @@ impl World {
             state.cut.extend(cut.iter().cloned());
             cut
         });
+        self.settle_tables(region);
         let cuts =
             cut.iter().map(async |secondary| (secondary, self.servers.cut_link(secondary, true).await));
         for (secondary, result) in futures::future::join_all(cuts).await {
@@ -45,7 +45,7 @@ impl World {
     /// primary, then its rebuilding as a secondary. Others follow again.
     pub async fn rejoin(self: &Arc<Self>, region: &str) {
         self.state(|state| state.isolated.remove(region));
-        self.tables.cut(region, false, self.clock.now());
+        self.settle_tables(region);
         self.say(region, "The Region is back".into());
         self.settle().await;
     }

@@ -33,6 +33,13 @@ pub const DELETION: Duration = seconds(300);
 /// CloudWatch gets a datapoint of the replication lag.
 pub const LAG_PERIOD: Duration = seconds(60);
 
+/// An experiment of FIS is accepted: a third of a second in the example of AWS's command.
+pub const EXPERIMENT_PENDING: Duration = Duration::from_millis(300);
+/// Its targets are looked up.
+pub const EXPERIMENT_INITIATING: Duration = seconds(10);
+/// Its actions take back what they did. Half a minute was seen, of an experiment that a stop condition halted.
+pub const EXPERIMENT_STOPPING: Duration = seconds(30);
+
 /// A write to a global table of DynamoDB, to the other Region: "usually within a second" (DynamoDB developer guide, "How global tables
 /// work").
 pub const UNDER_WAY: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(900)];

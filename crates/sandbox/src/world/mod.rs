@@ -4,7 +4,7 @@
 //! prints (PascalCase members, timestamps as RFC 3339 text, lists as arrays). The wire protocols in [`crate::wire`]
 //! and the `aws:executeAwsApi` action both end here, so that permissions and faults are checked in one place.
 //!
-//! From below to above: what there is ([`model`], [`routing`], `state`), the world that holds it ([`core`]), how it changes
+//! From below to above: what there is ([`model`], [`routing`], `experiment`, `state`), the world that holds it ([`core`]), how it changes
 //! with time (`aurora`, [`durations`]), the services that answer (`rds`, `arc`, …), what only the sandbox can do (`controls`,
 //! `setup`), and here the one entrance.
 
@@ -14,6 +14,8 @@ mod cloudformation;
 mod controls;
 mod core;
 pub mod durations;
+mod experiment;
+mod fis;
 mod kms;
 pub mod model;
 mod monitoring;
@@ -79,6 +81,7 @@ impl World {
             "monitoring" => Ok(monitoring::call(self, call)?),
             "sts" => Ok(sts::call(call)?),
             "cloudformation" => Ok(cloudformation::call(call)?),
+            "fis" => Ok(fis::call(self, call)?),
             "dynamodb" => Ok(tables::call(self, call)?),
             // The S3 library keeps the objects; it asks here whether it may be reached.
             "s3" => Ok(Value::Null),

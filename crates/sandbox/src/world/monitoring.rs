@@ -66,6 +66,9 @@ impl World {
         if before != state {
             self.publish(region, self.alarm_event(region, name, state, &before));
         }
+        if state == "ALARM" {
+            self.halt_experiments(region, name);
+        }
     }
 
     /// The event of EventBridge that says that an alarm has changed.

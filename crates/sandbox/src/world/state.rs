@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::experiment::{Experiment, Template};
 use super::model::{Cluster, Global, Instance, Operation, PlanExecution, RdsEvent, Snapshot, region_of};
 use super::reading::Reading;
 use super::routing::Arcs;
@@ -56,6 +57,9 @@ pub(crate) struct State {
     pub(crate) composite_alarms: BTreeSet<(String, String)>,
     /// Executions of ARC Region switch, by plan and id.
     pub(crate) plan_executions: BTreeMap<(String, String), PlanExecution>,
+    /// Experiment templates of FIS, and the experiments that were started from them, by id.
+    pub(crate) experiment_templates: BTreeMap<String, Template>,
+    pub(crate) experiments: BTreeMap<String, Experiment>,
 }
 
 impl State {

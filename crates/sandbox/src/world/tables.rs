@@ -18,6 +18,19 @@ pub(super) fn call(world: &World, call: &Call) -> Result<Value, ApiError> {
     })
 }
 
+impl World {
+    /// Keeps a Region's tables apart from the others for as long as there is a reason: the Region is cut off, or an experiment pauses
+    /// their replication.
+    pub(super) fn settle_tables(&self, region: &str) {
+        self.state(|state| {
+            let paused = state.experiments.values().any(|one| one.pauses_replication(region));
+            let cut = paused || state.isolated.contains(region);
+            // Under the lock, so that of two changes at once the later one is what stays.
+            self.tables.cut(region, cut, self.clock.now());
+        });
+    }
+}
+
 /// Whether a call comes from inside of its Region.
 pub(super) fn is_inside(call: &Call) -> bool {
     call.service == "dynamodb" && caller(&call.principal).is_some_and(|(home, _)| home == call.region)

@@ -1066,4 +1066,5 @@ async fn a_lag_that_is_given_stays_and_is_counted_by_the_minute() {
     assert_eq!(lag(WEST).await, json!([]));
 }
 
+mod fis;
 mod states;

@@ -91,6 +91,17 @@ async fn objects(setup: &Setup) {
     let head = client.head_object().bucket(BUCKET).key(key).send().await.unwrap();
     assert_eq!(head.content_length(), Some(7));
 
+    // As long a key as those of a comparison, of a table whose name has 64 letters.
+    let long = format!(
+        "reconcile/{}/{}/{}/part-00001-f467c11e.jsonl",
+        "p".repeat(16),
+        "e".repeat(36),
+        "t".repeat(64)
+    );
+    client.put_object().bucket(BUCKET).key(&long).body(b"x".to_vec().into()).send().await.unwrap();
+    client.head_object().bucket(BUCKET).key(&long).send().await.unwrap();
+    client.delete_object().bucket(BUCKET).key(&long).send().await.unwrap();
+
     client.put_object().bucket(BUCKET).key("records/x").send().await.unwrap();
     let list = client.list_objects_v2().bucket(BUCKET).prefix("reports/shop/").send().await.unwrap();
     assert_eq!(list.contents().iter().map(|object| object.key().unwrap()).collect::<Vec<_>>(), [key]);

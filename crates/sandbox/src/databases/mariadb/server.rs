@@ -184,6 +184,8 @@ impl Server for MariaDbServer {
                 "--binlog-format=ROW",
                 "--log-slave-updates=ON",
                 "--gtid-strict-mode=OFF",
+                // As an Aurora cluster has it whose application has triggers: its master user is no superuser either.
+                "--log-bin-trust-function-creators=1",
             ])
             .args(["--sync-binlog=0", "--innodb-flush-log-at-trx-commit=2", "--slave-net-timeout=5"])
             .args([
