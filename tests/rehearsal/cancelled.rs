@@ -16,13 +16,13 @@ use crate::{detach, failback, failover, readiness, rebuild, reconcile, replay, r
 
 /// A way through a document.
 #[derive(Clone, Copy)]
-struct Way {
+pub struct Way {
     /// What the functions say on it, as in [`Fault::Said`].
-    said: &'static [(&'static str, &'static str)],
+    pub said: &'static [(&'static str, &'static str)],
     /// What it is started with.
     parameters: Parameters<'static>,
     /// What the approver says when asked.
-    signal: &'static str,
+    pub signal: &'static str,
 }
 
 impl Way {
@@ -40,7 +40,7 @@ impl Way {
 }
 
 /// A runbook as it is rehearsed here.
-trait Rehearsed {
+pub trait Rehearsed {
     /// Name of its document.
     const NAME: &'static str;
     /// The ways that together lead to each of its steps.
@@ -170,7 +170,7 @@ async fn routing_cancelled_at_every_step_and_started_again_ends_well() {
 /// Where a managed failover is not possible.
 const DETACH: Parameters<'static> = &[("ImpairedRegion", EAST), ("Mode", "detach")];
 
-struct Failover;
+pub struct Failover;
 
 impl Rehearsed for Failover {
     const NAME: &'static str = "causeway-failover";
@@ -211,7 +211,7 @@ impl Rehearsed for Failover {
 /// The strategy is the plan's.
 const TRAFFIC_FIRST: Parameters<'static> = &[("strategy", "traffic-first")];
 
-struct Failback;
+pub struct Failback;
 
 impl Rehearsed for Failback {
     const NAME: &'static str = "causeway-failback";
@@ -241,7 +241,7 @@ impl Rehearsed for Failback {
     }
 }
 
-struct Rebuild;
+pub struct Rebuild;
 
 impl Rehearsed for Rebuild {
     const NAME: &'static str = "causeway-rebuild";
@@ -268,7 +268,7 @@ impl Rehearsed for Rebuild {
     }
 }
 
-struct Reconcile;
+pub struct Reconcile;
 
 impl Rehearsed for Reconcile {
     const NAME: &'static str = "causeway-reconcile";
@@ -311,7 +311,7 @@ impl Rehearsed for Reconcile {
     }
 }
 
-struct Replay;
+pub struct Replay;
 
 impl Rehearsed for Replay {
     const NAME: &'static str = "causeway-replay";
@@ -343,7 +343,7 @@ impl Rehearsed for Replay {
     }
 }
 
-struct Routing;
+pub struct Routing;
 
 const OFF: Parameters<'static> = &[("TurnOff", EAST)];
 
@@ -367,7 +367,7 @@ impl Rehearsed for Routing {
     }
 }
 
-struct Readiness;
+pub struct Readiness;
 
 impl Rehearsed for Readiness {
     const NAME: &'static str = "causeway-readiness";

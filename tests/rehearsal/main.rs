@@ -9,6 +9,7 @@
 //! - [`region_switch`]: a failover by ARC Region switch, which has only the accounting done here
 //! - [`kept`]: what a restored and a rebuilt cluster have of the old one, with keys of the account
 //! - [`cancelled`]: each of them, cancelled at every step of its document
+//! - [`ends`]: each of them on every way through its document, with and without a word of how it ended
 //! - [`states`]: each of them where AWS does not say which states are shown
 //! - [`what_if`]: what else may happen on the way
 //! - [`prove`]: what only an account can show, under both answers
@@ -21,6 +22,7 @@
 mod automatic;
 mod cancelled;
 mod detach;
+mod ends;
 mod failback;
 mod failover;
 mod faults;

@@ -220,6 +220,7 @@ impl Stage {
     pub async fn ended_in(&self, region: &str, id: &str) -> Execution {
         let execution = self.automation.wait(region, id).await.unwrap();
         crate::states::assert_listed(&self.world);
+        crate::ends::assert_agrees(&execution);
         execution
     }
 

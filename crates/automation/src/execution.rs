@@ -37,6 +37,13 @@ impl Status {
         }
     }
 
+    /// The one of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::InProgress, Self::Waiting, Self::Success, Self::Failed, Self::TimedOut, Self::Cancelled]
+            .into_iter()
+            .find(|one| one.name() == name)
+    }
+
     /// Whether it is over.
     pub fn ended(self) -> bool {
         !matches!(self, Self::InProgress | Self::Waiting)

@@ -16,11 +16,14 @@ pub struct Reading {
     /// Whether a step with `aws:executeStateMachine` ends once the execution has started; else it waits for its end. The action's page
     /// says neither.
     pub state_machine_is_not_awaited: bool,
+    /// Whether a branch that asks for an output that is not there fails; else the reference stays as its own text.
+    pub missing_output_fails_branch: bool,
 }
 
 impl Reading {
     /// Every combination of two of what every execution meets. How an approval ends is for the rehearsals of
-    /// approvals, whether a state machine is awaited for those of what starts one.
+    /// approvals, whether a state machine is awaited for those of what starts one, what a missing output does to a branch
+    /// for those of how a document ends.
     pub const ALL: [Self; 4] = [
         Self::of(false, false, true),
         Self::of(false, true, false),
@@ -39,6 +42,7 @@ impl Reading {
             json_text_is_parsed,
             refused_approval_ends_execution: false,
             state_machine_is_not_awaited: false,
+            missing_output_fails_branch: false,
         }
     }
 }

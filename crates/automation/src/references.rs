@@ -6,7 +6,8 @@
 //!   as they are and everything else as JSON.
 //! - A list's element that is exactly one reference to a list is replaced by that list's elements.
 //! - A reference to a step output that isn't there (the step did not run, failed, or its selector matched nothing)
-//!   stays as its own literal text, as executions in accounts are seen to do.
+//!   stays as its own literal text, as executions in accounts are seen to do; of a branch, [`Reading`](crate::Reading) has
+//!   the other way too.
 
 use serde_json::Value;
 

@@ -22,6 +22,7 @@ const READING: Reading = Reading {
     json_text_is_parsed: false,
     refused_approval_ends_execution: false,
     state_machine_is_not_awaited: false,
+    missing_output_fails_branch: false,
 };
 
 /// What a scripted call does.
@@ -428,6 +429,29 @@ async fn a_branch_goes_to_the_first_choice_that_holds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_branch_on_an_output_that_is_not_there_takes_its_default_or_fails() {
+    let steps = lambda("look", "f", "")
+        + "- name: choose\n  action: aws:branch\n  onFailure: step:failed\n  inputs:\n    Choices:\n    - {Variable: '{{ look.status }}', StringEquals: Done, NextStep: done}\n    - {Variable: '{{ later.status }}', StringEquals: Done, NextStep: done}\n    Default: below\n"
+        + &sleep("below", ", isEnd: true")
+        + &sleep("done", ", isEnd: true")
+        + &sleep("failed", ", isEnd: true")
+        + &lambda("later", "f", "  isEnd: true\n");
+    let cases = [
+        ("Done", false, "done", Status::Success),
+        ("other", false, "below", Status::Success),
+        // In whichever choice it stands.
+        ("Done", true, "failed", Status::Failed),
+        ("other", true, "failed", Status::Failed),
+    ];
+    for (status, missing_output_fails_branch, expected, ended_as) in cases {
+        let reading = Reading { missing_output_fails_branch, ..READING };
+        let stage = stage_of(reading, &[("doc", document(&steps))], &[("f", &[answer(status)])]);
+        let ended = stage.run().await;
+        assert_eq!((ran(&ended)[2].0, ended.status), (expected, ended_as), "{status} {reading:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn branching_back_runs_a_step_again_and_records_each_run() {
     let steps = lambda("look", "f", "")
         + "- name: choose\n  action: aws:branch\n  inputs:\n    Choices:\n    - {Variable: '{{ look.status }}', StringEquals: Done, NextStep: end}\n    - {Variable: '{{ look.status }}', StringEquals: InProgress, NextStep: look}\n    Default: end\n"
@@ -664,7 +688,14 @@ async fn one_rejection_fails_the_step_and_silence_times_out_after_7_days() {
     stage.signal(&id, "Reject", "bob").await.unwrap();
     let ended = stage.ended(&id).await;
     assert_eq!((ended.status, step(&ended, "ask").status), (Status::Failed, Status::Failed));
-    assert!(ended.failure_message.unwrap().contains("rejected by bob: because"));
+    assert_eq!(ended.failure_message.unwrap(), "rejected by bob: because");
+    for payload in [json!({}), json!({"Comment": [""]})] {
+        let id = stage.start();
+        settle().await;
+        let wordless = json!({"AutomationExecutionId": id, "SignalType": "Reject", "Payload": payload});
+        stage.automation.call(WEST, "bob", "SendAutomationSignal", wordless).await.unwrap();
+        assert_eq!(stage.ended(&id).await.failure_message.unwrap(), "rejected by bob");
+    }
     let ended = stage.run().await;
     assert_eq!((ended.status, stage.seconds(&ended)), (Status::TimedOut, 7 * 24 * 3600));
 }

@@ -15,13 +15,15 @@ use crate::{Observed, text};
 const ASIDE: [&str; 8] = [
     "askForApproval",
     "endAsFailed",
-    "endedWell",
+    "endAsSuccess",
     "keepState",
     "keepStateAgain",
     "outcome",
     RECORDED,
     "stopRanges",
 ];
+/// How the names of the branches of the end begin.
+const ENDED: &str = "endedWell";
 /// The step that records what stopped an execution.
 const RECORDED: &str = "recordFailure";
 /// The end of the name of steps that come after a failure.
@@ -97,6 +99,7 @@ fn decides(run: &StepRun) -> bool {
     let is_silent = ["aws:branch", "aws:sleep"].contains(&run.action.as_str()) && run.status == "Success";
     !is_silent
         && !ASIDE.contains(&run.name.as_str())
+        && !run.name.starts_with(ENDED)
         && !run.name.starts_with("notify")
         && !run.name.ends_with(AFTER_FAILURE)
 }

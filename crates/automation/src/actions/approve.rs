@@ -49,8 +49,10 @@ pub(crate) async fn run(run: &mut Run, inputs: &Inputs) -> Result<Done, Failure>
         let approved = decisions.values().filter(|decision| decision.approved).count() as u64;
         let rejected = decisions.iter().find(|(_, decision)| !decision.approved);
         if let Some((who, decision)) = rejected {
-            let message = format!("rejected by {who}: {}", decision.comment);
-            return Err(Failure { outputs: outputs("Rejected", &decisions), ..Failure::new(message) });
+            return Err(Failure {
+                outputs: outputs("Rejected", &decisions),
+                ..Failure::new(rejection(who, &decision.comment))
+            });
         }
         if approved >= needed {
             return Ok(Done { outputs: outputs("Approved", &decisions), ..Done::default() });
@@ -58,6 +60,14 @@ pub(crate) async fn run(run: &mut Run, inputs: &Inputs) -> Result<Done, Failure>
         if waiting.changed().await.is_err() {
             return Err(Failure::with(Status::Cancelled, "the service is gone"));
         }
+    }
+}
+
+/// A comment need not be given.
+fn rejection(who: &str, comment: &str) -> String {
+    match comment.trim() {
+        "" => format!("rejected by {who}"),
+        comment => format!("rejected by {who}: {comment}"),
     }
 }
 

@@ -17,7 +17,8 @@ pub(super) const TRAFFIC_ON: &str = "trafficOn";
 /// The steps that verify. When they are done, the application has its writer back.
 pub(super) const VERIFY: [&str; 2] = ["verify", "awaitVerify"];
 /// The steps that record, whose own run is still under way, and those of the end, which come after them.
-pub(super) const RECORD: [&str; 5] = ["record", "recordFailure", "outcome", "endedWell", "endAsFailed"];
+pub(super) const RECORD: [&str; 6] =
+    ["record", "recordFailure", "outcome", "endedWell", "endAsSuccess", "endAsFailed"];
 
 /// The runs of an execution that began and did work, in the order in which they began.
 pub(super) fn started(execution: &Execution) -> Vec<&StepRun> {
