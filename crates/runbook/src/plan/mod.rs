@@ -10,8 +10,8 @@ mod read;
 mod sample;
 
 pub use model::{
-    ArcEndpoint, Automatic, BaseSource, BeyondRpo, Database, Distributed, Engine, Failback, Limits, Member,
-    Reconcile, RecoveryPlan, Relation, ReportTable, Restore, Routing, Signal, Strategy,
+    ArcEndpoint, Automatic, BaseSource, BeyondRpo, Database, Distributed, Engine, Failback, GameDay, Limits,
+    Member, Reconcile, RecoveryPlan, Relation, ReportTable, Restore, Routing, Signal, Strategy,
 };
 pub use sample::sample;
 

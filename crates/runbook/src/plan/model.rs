@@ -36,8 +36,19 @@ pub struct RecoveryPlan {
     /// When a failover may start by itself; absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub automatic: Option<Automatic>,
+    /// That game days may be held: a Region of this application is broken on purpose, and it fails over. Absent: none may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub game_day: Option<GameDay>,
     /// Bucket for records and reports in each Region, by Region.
     pub report_buckets: BTreeMap<String, String>,
+}
+
+/// That game days may be held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GameDay {
+    /// What this environment is called, such as `staging`: whoever holds a game day types it.
+    pub environment: String,
 }
 
 /// Route 53 ARC routing controls of the plan.

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::secret::SignIn;
 
 use super::model::{
-    Automatic, Database, Distributed, Limits, Member, Reconcile, RecoveryPlan, Restore, Routing, Signal,
+    Automatic, Database, Distributed, GameDay, Limits, Member, Reconcile, RecoveryPlan, Restore, Routing,
+    Signal,
 };
 
 /// Problems found so far.
@@ -70,6 +71,13 @@ impl RecoveryPlan {
         found.need(self.failback.lag_seconds > 0, || {
             "`failback.lagSeconds` is 0: a secondary is always a little behind, no switchover would ever be allowed".into()
         });
+        if let Some(GameDay { environment }) = &self.game_day {
+            found.need(is_plain(environment), || {
+                format!(
+                    "`gameDay.environment` {environment:?} is not a name: use letters, digits and hyphens"
+                )
+            });
+        }
         if let Some(automatic) = &self.automatic {
             automatic.problems(&self.regions, &mut found);
             found.need(!self.routing.is_absent(), || {

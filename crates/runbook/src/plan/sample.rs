@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::secret::SignIn;
 
 use super::model::{
-    ArcEndpoint, Automatic, Database, Engine, Failback, Limits, Member, Reconcile, RecoveryPlan, Restore,
-    Routing, Signal,
+    ArcEndpoint, Automatic, Database, Engine, Failback, GameDay, Limits, Member, Reconcile, RecoveryPlan,
+    Restore, Routing, Signal,
 };
 
 /// A valid plan for tests: the shop in `sandbox-east` and `sandbox-west`.
@@ -77,6 +77,7 @@ pub fn sample() -> RecoveryPlan {
                 })
                 .collect(),
         }),
+        game_day: Some(GameDay { environment: "sandbox".into() }),
         report_buckets: by_region(&|region| format!("causeway-reports-000000000000-{region}")),
         regions,
     }
