@@ -7,18 +7,22 @@ mod diff;
 mod document;
 mod drill;
 mod files;
+mod gameday;
 mod init;
 mod interrupt;
 mod live;
 mod login;
+mod outlook;
 mod plan;
 mod prompt;
 mod recovery_plan;
+mod rehearsal;
 mod rig;
 mod run;
 mod sandbox_command;
 mod stack;
 mod status;
+mod tally;
 mod text;
 mod timeline;
 mod workload;
@@ -43,6 +47,8 @@ struct Cli {
 enum Command {
     /// Rehearse a Region failover and account for every lost write
     Drill(drill::Options),
+    /// Break a Region of the account on purpose, move the application, and account for every lost write
+    Gameday(Box<gameday::Options>),
     /// Start a runbook in the account, and follow it
     Run(Box<run::Options>),
     /// Show how both Regions stand, on one screen
@@ -109,6 +115,7 @@ fn factor(text: &str) -> Result<f64, String> {
 async fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Drill(options) => drill::run(options).await,
+        Command::Gameday(options) => gameday::run(*options).await,
         Command::Run(options) => run::run(*options).await,
         Command::Status(options) => status::run(&options).await,
         Command::Sandbox(options) => sandbox_command::run(options).await,

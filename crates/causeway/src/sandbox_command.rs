@@ -17,8 +17,11 @@ use sandbox::{EAST, REGIONS, WEST};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::customers::Customers;
+use crate::customers::ledger::Ledger;
+use crate::drill::shop_scene;
 use crate::interrupt::interrupted;
 use crate::live::Live;
+use crate::login::engine_client;
 use crate::recovery_plan;
 use crate::rig::Rig;
 use crate::timeline::Timeline;
@@ -123,10 +126,17 @@ async fn open_shop(
 ) -> Result<(Live, Option<Customers>), Error> {
     timeline.status("opening the shop in both Regions");
     let shop = rig.open_shop().await?;
-    rig.change_plan(recovery_plan::describe_on_one_machine).await?;
+    timeline.plain(&format!("The shop, as a customer finds it: {}\n", shop.url()));
+    rig.change_plan(|plan| {
+        recovery_plan::describe_on_one_machine(plan);
+        // So that it is ready: one Region alone has the traffic, and a failover takes it off for a moment.
+        plan.routing.safety_rules_to_override = vec![ONE_REGION_ON.to_owned()];
+    })
+    .await?;
     rig.stand_by(WEST);
-    let ledger = Arc::default();
-    let live = Live::open(rig, &ledger, "Causeway shop", &shop).await?;
+    let ledger: Arc<Ledger> = Arc::default();
+    let scene = shop_scene(rig, &shop, &ledger, "Causeway shop".into());
+    let live = Live::open(scene, Some(rig.news())).await?;
     let places = rig.places().ok_or("the shop is not open")?;
     let customers = if rate > 0.0 {
         let seed = jiff::Timestamp::now().as_second().unsigned_abs();
@@ -175,7 +185,7 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
         timeline.line("sandbox", &line);
     }
     let output = Folder::create("logs-")?;
-    let Some(mut rig) = Rig::start_unless_interrupted(&options.machine, output.path()).await? else {
+    let Some(mut rig) = Rig::start_unless_interrupted(&options.machine, None, output.path()).await? else {
         return Ok(ExitCode::SUCCESS);
     };
     let opened = if options.shop {
@@ -216,7 +226,7 @@ pub async fn run(options: Options) -> Result<ExitCode, Error> {
     ));
     for database in ["orders", "catalog"] {
         if let Some(login) = rig.database(EAST, database) {
-            let client = login.engine_client();
+            let client = engine_client(login.engine);
             timeline.plain(&format!(
                 "  {database} in {EAST}: {client} --host {} --port {} --user {} {database} (password: secret shop/{database})",
                 login.host, login.port, login.user

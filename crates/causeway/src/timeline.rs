@@ -5,7 +5,7 @@
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -74,6 +74,16 @@ impl Timeline {
     /// What the living line says.
     pub fn status(&self, text: impl Into<String>) {
         self.live.set_message(text.into());
+    }
+
+    /// Takes the living line away, while a person types.
+    pub fn hide(&self) {
+        self.live.set_draw_target(ProgressDrawTarget::hidden());
+    }
+
+    /// Shows it again.
+    pub fn show(&self) {
+        self.live.set_draw_target(ProgressDrawTarget::stderr());
     }
 
     /// Ends the living line.

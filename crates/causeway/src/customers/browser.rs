@@ -20,6 +20,8 @@ pub trait Places: Send + Sync + 'static {
     fn service(&self, region: &str, name: &str) -> Option<String>;
 }
 
+/// The header in which the shop says which Region answered.
+pub const SERVED_BY: &str = "x-served-by";
 /// How long a customer waits for a page.
 const PATIENCE: Duration = Duration::from_secs(4);
 
@@ -115,6 +117,9 @@ impl Browser {
         }
         let answer = filled(request).send().await.ok()?;
         self.keep(&answer);
+        // Behind a name that leads to either Region, only the answer says which it was.
+        let said = answer.headers().get(SERVED_BY).and_then(|region| region.to_str().ok());
+        let region = said.map_or(region, str::to_owned);
         let location =
             answer.headers().get(LOCATION).and_then(|place| place.to_str().ok()).map(str::to_owned);
         Some(Page { region, status: answer.status(), location, text: answer.text().await.ok()? })

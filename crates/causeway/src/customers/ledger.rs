@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::tally::{Count, Tally};
+
 /// What is told of an order, as the shop's events call it: it was placed.
 pub const CREATED: &str = "OrderCreated";
 /// It was changed.
@@ -110,11 +112,13 @@ impl Ledger {
     pub fn entries(&self) -> Entries {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
 
-    /// Orders acknowledged so far, and errors.
-    pub fn counts(&self) -> (usize, usize) {
+impl Count for Ledger {
+    fn tally(&self) -> Tally {
         let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (entries.orders.len(), entries.failures.len())
+        let accepted = entries.orders.values().map(|order| (order.region.clone(), order.at)).collect();
+        Tally { accepted, errors: entries.failures.len() }
     }
 }
 
@@ -124,12 +128,5 @@ impl Entries {
         self.failures.push(at);
         let trouble = self.troubled.entry(customer.to_owned()).or_insert(Trouble { first: at, last: at });
         trouble.last = at;
-    }
-
-    /// The outage as the customers saw it: from the last order acknowledged by `old` to the first by `new`.
-    pub fn outage(&self, old: &str, new: &str) -> Option<(Duration, Duration)> {
-        let last = self.orders.values().filter(|order| order.region == old).map(|order| order.at).max()?;
-        let first = self.orders.values().filter(|order| order.region == new).map(|order| order.at).min()?;
-        Some((last, first))
     }
 }

@@ -23,7 +23,7 @@ pub struct Merchant {
     /// Whether it is over.
     pub stopped: tokio::sync::watch::Receiver<bool>,
     /// The Region that gives the first of the tags.
-    pub first: &'static str,
+    pub first: String,
 }
 
 impl Merchant {

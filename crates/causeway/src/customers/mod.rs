@@ -50,7 +50,7 @@ impl Customers {
         seed: u64,
         rate: f64,
         ttl: Duration,
-        first: &'static str,
+        first: &str,
         (places, ledger): (&Arc<dyn Places>, &Arc<Ledger>),
     ) -> Result<Self, Error> {
         let (stop, stopped) = tokio::sync::watch::channel(false);
@@ -88,7 +88,7 @@ impl Customers {
             browser: Browser::new(places, ttl)?,
             ledger: Arc::clone(ledger),
             stopped,
-            first,
+            first: first.to_owned(),
         };
         tasks.push(tokio::spawn(merchant.run()));
         Ok(Self { stop, holding, tasks, started })
@@ -102,11 +102,6 @@ impl Customers {
     /// Time since they started: the ledger's time.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
-    }
-
-    /// When that was.
-    pub fn started_at(&self) -> jiff::Timestamp {
-        jiff::Timestamp::now() - self.elapsed()
     }
 
     /// Lets each end what they are at, and ends them.

@@ -15,8 +15,7 @@ pub mod story;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sandbox::REGIONS;
-use sandbox::application::Application;
+use tokio::sync::broadcast::Receiver;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -24,11 +23,30 @@ use tokio::time::Instant;
 use self::picture::Source;
 use self::story::Story;
 use crate::Error;
-use crate::customers::ledger::Ledger;
-use crate::rig::Rig;
+use crate::outlook::Look;
+use crate::tally::{Count, Words};
 
 /// How often the Regions are looked at.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// What the runbooks do, and what happens in the world.
+pub type News = (Receiver<automation::Event>, Receiver<sandbox::world::Event>);
+
+/// What a page is of.
+pub struct Scene {
+    /// The Regions.
+    pub outlook: Arc<dyn Look>,
+    /// Who knows what was acknowledged.
+    pub count: Arc<dyn Count>,
+    /// What those who write are called.
+    pub words: Words,
+    /// The page's title.
+    pub title: String,
+    /// The application's address, where it has one.
+    pub address: Option<String>,
+    /// The Regions, and the addresses of their doors.
+    pub doors: Vec<(String, Option<String>)>,
+}
 
 /// A page that is served until it is dropped.
 pub struct Live {
@@ -41,34 +59,30 @@ pub struct Live {
 }
 
 impl Live {
-    /// Serves the page of what happens in `rig`, where `shop` runs, to the customers of `ledger`.
+    /// Serves the page of what happens in a world, with what the runbooks do and what happens in it where that is told.
     ///
     /// # Errors
     /// When no port is free.
-    pub async fn open(
-        rig: &Rig,
-        ledger: &Arc<Ledger>,
-        title: &str,
-        shop: &Application,
-    ) -> Result<Self, Error> {
+    pub async fn open(scene: Scene, news: Option<News>) -> Result<Self, Error> {
         let story = Arc::new(Story::default());
-        let source = Arc::new(Source {
-            outlook: rig.outlook(),
-            ledger: Arc::clone(ledger),
+        let Scene { outlook, count, words, title, address, doors } = scene;
+        let source = Source {
+            outlook,
+            count,
+            words,
             story: Arc::clone(&story),
-            title: title.to_owned(),
-            shop: shop.url().to_owned(),
-            doors: REGIONS
-                .map(|region| (region.to_owned(), shop.door(region).unwrap_or_default().to_owned()))
-                .into(),
+            title,
+            address,
+            doors,
             began: Instant::now(),
-        });
+        };
+        let source = Arc::new(source);
         let (seen, looks) = watch::channel(source.picture().await);
-        let (steps, events) = rig.news();
-        let mut tasks = vec![
-            tokio::spawn(Arc::clone(&story).follow_runbooks(steps)),
-            tokio::spawn(Arc::clone(&story).follow_world(events)),
-        ];
+        let mut tasks = Vec::new();
+        if let Some((steps, events)) = news {
+            tasks.push(tokio::spawn(Arc::clone(&story).follow_runbooks(steps)));
+            tasks.push(tokio::spawn(Arc::clone(&story).follow_world(events)));
+        }
         let looked = Arc::clone(&source);
         tasks.push(tokio::spawn(async move {
             loop {

@@ -9,29 +9,33 @@ use tokio::time::Instant;
 
 use super::story::{Runbook, Step, Story, Told};
 use crate::Error;
-use crate::customers::ledger::{Entries, Ledger};
-use crate::rig::{Database, Outlook, Region};
+use crate::outlook::{Database, Look, Region};
+use crate::tally::{Count, Tally, Words};
 use crate::text::duration;
 
-/// Seconds of orders that are shown, a bar each.
+/// Seconds of writes that are shown, a bar each.
 const SECONDS: u64 = 60;
-/// Orders that are listed in the end.
+/// Writes that are listed in the end.
 const LISTED: usize = 8;
+/// The height of the highest bar.
+const BAR: u64 = 40;
 
 /// Where it is seen from.
 pub struct Source {
     /// The Regions.
-    pub outlook: Outlook,
-    /// The customers.
-    pub ledger: Arc<Ledger>,
+    pub outlook: Arc<dyn Look>,
+    /// Who knows what was acknowledged.
+    pub count: Arc<dyn Count>,
+    /// What those who write are called.
+    pub words: Words,
     /// What has happened.
     pub story: Arc<Story>,
     /// What it is.
     pub title: String,
-    /// The shop's address.
-    pub shop: String,
-    /// The Regions and the addresses of their doors.
-    pub doors: Vec<(String, String)>,
+    /// The application's address, where it has one.
+    pub address: Option<String>,
+    /// The Regions and the addresses of their doors, where they have one.
+    pub doors: Vec<(String, Option<String>)>,
     /// When it began: the ledger's time, nearly.
     pub began: Instant,
 }
@@ -40,9 +44,9 @@ pub struct Source {
 #[derive(Debug, Clone, PartialEq)]
 struct Card {
     name: String,
-    door: String,
+    door: Option<String>,
     is: Region,
-    orders: usize,
+    accepted: usize,
     per_second: String,
     /// Height of each second's bar, of 40, the newest last.
     bars: Vec<(u64, u64)>,
@@ -53,7 +57,8 @@ struct Card {
 #[template(path = "live-now.html")]
 pub struct Picture {
     title: String,
-    shop: String,
+    words: Words,
+    address: Option<String>,
     elapsed: String,
     cards: Vec<Card>,
     told: Told,
@@ -75,53 +80,57 @@ struct Page<'a> {
 impl Source {
     /// How it looks now.
     pub async fn picture(&self) -> Picture {
-        let entries = self.ledger.entries();
+        let tally = self.count.tally();
         let elapsed = self.began.elapsed();
         let mut cards = Vec::new();
         for (name, door) in &self.doors {
             let is = self.outlook.region(name).await;
-            cards.push(card(name, door, is, &entries));
+            cards.push(card(name, door.as_deref(), is, &tally));
         }
         let mut told = self.story.told();
         if told.headline.is_empty() {
-            told.headline = headline(&cards);
+            told.headline = headline(&cards, self.words);
         }
         Picture {
             title: self.title.clone(),
-            shop: self.shop.clone(),
+            words: self.words,
+            address: self.address.clone(),
             elapsed: format!("{} s", elapsed.as_secs()),
             cards,
-            errors: entries.failures.len(),
+            errors: tally.errors,
             is_over: told.end.is_some(),
             told,
         }
     }
 }
 
-/// Where the shop is, where nobody tells it otherwise.
-fn headline(cards: &[Card]) -> String {
+/// Who has the application, where nobody tells it otherwise.
+fn headline(cards: &[Card], words: Words) -> String {
     let names: Vec<&str> =
         cards.iter().filter(|card| card.is.traffic).map(|card| card.name.as_str()).collect();
     match names[..] {
-        [] => "No Region has the customers.".to_owned(),
-        [name] => format!("Customers find the shop in {name}."),
-        _ => format!("Customers find the shop in {}.", names.join(" and in ")),
+        [] => format!("No Region has the {}.", words.who),
+        [name] => format!("{} find {} in {name}.", words.they(), words.what),
+        _ => format!("{} find {} in {}.", words.they(), words.what, names.join(" and in ")),
     }
 }
 
-fn card(name: &str, door: &str, is: Region, entries: &Entries) -> Card {
-    let orders: Vec<Duration> =
-        entries.orders.values().filter(|order| order.region == name).map(|order| order.at).collect();
-    let newest = entries.orders.values().map(|order| order.at.as_secs()).max().unwrap_or_default();
+fn card(name: &str, door: Option<&str>, is: Region, tally: &Tally) -> Card {
+    let accepted: Vec<Duration> = tally.times(name).collect();
+    let newest = tally.accepted.iter().map(|(_, at)| at.as_secs()).max().unwrap_or_default();
     let first = (newest + 1).saturating_sub(SECONDS);
-    let count = |second: u64| orders.iter().filter(|at| at.as_secs() == second).count() as u64;
+    let count = |second: u64| accepted.iter().filter(|at| at.as_secs() == second).count() as u64;
+    let highest = (first..=newest).map(count).max().unwrap_or_default();
+    // Three for each, as long as there is room for it.
+    let height = |count: u64| (count * 3).min(count * BAR / highest.max(1));
     let bars: Vec<(u64, u64)> =
-        (first..=newest).map(|second| ((second - first) * 5, (count(second) * 3).min(40))).collect();
+        (first..=newest).map(|second| ((second - first) * 5, height(count(second)))).collect();
     // Of the last two seconds that are over.
     let recent = (newest.saturating_sub(2)..newest).map(count).sum::<u64>();
     #[expect(clippy::cast_precision_loss, reason = "a few dozen")]
     let per_second = format!("{:.1}", recent as f64 / 2.0);
-    Card { name: name.into(), door: door.into(), is, orders: orders.len(), per_second, bars }
+    let door = door.map(str::to_owned);
+    Card { name: name.into(), door, is, accepted: accepted.len(), per_second, bars }
 }
 
 impl Picture {

@@ -19,7 +19,7 @@ pub struct Step {
     /// Its name.
     pub name: String,
     /// When it began.
-    began: Timestamp,
+    pub began: Timestamp,
     /// How it ended and how long that took; `None` while it runs.
     pub ended: Option<(Status, Duration)>,
     /// What it said.
@@ -29,7 +29,8 @@ pub struct Step {
 /// An execution of a runbook.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Runbook {
-    execution: String,
+    /// Its execution's id.
+    pub execution: String,
     /// The document's name.
     pub name: String,
     /// Where it runs.
@@ -40,14 +41,14 @@ pub struct Runbook {
     pub ended: Option<Status>,
 }
 
-/// An order that was confirmed to a customer and is missing.
+/// A write that was confirmed, such as an order, and is missing.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LostOrder {
-    /// Its id.
-    pub id: String,
-    /// What it came to.
-    pub total: String,
-    /// When it was confirmed, since the customers started.
+pub struct LostWrite {
+    /// What it is called: an order's id.
+    pub name: String,
+    /// What it was: what an order came to.
+    pub what: String,
+    /// When it was confirmed, since they started.
     pub at: Duration,
 }
 
@@ -77,8 +78,8 @@ pub struct Told {
     pub events: VecDeque<(Timestamp, String, String)>,
     /// What a person can do, a line each.
     pub instructions: Vec<String>,
-    /// Orders that were confirmed and are missing.
-    pub lost: Vec<LostOrder>,
+    /// Writes that were confirmed and are missing.
+    pub lost: Vec<LostWrite>,
     /// The end.
     pub end: Option<End>,
 }
@@ -103,14 +104,22 @@ impl Story {
         self.change(|told| told.instructions = lines);
     }
 
-    /// Says which orders were confirmed and are missing.
-    pub fn lost(&self, orders: Vec<LostOrder>) {
-        self.change(|told| told.lost = orders);
+    /// Says which writes were confirmed and are missing.
+    pub fn lost(&self, writes: Vec<LostWrite>) {
+        self.change(|told| told.lost = writes);
     }
 
     /// Says how it ended.
     pub fn end(&self, end: End) {
         self.change(|told| told.end = Some(end));
+    }
+
+    /// Says how an execution stands now.
+    pub fn runbook(&self, runbook: Runbook) {
+        self.change(|told| match told.runbooks.iter_mut().find(|one| one.execution == runbook.execution) {
+            Some(known) => *known = runbook,
+            None => told.runbooks.push(runbook),
+        });
     }
 
     fn change(&self, change: impl FnOnce(&mut Told)) {

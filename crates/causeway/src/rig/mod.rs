@@ -23,23 +23,21 @@ use sandbox::databases::real::RealServers;
 use sandbox::folder::Folder;
 use sandbox::functions::binaries::{Binaries, Settings};
 use sandbox::permissions::Permissions;
-use sandbox::shop::bucket;
 use sandbox::states::Machine as StateMachine;
 use sandbox::wire::connector::sdk_config;
 use sandbox::wire::server::{Listeners, Server};
 use sandbox::world::{World, durations};
 use sandbox::{EAST, WEST};
 use serde_json::json;
+use table_diff::{Target, Tls};
 use tokio::sync::broadcast::Receiver;
 
 use self::progress::Reporting;
 use crate::customers::browser::Places;
 use crate::interrupt::interrupted;
-use crate::login::Login;
 use crate::timeline::Timeline;
 use crate::{Error, Machine};
-pub use outlook::{Database, Outlook, Region};
-pub use plan::PLAN;
+pub use outlook::Outlook;
 
 /// A running sandbox.
 pub struct Rig {
@@ -115,13 +113,27 @@ pub struct Ended {
     pub duration: Duration,
 }
 
+impl Ended {
+    /// Whether it did what it is for.
+    pub fn is_good(&self) -> bool {
+        self.status == "Success"
+    }
+}
+
 impl Rig {
-    /// Starts everything; logs go below `output`. `None` when the user wanted an end meanwhile.
-    pub async fn start_unless_interrupted(machine: &Machine, output: &Path) -> Result<Option<Self>, Error> {
+    /// Starts everything for the shop, or for the application of this plan, whose Regions are the sandbox's; logs go below `output`.
+    /// `None` when the user wanted an end meanwhile.
+    pub async fn start_unless_interrupted(
+        machine: &Machine,
+        own: Option<RecoveryPlan>,
+        output: &Path,
+    ) -> Result<Option<Self>, Error> {
         // Keys, objects, logs and reports are for the user who runs this, and so is what its processes write.
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-        let (documents, permissions) = (documents(&machine.documents)?, permissions(&machine.template)?);
-        let machines = state_machines(&machine.template)?;
+        let mut plan = own.unwrap_or_else(|| sandbox::shop::plan(&machine.engine.0));
+        let (documents, permissions) =
+            (documents(&machine.documents)?, permissions(&machine.template, &plan)?);
+        let machines = state_machines(&machine.template, &plan)?;
         let binaries = match &machine.functions {
             Some(folder) => folder.clone(),
             None => std::env::current_exe()?.parent().map(Path::to_owned).unwrap_or_default(),
@@ -136,7 +148,6 @@ impl Rig {
         std::fs::create_dir_all(&logs)
             .map_err(|error| format!("can't create {}: {error}", logs.display()))?;
         let folder = Folder::create("")?;
-        let mut plan = sandbox::shop::plan(&machine.engine.0);
         if let Some(rows) = machine.ranges {
             let distributed = Distributed { above_rows: 0, concurrency: 2, range_rows: Some(rows) };
             for database in plan.databases.values_mut() {
@@ -192,6 +203,7 @@ impl Rig {
             .runbooks(documents, reading)
             .machines(machines)
             .secret(secret.clone())
+            .buckets(plan.report_buckets.values().cloned().collect())
             .build(&objects)?;
         let server = listeners.serve(&sandbox.wire);
         let (shop, folder) = (None, None);
@@ -200,7 +212,7 @@ impl Rig {
         // What AWS is waited for at most is divided as what AWS takes; a limit has at least a minute.
         let divided =
             |minutes: &mut u32| *minutes = (f64::from(*minutes) / clock.factor()).ceil().max(1.0) as u32;
-        plan::change(&rig.sandbox.wire, |plan| {
+        rig.change_plan(|plan| {
             divided(&mut plan.limits.promotion_minutes);
             divided(&mut plan.limits.restore_minutes);
         })
@@ -273,9 +285,24 @@ impl Rig {
         &self.server.arc_urls
     }
 
-    /// How to connect to the shop's database in a Region.
-    pub fn database(&self, region: &str, database: &str) -> Option<Login> {
-        login(&self.sandbox.world, &self.plan, region, database)
+    /// The plan, as it was at the start.
+    pub fn plan(&self) -> &RecoveryPlan {
+        &self.plan
+    }
+
+    /// Name of the parameter that holds the plan in each Region.
+    pub fn plan_parameter(&self) -> String {
+        plan::parameter(&self.plan)
+    }
+
+    /// How to connect to a database of the plan in a Region.
+    pub fn database(&self, region: &str, database: &str) -> Option<Target> {
+        target(&self.sandbox.world, &self.plan, region, database)
+    }
+
+    /// Where an application finds its databases.
+    pub fn route(&self) -> Arc<Route> {
+        Arc::new(Route { world: Arc::clone(&self.sandbox.world), plan: self.plan.clone() })
     }
 
     /// The simulated DNS and the shop behind it; none while it is not open.
@@ -349,12 +376,14 @@ impl Rig {
 
     /// Reports the world's events and the runbooks' steps on a timeline, until the guard is dropped.
     pub fn report(&self, timeline: &Timeline) -> Reporting {
-        progress::report(&self.sandbox.automation, &self.sandbox.world, &self.sandbox.wire, timeline)
+        let plan = self.plan_parameter();
+        progress::report(&self.sandbox.automation, &self.sandbox.world, (&self.sandbox.wire, plan), timeline)
     }
 
     /// What the two Regions are like from outside, for whoever looks again and again.
     pub fn outlook(&self) -> Outlook {
-        Outlook { world: Arc::clone(&self.sandbox.world), plan: self.plan.clone() }
+        let carts = self.shop.is_some();
+        Outlook { world: Arc::clone(&self.sandbox.world), plan: self.plan.clone(), carts }
     }
 
     /// What the runbooks do from now on, and what happens in the world.
@@ -364,7 +393,7 @@ impl Rig {
 
     /// Changes the recovery plan in both Regions.
     pub async fn change_plan(&self, change: impl Fn(&mut RecoveryPlan)) -> Result<(), Error> {
-        plan::change(&self.sandbox.wire, change).await
+        plan::change(&self.sandbox.wire, &self.plan_parameter(), change).await
     }
 
     /// Runs a document to its end, and approves what it asks to approve; `meanwhile` is called often.
@@ -373,7 +402,7 @@ impl Rig {
         region: &str,
         document: &str,
         parameters: &BTreeMap<&str, &str>,
-        meanwhile: impl Fn(),
+        meanwhile: &dyn Fn(),
     ) -> Result<Ended, Error> {
         let mut given: BTreeMap<String, Vec<String>> =
             parameters.iter().map(|(name, value)| ((*name).to_owned(), vec![(*value).to_owned()])).collect();
@@ -406,10 +435,16 @@ impl Rig {
         aws_sdk_s3::Client::new(&sdk_config(Arc::clone(&self.sandbox.wire), WEST, OPERATOR))
     }
 
-    /// Keys in the report bucket of the Region that took over.
+    /// The report bucket of the Region that takes over.
+    fn bucket(&self) -> Result<&str, Error> {
+        Ok(self.plan.report_bucket(WEST)?)
+    }
+
+    /// Keys in that bucket.
     pub async fn list_reports(&self, prefix: &str) -> Result<Vec<String>, Error> {
         let client = self.s3();
-        let mut pages = client.list_objects_v2().bucket(bucket(WEST)).prefix(prefix).into_paginator().send();
+        let mut pages =
+            client.list_objects_v2().bucket(self.bucket()?).prefix(prefix).into_paginator().send();
         let mut keys = Vec::new();
         while let Some(page) = pages.next().await {
             keys.extend(page?.contents().iter().filter_map(|object| object.key().map(str::to_owned)));
@@ -419,22 +454,8 @@ impl Rig {
 
     /// An object of that bucket.
     pub async fn read_report(&self, key: &str) -> Result<Vec<u8>, Error> {
-        let object = self.s3().get_object().bucket(bucket(WEST)).key(key).send().await?;
+        let object = self.s3().get_object().bucket(self.bucket()?).key(key).send().await?;
         Ok(object.body.collect().await?.to_vec())
-    }
-
-    /// Copies an execution's reports to a folder; returns the path of the page.
-    pub async fn fetch_reports(&self, execution: &str, folder: &Path) -> Result<PathBuf, Error> {
-        let prefix = runbook::names::keys::reports("shop", execution);
-        let mut page = folder.to_owned();
-        for key in self.list_reports(&prefix).await? {
-            let path = folder.join(key.strip_prefix(&prefix).unwrap_or(&key));
-            crate::files::write(&path, &self.read_report(&key).await?)?;
-            if path.extension().is_some_and(|extension| extension == "html") {
-                page = path;
-            }
-        }
-        Ok(page)
     }
 }
 
@@ -464,18 +485,41 @@ impl Places for Shop {
     }
 }
 
-fn login(world: &World, plan: &RecoveryPlan, region: &str, name: &str) -> Option<Login> {
+/// Where an application finds its databases: by DNS, and past it.
+pub struct Route {
+    world: Arc<World>,
+    plan: RecoveryPlan,
+}
+
+impl Route {
+    /// The Region that DNS answers with.
+    pub fn region(&self) -> Option<String> {
+        self.world.resolve(&[EAST, WEST])
+    }
+
+    /// A database's server in a Region.
+    pub fn database(&self, region: &str, database: &str) -> Option<Target> {
+        target(&self.world, &self.plan, region, database)
+    }
+}
+
+fn target(world: &World, plan: &RecoveryPlan, region: &str, name: &str) -> Option<Target> {
     let database = plan.databases.get(name)?;
     let member = database.members.get(region)?;
     let address = world.cluster_address(&member.cluster_arn)?;
     let runbook::secret::SignIn::Secret(secret) = &member.sign_in else { return None };
     let secret: runbook::secret::Credentials = serde_json::from_str(&world.secret(region, secret)?).ok()?;
-    Some(Login {
-        engine: database.engine,
+    Some(Target {
+        engine: match database.engine {
+            Engine::AuroraMysql => table_diff::Engine::MySql,
+            Engine::AuroraPostgresql => table_diff::Engine::Postgres,
+        },
         host: address.host,
         port: address.port,
         user: secret.username,
         password: secret.password.expose().to_owned(),
+        database: database.database.clone(),
+        tls: Tls::Disabled,
     })
 }
 
@@ -509,16 +553,16 @@ fn documents(folder: &Path) -> Result<Vec<(String, Document)>, Error> {
 }
 
 /// What functions and runbooks may do, by the roles in the template.
-fn permissions(template: &Path) -> Result<Arc<Permissions>, Error> {
+fn permissions(template: &Path, plan: &RecoveryPlan) -> Result<Arc<Permissions>, Error> {
     let name = template.display();
     let text = std::fs::read_to_string(template)
         .map_err(|error| format!("can't read {name}: {error}; name the SAM template with --template"))?;
-    let permissions = Permissions::read(&text, &runbook::plan::sample());
+    let permissions = Permissions::read(&text, plan);
     Ok(permissions.map_err(|error| format!("{name}: {error}"))?)
 }
 
 /// The state machines of the template, whose definitions are named from its folder on.
-fn state_machines(template: &Path) -> Result<Vec<StateMachine>, Error> {
+fn state_machines(template: &Path, plan: &RecoveryPlan) -> Result<Vec<StateMachine>, Error> {
     let name = template.display();
     let text = std::fs::read_to_string(template).map_err(|error| format!("can't read {name}: {error}"))?;
     let folder = template.parent().unwrap_or(Path::new(""));
@@ -526,6 +570,6 @@ fn state_machines(template: &Path) -> Result<Vec<StateMachine>, Error> {
         let path = folder.join(file);
         std::fs::read_to_string(&path).map_err(|error| format!("can't read {}: {error}", path.display()))
     };
-    let machines = sandbox::machines::machines(&text, &runbook::plan::sample(), read);
+    let machines = sandbox::machines::machines(&text, plan, read);
     Ok(machines.map_err(|error| format!("{name}: {error}"))?)
 }

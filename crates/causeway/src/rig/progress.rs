@@ -19,7 +19,7 @@ use crate::timeline::Timeline;
 pub(super) fn report(
     automation: &Automation,
     world: &World,
-    wire: &Arc<Wire>,
+    (wire, plan): (&Arc<Wire>, String),
     timeline: &Timeline,
 ) -> Reporting {
     let (mut steps, mut events) = (automation.subscribe(), world.subscribe());
@@ -35,7 +35,7 @@ pub(super) fn report(
                     Some(event) => report_step(&of_steps, &event, &mut started),
                     None => return,
                 },
-                _ = looks.tick() => report_waits(&of_steps, &wire, &mut started).await,
+                _ = looks.tick() => report_waits(&of_steps, (&wire, &plan), &mut started).await,
             }
         }
     });
@@ -65,7 +65,7 @@ const WAITS: SignedDuration = SignedDuration::from_secs(10);
 
 /// Says what the steps that run for a while wait for, and until when. The steps look again and again, in further steps; the
 /// limits count from the first.
-async fn report_waits(timeline: &Timeline, wire: &Arc<Wire>, started: &mut Started) {
+async fn report_waits(timeline: &Timeline, (wire, parameter): (&Arc<Wire>, &str), started: &mut Started) {
     let long = |event: &Event| jiff::Timestamp::now().duration_since(event.at) > WAITS;
     for ((_, step), (event, reported)) in started {
         if *reported || !["promote", "restore"].contains(&step.as_str()) || !long(event) {
@@ -73,7 +73,9 @@ async fn report_waits(timeline: &Timeline, wire: &Arc<Wire>, started: &mut Start
         }
         *reported = true;
         // Not readable while the Region is cut off: then nothing runs there either.
-        let Ok(RecoveryPlan { limits, .. }) = plan::read(wire, &event.region).await else { continue };
+        let Ok(RecoveryPlan { limits, .. }) = plan::read(wire, parameter, &event.region).await else {
+            continue;
+        };
         let region = &event.region;
         let (what, minutes, limit) = match step.as_str() {
             "promote" => (

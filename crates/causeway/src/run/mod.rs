@@ -7,9 +7,9 @@
 //! 0: the runbook ended well, or goes on by itself as was asked for. 1: it was refused or failed. 2: it could not be started, and nothing
 //! was changed. 130: a person left it, and it goes on.
 
-mod runbook;
+pub mod runbook;
 mod show;
-mod watch;
+pub mod watch;
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
@@ -206,7 +206,7 @@ async fn place(config: &SdkConfig, runbook: Runbook, options: &Options) -> Resul
 }
 
 /// The Region that has the writer of every database.
-async fn writer(config: &SdkConfig, deployed: &Deployed) -> Result<String, Error> {
+pub async fn writer(config: &SdkConfig, deployed: &Deployed) -> Result<String, Error> {
     let mut writers = BTreeMap::new();
     for region in std::iter::once(&deployed.region).chain(&deployed.plan.regions) {
         let rds = aws_sdk_rds::Client::new(&::runbook::aws::in_region(config, region));
@@ -287,7 +287,7 @@ async fn wanted(
 }
 
 /// Who runs this: a user, or the role that a session is of.
-async fn caller(config: &SdkConfig, region: &str) -> Result<String, Error> {
+pub async fn caller(config: &SdkConfig, region: &str) -> Result<String, Error> {
     let sts = aws_sdk_sts::Client::new(&::runbook::aws::in_region(config, region));
     let said = sts.get_caller_identity().send().await;
     let said = said.map_err(|error| {
@@ -319,12 +319,24 @@ async fn stands_alone(
     if !runbook.moves() {
         return Ok(());
     }
+    for silent in moves_nothing(config, deployed).await? {
+        screen.line(&format!("{silent} does not answer: what runs there is not known."));
+    }
+    Ok(())
+}
+
+/// That no runbook moves anything; returns the Regions that don't answer.
+///
+/// # Errors
+/// When one does.
+pub async fn moves_nothing<'a>(config: &SdkConfig, deployed: &'a Deployed) -> Result<Vec<&'a str>, Error> {
+    let mut silent = Vec::new();
     for region in &deployed.plan.regions {
         let ssm = Ssm::new(&::runbook::aws::in_region(config, region));
         let running = match preflight::overdue::running(&ssm, &format!("{}-", deployed.prefix)).await {
             Ok(running) => running,
             Err(_) => {
-                screen.line(&format!("{region} does not answer: what runs there is not known."));
+                silent.push(region.as_str());
                 continue;
             }
         };
@@ -338,7 +350,7 @@ async fn stands_alone(
             .into());
         }
     }
-    Ok(())
+    Ok(silent)
 }
 
 /// How far each database's secondary is behind, in a sentence.
@@ -360,7 +372,11 @@ async fn lag_now(config: &SdkConfig, deployed: &Deployed) -> String {
     format!("Behind, as last measured: {}", known.join(", "))
 }
 
-async fn start(
+/// Starts a runbook with these parameters; returns the execution's id.
+///
+/// # Errors
+/// When it could not be started.
+pub async fn start(
     config: &SdkConfig,
     runbook: Runbook,
     deployed: &Deployed,
@@ -413,7 +429,7 @@ async fn find(config: &SdkConfig, regions: &[String], id: &str) -> Result<(Strin
 }
 
 /// The command that follows an execution.
-fn come_back(id: &str, region: &str) -> String {
+pub fn come_back(id: &str, region: &str) -> String {
     format!("causeway run --follow {} --in {}", shell_word(id), shell_word(region))
 }
 

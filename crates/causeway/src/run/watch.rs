@@ -124,7 +124,8 @@ pub async fn look(ssm: &Ssm, id: &str) -> Result<Option<Seen>, Error> {
             .unwrap_or_default(),
         started: execution.execution_start_time().and_then(time),
         summary: summary.cloned(),
-        failure: execution.failure_message().map(str::to_owned),
+        // Where the sentence could not be had, endAsFailed has the reference to it in its place.
+        failure: execution.failure_message().filter(|text| !text.contains("{{")).map(str::to_owned),
         steps,
     }))
 }
@@ -166,8 +167,8 @@ impl From<&StepExecution> for Step {
 
 /// Steps of which nothing is said when they go well: they decide, wait or say what is said anyway.
 fn is_silent(step: &Step) -> bool {
-    let tells = ["outcome", "endAsFailed", "endedWell"].contains(&step.name.as_str())
-        || step.name.starts_with("notify")
+    let tells = ["outcome", "endAsFailed", "endAsSuccess"].contains(&step.name.as_str())
+        || ["endedWell", "notify"].iter().any(|word| step.name.starts_with(word))
         || step.name == "askForApproval";
     tells || (["aws:branch", "aws:sleep"].contains(&step.action.as_str()) && step.status == "Success")
 }

@@ -2,7 +2,7 @@
 //!
 //! Exit status 0 when everything could be asked, 1 when something could not, 2 when nothing was found to ask.
 
-mod look;
+pub mod look;
 mod show;
 
 use std::io::IsTerminal;

@@ -29,10 +29,10 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 use clap::Args;
-use http::HeaderValue;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
+use http::{HeaderName, HeaderValue};
 
 use crate::calls::Other;
 use crate::metrics::Counted;
@@ -40,6 +40,9 @@ use crate::problem::Problem;
 use crate::service::Service;
 use session::Session;
 use shop::Shop;
+
+/// Names the Region that served a page, for whoever finds the shop by a name that leads to either.
+pub const SERVED_BY: HeaderName = HeaderName::from_static("x-served-by");
 
 /// Where the other services are.
 #[derive(Args, Debug, Clone)]
@@ -97,7 +100,20 @@ pub fn service(settings: &UiSettings, region: &str) -> Result<Service, reqwest::
         .route("/{*anything}", get(nothing))
         .layer(from_fn(session::begun))
         .layer(middleware::map_response(not_kept));
-    let routes = pages.route("/assets/{*file}", get(browse::picture)).layer(from_fn(closed)).with_state(shop);
+    // A region that is no header's text is not said.
+    let here = HeaderValue::from_str(region).ok();
+    let says_where = move |mut response: Response| {
+        let here = here.clone();
+        async move {
+            response.headers_mut().extend(here.map(|here| (SERVED_BY, here)));
+            response
+        }
+    };
+    let routes = pages
+        .route("/assets/{*file}", get(browse::picture))
+        .layer(from_fn(closed))
+        .layer(middleware::map_response(says_where))
+        .with_state(shop);
     Ok(Service { name: "ui", routes, dependencies, metrics: Counted::default().metrics() })
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::check::{Check, DELETED, Names, Reported};
 use crate::customers::ledger::{Entries, Order};
 
 /// What is in the new primary at the end.
@@ -24,104 +25,8 @@ pub struct NewPrimary {
     pub tag_names: BTreeMap<u64, String>,
 }
 
-/// A row that the report lists: of the old primary, or of the new one where the old one had deleted it.
-#[derive(Debug, Clone)]
-pub struct Reported {
-    /// Its table, in small letters, as PostgreSQL has it.
-    pub table: String,
-    /// What happened to it, in the report's words.
-    pub kind: String,
-    /// Its values, as text, by column in small letters.
-    pub source: Value,
-}
-
-/// Reads a table's spreadsheet, the one file that lists every row.
-///
-/// # Errors
-/// When it is none.
-pub fn read_spreadsheet(table: &str, bytes: &[u8]) -> Result<Vec<Reported>, csv::Error> {
-    let mut reader = csv::Reader::from_reader(bytes);
-    let rows = reader.deserialize::<BTreeMap<String, String>>();
-    let reported = rows.map(|row| {
-        let row = row?;
-        let row: BTreeMap<_, _> = row.into_iter().map(|(name, cell)| (name.to_lowercase(), cell)).collect();
-        let cell = |name: &str| row.get(name).cloned().unwrap_or_default();
-        let kind = cell("what happened");
-        let counts = cell("version") == "old" || kind == DELETED;
-        Ok(counts.then(|| Reported { table: table.to_lowercase(), kind, source: serde_json::json!(row) }))
-    });
-    reported.filter_map(Result::transpose).collect()
-}
-
-/// What the report calls a delete that was lost.
-const DELETED: &str = "lost delete";
-/// What a replay leaves.
-const UPDATES: &str = "order updates";
-const ITEMS_REMOVED: &str = "items taken out";
-const CONFLICTS: &str = "conflicts";
-const TAGS: &str = "product tags";
-
-/// One check of the verdict.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Check {
-    /// What was compared.
-    pub what: &'static str,
-    /// How many were really lost.
-    pub lost: usize,
-    /// How many the report lists.
-    pub reported: usize,
-    /// How many of the reported ones are in doubt: their clients did not see the answer to the commit.
-    pub in_doubt: usize,
-    /// Lost but not reported.
-    pub overlooked: Vec<String>,
-    /// Reported but not lost.
-    pub invented: Vec<String>,
-}
-
-impl Check {
-    /// Compares two sets; what is in doubt may be reported or not.
-    fn of(what: &'static str, lost: &Names, reported: &Names, is_doubtful: &dyn Fn(&str) -> bool) -> Self {
-        let sure = |names: &mut dyn Iterator<Item = &String>| -> Vec<String> {
-            names.filter(|name| !is_doubtful(name)).cloned().collect()
-        };
-        Self {
-            what,
-            lost: lost.len(),
-            reported: reported.len(),
-            in_doubt: reported.iter().filter(|one| is_doubtful(one) && !lost.contains(*one)).count(),
-            overlooked: sure(&mut lost.difference(reported)),
-            invented: sure(&mut reported.difference(lost)),
-        }
-    }
-
-    /// That the report leaves nothing undecided.
-    pub fn nothing_undecided(undecided: Vec<String>) -> Self {
-        let reported = undecided.len();
-        Self {
-            what: "undecided",
-            lost: 0,
-            reported,
-            in_doubt: 0,
-            overlooked: Vec::new(),
-            invented: undecided,
-        }
-    }
-
-    /// Why a replay does not put them back; empty where it has to.
-    pub fn why_left(&self) -> &'static str {
-        match self.what {
-            UPDATES | CONFLICTS => "the rows are on both sides: for a person to decide",
-            ITEMS_REMOVED => "nothing is deleted: for a person to decide",
-            TAGS => "the table has no key: whether a row is there is not known",
-            _ => "",
-        }
-    }
-
-    /// Whether the report is right.
-    pub fn holds(&self) -> bool {
-        self.overlooked.is_empty() && self.invented.is_empty()
-    }
-}
+/// Why a replay leaves rows that both primaries have.
+const BOTH_SIDES: &str = "the rows are on both sides: for a person to decide";
 
 /// Compares what was lost with what is reported.
 pub fn judge(
@@ -136,10 +41,10 @@ pub fn judge(
         judge.items(),
         judge.addresses(),
         judge.events(),
-        judge.updates(),
-        judge.removed(),
-        judge.conflicts(),
-        judge.tags(),
+        judge.updates().left(BOTH_SIDES),
+        judge.removed().left("nothing is deleted: for a person to decide"),
+        judge.conflicts().left(BOTH_SIDES),
+        judge.tags().left("the table has no key: whether a row is there is not known"),
     ]
 }
 
@@ -150,9 +55,6 @@ struct Judge<'a> {
     new_primary: &'a NewPrimary,
     reported: &'a [Reported],
 }
-
-/// Ids of orders, or what begins with one.
-type Names = BTreeSet<String>;
 
 impl Judge<'_> {
     fn orders(&self) -> Check {
@@ -222,7 +124,7 @@ impl Judge<'_> {
         let lost =
             of_both.filter(differs).filter(|(_, order)| !order.held).map(|(id, _)| id.clone()).collect();
         let reported = self.rows("customer_order", "lost update", order_id);
-        Check::of(UPDATES, &lost, &reported, &|id| self.entries.changes_in_doubt.contains(id))
+        Check::of("order updates", &lost, &reported, &|id| self.entries.changes_in_doubt.contains(id))
     }
 
     /// Items that their customer had taken out, and that are there.
@@ -235,14 +137,14 @@ impl Judge<'_> {
         let lost = self.entries.orders.iter().flat_map(left).collect();
         let reported =
             self.rows("customer_order_item", DELETED, |row| line_of(&order_id(row), number(&row["line"])));
-        Check::of(ITEMS_REMOVED, &lost, &reported, &|name| self.is_doubtful_line(name))
+        Check::of("items taken out", &lost, &reported, &|name| self.is_doubtful_line(name))
     }
 
     fn conflicts(&self) -> Check {
         let held =
             self.entries.orders.iter().filter(|(_, order)| order.held).map(|(id, _)| id.clone()).collect();
         let reported = self.rows("customer_order", "conflict", order_id);
-        Check::of(CONFLICTS, &held, &reported, &|id| self.entries.changes_in_doubt.contains(id))
+        Check::of("conflicts", &held, &reported, &|id| self.entries.changes_in_doubt.contains(id))
     }
 
     /// Tags have no key: a product may have one twice. What counts is how often the old primary had it and the new has.
@@ -271,7 +173,7 @@ impl Judge<'_> {
                 .iter()
                 .any(|(product, tag)| name.starts_with(&format!("{product} {tag} #")))
         };
-        Check::of(TAGS, &lost.collect(), &reported.collect(), &doubtful)
+        Check::of("product tags", &lost.collect(), &reported.collect(), &doubtful)
     }
 
     fn lost_orders(&self) -> impl Iterator<Item = (&String, &Order)> {
@@ -397,6 +299,7 @@ mod tests {
 
     fn reported() -> Vec<Reported> {
         let row = |table: &str, kind: &str, source: Value| Reported {
+            database: "orders".into(),
             table: table.into(),
             kind: kind.into(),
             source,
@@ -412,17 +315,6 @@ mod tests {
             row("customer_order", "conflict", json!({"order_id": "held"})),
             row("product_tag", "missing", json!({"product_id": "mug", "tag_id": "7"})),
         ]
-    }
-
-    #[test]
-    fn a_spreadsheet_is_read_by_its_own_words() {
-        let text = "what happened,how sure,version,last write (UTC),differs in,ORDER_ID,LINE\r\n\
-                    missing,x,old,,,\"a,b\",1\r\nlost update,,old,,,c,2\r\nlost update,,new,,,c,3\r\n";
-        let rows = read_spreadsheet("t", text.as_bytes()).unwrap();
-        let said: Vec<_> =
-            rows.iter().map(|row| (row.kind.as_str(), row.source["order_id"].as_str().unwrap())).collect();
-        assert_eq!(said, [("missing", "a,b"), ("lost update", "c")]);
-        assert_eq!(number(&rows[1].source["line"]), 2);
     }
 
     #[test]
