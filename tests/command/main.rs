@@ -7,10 +7,12 @@
 
 mod diff;
 mod document;
+mod gameday;
 mod identity;
 mod init;
 mod invoke;
 mod night;
+mod own;
 mod postgres;
 mod rotated;
 mod sam_deploy;

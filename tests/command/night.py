@@ -169,11 +169,30 @@ def settled(seen):
     return re.sub(r" (?=<clock>|Start it|It is|Fail over to|causeway-failover runs|\x1b\[\d+mSuccess)", "\n", whole) + "\n"
 
 
+def transcripts(runbook, region, id, code=0):
+    """Keeps what is shown of an execution, piped and on a terminal: it is shown anew to whoever follows it afterwards."""
+
+    def once(text):
+        # How often it was looked at depends on the clock, and so does which look was the last.
+        text = re.sub(r"(?m)^.*\bInProgress\b.*\n", "", text)
+        named = {"awaitRestore": "restore", "awaitCleanup": "cleanup", "awaitRebuild": "rebuild", "awaitPromotion": "promote"}
+        text = re.sub(r"\bawait[A-Z]\w+", lambda found: named.get(found[0], found[0]), text)
+        return re.sub(r"\d+ rows?\b|\d+ tables?\b", "<some>", text)
+
+    follow = ["run", "--follow", id, "--in", region]
+    with open(f"run-{runbook}.txt", "w") as file:
+        file.write(once(plain(causeway(*follow, expect=code))))
+    seen, ended = on_a_terminal(*follow)
+    assert ended == code, seen
+    with open(f"run-{runbook}-on-a-terminal.txt", "w") as file:
+        file.write(once(settled(seen)))
+
+
 # -- A quiet day ---------------------------------------------------------------------------------------------------------
 status = causeway("status")
 assert "writer; available" in status and "follows" in status and "never looked" in status, status
-both("readiness", WEST, {})
-both("routing", WEST, {"TurnOn": [EAST]}, "--turn-on", EAST)
+transcripts("readiness", WEST, both("readiness", WEST, {})[0])
+transcripts("routing", WEST, both("routing", WEST, {"TurnOn": [EAST]}, "--turn-on", EAST)[0])
 assert "ready," in causeway("status")
 assert json.loads(causeway("status", "--format", "json"))["regions"][0]["databases"]["orders"]["isWriter"] is True
 
@@ -236,17 +255,20 @@ def until_it_follows(region):
 
 assert "--reconciled ID" in causeway("run", "replay", "--yes", expect=2)
 reconciled, _ = both("reconcile", WEST, {})
+transcripts("reconcile", WEST, reconciled)
 # The last one that ended well is what it takes.
 last = by_command("replay", WEST)
 [latest] = execution(WEST, last)["Parameters"]["ReconcileExecution"]
 is_same(WEST, last, by_console("replay", WEST, {"ReconcileExecution": [latest], "Approvers": [ME]}, *ENDED))
 assert latest != reconciled
+transcripts("replay", WEST, last)
 until_it_follows(EAST)
-both("rebuild", WEST, {})
+transcripts("rebuild", WEST, both("rebuild", WEST, {})[0])
 
 # -- Back, and over once more by a person at a terminal ------------------------------------------------------------------
 events = [json.loads(line) for line in causeway("run", "failback", "--yes", "--format", "json").splitlines()]
 assert (events[0]["event"], events[0]["region"], events[-1]["status"]) == ("started", EAST, "Success"), events
+transcripts("failback", EAST, events[0]["execution"])
 until_it_follows(WEST)
 causeway("run", "routing", "--turn-on", WEST, "--yes")
 seen, code = on_a_terminal(

@@ -40,8 +40,15 @@ fn a_person_runs_the_night_by_one_command() {
     let (said, code) = run.end();
     assert!(done.status.success(), "{}\n{said}", String::from_utf8_lossy(&done.stderr));
     assert_eq!(code, Some(0), "{said}");
-    for name in ["run-failover", "run-failover-refused", "run-failover-on-a-terminal", "status-dark"] {
-        golden(name, &fs::read_to_string(folder.path().join(format!("{name}.txt"))).unwrap());
+    let mut names: Vec<String> =
+        ["run-failover", "run-failover-refused", "run-failover-on-a-terminal", "status-dark"]
+            .map(Into::into)
+            .into();
+    for runbook in ["readiness", "routing", "reconcile", "replay", "rebuild", "failback"] {
+        names.extend([format!("run-{runbook}"), format!("run-{runbook}-on-a-terminal")]);
+    }
+    for name in names {
+        golden(&name, &fs::read_to_string(folder.path().join(format!("{name}.txt"))).unwrap());
     }
 }
 
