@@ -128,6 +128,8 @@ async fn keep(run: &Run<'_>, client: &impl ForKeep, arn: &str, end: Instant) -> 
             state.reason.get_or_insert_with(|| "AWS did not answer in time".to_owned());
             return (state, is_new);
         };
+        // It is seen at the next look, at once; where it is not, AWS shows old states for a while, and is not to be hurried.
+        let pause = if matches!(seen, Ok(Seen::Asked(Answer::Accepted))) { Duration::ZERO } else { LOOK };
         state.reason = match seen {
             Ok(Seen::There(snapshot)) if snapshot.status == "failed" => {
                 Some(format!("snapshot {id} has failed"))
@@ -138,14 +140,12 @@ async fn keep(run: &Run<'_>, client: &impl ForKeep, arn: &str, end: Instant) -> 
             }
             Ok(Seen::Asked(Answer::Accepted)) => {
                 is_new = true;
-                // It is seen at the next look, at once.
                 Some(format!("snapshot {id} was asked for, and not seen yet"))
             }
             Ok(Seen::Asked(Answer::Rejected(message))) => Some(message),
             Err(error) => Some(error.to_string()),
         };
         let is_settled = state.reason.is_none();
-        let pause = if is_new && state.status.is_none() { Duration::ZERO } else { LOOK };
         if is_settled || Instant::now() + pause >= end {
             return (state, is_new);
         }

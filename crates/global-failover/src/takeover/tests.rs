@@ -21,6 +21,8 @@ enum Says {
     NotBefore(usize),
     Denied,
     Nothing,
+    /// It is taken, and AWS shows the state from before for long.
+    Unseen,
 }
 
 struct Fake {
@@ -50,6 +52,9 @@ impl TakeSnapshot for Fake {
             }
             _ => {}
         }
+        if self.says == Says::Unseen && self.snapshots.lock().unwrap().iter().any(|(taken, _)| taken == name) {
+            return Ok(Answer::Rejected(format!("{name} already exists")));
+        }
         self.snapshots.lock().unwrap().push((name.to_owned(), tags.clone()));
         Ok(Answer::Accepted)
     }
@@ -58,6 +63,9 @@ impl TakeSnapshot for Fake {
 impl DescribeSnapshot for Fake {
     async fn describe_snapshot(&self, id: &str) -> Result<Option<Snapshot>, StepError> {
         let snapshots = self.snapshots.lock().unwrap();
+        if self.says == Says::Unseen {
+            return Ok(None);
+        }
         Ok(snapshots.iter().find(|(name, _)| name == id).map(|(name, tags)| Snapshot {
             id: name.clone(),
             arn: String::new(),
@@ -107,6 +115,8 @@ async fn the_failover_goes_on_whatever_aws_says() {
         (Says::NotBefore(1000), Status::Refused, "shop-orders-west is promoting"),
         (Says::Denied, Status::Refused, "orders: "),
         (Says::Nothing, Status::Refused, "did not answer in time"),
+        // It looks a few times, and does not hurry AWS.
+        (Says::Unseen, Status::Refused, "already exists"),
     ] {
         let begun = Instant::now();
         let outcome = call(&Fake::that(says), &plan).await;
