@@ -94,7 +94,7 @@ async fn it_replicates_again_keeps_the_old_primaries_and_then_reconcile_and_fail
             stage.faults.set(Fault::Nothing);
             let again = rebuild(&stage).await;
             assert_eq!(again.status, Status::Success, "{case}: {}", told(&again));
-            assert_eq!(stage.messages(2).last().unwrap().subject, "Causeway: nothing to rebuild");
+            assert_eq!(stage.messages(2).last().unwrap().subject, "Causeway: nothing left to rebuild");
             let reconciled = stage.reconcile().await;
             assert_eq!(reconciled.status, Status::Success, "{case}: {}", told(&reconciled));
             let back = stage.switch_over(EAST).await;
