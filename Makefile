@@ -13,6 +13,9 @@ OUT    ?= out/drill
 REPLAY ?=
 # What the databases run on: mariadb, postgres or mixed.
 ENGINE ?= mariadb
+# The campaign's: how many nights, the seed of the first (a new one without), and how many of them to leave out.
+SCHEDULES ?=
+FROM      ?=
 # Rows of the benchmark's first two tables; the third has twice as many.
 ROWS   ?= 2000000
 # The engines that it times: mariadb, mysql, postgres; all without one.
@@ -27,12 +30,14 @@ YES      ?=
 # account's plan has others.
 DURING_A_MOVE       ?=
 OVERWRITE_ENDPOINTS ?=
+# A folder with the functions as `cargo build` makes them: they are taken from there, not built by cargo-lambda.
+BUILT    ?=
 BUILD    ?= --release $(if $(filter x86_64,$(ARCH)),--x86-64,--arm64)
 FUNCTIONS := preflight routing-control global-failover snapshot-restore reconcile replay report region-switch
 SERVERS   := $(if $(filter mariadb,$(ENGINE)),mariadb,$(if $(filter postgres,$(ENGINE)),postgres,mariadb postgres))
 ASKED     := $(if $(YES),--yes) $(if $(DURING_A_MOVE),--during-a-move)
 
-.PHONY: help setup build test unit bench bench-shop lint drill sandbox shop functions package diff deploy prove destroy image workload destroy-all clean
+.PHONY: help setup build test unit campaign bench bench-shop lint drill sandbox shop functions package diff deploy prove destroy image workload destroy-all clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,7 +52,6 @@ test: ## run every test; needs no other command first
 	@tests/setup.sh mariadb mysql postgres redis rabbitmq python browser sam emulators schema
 	@# With the tests: without them, tokio has fewer features, and everything would be built twice.
 	@cargo build --workspace --bins --tests
-	@$(MAKE) --no-print-directory functions BUILD='--compiler cargo'
 	@rm -f target/skipped
 	@REQUIRE="$$(tests/setup.sh installed)" SKIPPED="$(CURDIR)/target/skipped" cargo test --workspace
 	@if [ -s target/skipped ]; then sort -u target/skipped; else echo "Nothing was skipped."; fi
@@ -55,6 +59,11 @@ test: ## run every test; needs no other command first
 unit: ## the unit tests of one crate, in seconds: make unit CRATE=runbook
 	@# Beside the crate that depends on all of them, so that no dependency is built once more with other features.
 	@cargo test -p rehearsals -p $(CRATE) --lib
+
+campaign: ## tell so many nights with seeded faults, and hold the promises against each: make campaign SCHEDULES=10000 SEED=1 FROM=0
+	@cargo build --workspace --bins --tests
+	@SCHEDULES=$(or $(SCHEDULES),10000) SEED=$(SEED) FROM=$(FROM) \
+	  cargo test --workspace --test rehearsal -- --exact campaign::any_story_in_any_weather_keeps_every_promise --nocapture
 
 bench: ## time the comparison beside its peers, most of an hour; writes docs/benchmarks.md
 	@tests/setup.sh mariadb mysql postgres bench
@@ -94,8 +103,12 @@ shop: ## keep the shop running in both Regions, with customers and a live page, 
 
 # All functions in one build, into target/lambda.
 functions:
+ifneq ($(BUILT),)
+	@for name in $(FUNCTIONS); do install -D $(BUILT)/$$name target/lambda/$$name/bootstrap; done
+else
 	@cargo lambda --version >/dev/null 2>&1 || tests/setup.sh python
 	@PATH="$(CURDIR)/target/python/bin:$$PATH" cargo lambda build --locked $(BUILD) $(FUNCTIONS:%=-p %)
+endif
 
 # What `sam build` asks for, function by function (template.yaml, BuildMethod: makefile): the first builds them all.
 build-%Function: functions

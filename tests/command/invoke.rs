@@ -56,7 +56,8 @@ fn cargo_lambda() -> Command {
     command
 }
 
-/// Runs `sam build` into this folder.
+/// Runs `sam build` into this folder, with the functions that the tests are built beside: cargo-lambda would build everything once
+/// more.
 fn sam_build(to: &Path) {
     let sam = root().join("target/sam/bin/sam");
     assert!(sam.is_file(), "there is no {}: run `make setup` first", sam.display());
@@ -65,7 +66,7 @@ fn sam_build(to: &Path) {
     let built = Command::new(sam)
         .args(["build", "--parameter-overrides", &format!("Architecture={architecture}"), "--build-dir"])
         .arg(to)
-        .env("BUILD", "--compiler cargo")
+        .env("BUILT", "target/debug")
         .env("SAM_CLI_TELEMETRY", "0")
         .current_dir(root())
         .stdin(Stdio::null())
