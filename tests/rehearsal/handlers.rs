@@ -33,6 +33,9 @@ use table_diff::{
     Presence, Progress, Rights, Sink, Table, TableShape, ValueKind,
 };
 
+use crate::campaign::fleet::Fleet;
+use crate::campaign::storm::{self, Storm};
+use crate::campaign::tables::Tables;
 use crate::faults::{BROKEN, Fault, Faults};
 use crate::iam::let_in;
 
@@ -57,23 +60,29 @@ pub struct Handlers {
     pub rows: Mutex<BTreeMap<(String, u64), Vec<String>>>,
     /// Tables that the user of the databases sees beside the one that is compared.
     pub other_tables: Mutex<Vec<String>>,
+    /// The night of a campaign, with its own databases.
+    pub night: Option<(Arc<Fleet>, Arc<Storm>)>,
 }
 
 impl Handlers {
     async fn answer(&self, region: &str, function: &str, event: Value) -> Invocation {
         let clock = self.clock;
+        let caller = access_key_id(region, function);
+        let mut config = sdk_config(Arc::clone(self.wire.get().unwrap()), region, &caller);
+        let mut skew = jiff::SignedDuration::ZERO;
+        if let Some((_, storm)) = &self.night {
+            config = storm::config(&config, storm, &caller);
+            skew = jiff::SignedDuration::from_secs(storm.skew(region));
+        }
         let context = Context {
-            config: sdk_config(
-                Arc::clone(self.wire.get().unwrap()),
-                region,
-                &access_key_id(region, function),
-            ),
+            config,
             region: region.to_owned(),
-            clock: Clock::new(move || clock.now()),
-            deadline: clock.now() + TIMEOUT,
+            clock: Clock::new(move || clock.now() + skew),
+            deadline: clock.now() + skew + TIMEOUT,
         };
         let config = context.config.clone();
         let (probe, orders, back) = (Probe(self, &config), Orders(self), Back(self));
+        let tables = self.night.as_ref().map(|(fleet, _)| Tables { handlers: self, fleet });
         let answer: BoxFuture<'_, Result<Value, StepError>> = match function {
             "causeway-preflight" => {
                 call(|context, event| preflight::handle_with(context, event, &probe), context, event).boxed()
@@ -81,12 +90,24 @@ impl Handlers {
             "causeway-routing-control" => call(routing_control::handle, context, event).boxed(),
             "causeway-global-failover" => call(global_failover::handle, context, event).boxed(),
             "causeway-snapshot-restore" => call(snapshot_restore::handle, context, event).boxed(),
-            "causeway-reconcile" => {
-                call(|context, event| reconcile::handle_with(context, event, &orders), context, event).boxed()
-            }
-            "causeway-replay" => {
-                call(|context, event| replay::handle_with(context, event, &back), context, event).boxed()
-            }
+            "causeway-reconcile" => match &tables {
+                Some(tables) => {
+                    call(|context, event| reconcile::handle_with(context, event, tables), context, event)
+                        .boxed()
+                }
+                None => {
+                    call(|context, event| reconcile::handle_with(context, event, &orders), context, event)
+                        .boxed()
+                }
+            },
+            "causeway-replay" => match &tables {
+                Some(tables) => {
+                    call(|context, event| replay::handle_with(context, event, tables), context, event).boxed()
+                }
+                None => {
+                    call(|context, event| replay::handle_with(context, event, &back), context, event).boxed()
+                }
+            },
             "causeway-report" => call(report::handle, context, event).boxed(),
             "causeway-region-switch" => call(region_switch::handle, context, event).boxed(),
             other => panic!("there is no function {other}"),
@@ -114,6 +135,16 @@ impl Functions for Handlers {
         event: Value,
     ) -> BoxFuture<'a, Result<Invocation, ApiError>> {
         async move {
+            if let Some((_, storm)) = &self.night {
+                let caller = access_key_id(region, function);
+                return Ok(tokio::select! {
+                    biased;
+                    () = storm.killed(&caller) => killed("Runtime.ExitError"),
+                    answer = tokio::time::timeout(TIMEOUT, self.answer(region, function, event)) => {
+                        answer.unwrap_or_else(|_| killed("Sandbox.Timedout"))
+                    }
+                });
+            }
             let (fault, lost) = self.faults.invoked();
             let says = self.faults.says(event["operation"].as_str().unwrap_or_default());
             if says == Some(BROKEN) {
@@ -158,6 +189,13 @@ struct Probe<'a>(&'a Handlers, &'a SdkConfig);
 impl Probe<'_> {
     /// Signs in as the function does.
     async fn sign_in(&self, target: &DatabaseTarget) -> Result<(), StepError> {
+        if self.0.world.is_isolated(&target.region) {
+            return Err(StepError::new(
+                Kind::Unreachable,
+                format!("{} does not answer", target.host),
+                "try again",
+            ));
+        }
         let place = At { region: &target.region, host: &target.host, port: target.port };
         let signed = target.sign_in.credentials(self.1, place).await?;
         let plan = runbook::plan::sample();
@@ -196,7 +234,7 @@ impl SignsIn for Probe<'_> {
 
 /// A comparison in which [`LOST`] orders of each database are missing. Each takes so long that one invocation does not
 /// find all.
-struct Orders<'a>(&'a Handlers);
+pub struct Orders<'a>(pub &'a Handlers);
 
 /// How long it takes to find one.
 const EACH: Duration = Duration::from_secs(35);

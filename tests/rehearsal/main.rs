@@ -12,6 +12,7 @@
 //! - [`ends`]: each of them on every way through its document, with and without a word of how it ended
 //! - [`states`]: each of them where AWS does not say which states are shown
 //! - [`what_if`]: what else may happen on the way
+//! - [`campaign`]: any story in any weather, from a seed, and the promises that hold all the same
 //! - [`prove`]: what only an account can show, under both answers
 //! - [`iam`]: the story of a plan that signs in to its databases by IAM
 //! - [`golden`]: what a person sees of each, as a text
@@ -20,6 +21,7 @@
 #![expect(clippy::unwrap_used, reason = "tests say what failed by panicking")]
 
 mod automatic;
+mod campaign;
 mod cancelled;
 mod detach;
 mod ends;

@@ -13,6 +13,7 @@ use sandbox::account::runbook_role;
 use sandbox::api::Call;
 use sandbox::automation::{Automation, Document, Execution, Reading, Status};
 use sandbox::clock::Clock;
+use sandbox::databases::Servers;
 use sandbox::eventbridge::{EventBridge, Rules};
 use sandbox::functions::{Functions, Invocation};
 use sandbox::permissions::Permissions;
@@ -23,6 +24,8 @@ use sandbox::world::{Message, World};
 use sandbox::{EAST, REGIONS, Rig, WEST};
 use serde_json::Value;
 
+use crate::campaign::fleet::Fleet;
+use crate::campaign::storm::{Storm, Stormy};
 use crate::faults::{Called, Fault, Faults, Faulty};
 use crate::handlers::Handlers;
 use crate::servers::FailingServers;
@@ -34,6 +37,9 @@ pub const SLOW: f64 = 1.5;
 pub const BRISK: f64 = 20.0;
 /// The same, so that a rehearsal is short.
 pub const FAST: f64 = 300.0;
+
+/// When the nights of a campaign begin.
+const EVENING: &str = "2026-01-15T22:00:00Z";
 
 /// Who approves.
 pub const APPROVER: &str = "arn:aws:iam::000000000000:user/SANDBOX";
@@ -50,7 +56,8 @@ pub struct Stage {
     /// Id of the last reconciliation.
     reconciled: Mutex<String>,
     rig: Rig,
-    _objects: tempfile::TempDir,
+    /// Where the objects of S3 are.
+    pub objects: tempfile::TempDir,
 }
 
 /// What a runbook leaves behind, without what differs between two executions that did the same.
@@ -76,10 +83,31 @@ impl Stage {
 
     /// The same, with other roles than the template's.
     pub async fn with_roles(reading: Reading, factor: f64, permissions: Arc<Permissions>) -> Self {
-        let clock = Clock::new(factor);
+        Self::of(reading, factor, permissions, None).await
+    }
+
+    /// The same for a night of a campaign, with its own databases.
+    pub async fn at_night(reading: Reading, factor: f64, fleet: Arc<Fleet>, storm: Arc<Storm>) -> Self {
+        Self::of(reading, factor, roles().anew(), Some((fleet, storm))).await
+    }
+
+    async fn of(
+        reading: Reading,
+        factor: f64,
+        permissions: Arc<Permissions>,
+        night: Option<(Arc<Fleet>, Arc<Storm>)>,
+    ) -> Self {
+        let clock = match &night {
+            Some(_) => Clock::starting_at(EVENING.parse().unwrap(), factor),
+            None => Clock::new(factor),
+        };
         let servers = Arc::new(FailingServers::default());
         let arc_urls = [1, 2, 3, 4, 5].map(|number| format!("http://arc-{number}.sandbox"));
-        let world = sandbox::shop::world(clock, Arc::clone(&servers) as _, &arc_urls).await.unwrap();
+        let behind: Arc<dyn Servers> = match &night {
+            Some((fleet, _)) => Arc::clone(fleet) as _,
+            None => Arc::clone(&servers) as _,
+        };
+        let world = sandbox::shop::world(clock, behind, &arc_urls).await.unwrap();
         let faults = Faults::none();
         let handlers = Arc::new(Handlers {
             world: Arc::clone(&world),
@@ -89,30 +117,23 @@ impl Stage {
             faults: Arc::clone(&faults),
             rows: Mutex::default(),
             other_tables: Mutex::default(),
+            night: night.clone(),
         });
         let objects = tempfile::tempdir().unwrap();
         let meeting = Arc::clone(&faults);
         let rig = Rig::builder(Arc::clone(&world), Arc::clone(&handlers) as _, Arc::clone(&permissions))
             .runbooks(documents().to_vec(), reading)
             .machines(machines().to_vec())
-            .decorated(|api| Arc::new(Faulty { api, faults: meeting }))
+            .decorated(|api| match night {
+                Some((_, storm)) => Arc::new(Stormy { api, storm }),
+                None => Arc::new(Faulty { api, faults: meeting }),
+            })
             .build(objects.path())
             .unwrap();
         assert!(handlers.wire.set(Arc::clone(&rig.wire)).is_ok());
         let automation = Arc::clone(&rig.automation);
         let reconciled = Mutex::default();
-        Self {
-            world,
-            automation,
-            faults,
-            permissions,
-            servers,
-            clock,
-            handlers,
-            reconciled,
-            rig,
-            _objects: objects,
-        }
+        Self { world, automation, faults, permissions, servers, clock, handlers, reconciled, rig, objects }
     }
 
     /// Lets what the template lets start by itself start by itself.
@@ -420,7 +441,8 @@ impl Stage {
         self.object_in(WEST, key).await
     }
 
-    async fn object_in(&self, region: &str, key: &str) -> Option<Vec<u8>> {
+    /// An object of a Region's report bucket.
+    pub async fn object_in(&self, region: &str, key: &str) -> Option<Vec<u8>> {
         let object = self.s3().get_object().bucket(bucket(region)).key(key).send().await.ok()?;
         Some(object.body.collect().await.unwrap().to_vec())
     }

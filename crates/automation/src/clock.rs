@@ -21,7 +21,12 @@ impl Clock {
     ///
     /// With tokio's time paused, it moves as that does. Must be called inside a tokio runtime.
     pub fn new(factor: f64) -> Self {
-        Self { start: Timestamp::now(), origin: tokio::time::Instant::now(), factor: factor.max(1.0) }
+        Self::starting_at(Timestamp::now(), factor)
+    }
+
+    /// The same, and it is this time now: what depends on the time can be had again.
+    pub fn starting_at(start: Timestamp, factor: f64) -> Self {
+        Self { start, origin: tokio::time::Instant::now(), factor: factor.max(1.0) }
     }
 
     /// The time now.

@@ -52,7 +52,8 @@ impl TakeSnapshot for Fake {
             }
             _ => {}
         }
-        if self.says == Says::Unseen && self.snapshots.lock().unwrap().iter().any(|(taken, _)| taken == name) {
+        if self.says == Says::Unseen && self.snapshots.lock().unwrap().iter().any(|(taken, _)| taken == name)
+        {
             return Ok(Answer::Rejected(format!("{name} already exists")));
         }
         self.snapshots.lock().unwrap().push((name.to_owned(), tags.clone()));

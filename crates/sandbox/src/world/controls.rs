@@ -58,6 +58,29 @@ impl World {
         self.state(|state| state.snapshots.retain(|_, snapshot| snapshot.kind != "automated"));
     }
 
+    /// Lets each automated snapshot that is available be there a second time, as if Aurora had begun again. How many there are now.
+    pub async fn repeat_snapshots(&self) -> usize {
+        let now = self.clock.now();
+        let again = self.state(|state| {
+            let automated =
+                state.snapshots.values().filter(|one| one.kind == "automated" && one.status == "available");
+            let again = automated.cloned().collect::<Vec<_>>().into_iter().map(|mut snapshot| {
+                let again = format!("{}-again", snapshot.arn);
+                let first = std::mem::replace(&mut snapshot.arn, again);
+                (snapshot.created, snapshot.status) = (now, "creating");
+                state.snapshots.insert(snapshot.arn.clone(), snapshot.clone());
+                (first, snapshot.arn)
+            });
+            again.collect::<Vec<_>>()
+        });
+        for (first, second) in &again {
+            let copied = self.servers.copy_snapshot(first, second).await;
+            let status = if copied.is_ok() { "available" } else { "failed" };
+            self.state(|state| state.snapshots.get_mut(second).map(|snapshot| snapshot.status = status));
+        }
+        again.len()
+    }
+
     /// From now on AWS does so where its documents leave it open.
     pub fn set_reading(&self, reading: Reading) {
         self.state(|state| state.reading = reading);
