@@ -263,7 +263,8 @@ impl Night {
         rest.extend(follows);
         for act in rest {
             self.before(act).await;
-            let ending = self.until_it_ends_well(act).await?;
+            // Where Aurora could take no snapshot, there is nothing to compare: that is told, and nothing follows.
+            let Some(ending) = self.until_it_ends_well(act).await? else { break };
             self.after(&ending, &mut went).await?;
         }
         self.clean_up().await?;
@@ -348,14 +349,14 @@ impl Night {
     }
 
     /// Starts a runbook until it ends well, as an operator does whom nothing disturbs any more.
-    async fn until_it_ends_well(&self, act: Act) -> Result<Ending, Broken> {
+    async fn until_it_ends_well(&self, act: Act) -> Result<Option<Ending>, Broken> {
         let mut last = String::new();
         for _ in 0..TRIES {
             self.clean_up().await?;
             if self.is_done(act).await {
                 let (known, since) = (self.stage.world.messages().len(), Instant::now());
                 let id = String::new();
-                return Ok(Ending {
+                return Ok(Some(Ending {
                     act,
                     id,
                     execution: None,
@@ -365,15 +366,20 @@ impl Night {
                     alone: true,
                     untold: true,
                     dark: false,
-                });
+                }));
             }
             let ending = self.act(act, false).await?;
             if ending.well() {
-                return Ok(ending);
+                return Ok(Some(ending));
             }
             last = ending.execution.as_ref().map(told).unwrap_or_default();
             self.do_as_told(&ending).await;
             self.stage.settle().await;
+        }
+        let no_snapshot =
+            |number: &usize| matches!(self.schedule.faults[*number], Fault::Aurora { call: "snapshot", .. });
+        if act == Act::Reconcile && self.storm.felt().iter().any(no_snapshot) {
+            return Ok(None);
         }
         Err(Broken { promise: "started again without faults, it ends well", how: format!("{act:?}: {last}") })
     }
@@ -387,7 +393,11 @@ impl Night {
         let start = || {
             let id = self.stage.start_in(region, document, &parameters);
             self.timeline.say(format!("{document} {} is started in {region}", &id[..8.min(id.len())]));
-            self.notes.lock().unwrap().started.push((region, id.clone()));
+            let mut notes = self.notes.lock().unwrap();
+            notes.started.push((region, id.clone()));
+            if act == Act::Reconcile {
+                notes.unclean.push(id.clone());
+            }
             id
         };
         let id = start();
@@ -457,9 +467,7 @@ impl Night {
         let alone = twice.is_none() && !self.notes.lock().unwrap().forgotten;
         let ending = Ending { act, id, execution, since, known, until, alone, untold, dark };
         let mut notes = self.notes.lock().unwrap();
-        if act == Act::Reconcile && !ending.well() {
-            notes.unclean.push(ending.id.clone());
-        } else if act == Act::Reconcile {
+        if act == Act::Reconcile && ending.well() {
             notes.reconciled = Some(ending.clone());
         }
         drop(notes);
@@ -526,12 +534,13 @@ impl Night {
                 self.timeline.fault(format!("{region} is as before"));
                 self.as_the_story_has_it(region).await;
             }
-            Fault::EndpointDark { endpoint, from, seconds, silent } => {
+            Fault::EndpointsDark { number, from, seconds, silent } => {
                 self.pause(*from).await;
                 feel();
-                world.arc_endpoint(*endpoint, if *silent { Endpoint::Silent } else { Endpoint::Unavailable });
+                let dark = if *silent { Endpoint::Silent } else { Endpoint::Unavailable };
+                (0..*number).for_each(|endpoint| world.arc_endpoint(endpoint, dark));
                 self.pause(*seconds).await;
-                world.arc_endpoint(*endpoint, Endpoint::Up);
+                (0..*number).for_each(|endpoint| world.arc_endpoint(endpoint, Endpoint::Up));
             }
             Fault::Aurora { call, times } => self.fleet.fail(call, *times),
             Fault::SlowMove { seconds } => {

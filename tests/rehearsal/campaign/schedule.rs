@@ -79,8 +79,8 @@ pub enum Fault {
     Calls { operation: Option<&'static str>, nth: u64, times: u64, what: OnCall },
     /// A Region is cut off, and back.
     Dark { region: &'static str, from: u64, seconds: u64 },
-    /// An endpoint of ARC does not answer, or says that it can't.
-    EndpointDark { endpoint: usize, from: u64, seconds: u64, silent: bool },
+    /// Endpoints of ARC do not answer, or say that they can't: so many from the first on.
+    EndpointsDark { number: usize, from: u64, seconds: u64, silent: bool },
     /// An endpoint of ARC answers with the states of the moment at which that began.
     EndpointOld { endpoint: usize, from: u64, seconds: u64 },
     /// What AWS describes is up to so many seconds old.
@@ -113,9 +113,9 @@ impl fmt::Display for Fault {
             Self::Dark { region, from, seconds } => {
                 write!(f, "{region} is dark for {seconds} s from {from} s on")
             }
-            Self::EndpointDark { endpoint, from, seconds, silent } => {
+            Self::EndpointsDark { number, from, seconds, silent } => {
                 let how = if *silent { "silent" } else { "unavailable" };
-                write!(f, "ARC's endpoint {endpoint} is {how} for {seconds} s from {from} s on")
+                write!(f, "{number} endpoints of ARC are {how} for {seconds} s from {from} s on")
             }
             Self::EndpointOld { endpoint, from, seconds } => {
                 write!(
@@ -210,6 +210,11 @@ const REBUILDING: [&str; 7] = [
 ];
 
 impl Story {
+    /// Whether the databases move in it.
+    fn moves(self) -> bool {
+        matches!(self, Self::Failover | Self::Detach | Self::Failback | Self::Whole)
+    }
+
     fn operations(self) -> Vec<&'static str> {
         let own: &[&[&str]] = match self {
             Self::Failover => &[&MOVING],
@@ -270,8 +275,8 @@ impl Fault {
         match random.random_range(0..30) {
             0..=13 => Self::calls(random, story),
             14 | 15 => Self::Dark { region, from, seconds },
-            16 | 17 => Self::EndpointDark {
-                endpoint: random.random_range(0..5),
+            16 | 17 => Self::EndpointsDark {
+                number: *[1, 3, 4, 5, 5].choose(random).unwrap(),
                 from,
                 seconds,
                 silent: random.random(),
@@ -286,8 +291,8 @@ impl Fault {
             22 | 23 => {
                 Self::Aurora { call: AURORA.choose(random).unwrap(), times: random.random_range(1..4) }
             }
-            24 => Self::SlowMove { seconds: 3 * seconds },
-            25 => Self::LateSnapshot { seconds: 10 * seconds },
+            24 | 25 if story.moves() => Self::SlowMove { seconds: 3 * seconds },
+            24 | 25 => Self::LateSnapshot { seconds: 10 * seconds },
             26 => Self::SnapshotTwice,
             27 => Self::Cancelled { after: from },
             28 => Self::Forgotten { after: from },
@@ -301,7 +306,7 @@ impl Fault {
             Some(_) => whole(spread(random, 8.0)) - 1,
             None => whole(spread(random, 1_500.0)) - 1,
         };
-        let times = *[1, 1, 2, 3, 3, 4, 6, 9, 15].choose(random).unwrap();
+        let times = *[1, 1, 2, 3, 4, 6, 10, 20, 40].choose(random).unwrap();
         let late = whole(spread(random, 60.0));
         let what = match random.random_range(0..13) {
             0 | 1 => OnCall::Fails,
