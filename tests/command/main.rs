@@ -18,6 +18,7 @@ mod rotated;
 mod sam_deploy;
 mod shop;
 mod stack;
+mod strangers;
 // The servers of table-diff's own tests.
 #[path = "../../crates/table-diff/tests/servers/support.rs"]
 #[allow(dead_code, reason = "not all of it is used here")]
@@ -109,13 +110,18 @@ impl Run {
 
     /// The command lines of what it has started and what still runs: each has its folder in that, or for temporary files.
     fn processes(&self) -> Vec<String> {
+        self.processes_with_lines().into_iter().map(|(_, line)| line).collect()
+    }
+
+    /// The same, with the folder of each in `/proc`.
+    fn processes_with_lines(&self) -> Vec<(PathBuf, String)> {
         let mine = self.temporary.path().to_str().unwrap();
         let text = |path: PathBuf| Some(String::from_utf8_lossy(&std::fs::read(path).ok()?).into_owned());
         let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
             let process = entry.unwrap().path();
             let (line, environment) = (text(process.join("cmdline"))?, text(process.join("environ"))?);
             let is_mine = line.contains(mine) || environment.contains(&format!("TMPDIR={mine}"));
-            is_mine.then_some(line)
+            is_mine.then_some((process, line))
         });
         processes.collect()
     }

@@ -15,6 +15,7 @@
 //! - [`machines`]: runs the state machines of `template.yaml`, by the crate [`states`]
 //! - [`permissions`]: checks every call of a function or a runbook against its role in `template.yaml`
 //! - [`folder`]: folders for what lives as long as this process
+//! - [`loopback`]: listeners that no page in a browser can drive
 //! - [`clock`]: the world's time; AWS's durations divided by one factor
 //!
 //! Region names are such that AWS can't have them, and credentials such that they can't be real: a rehearsal can't
@@ -27,6 +28,7 @@ pub mod databases;
 pub mod eventbridge;
 pub mod folder;
 pub mod functions;
+pub mod loopback;
 pub mod machines;
 pub mod permissions;
 mod process;

@@ -72,6 +72,17 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "Busy", "There are too many requests.")
     }
 
+    /// The page of another site wants to change something.
+    pub fn other_site() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "Forbidden", "The page of another site may change nothing here.")
+    }
+
+    /// The request is to another host.
+    pub fn other_host() -> Self {
+        let detail = "Only localhost, 127.0.0.1 and [::1] are answered for here.";
+        Self::new(StatusCode::MISDIRECTED_REQUEST, "Misdirected request", detail)
+    }
+
     /// A fault of the service's own. `cause` is logged.
     pub fn fault(cause: &dyn fmt::Display) -> Self {
         tracing::error!(cause = %cause, "fault");

@@ -6,6 +6,10 @@
 //!
 //! A client that sends its headers byte by byte, each within that while, keeps a connection: axum has no bound for the whole of them.
 //!
+//! # Pages of other sites
+//! A request that changes something is refused when the page of another site sends it (403). A service that listens on loopback
+//! answers to this machine's own names only (421): a page in a browser can make a name of its own lead there.
+//!
 //! # Health
 //! `/health` is 200 while the service runs, and says of each store and service that it depends on whether it answers: what is
 //! unavailable there degrades what this service can do, and a restart would mend nothing. It is 503 once the service was told to
@@ -35,7 +39,8 @@ use governor::clock::DefaultClock;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use http::StatusCode;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, HOST};
+use http::uri::Authority;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -44,6 +49,7 @@ use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::load_shed::LoadShedLayer;
 use tower::{BoxError, ServiceBuilder};
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::csrf::{CsrfLayer, ProtectionError};
 
 use crate::bounded::Bounded;
 use crate::chaos::Chaos;
@@ -170,7 +176,7 @@ impl Service {
         if common.chaos {
             routes = routes.merge(chaos.routes()).layer(from_fn_with_state(chaos, Chaos::disturb));
         }
-        routes
+        let routes = routes
             .merge(Router::new().route("/health", get(look)).with_state(health))
             .route("/metrics", get(async move || numbers.text()))
             .fallback(async || Problem::not_found("page"))
@@ -179,7 +185,13 @@ impl Service {
             .layer(CatchPanicLayer::custom(|_| Problem::fault(&"a panic").into_response()))
             .layer(DefaultBodyLimit::max(BODY))
             .layer(from_fn(in_size))
-            .layer(from_fn_with_state(metrics, followed))
+            .layer(
+                CsrfLayer::new()
+                    .with_rejection_response(|_: ProtectionError| Problem::other_site().into_response()),
+            );
+        let routes =
+            if common.listen.ip().is_loopback() { routes.layer(from_fn(to_this_machine)) } else { routes };
+        routes.layer(from_fn_with_state(metrics, followed))
     }
 }
 
@@ -190,6 +202,17 @@ async fn in_rate(State(rate): State<Arc<Rate>>, request: Request, next: Next) ->
     match rate.check() {
         Ok(()) => next.run(request).await,
         Err(_) => Problem::busy().into_response(),
+    }
+}
+
+/// Refuses a request to another host than this machine.
+async fn to_this_machine(request: Request, next: Next) -> Response {
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host = host.parse::<Authority>();
+    if host.is_ok_and(|host| ["localhost", "127.0.0.1", "[::1]"].contains(&host.host())) {
+        next.run(request).await
+    } else {
+        Problem::other_host().into_response()
     }
 }
 

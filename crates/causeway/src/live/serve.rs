@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::future::IntoFuture;
-use std::net::Ipv4Addr;
 
 use axum::Router;
 use axum::extract::State;
@@ -11,7 +10,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use futures::{Stream, StreamExt};
 use reqwest::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
-use tokio::net::TcpListener;
+use sandbox::loopback::{guarded, listen};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::WatchStream;
@@ -27,7 +26,7 @@ type Looks = watch::Receiver<Picture>;
 /// # Errors
 /// When no port is free.
 pub async fn page(looks: Looks) -> Result<(String, JoinHandle<()>), Error> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let listener = listen().await?;
     let url = format!("http://localhost:{}", listener.local_addr()?.port());
     let script = async || ([(CONTENT_TYPE, "text/javascript")], include_str!("live.js"));
     let router = Router::new()
@@ -37,7 +36,7 @@ pub async fn page(looks: Looks) -> Result<(String, JoinHandle<()>), Error> {
         .with_state(looks);
     let serving = tokio::spawn(async move {
         // It ends with the task.
-        let _ = axum::serve(listener, router).into_future().await;
+        let _ = axum::serve(listener, guarded(router)).into_future().await;
     });
     Ok((url, serving))
 }

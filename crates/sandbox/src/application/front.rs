@@ -11,7 +11,6 @@
 
 use std::collections::BTreeMap;
 use std::future::IntoFuture;
-use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,17 +19,17 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::{Html, IntoResponse, Response};
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, RETRY_AFTER, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, RETRY_AFTER, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use reqwest::Client;
 use reqwest::redirect::Policy;
-use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::account::REGIONS;
 use crate::databases::ServerError;
 use crate::databases::files::failed;
+use crate::loopback::{guarded, listen};
 use crate::world::World;
 
 /// How often a door asks whether the pages are healthy, and how often they may not be.
@@ -40,8 +39,9 @@ const FAILURES: u32 = 2;
 const PATIENCE: Duration = Duration::from_secs(15);
 /// The largest request that is passed on.
 const LARGEST: usize = 1_024 * 1_024;
-/// What belongs to one connection, and is not passed on.
-const OF_A_CONNECTION: [HeaderName; 4] = [CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING];
+/// What belongs to one connection, and is not passed on. The host that a browser asked is: beside it, a page's own forms are seen
+/// to be its own.
+const OF_A_CONNECTION: [HeaderName; 3] = [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING];
 
 /// A Region's door.
 pub struct Door {
@@ -143,10 +143,9 @@ fn client() -> Result<Client, ServerError> {
 
 /// Serves on a port of loopback that the system chooses, until the token ends it; returns where that is.
 async fn serve(router: Router, end: &CancellationToken) -> Result<String, ServerError> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
-    let listener = listener.map_err(|error| failed("no port is free", error))?;
+    let listener = listen().await.map_err(|error| failed("no port is free", error))?;
     let address = listener.local_addr().map_err(|error| failed("no port is free", error))?;
-    let serving = axum::serve(listener, router).into_future();
+    let serving = axum::serve(listener, guarded(router)).into_future();
     tokio::spawn(end.clone().run_until_cancelled_owned(serving));
     Ok(format!("http://{address}"))
 }

@@ -257,8 +257,7 @@ impl Inner {
                 ),
             ));
         }
-        let listener =
-            tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(|error| service(error.to_string()))?;
+        let listener = crate::loopback::listen().await.map_err(|error| service(error.to_string()))?;
         let address = listener.local_addr().map_err(|error| service(error.to_string()))?;
         let (events, queue) = mpsc::channel(1);
         let (polled, first_poll) = oneshot::channel();
@@ -272,7 +271,7 @@ impl Inner {
         let stop = tokio_util::sync::CancellationToken::new();
         // Other users of the machine reach the port; only the process knows the path.
         let path = format!("/{}", uuid::Uuid::new_v4().simple());
-        let router = Router::new().nest(&path, runtime_api(Arc::clone(&api)));
+        let router = crate::loopback::guarded(Router::new().nest(&path, runtime_api(Arc::clone(&api))));
         let stopped = stop.clone();
         let server = tokio::spawn(async move {
             tokio::select! {

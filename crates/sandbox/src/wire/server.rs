@@ -5,8 +5,7 @@
 //! until [`Listeners::serve`] makes a [`Server`] of them. When the server stops or is dropped, it takes no
 //! further connection and answers what is open with 503; its tasks end by themselves.
 //!
-//! A request that names another host than this machine's own is refused, whatever its signature: a page in a browser can
-//! make a name of its own lead here.
+//! They are for this machine alone ([`crate::loopback`]), whatever the signature of a request.
 //!
 //! A silence is held open until the client goes away, at most [`SILENCE`], and then answered with 504.
 
@@ -19,7 +18,6 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use http::header::HOST;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -27,6 +25,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::{Wire, WireError};
 use crate::account::ARC_REGIONS;
 use crate::api::Api;
+use crate::loopback::{guarded, listen};
 
 /// The largest body of a request, in bytes. Larger objects take S3's multipart upload.
 pub const MAX_BODY: usize = 64 * 1024 * 1024;
@@ -51,11 +50,11 @@ impl Listeners {
     /// # Errors
     /// [`WireError::Listen`].
     pub async fn bind() -> Result<Self, WireError> {
-        let (main, url) = listen().await?;
+        let (main, url) = open().await?;
         let mut arc = Vec::new();
         let mut arc_urls = [const { String::new() }; ARC_REGIONS.len()];
         for slot in &mut arc_urls {
-            let (listener, url) = listen().await?;
+            let (listener, url) = open().await?;
             arc.push(listener);
             *slot = url;
         }
@@ -74,7 +73,8 @@ impl Listeners {
                 arc,
                 stop: stop.clone(),
             });
-            let served = axum::serve(listener, app).with_graceful_shutdown(stop.clone().cancelled_owned());
+            let served =
+                axum::serve(listener, guarded(app)).with_graceful_shutdown(stop.clone().cancelled_owned());
             tasks.spawn(async move {
                 if let Err(error) = served.await {
                     tracing::error!(%error, "a port of the sandbox is no longer served");
@@ -85,8 +85,8 @@ impl Listeners {
     }
 }
 
-async fn listen() -> Result<(TcpListener, String), WireError> {
-    let listener = TcpListener::bind("127.0.0.1:0").await.map_err(WireError::Listen)?;
+async fn open() -> Result<(TcpListener, String), WireError> {
+    let listener = listen().await.map_err(WireError::Listen)?;
     let address = listener.local_addr().map_err(WireError::Listen)?;
     Ok((listener, format!("http://{address}")))
 }
@@ -136,22 +136,7 @@ async fn answer(State(door): State<Door>, request: Request) -> Response {
     }
 }
 
-/// Whether a `Host` header names this machine, with any port.
-fn is_loopback(host: &str) -> bool {
-    let named = |name: &&str| {
-        let port =
-            host.strip_prefix(name).and_then(|rest| rest.strip_prefix(':').or(rest.is_empty().then_some("")));
-        port.is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
-    };
-    ["localhost", "127.0.0.1", "[::1]"].iter().any(named)
-}
-
 async fn answer_or_hold(door: &Door, request: Request) -> Response {
-    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    if !is_loopback(host) {
-        let message = format!("only localhost, 127.0.0.1 and [::1] are answered for here, not {host:?}");
-        return (StatusCode::MISDIRECTED_REQUEST, message).into_response();
-    }
     let (parts, body) = request.into_parts();
     let body = match to_bytes(body, MAX_BODY).await {
         Ok(body) => body,
@@ -170,29 +155,6 @@ async fn answer_or_hold(door: &Door, request: Request) -> Response {
         None => {
             tokio::time::sleep(SILENCE).await;
             (StatusCode::GATEWAY_TIMEOUT, "nothing answers").into_response()
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_this_machines_own_names_are_its_names() {
-        for host in ["localhost", "localhost:8080", "127.0.0.1", "127.0.0.1:65535", "[::1]", "[::1]:1"] {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in [
-            "",
-            "evil.example.com",
-            "localhost.evil.example.com",
-            "127.0.0.1.nip.io",
-            "localhost:80x",
-            "[::1]x",
-            "127.0.0.2",
-        ] {
-            assert!(!is_loopback(host), "{host}");
         }
     }
 }

@@ -9,6 +9,7 @@ mod protocols;
 mod s3;
 mod scripted;
 mod silence;
+mod strangers;
 
 /// Every file beside this one is one of the modules above.
 #[test]

@@ -59,6 +59,33 @@ async fn faults_are_switched_on_and_off() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_page_of_another_site_drives_a_service() {
+    let assets = Service::start_with("assets", &["--chaos"], &Vec::new());
+    let port = assets.url.rsplit(':').next().unwrap();
+    let own = format!("http://localhost:{port}");
+    for strange in [
+        ("origin", "https://evil.example.com"),
+        ("origin", "http://localhost:1"),
+        ("origin", "null"),
+        ("sec-fetch-site", "cross-site"),
+    ] {
+        assets.post_with("/chaos/status/500", &[strange], json!({})).await.problem(403);
+    }
+    for host in ["evil.example.com", "127.0.0.1.nip.io", ""] {
+        for path in [PICTURE, "/health", "/metrics"] {
+            let client = crate::stage::Client::new();
+            let url = format!("{}{path}", assets.url);
+            let answer = client.ask(reqwest::Method::GET, &url, &[("host", host)], None).await.unwrap();
+            answer.problem(421);
+        }
+    }
+    assert_eq!(assets.get(PICTURE).await.status, 200, "nothing was switched");
+    let from_here = [("host", &own["http://".len()..]), ("origin", &own)];
+    assets.post_with("/chaos/status/418", &from_here, json!({})).await.ok(200);
+    assert_eq!(assets.get(PICTURE).await.status, 418);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_switches_faults() {
     let assets = Service::start_with("assets", &["--chaos"], &Vec::new());
     let chaos = |url: &str, arguments: &[&str]| {
