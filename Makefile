@@ -11,6 +11,8 @@ FACTOR ?= 60
 OUT    ?= out/drill
 # Anything: put the missing rows back at the end.
 REPLAY ?=
+# How many inputs `make fuzz` tries, altogether.
+INPUTS ?= 1000000
 # What the databases run on: mariadb, postgres or mixed.
 ENGINE ?= mariadb
 # The campaign's: how many nights, the seed of the first (a new one without), and how many of them to leave out.
@@ -38,6 +40,7 @@ SERVERS   := $(if $(filter mariadb,$(ENGINE)),mariadb,$(if $(filter postgres,$(E
 ASKED     := $(if $(YES),--yes) $(if $(DURING_A_MOVE),--during-a-move)
 
 .PHONY: help setup build test unit campaign bench bench-shop lint drill sandbox shop functions package diff deploy prove destroy image workload destroy-all clean
+.PHONY: help setup build test unit fuzz bench bench-shop lint drill sandbox shop functions package diff deploy prove destroy image workload destroy-all clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -64,6 +67,12 @@ campaign: ## tell so many nights with seeded faults, and hold the promises again
 	@cargo build --workspace --bins --tests
 	@SCHEDULES=$(or $(SCHEDULES),10000) SEED=$(SEED) FROM=$(FROM) \
 	  cargo test --workspace --test rehearsal -- --exact campaign::any_story_in_any_weather_keeps_every_promise --nocapture
+fuzz: ## try new inputs on everything that reads what others write: make fuzz INPUTS=10000000
+	@cargo build --workspace --bins --tests
+	@readers=$$(cargo test --workspace any_bytes_as_ -- --list 2>/dev/null | grep -c ': test$$'); \
+	  INPUTS_EACH=$$((($(INPUTS) + readers - 1) / readers)) \
+	  cargo test --workspace --no-fail-fast any_bytes_as_ -- --nocapture --test-threads 1 2>&1 \
+	  | { grep -vE '^$$|^ +(Running|Doc-tests) |^running 0 tests|; 0 failed; .* 0 measured; [0-9]+ filtered out' || true; }
 
 bench: ## time the comparison beside its peers, most of an hour; writes docs/benchmarks.md
 	@tests/setup.sh mariadb mysql postgres bench

@@ -2,6 +2,7 @@
 
 pub mod emulator;
 pub mod parts;
+pub mod strangers;
 pub mod templates;
 pub mod witnesses;
 

@@ -47,7 +47,9 @@ impl Document {
         let problem =
             |message: String| Problem { file: file.to_owned(), step: None, key: String::new(), message };
         if text.len() > MAX_BYTES {
-            problems.push(problem(format!("has {} bytes; SSM takes at most {MAX_BYTES}", text.len())));
+            // Reading it could take very long.
+            let message = format!("has {} bytes; SSM takes at most {MAX_BYTES}", text.len());
+            return Err(DocumentError(vec![problem(message)]));
         }
         // By way of YAML's own value, which refuses a key that is there twice.
         let value =

@@ -14,10 +14,7 @@ use crate::account::{ACCOUNT, REGION_SWITCH_PLAN, STACK};
 #[error("template.yaml can't be read: {0}")]
 pub struct TemplateError(pub(crate) String);
 
-/// Parses a template's text.
-pub(crate) fn parse(text: &str) -> Result<Yaml, String> {
-    serde_norway::from_str(text).map_err(|error| error.to_string())
-}
+pub(crate) use stack::template::parse;
 
 /// The stack of a plan in a Region.
 pub(crate) fn stack<'a>(template: &'a Yaml, plan: &RecoveryPlan, region: &'a str) -> Stack<'a> {

@@ -114,15 +114,14 @@ fn rules(stack: &Stack<'_>) -> Result<BTreeMap<String, Role>, String> {
 
 /// The service that may assume a role; empty of what is none.
 fn trusted<'a>(stack: &Stack<'a>, role: &str) -> Result<&'a str, String> {
-    let trusts = &stack.resources()?[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0];
-    Ok(trusts["Principal"]["Service"].as_str().unwrap_or_default())
+    let trusts = stack.resources()?.get(role).map(|role| &role["Properties"]["AssumeRolePolicyDocument"]);
+    let service = trusts.and_then(|trusts| trusts["Statement"][0]["Principal"]["Service"].as_str());
+    Ok(service.unwrap_or_default())
 }
 
 fn role_of(stack: &Stack<'_>, name: &str) -> Result<Role, String> {
-    let role = &stack.resources()?[name];
-    if role["Type"] != "AWS::IAM::Role" {
-        return Err(format!("{name} is no AWS::IAM::Role"));
-    }
+    let role = stack.resources()?.get(name).filter(|role| role["Type"] == "AWS::IAM::Role");
+    let role = role.ok_or_else(|| format!("{name} is no AWS::IAM::Role"))?;
     let policies = role["Properties"]["Policies"].as_sequence().map(Vec::as_slice).unwrap_or_default();
     let mut statements = Vec::new();
     for policy in policies {

@@ -2,6 +2,7 @@
 //!
 //! Another function than those that are resolved here, or a reference to a resource of another type, is an error that names it.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use regex::{Captures, Regex};
@@ -31,12 +32,42 @@ pub struct Stack<'a> {
     template: &'a Yaml,
     place: Place<'a>,
     given: BTreeMap<&'static str, Value>,
+    /// How deep what is being resolved is nested, in itself and by what it refers to.
+    depth: Cell<usize>,
+    /// How many values it may still take.
+    left: Cell<usize>,
 }
+
+/// Reads the text of a template.
+///
+/// # Errors
+/// When it is no YAML, or has more brackets in one another than a template can have: reading those takes the square of their number.
+pub fn parse(text: &str) -> Result<Yaml, String> {
+    let mut open = 0_usize;
+    for byte in text.bytes() {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        if open > BRACKETS {
+            return Err(format!("it has more than {BRACKETS} brackets in one another"));
+        }
+    }
+    serde_norway::from_str(text).map_err(|error| error.to_string())
+}
+
+/// How many brackets may be open, those of texts among them. YAML's reader takes 128 levels.
+const BRACKETS: usize = 1_000;
+/// How deep a value may be nested, in itself and by what it refers to. What refers to itself is nested without an end.
+const DEPTH: usize = 100;
+/// How many values one may be resolved from.
+const VALUES: usize = 100_000;
 
 impl<'a> Stack<'a> {
     /// The stack that a template makes in a place. Parameters that are not `given` have their defaults.
     pub fn new(template: &'a Yaml, place: Place<'a>, given: BTreeMap<&'static str, Value>) -> Self {
-        Self { template, place, given }
+        Self { template, place, given, depth: Cell::new(0), left: Cell::new(0) }
     }
 
     /// Gives parameters other values.
@@ -92,8 +123,21 @@ impl<'a> Stack<'a> {
     /// A value with its functions resolved; `None` is `AWS::NoValue`.
     ///
     /// # Errors
-    /// What can't be resolved.
+    /// What can't be resolved, among it what refers to itself.
     pub fn resolve(&self, value: &Yaml) -> Result<Option<Value>, String> {
+        let depth = self.depth.get();
+        let left = if depth == 0 { VALUES } else { self.left.get() };
+        if depth == DEPTH || left == 0 {
+            return Err("a value refers to itself, or is nested too deep".into());
+        }
+        self.depth.set(depth + 1);
+        self.left.set(left - 1);
+        let resolved = self.value(value);
+        self.depth.set(depth);
+        resolved
+    }
+
+    fn value(&self, value: &Yaml) -> Result<Option<Value>, String> {
         Ok(Some(match value {
             Yaml::Tagged(tagged) => return self.function(&tagged.tag.to_string(), &tagged.value),
             Yaml::Sequence(items) => {
@@ -265,6 +309,9 @@ impl<'a> Stack<'a> {
         let variable = Regex::new(r"\$\{([A-Za-z0-9:.]+)\}").map_err(|error| error.to_string())?;
         let mut problem = None;
         let resolved = variable.replace_all(text, |found: &Captures<'_>| {
+            if problem.is_some() {
+                return String::new();
+            }
             let value = match &found[1] {
                 path if path.contains('.') => self.attribute(path).map(Value::String),
                 name => self.reference(name),

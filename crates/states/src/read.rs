@@ -47,6 +47,7 @@ pub(crate) fn problems(text: &str) -> (Option<Definition>, Vec<Problem>) {
 fn definition(text: &str, place: &mut Place<'_>) -> Option<Definition> {
     if text.len() > MAX_DEFINITION {
         place.problem(format!("has {} bytes; a definition has at most {MAX_DEFINITION}", text.len()));
+        return None;
     }
     let value: Value = match serde_json::from_str(text) {
         Ok(value) => value,

@@ -146,7 +146,7 @@ pub(crate) fn assemble(answers: Vec<Vec<Cells>>) -> BTreeMap<String, TableSchema
         }
         let numbered = !identity.is_empty() || nextval == "1";
         table.columns.push(Column {
-            kind: value_type(&types, &of_type, modifier.parse().unwrap_or(-1), ascii),
+            kind: value_type(&types, &of_type, modifier.parse().unwrap_or(-1), ascii, DEPTH),
             nullable: !not_null,
             has_default: default == "1"
                 || numbered
@@ -245,26 +245,38 @@ fn types(rows: Vec<Cells>) -> BTreeMap<String, Type> {
 fn domains<'a>(types: &'a BTreeMap<String, Type>, of_type: &str) -> Vec<&'a Type> {
     let mut found = Vec::new();
     let mut next = types.get(of_type);
-    while let Some(domain) = next.filter(|one| one.kind == "d") {
+    // As many as there are, for it to end whatever the catalogue says.
+    while let Some(domain) = next.filter(|one| one.kind == "d" && found.len() < types.len()) {
         found.push(domain);
         next = types.get(&domain.base);
     }
     found
 }
 
-fn value_type(types: &BTreeMap<String, Type>, of_type: &str, modifier: i64, ascii: bool) -> ValueType {
-    let Some(found) = types.get(of_type) else { return ValueType::Unknown };
+/// How many domains and arrays a type may be made of.
+const DEPTH: usize = 50;
+
+fn value_type(
+    types: &BTreeMap<String, Type>,
+    of_type: &str,
+    modifier: i64,
+    ascii: bool,
+    depth: usize,
+) -> ValueType {
+    let (Some(found), Some(depth)) = (types.get(of_type), depth.checked_sub(1)) else {
+        return ValueType::Unknown;
+    };
     match found.kind.as_str() {
-        "d" => return value_type(types, &found.base, found.modifier, ascii),
+        "d" => return value_type(types, &found.base, found.modifier, ascii, depth),
         "e" => return ValueType::Enum(found.labels.clone()),
         "m" => return ValueType::Fixed(&["'{}'"]),
         _ => {}
     }
     if found.category == "A" && found.element != "0" {
-        return ValueType::Array(Box::new(value_type(types, &found.element, modifier, ascii)));
+        return ValueType::Array(Box::new(value_type(types, &found.element, modifier, ascii, depth)));
     }
     // A length is kept with the four bytes of its header.
-    let length = u32::try_from(modifier - 4).ok().filter(|_| modifier >= 4);
+    let length = u32::try_from(modifier.saturating_sub(4)).ok().filter(|_| modifier >= 4);
     let integer =
         |bits: u32| ValueType::Integer { min: -(1_i128 << (bits - 1)), max: (1_i128 << (bits - 1)) - 1 };
     match found.name.as_str() {

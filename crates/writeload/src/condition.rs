@@ -93,7 +93,8 @@ impl Condition {
         } else {
             text.to_owned()
         };
-        let mut parser = Parser { tokens: tokens(&text), at: 0, value };
+        let tokens = tokens(&text);
+        let mut parser = Parser { tokens, at: 0, value, depth: 0, steps: STEPS };
         let condition = parser.any();
         match condition {
             Some(condition) if parser.at == parser.tokens.len() => condition,
@@ -161,10 +162,20 @@ fn tokens(text: &str) -> Vec<Token> {
     found
 }
 
+/// How deep a condition may be nested to be understood.
+const DEPTH: usize = 50;
+/// How many steps the reading may take. A parenthesis is read as one of a condition, then as one of a term, so that some in one another
+/// take very many.
+const STEPS: usize = 20_000;
+
 struct Parser<'a> {
     tokens: Vec<Token>,
     at: usize,
     value: Option<&'a str>,
+    /// How deep what is read is nested.
+    depth: usize,
+    /// How many steps are left.
+    steps: usize,
 }
 
 impl Parser<'_> {
@@ -184,6 +195,17 @@ impl Parser<'_> {
         here
     }
 
+    /// Reads a part, unless it is nested too deep or too much was read.
+    fn within<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        if self.depth == DEPTH || self.steps == 0 {
+            return None;
+        }
+        (self.depth, self.steps) = (self.depth + 1, self.steps - 1);
+        let part = read(self);
+        self.depth -= 1;
+        part
+    }
+
     fn any(&mut self) -> Option<Condition> {
         let mut parts = vec![self.all()?];
         while self.word("or") || self.mark("||") {
@@ -201,6 +223,10 @@ impl Parser<'_> {
     }
 
     fn not(&mut self) -> Option<Condition> {
+        self.within(Self::negated)
+    }
+
+    fn negated(&mut self) -> Option<Condition> {
         if self.word("not") || self.mark("!") {
             return Some(Condition::Not(Box::new(self.not()?)));
         }
@@ -339,6 +365,10 @@ impl Parser<'_> {
     }
 
     fn primary(&mut self) -> Option<Term> {
+        self.within(Self::part)
+    }
+
+    fn part(&mut self) -> Option<Term> {
         let token = self.peek()?.clone();
         self.at += 1;
         let term = match token {

@@ -508,6 +508,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn any_bytes_as_statements_of_a_dump() {
+        let reader = rehearsals::strangers::Reader::of_text("statements of a dump", |text| {
+            let mut any = false;
+            for engine in [Engine::MySql, Engine::Postgres] {
+                for statement in split(engine, text).unwrap_or_default() {
+                    any |= matches!(judge(&facts(engine), &statement), Verdict::Run(..));
+                    first_words(&statement);
+                }
+            }
+            any
+        });
+        rehearsals::strangers::hold(&reader.examples([
+            "CREATE DEFINER=`me`@`%` TRIGGER t BEFORE INSERT ON a FOR EACH ROW SET NEW.b = 1;\nCREATE TABLE a (b INT) ENGINE=InnoDB DATA DIRECTORY='/x' COLLATE=utf8mb4_0900_ai_ci;",
+            "/*!50013 DEFINER=`me`@`%` SQL SECURITY DEFINER */;\nSET @@GLOBAL.GTID_PURGED=/*!80000 '+'*/ 'x';\nINSERT INTO `a` VALUES (1,'x''y');",
+            "CREATE EXTENSION IF NOT EXISTS citext WITH SCHEMA public;\nSET default_table_access_method = heap;\nSELECT pg_catalog.set_config('search_path', '', false);",
+            "ALTER TABLE public.a OWNER TO \"Mixed Case\";\nCREATE TABLE public.a (id int) TABLESPACE fast;\nALTER DEFAULT PRIVILEGES FOR ROLE u GRANT ALL ON TABLES TO v;",
+        ]));
+    }
+
     fn reason(engine: Engine, text: &str) -> Option<String> {
         let statement = Statement { line: 1, kind: StatementKind::Sql(text.to_owned()) };
         match judge(&facts(engine), &statement) {

@@ -283,3 +283,26 @@ fn joined(value: &Value) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rehearsals::strangers::{Reader, hold};
+
+    use super::*;
+
+    #[test]
+    fn any_bytes_as_the_settings_of_a_deployment() {
+        let file = |name: &str| std::fs::read_to_string(rehearsals::root().join(name)).unwrap();
+        let plan = file("docs/plan.example.json");
+        let reader = Reader::of_text("the settings of a deployment", move |text| {
+            let Ok(deployment) = Deployment::of(Path::new("deploy.json"), text, |_| Ok(plan.clone())) else {
+                return false;
+            };
+            for region in &deployment.plan.regions {
+                deployment.summary(region);
+            }
+            true
+        });
+        hold(&reader.examples([file("docs/deploy.example.json")]));
+    }
+}

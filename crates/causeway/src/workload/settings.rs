@@ -140,7 +140,24 @@ pub mod sample {
 
 #[cfg(test)]
 mod tests {
+    use rehearsals::strangers::{Reader, hold};
+
     use super::*;
+
+    #[test]
+    fn any_bytes_as_the_settings_of_a_workload() {
+        let reader = Reader::of_text("the settings of a workload", |text| {
+            let Ok(settings) = serde_json::from_str::<Settings>(text) else { return false };
+            let other = settings.other(&settings.regions[0]);
+            assert!(settings.regions.iter().any(|region| region == other));
+            settings.wrong().is_empty()
+        });
+        let example = std::fs::read(rehearsals::root().join("docs/workload.example.json")).unwrap();
+        hold(&reader.examples([example]).examples([
+            r#"{"name":"shop","regions":["eu-central-1","eu-west-1"],"mail":"a@example.com","engine":"aurora-postgresql","images":{"eu-central-1":"x@sha256:0","eu-west-1":"y"},
+                "architecture":"x86_64","cidrs":["10.1.0.0/16","10.2.0.0/16"],"client":true,"parameters":{"network":{"NatGateways":"3"}}}"#,
+        ]));
+    }
 
     #[test]
     fn what_is_wrong_is_said_all_at_once() {

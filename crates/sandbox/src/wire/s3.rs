@@ -28,7 +28,7 @@ use tokio::sync::RwLock;
 use super::error::WireError;
 use super::response::response;
 use super::scope::Scope;
-use super::short_names::{ShortNames, Shortened};
+use super::short_names::{ShortNames, Shortened, stays_in_its_bucket};
 use crate::api::{Api, CallError};
 
 /// The S3 service over one folder.
@@ -134,6 +134,7 @@ impl S3Access for Gate {
         let mut insert = |name: &str, value: Value| input.insert(name.to_owned(), value);
         bucket.map(|bucket| insert("Bucket", bucket.into()));
         if let Some((bucket, key)) = path.as_object() {
+            stays_in_its_bucket(key)?;
             insert("Key", key.into());
             let read = ["GetObject", "HeadObject"].contains(&context.s3_op().name());
             if read && !self.root.join(bucket).join(key).is_file() {

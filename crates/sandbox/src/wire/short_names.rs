@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use s3s::dto::*;
-use s3s::{S3, S3Request, S3Response, S3Result};
+use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 use s3s_fs::FileSystem;
 
 /// The short names, by the buckets' own. Cheap to clone.
@@ -36,6 +36,19 @@ impl ShortNames {
         let names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         names.get(bucket).map_or(bucket, String::as_str).to_owned()
     }
+}
+
+/// Refuses a key that would lead out of its bucket: as a path it is absolute, or goes up.
+///
+/// # Errors
+/// 400, where it does.
+pub(super) fn stays_in_its_bucket(key: &str) -> S3Result<()> {
+    let leads_out = key.starts_with('/') || key.contains('\0') || key.split('/').any(|part| part == "..");
+    if leads_out {
+        let message = "objects are files here: a key can't begin with / and has no .. between two of them";
+        return Err(S3Error::with_message(S3ErrorCode::InvalidArgument, message));
+    }
+    Ok(())
 }
 
 /// The library's files, by short names.
@@ -72,10 +85,22 @@ macro_rules! shortened {
                 mut request: S3Request<CopyObjectInput>,
             ) -> S3Result<S3Response<CopyObjectOutput>> {
                 request.input.bucket = self.names.of(&request.input.bucket);
-                if let CopySource::Bucket { bucket, .. } = &mut request.input.copy_source {
+                if let CopySource::Bucket { bucket, key, .. } = &mut request.input.copy_source {
+                    stays_in_its_bucket(key)?;
                     *bucket = self.names.of(bucket).into();
                 }
                 self.files.copy_object(request).await
+            }
+
+            async fn delete_objects(
+                &self,
+                mut request: S3Request<DeleteObjectsInput>,
+            ) -> S3Result<S3Response<DeleteObjectsOutput>> {
+                for object in &request.input.delete.objects {
+                    stays_in_its_bucket(&object.key)?;
+                }
+                request.input.bucket = self.names.of(&request.input.bucket);
+                self.files.delete_objects(request).await
             }
 
             async fn list_objects_v2(
@@ -97,7 +122,6 @@ shortened! {
     get_object: GetObjectInput -> GetObjectOutput;
     head_object: HeadObjectInput -> HeadObjectOutput;
     delete_object: DeleteObjectInput -> DeleteObjectOutput;
-    delete_objects: DeleteObjectsInput -> DeleteObjectsOutput;
     create_bucket: CreateBucketInput -> CreateBucketOutput;
     delete_bucket: DeleteBucketInput -> DeleteBucketOutput;
     list_objects: ListObjectsInput -> ListObjectsOutput;

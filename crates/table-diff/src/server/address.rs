@@ -83,6 +83,12 @@ impl Address {
                 "there is a # in it, or an @ behind the host: write / ? # @ and % in user, password and database as %2F %3F %23 %40 %25".into(),
             );
         }
+        // The driver would show what follows it as a part of an option's value.
+        if behind_host.matches('?').count() > 1 {
+            return refused(
+                "there is a second ? in it: write & between options, and ? in a value as %3F".into(),
+            );
+        }
         let known = |name: &str| match engine {
             Engine::MySql => MYSQL_OPTIONS.contains(&name),
             Engine::Postgres => POSTGRES_OPTIONS.contains(&name) || name.starts_with("options["),
