@@ -1,7 +1,7 @@
 //! The package, and what is refused before anything is asked or changed: `sam` is a script that writes down how it was
 //! called. What `causeway stack` does to an account is `sam_deploy`'s.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -28,9 +28,15 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
+        // For arm64.
+        Self::of(0xb7)
+    }
+
+    /// Of programs for this machine, as ELF has it.
+    fn of(machine: u8) -> Self {
         let place = Self { folder: tempfile::tempdir().unwrap() };
-        // The head of a program for arm64: what is in it does not matter here.
-        let program = [&b"\x7fELF"[..], &[0; 14], &[0xb7, 0]].concat();
+        // The head of a program: what is in it does not matter here.
+        let program = [&b"\x7fELF"[..], &[0; 14], &[machine, 0]].concat();
         for step in rehearsals::STEPS {
             let folder = place.at("lambda").join(step);
             fs::create_dir_all(&folder).unwrap();
@@ -112,6 +118,63 @@ fn the_package_has_the_very_documents_that_are_rehearsed() {
     let refused = place.with_settings(&["deploy", "--yes"]);
     assert_eq!((refused.status.code(), place.calls()), (Some(2), vec![]));
     assert!(String::from_utf8(refused.stderr).unwrap().contains("failover.yaml was changed since"));
+}
+
+/// The names of the crates that are in these programs, by their symbols.
+fn linked(programs: &[PathBuf]) -> BTreeSet<String> {
+    let symbols = Command::new("nm").args(programs).output().unwrap();
+    assert!(symbols.status.success(), "{}", String::from_utf8_lossy(&symbols.stderr));
+    // `_ZN5serde…`: how long the first part of the path is, and the part.
+    let name = |line: &str| {
+        let mangled = line.split("_ZN").nth(1)?;
+        let digits = mangled.bytes().take_while(u8::is_ascii_digit).count();
+        let name = mangled.get(digits..digits + mangled.get(..digits)?.parse::<usize>().ok()?)?;
+        let is_a_name =
+            name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        (is_a_name && name != "_").then(|| name.to_owned())
+    };
+    String::from_utf8_lossy(&symbols.stdout).lines().filter_map(name).collect()
+}
+
+#[test]
+fn the_package_says_which_crates_its_functions_are_made_of() {
+    // For x86_64, as the programs that are built for the tests are.
+    let place = Place::of(0x3e);
+    let text = fs::read_to_string(place.at("package/sbom.cdx.json")).unwrap();
+    let manifest: Value =
+        serde_json::from_slice(&fs::read(place.at("package/manifest.json")).unwrap()).unwrap();
+    assert!(manifest["files"]["sbom.cdx.json"].is_string(), "{manifest}");
+    let bom: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&bom["bomFormat"], &bom["specVersion"]), (&json!("CycloneDX"), &json!("1.5")));
+    let components = bom["components"].as_array().unwrap();
+    let names: BTreeSet<String> =
+        components.iter().map(|one| one["name"].as_str().unwrap().replace('-', "_")).collect();
+    for one in components {
+        let own = one["purl"].is_null();
+        assert_eq!(own, root().join("crates").join(one["name"].as_str().unwrap()).is_dir(), "{one}");
+        assert!(one["licenses"][0]["expression"].is_string(), "{one}");
+        assert!(own || one["hashes"][0]["content"].as_str().unwrap().len() == 64, "{one}");
+    }
+    for step in rehearsals::STEPS {
+        let function = components.iter().find(|one| one["name"] == step).unwrap();
+        let program = &manifest["files"][format!("functions/{step}/bootstrap")];
+        assert_eq!((&function["type"], &function["hashes"][0]["content"]), (&json!("application"), program));
+    }
+    assert!(
+        !text.contains(root().canonicalize().unwrap().to_str().unwrap()),
+        "no folder of this machine is in it"
+    );
+
+    let programs = rehearsals::STEPS.map(|step| command().with_file_name(step));
+    let linked = linked(&programs);
+    assert!(linked.contains("serde_json") && linked.contains("runbook"), "{linked:?}");
+    // Rust's own; two whose library is named in another way; and those that the command has of a client of AWS, and by the one build
+    // for all tests the functions beside it.
+    let others = ["core", "alloc", "std", "std_detect", "md5", "webpki", "aws_sdk_sso", "aws_sdk_ssooidc"];
+    assert!(names.contains("md_5") && names.contains("rustls_webpki"), "{names:?}");
+    let missing: Vec<&String> =
+        linked.iter().filter(|name| !names.contains(*name) && !others.contains(&name.as_str())).collect();
+    assert!(missing.is_empty(), "linked, and not in the SBOM: {missing:?}");
 }
 
 #[test]

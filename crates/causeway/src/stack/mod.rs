@@ -12,6 +12,7 @@ pub mod account;
 mod cost;
 mod package;
 mod plan;
+mod sbom;
 pub mod settings;
 pub mod stacks;
 

@@ -1,7 +1,7 @@
 //! The package: everything that is deployed, in one folder that can be carried elsewhere.
 //!
-//! `template.yaml`, `ssm-documents/`, `functions/NAME/bootstrap`, and `manifest.json` with the SHA-256 of each, written
-//! last. The documents are copies of the files that the rehearsals run, and so is the template, but for where each
+//! `template.yaml`, `ssm-documents/`, `functions/NAME/bootstrap`, `sbom.cdx.json` with the crates that these are made of, and
+//! `manifest.json` with the SHA-256 of each, written last. The documents are copies of the files that the rehearsals run, and so is the template, but for where each
 //! function's program is: `sam build` finds them all by the Makefile, a package has a folder for each. What was changed
 //! behind the manifest is not deployed.
 
@@ -13,6 +13,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::sbom::{self, SBOM};
 use crate::Error;
 
 pub const TEMPLATE: &str = "template.yaml";
@@ -68,8 +69,8 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
     let (packaged, functions) = packaged(&text);
     let mut files = BTreeMap::from([(TEMPLATE.to_owned(), packaged.into_bytes())]);
     // What the template names, and nothing else.
-    for name in functions {
-        let program = read(&options.functions.join(&name).join("bootstrap"))?;
+    for name in &functions {
+        let program = read(&options.functions.join(name).join("bootstrap"))?;
         files.insert(format!("{FUNCTIONS}/{name}/bootstrap"), program);
     }
     for path in named(&text, "Location: ") {
@@ -85,11 +86,17 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
     let [architecture] = Vec::from_iter(built)[..] else {
         return Err("the functions were built for different architectures: build them all again".into());
     };
-    let mut manifest = Manifest {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        architecture: architecture.to_owned(),
-        files: BTreeMap::new(),
-    };
+    let programs = functions
+        .iter()
+        .filter_map(|name| Some((name.clone(), hash(files.get(&format!("{FUNCTIONS}/{name}/bootstrap"))?))));
+    // The template stands beside the lock file.
+    let workspace =
+        options.template.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+    let bom = sbom::of(workspace, &programs.collect(), architecture)?;
+    let architecture = architecture.to_owned();
+    files.insert(SBOM.to_owned(), bom);
+    let mut manifest =
+        Manifest { version: env!("CARGO_PKG_VERSION").to_owned(), architecture, files: BTreeMap::new() };
     for (path, bytes) in &files {
         let to = output.join(path);
         std::fs::create_dir_all(to.parent().unwrap_or(output))?;
