@@ -68,11 +68,7 @@ campaign: ## tell so many nights with seeded faults, and hold the promises again
 	@SCHEDULES=$(or $(SCHEDULES),10000) SEED=$(SEED) FROM=$(FROM) \
 	  cargo test --workspace --test rehearsal -- --exact campaign::any_story_in_any_weather_keeps_every_promise --nocapture
 fuzz: ## try new inputs on everything that reads what others write: make fuzz INPUTS=10000000
-	@cargo build --workspace --bins --tests
-	@readers=$$(cargo test --workspace any_bytes_as_ -- --list 2>/dev/null | grep -c ': test$$'); \
-	  INPUTS_EACH=$$((($(INPUTS) + readers - 1) / readers)) \
-	  cargo test --workspace --no-fail-fast any_bytes_as_ -- --nocapture --test-threads 1 2>&1 \
-	  | { grep -vE '^$$|^ +(Running|Doc-tests) |^running 0 tests|; 0 failed; .* 0 measured; [0-9]+ filtered out' || true; }
+	@tests/fuzz.sh $(INPUTS)
 
 bench: ## time the comparison beside its peers, most of an hour; writes docs/benchmarks.md
 	@tests/setup.sh mariadb mysql postgres bench

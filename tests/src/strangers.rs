@@ -400,6 +400,9 @@ fn search_long(reader: &Reader, wanted: u64) -> Option<(Vec<u8>, String)> {
     let seed = u64::try_from(since.as_millis()).unwrap_or_default().wrapping_mul(1_000_000);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     say(&format!("{}: {wanted} inputs, seed {seed}, on {cores} cores", reader.name));
+    // While an input is made smaller, it panics again and again.
+    let told_of_panics = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
     let (next, done, stop) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
     let (found, began) = (Mutex::new(None), Instant::now());
     let told = Mutex::new(began);
@@ -431,6 +434,7 @@ fn search_long(reader: &Reader, wanted: u64) -> Option<(Vec<u8>, String)> {
             started.unwrap_or_else(|error| panic!("no thread to search on: {error}"));
         }
     });
+    std::panic::set_hook(told_of_panics);
     let done = done.load(Ordering::Relaxed);
     say(&format!("{}: {done} inputs in {:.1} s", reader.name, began.elapsed().as_secs_f64()));
     found.into_inner().unwrap_or_else(PoisonError::into_inner)
