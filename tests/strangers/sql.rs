@@ -66,7 +66,8 @@ fn url() -> Reader {
             Ok(address) => (true, format!("{address:?} {address}")),
             Err(error) => (false, error.to_string()),
         };
-        let once = text.matches("s3cr3tw0rd").count() == 1;
+        // A URL is read without these. What has the word elsewhere, too, may show it.
+        let once = text.replace(['\t', '\n', '\r'], "").matches("s3cr3tw0rd").count() == 1;
         let has_password =
             once && (text.contains("://me:s3cr3tw0rd@") || text.contains("shop?password=s3cr3tw0rd"));
         assert!(!has_password || !said.contains("s3cr3tw0rd"), "{said}");
