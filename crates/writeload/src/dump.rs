@@ -349,10 +349,12 @@ fn judge_postgres(facts: &ServerFacts, text: &str) -> Verdict {
         }
     }
     let owner = all.windows(2).position(|pair| pair[0] == "OWNER" && pair[1] == "TO");
-    if let Some(at) = owner.filter(|_| begins(&["ALTER"])) {
-        let role = words.get(at + 2).map(|token| token.name()).unwrap_or_default();
+    if let Some(at) = owner.filter(|_| begins(&["ALTER"]))
+        && let Some(role) = words.get(at + 2)
+    {
+        let (role, upper) = (role.name(), role.upper());
         if !facts.roles.contains(&role)
-            && !["CURRENT_USER", "CURRENT_ROLE", "SESSION_USER"].contains(&all[at + 2].as_str())
+            && !["CURRENT_USER", "CURRENT_ROLE", "SESSION_USER"].contains(&upper.as_str())
         {
             return Verdict::Skip(format!("the server has no role {role}"));
         }
@@ -526,6 +528,11 @@ mod tests {
             "CREATE EXTENSION IF NOT EXISTS citext WITH SCHEMA public;\nSET default_table_access_method = heap;\nSELECT pg_catalog.set_config('search_path', '', false);",
             "ALTER TABLE public.a OWNER TO \"Mixed Case\";\nCREATE TABLE public.a (id int) TABLESPACE fast;\nALTER DEFAULT PRIVILEGES FOR ROLE u GRANT ALL ON TABLES TO v;",
         ]));
+    }
+
+    #[test]
+    fn an_owner_that_a_dump_breaks_off_before_is_for_the_server_to_miss() {
+        assert_eq!(reason(Engine::Postgres, "ALTER TABLE public.a OWNER TO"), None);
     }
 
     fn reason(engine: Engine, text: &str) -> Option<String> {
