@@ -39,8 +39,7 @@ FUNCTIONS := preflight routing-control global-failover snapshot-restore reconcil
 SERVERS   := $(if $(filter mariadb,$(ENGINE)),mariadb,$(if $(filter postgres,$(ENGINE)),postgres,mariadb postgres))
 ASKED     := $(if $(YES),--yes) $(if $(DURING_A_MOVE),--during-a-move)
 
-.PHONY: help setup build test unit campaign bench bench-shop lint drill sandbox shop functions package diff deploy prove destroy image workload destroy-all clean
-.PHONY: help setup build test unit fuzz bench bench-shop lint drill sandbox shop functions package diff deploy prove destroy image workload destroy-all clean
+.PHONY: help setup build test unit campaign fuzz bench bench-shop lint drill sandbox shop functions package diff deploy prove destroy image workload destroy-all clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -67,6 +66,7 @@ campaign: ## tell so many nights with seeded faults, and hold the promises again
 	@cargo build --workspace --bins --tests
 	@SCHEDULES=$(or $(SCHEDULES),10000) SEED=$(SEED) FROM=$(FROM) \
 	  cargo test --workspace --test rehearsal -- --exact campaign::any_story_in_any_weather_keeps_every_promise --nocapture
+
 fuzz: ## try new inputs on everything that reads what others write: make fuzz INPUTS=10000000
 	@tests/fuzz.sh $(INPUTS)
 

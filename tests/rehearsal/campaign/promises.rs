@@ -125,6 +125,10 @@ pub fn every_end_was_told(night: &Night, ending: &Ending) -> Kept {
             let silent = ending.act == Act::Readiness || not_needed(execution) || ending.untold;
             silent || told(false)
         }
+        // A look that is cancelled leaves nothing; of one that could tell nobody the alarm on readiness tells.
+        false if ending.act == Act::Readiness => {
+            told(true) || ending.untold || execution.status == Status::Cancelled
+        }
         false => told(true) || by_rule || ending.dark,
     };
     keep(PROMISE, holds, || {
