@@ -128,14 +128,17 @@ fn number(name: &str) -> Option<u64> {
 
 /// Stack of a thread: what nothing has optimised needs more than the default.
 const STACK: usize = 64 << 20;
-/// How many schedules are run beside all other tests.
+/// How many schedules are run beside all other tests, and from which seed on: the same ones each time, so that what fails there fails
+/// everywhere. A campaign has new ones.
 const BESIDE_OTHERS: u64 = 300;
+const FIRST: u64 = 1;
 
 #[test]
 #[expect(clippy::print_stderr, reason = "a campaign of an hour says how far it is, and which seed it was")]
 fn any_story_in_any_weather_keeps_every_promise() {
     let schedules = number("SCHEDULES").unwrap_or(BESIDE_OTHERS);
-    let seed = number("SEED").unwrap_or_else(|| rand::random::<u32>().into()) + number("FROM").unwrap_or(0);
+    let new = || if number("SCHEDULES").is_some() { rand::random::<u32>().into() } else { FIRST };
+    let seed = number("SEED").unwrap_or_else(new) + number("FROM").unwrap_or(0);
     let all = number("ALL").is_some();
     eprintln!("campaign: {schedules} schedules from seed {seed} on");
     let (next, failed) = (AtomicU64::new(0), AtomicBool::new(false));
@@ -193,7 +196,7 @@ fn any_story_in_any_weather_keeps_every_promise() {
         );
     }
     assert!(
-        went.well > 0 && (done < 100 || went.badly > 0 && went.exact > 0),
+        done < 100 || went.well > 0 && went.badly > 0 && went.exact > 0 && went.exact < went.reports,
         "nothing is shown by it: {went:?}"
     );
 }

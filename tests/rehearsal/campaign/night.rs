@@ -133,6 +133,8 @@ impl Night {
         stage
             .change_plan(|plan| {
                 plan["limits"]["lockMinutes"] = json!(LOCKED.as_secs() / 60);
+                // Hours of looking for a snapshot that never comes show nothing more.
+                plan["limits"]["restoreMinutes"] = json!(30);
                 plan["failback"]["strategy"] = json!(strategy);
                 if setting.standby_off {
                     plan["routing"]["safetyRulesToOverride"] = json!([ONE_REGION_ON]);
