@@ -129,8 +129,10 @@ impl Account {
             fs::create_dir_all(account.at("lambda").join(step)).unwrap();
             fs::write(account.at("lambda").join(step).join("bootstrap"), &program).unwrap();
         }
-        let packaged = account
-            .stack("package")
+        // By somebody who builds, and so has a home with cargo in it.
+        let packaged = Command::new(command())
+            .current_dir(root())
+            .args(["stack", "package"])
             .args(
                 ["--functions", "--template", "--output"]
                     .iter()

@@ -84,32 +84,30 @@ impl Handlers {
         let (probe, orders, back) = (Probe(self, &config), Orders(self), Back(self));
         let tables = self.night.as_ref().map(|(fleet, _)| Tables { handlers: self, fleet });
         let answer: BoxFuture<'_, Result<Value, StepError>> = match function {
-            "causeway-preflight" => {
-                call(|context, event| preflight::handle_with(context, event, &probe), context, event).boxed()
-            }
-            "causeway-routing-control" => call(routing_control::handle, context, event).boxed(),
-            "causeway-global-failover" => call(global_failover::handle, context, event).boxed(),
-            "causeway-snapshot-restore" => call(snapshot_restore::handle, context, event).boxed(),
+            "causeway-preflight" => boxed(|| {
+                call(|context, event| preflight::handle_with(context, event, &probe), context, event)
+            }),
+            "causeway-routing-control" => boxed(|| call(routing_control::handle, context, event)),
+            "causeway-global-failover" => boxed(|| call(global_failover::handle, context, event)),
+            "causeway-snapshot-restore" => boxed(|| call(snapshot_restore::handle, context, event)),
             "causeway-reconcile" => match &tables {
-                Some(tables) => {
+                Some(tables) => boxed(|| {
                     call(|context, event| reconcile::handle_with(context, event, tables), context, event)
-                        .boxed()
-                }
-                None => {
+                }),
+                None => boxed(|| {
                     call(|context, event| reconcile::handle_with(context, event, &orders), context, event)
-                        .boxed()
-                }
+                }),
             },
             "causeway-replay" => match &tables {
-                Some(tables) => {
-                    call(|context, event| replay::handle_with(context, event, tables), context, event).boxed()
-                }
-                None => {
-                    call(|context, event| replay::handle_with(context, event, &back), context, event).boxed()
-                }
+                Some(tables) => boxed(|| {
+                    call(|context, event| replay::handle_with(context, event, tables), context, event)
+                }),
+                None => boxed(|| {
+                    call(|context, event| replay::handle_with(context, event, &back), context, event)
+                }),
             },
-            "causeway-report" => call(report::handle, context, event).boxed(),
-            "causeway-region-switch" => call(region_switch::handle, context, event).boxed(),
+            "causeway-report" => boxed(|| call(report::handle, context, event)),
+            "causeway-region-switch" => boxed(|| call(region_switch::handle, context, event)),
             other => panic!("there is no function {other}"),
         };
         match answer.await {
@@ -120,6 +118,16 @@ impl Handlers {
             },
         }
     }
+}
+
+/// Makes a future where it leaves nothing on the stack of whoever polls it: unoptimised, each of a function's would have a place of
+/// its own there.
+#[inline(never)]
+fn boxed<'a, F>(make: impl FnOnce() -> F) -> BoxFuture<'a, F::Output>
+where
+    F: Future + Send + 'a,
+{
+    make().boxed()
 }
 
 fn killed(error_type: &str) -> Invocation {

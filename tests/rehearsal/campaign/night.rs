@@ -134,7 +134,7 @@ impl Night {
             .change_plan(|plan| {
                 plan["limits"]["lockMinutes"] = json!(LOCKED.as_secs() / 60);
                 // Hours of looking for a snapshot that never comes show nothing more.
-                plan["limits"]["restoreMinutes"] = json!(30);
+                plan["limits"]["restoreMinutes"] = json!(12);
                 plan["failback"]["strategy"] = json!(strategy);
                 if setting.standby_off {
                     plan["routing"]["safetyRulesToOverride"] = json!([ONE_REGION_ON]);
@@ -375,13 +375,19 @@ impl Night {
                 return Ok(Some(ending));
             }
             last = ending.execution.as_ref().map(told).unwrap_or_default();
+            let no_snapshot = |number: &usize| {
+                matches!(self.schedule.faults[*number], Fault::Aurora { call: "snapshot", .. })
+            };
+            let says_so = |message: &Message| {
+                ["is not taken yet", "the last state of the old primary can't be restored"]
+                    .iter()
+                    .any(|words| message.body.contains(words))
+            };
+            if self.storm.felt().iter().any(no_snapshot) && self.messages(&ending).iter().any(says_so) {
+                return Ok(None);
+            }
             self.do_as_told(&ending).await;
             self.stage.settle().await;
-        }
-        let no_snapshot =
-            |number: &usize| matches!(self.schedule.faults[*number], Fault::Aurora { call: "snapshot", .. });
-        if act == Act::Reconcile && self.storm.felt().iter().any(no_snapshot) {
-            return Ok(None);
         }
         Err(Broken { promise: "started again without faults, it ends well", how: format!("{act:?}: {last}") })
     }

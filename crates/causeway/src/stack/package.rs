@@ -24,6 +24,9 @@ const MANIFEST: &str = "manifest.json";
 /// Where from and where to.
 #[derive(Args)]
 pub struct Options {
+    /// Where the functions were built: the folder with Cargo.lock, of which cargo is asked what they are made of
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    workspace: PathBuf,
     /// Folder with a folder for each function and the program `bootstrap` in it, as `cargo lambda build` leaves them
     #[arg(long, value_name = "DIR", default_value = "target/lambda")]
     functions: PathBuf,
@@ -89,10 +92,7 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
     let programs = functions
         .iter()
         .filter_map(|name| Some((name.clone(), hash(files.get(&format!("{FUNCTIONS}/{name}/bootstrap"))?))));
-    // The template stands beside the lock file.
-    let workspace =
-        options.template.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-    let bom = sbom::of(workspace, &programs.collect(), architecture)?;
+    let bom = sbom::of(&options.workspace, &programs.collect(), architecture)?;
     let architecture = architecture.to_owned();
     files.insert(SBOM.to_owned(), bom);
     let mut manifest =
