@@ -8,7 +8,6 @@
 //! - [`promises`]: what holds after each night
 //! - [`shrink`]: the fewest faults that break a promise
 //! - [`timeline`]: the night, as a person follows it
-
 //!
 //! `make campaign SCHEDULES=10000 SEED=1 FROM=0` runs so many seeds from `SEED + FROM` on; a seed that is not given is new each time.
 

@@ -671,17 +671,16 @@ impl Night {
             }
             Act::Failback(to) => {
                 let state = self.stage.state().await;
-                let records = self.stage.switchovers().await;
-                state.writers.values().all(|writer| writer == to)
-                    && records
-                        .iter()
-                        .flatten()
-                        .filter(|record| record.succeeded() && record.to_region == to)
-                        .count()
-                        == 2
+                state.writers.values().all(|writer| writer == to) && self.switchovers_to(to).await == 2
             }
             _ => false,
         }
+    }
+
+    /// How many Regions have it on record that a switchover there was the last, and succeeded.
+    pub async fn switchovers_to(&self, to: &str) -> usize {
+        let records = self.stage.switchovers().await;
+        records.iter().flatten().filter(|record| record.succeeded() && record.to_region == to).count()
     }
 
     /// Whether both databases take writes in the west, in a global cluster or on their own.

@@ -67,11 +67,7 @@ pub async fn success_left_what_it_says(night: &Night, ending: &Ending) -> Kept {
             writers(WEST) && alone(WEST) && state.last_failover == recorded
         }
         Act::Detach => night.stands_for_itself() && alone(WEST),
-        Act::Failback(to) => {
-            let recorded = night.stage.switchovers().await.into_iter().flatten();
-            let recorded = recorded.filter(|record| record.succeeded() && record.to_region == to).count();
-            writers(to) && alone(to) && recorded > 0
-        }
+        Act::Failback(to) => writers(to) && alone(to) && night.switchovers_to(to).await > 0,
         Act::Rebuild => writers(WEST),
         Act::Reconcile => {
             let files = night.stage.reports(&execution.id).await;
